@@ -1,0 +1,54 @@
+# `make` prints what there is. Needs git, make, bash and Python 3.13; everything else is made under .venv and build/.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.SUFFIXES:
+
+# python3.13, pip, ruff, ferry ... of the project first: `sam build` looks python3.13 up on PATH.
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/build/tools/sam/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+export AWS_EC2_METADATA_DISABLED := true
+PYTHON := .venv/bin/python
+
+# What exists of the packages that mypy checks.
+TYPED := $(wildcard functions/rowferry functions/apply_changes capturer bulkload ferry lab)
+
+.PHONY: help
+help: ## what can be made
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
+
+.PHONY: setup
+setup: ## environments and tools, at their locked versions
+	@bash lab/setup.sh
+
+.PHONY: demo
+demo: setup ## the whole move on this machine: real MySQL, emulated AWS (ARGS="--help" tells more)
+	@$(PYTHON) -m lab.demo $(ARGS)
+
+.PHONY: test
+test: setup ## every test (ARGS="-k name" for some)
+	@$(PYTHON) -m pytest tests $(ARGS)
+
+.PHONY: test-quick
+test-quick: setup ## the tests that need no server
+	@$(PYTHON) -m pytest $(wildcard tests/unit tests/scenarios) -m 'not slow and not integration' $(ARGS)
+
+.PHONY: check
+check: setup ## format, lint, types, template, locks and docs
+	@bash lab/check.sh $(TYPED)
+
+.PHONY: fmt
+fmt: setup ## format the code, sort imports, fix what the linter can fix
+	@ruff check --quiet --fix-only . && ruff format .
+
+.PHONY: bench
+bench: setup ## the speed of the parts on this machine
+	@$(PYTHON) -m benchmarks $(ARGS)
+
+.PHONY: lock
+lock: setup ## newest versions that fit into requirements/*.txt
+	@bash lab/lock.sh
+
+.PHONY: clean
+clean: ## all that was made here; the next setup fetches it again
+	@rm -rf .venv build .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Prints the path of a Python 3.13 that can make virtual environments; as root it installs Debian's when there is one.
+set -euo pipefail
+
+works() {
+  "$1" -I -c 'import ensurepip, ssl, sys, venv; sys.exit(sys.version_info[:2] != (3, 13))' >/dev/null 2>&1
+}
+
+# A pyenv shim is on PATH even when no 3.13 stands behind it, so each candidate is run, and its own name is printed.
+find_python() {
+  local candidate
+  for candidate in "$(command -v python3.13 || true)" "${PYENV_ROOT:-${HOME:-/nonexistent}/.pyenv}"/versions/3.13.*/bin/python3.13; do
+    if [ -n "$candidate" ] && works "$candidate"; then
+      "$candidate" -I -c 'import sys; print(sys.executable)'
+      return 0
+    fi
+  done
+  return 1
+}
+
+install_python() {
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+  export DEBIAN_FRONTEND=noninteractive
+  apt-cache show python3.13-venv >/dev/null 2>&1 || apt-get -qq update >&2 || return 1
+  apt-cache show python3.13-venv >/dev/null 2>&1 || return 1
+  echo "setup: installing Debian's python3.13" >&2
+  apt-get -qq -y --no-install-recommends install python3.13 python3.13-venv </dev/null >&2
+}
+
+find_python && exit 0
+install_python && find_python && exit 0
+cat >&2 <<'END'
+setup: Python 3.13 with its venv module was not found; it is the version that the Lambda functions run on. One of these brings it:
+  Debian 13 or later:  sudo apt-get install python3.13 python3.13-venv
+  any system, pyenv:   pyenv install 3.13
+  any system, uv:      uv python install 3.13
+then run the same command again.
+END
+exit 1
