@@ -1,0 +1,156 @@
+"""
+A row change, and the stream record that carries the changes of one lane.
+
+A record is JSON, deflated when that is smaller; the reader tells by the first
+byte. Inside, each change is the event that the binlog reader gave plus its
+position, so a single event without any of our fields is a record as well:
+that is what people replay by hand.
+"""
+
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from rowferry.errors import MalformedRecord, OversizedChange
+from rowferry.values import Row, tag, untag
+
+_COMPRESS_FROM = 256  # bytes; below this, deflate rarely wins
+
+
+class Kind(StrEnum):
+    """What happened to the row, named as the binlog events are."""
+
+    INSERT = "WriteRowsEvent"
+    UPDATE = "UpdateRowsEvent"
+    DELETE = "DeleteRowsEvent"
+    OVERSIZED = "OversizedChange"
+    """Only the key columns travel, as the before image: the change itself does not fit into a record."""
+
+
+class RowChange(NamedTuple):
+    """One row of one binlog row event. `position` is Position's text; None for an event replayed by hand."""
+
+    schema: str
+    table: str
+    kind: Kind
+    before: Row | None
+    after: Row | None
+    position: str | None = None
+
+    @property
+    def image(self) -> Row:
+        """The row as it is after the change, or was when it is gone."""
+        image = self.after if self.after is not None else self.before
+        assert image is not None  # every kind has one of the two
+        return image
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """Proves, once applied in every lane, that everything captured before it has been applied."""
+
+    id: str
+    position: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """
+    The changes of one lane, in order, from one sender.
+
+    `sender` is the capturer's fencing token (0: replayed by hand), `committed`
+    the commit time of the oldest change in milliseconds since 1970.
+    """
+
+    lane: int
+    sender: int
+    committed: int
+    changes: Sequence[RowChange] = ()
+    marker: Marker | None = None
+
+
+def encode_change(change: RowChange) -> bytes:
+    """The JSON of one change, UTF-8."""
+    row: dict[str, Row | None]
+    if change.kind is Kind.UPDATE:
+        row = {"before_values": change.before, "after_values": change.after}
+    else:
+        row = {"values": change.image}
+    event = {"schema": change.schema, "table": change.table, "type": change.kind, "row": row}
+    if change.position is not None:
+        event["pos"] = change.position
+    return _dumps(event)
+
+
+def encode_record(lane: int, sender: int, committed: int, changes: Sequence[bytes]) -> bytes:
+    """A record of changes that `encode_change` wrote: they are encoded once, when their size is needed."""
+    head = _dumps({"lane": lane, "sender": sender, "committed": committed})
+    return _deflated(head[:-1] + b',"changes":[' + b",".join(changes) + b"]}")
+
+
+def encode_marker(lane: int, sender: int, committed: int, marker: Marker) -> bytes:
+    """A record that holds a marker and nothing else."""
+    body = {"id": marker.id, "pos": marker.position}
+    return _dumps({"lane": lane, "sender": sender, "committed": committed, "marker": body})
+
+
+def decode_record(data: bytes) -> Record:
+    """The record in these bytes. MalformedRecord when they are none."""
+    try:
+        body = json.loads(data if data[:1] == b"{" else zlib.decompress(data))
+        if "type" in body:
+            return Record(lane=0, sender=0, committed=0, changes=(decode_change(body),))
+        marker = body.get("marker")
+        return Record(
+            lane=int(body["lane"]),
+            sender=int(body["sender"]),
+            committed=int(body["committed"]),
+            changes=tuple(map(decode_change, body.get("changes", ()))),
+            marker=Marker(marker["id"], marker["pos"]) if marker else None,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, zlib.error) as error:
+        raise MalformedRecord(
+            f"a stream record cannot be read ({type(error).__name__})",
+            "see the quarantined bytes; only a Rowferry capturer may write to this stream",
+        ) from error
+
+
+def decode_change(event: dict[str, Any]) -> RowChange:
+    """The change in a decoded event. KeyError, ValueError or TypeError when it is none."""
+    kind, row = Kind(event["type"]), event["row"]
+    if kind is Kind.UPDATE:
+        before, after = _row(row["before_values"]), _row(row["after_values"])
+    else:
+        image = _row(row["values"])
+        before, after = (None, image) if kind is Kind.INSERT else (image, None)
+    position = event.get("pos")
+    if position is not None and not isinstance(position, str):
+        raise TypeError("a position is text")
+    return RowChange(str(event["schema"]), str(event["table"]), kind, before, after, position)
+
+
+def refuse_oversized(change: RowChange) -> None:
+    """OversizedChange when the change travelled without its values."""
+    if change.kind is Kind.OVERSIZED:
+        raise OversizedChange(
+            f"a change of {change.schema}.{change.table} is larger than a stream record",
+            "read the row again from MySQL by its key",
+        )
+
+
+def _row(values: dict[str, Any]) -> Row:
+    return {name: untag(value) for name, value in values.items()}
+
+
+def _dumps(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=tag).encode()
+
+
+def _deflated(plain: bytes) -> bytes:
+    if len(plain) < _COMPRESS_FROM:
+        return plain
+    packed = zlib.compress(plain, 1)
+    return packed if len(packed) < len(plain) else plain

@@ -1,0 +1,57 @@
+"""Where a change stands in the binlog."""
+
+from typing import NamedTuple, Self
+
+
+class Position(NamedTuple):
+    """
+    Totally ordered within one source, and ordered the same way as stored text.
+
+    `offset` is where the change's TRANSACTION starts in binlog file number
+    `file`, `row` counts the transaction's row changes from 1. So all rows of a
+    transaction stand together also where the server gives them one offset
+    (compressed transactions), and a position with row 0 is a boundary: above
+    everything that ended before it, below everything that starts there.
+    `epoch` rises when the source server changes.
+    """
+
+    epoch: int
+    file: int
+    offset: int
+    row: int = 0
+
+    def __str__(self) -> str:
+        """
+        Text of fixed width, 39 characters: DynamoDB compares it as one value.
+
+        >>> str(Position(1, 12, 123456, 42))
+        '0001.0000000c.000000000001e240.0000002a'
+        """
+        return f"{self.epoch:04x}.{self.file:08x}.{self.offset:016x}.{self.row:08x}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The position that `str` wrote. ValueError when it is none."""
+        epoch, file, offset, row = text.split(".")
+        if tuple(map(len, (epoch, file, offset, row))) != (4, 8, 16, 8):
+            raise ValueError(f"not a position: {text!r}")
+        return cls(int(epoch, 16), int(file, 16), int(offset, 16), int(row, 16))
+
+    @property
+    def boundary(self) -> Self:
+        """The start of this change's transaction."""
+        return self._replace(row=0)
+
+
+def file_number(name: str) -> int:
+    """
+    The number of a binlog file: `binlog.000012` is 12.
+
+    ValueError when the name does not end in a number.
+    """
+    return int(name.rpartition(".")[2])
+
+
+def file_name(base: str, number: int) -> str:
+    """The binlog file of that number; MySQL pads to six digits and goes on with more."""
+    return f"{base}.{number:06d}"

@@ -1,0 +1,282 @@
+"""
+Questions to the MySQL or MariaDB server, over any DB-API connection.
+
+What must hold before a byte is copied, and the watermark that a chunk starts from.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from rowferry.errors import SourceNotReady
+from rowferry.mapping import Layout, Mapping, TableMapping
+from rowferry.position import Position, file_number
+
+NO_SUCH_TABLE = 1146
+CARRIED_TYPES = frozenset(
+    ["tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "double", "date", "datetime", "timestamp", "time", "char", "varchar", "tinytext", "text", "mediumtext", "longtext", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "enum"]
+)
+"""Types that the binlog and a SELECT are known to give alike (information_schema's names)."""
+CARRIED_CHARSETS = frozenset({None, "utf8mb4", "utf8mb3", "utf8", "ascii"})
+
+
+class Cursor(Protocol):
+    """What is used of a DB-API cursor."""
+
+    @property
+    def description(self) -> Any: ...
+    def execute(self, sql: str, parameters: Any = None, /) -> Any: ...
+    def fetchall(self) -> Any: ...
+    def close(self) -> None: ...
+
+
+class Connection(Protocol):
+    """What is used of a DB-API connection."""
+
+    def cursor(self) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Who answers: flavor (`mysql` or `mariadb`), version as a tuple, and what tells it from any other server."""
+
+    flavor: str
+    version: tuple[int, ...]
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a source table, as information_schema has it."""
+
+    name: str
+    type: str
+    charset: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One thing that must hold: what was found, whether it will do, and the fix if not."""
+
+    name: str
+    found: str
+    holds: bool
+    fix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """
+    The binlog position that a snapshot shows everything up to.
+
+    `file` is the binlog file's name, `offset` a transaction boundary in it.
+    """
+
+    file: str
+    offset: int
+
+    def position(self, epoch: int) -> Position:
+        """Above every change in the snapshot's past, below every later one."""
+        return Position(epoch, file_number(self.file), self.offset)
+
+
+def rows(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    """All rows of a query as dictionaries, names in lower case."""
+    cursor = connection.cursor()
+    try:
+        cursor.execute(sql, tuple(parameters) or None)
+        names = [column[0].lower() for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    finally:
+        cursor.close()
+
+
+def execute(connection: Connection, sql: str) -> None:
+    """Runs a statement that returns nothing."""
+    cursor = connection.cursor()
+    try:
+        cursor.execute(sql)
+    finally:
+        cursor.close()
+
+
+def identify(connection: Connection) -> Server:
+    """The server behind the connection."""
+    text = rows(connection, "SELECT VERSION() AS version")[0]["version"]
+    flavor = "mariadb" if "mariadb" in text.lower() else "mysql"
+    version = tuple(int(part) for part in re.match(r"[\d.]+", text)[0].strip(".").split("."))  # type: ignore[index]
+    variable = "server_uid" if flavor == "mariadb" and version >= (10, 11) else "server_uuid"
+    found = rows(connection, f"SHOW GLOBAL VARIABLES WHERE variable_name IN ('{variable}', 'server_id')")
+    values = {row["variable_name"]: row["value"] for row in found}
+    return Server(flavor, version, values.get(variable) or f"server_id={values.get('server_id')}")
+
+
+def current_offset(connection: Connection, server: Server) -> Watermark:
+    """
+    Where the binlog ends. It may be AHEAD of what a SELECT shows: a
+    transaction stands in the binlog before the engine has committed it.
+    """
+    renamed = server.flavor == "mysql" and server.version >= (8, 2)
+    found = rows(connection, f"SHOW {'BINARY LOG' if renamed else 'MASTER'} STATUS")
+    if not found:
+        raise SourceNotReady("the binlog is off", "set log_bin and restart the server")
+    return Watermark(found[0]["file"], int(found[0]["position"]))
+
+
+def begin_snapshot(connection: Connection, server: Server) -> Watermark:
+    """
+    Starts a consistent read and returns its watermark: every change before it
+    is visible in the transaction, changes after it may be.
+
+    The end of the binlog alone would not do, because a transaction is in the
+    binlog before it is visible; with sync_binlog=1 that gap lasts as long as
+    the disk takes. MariaDB gives the snapshot's own position
+    (https://mariadb.com/kb/en/enhancements-for-start-transaction-with-consistent-snapshot/);
+    on MySQL every transaction that was under way when the end was read is waited for.
+    """
+    if server.flavor == "mariadb":
+        execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
+        found = rows(connection, "SHOW STATUS LIKE 'binlog_snapshot_%'")
+        status = {row["variable_name"].lower(): row["value"] for row in found}
+        return Watermark(status["binlog_snapshot_file"], int(status["binlog_snapshot_position"]))
+    end = current_offset(connection, server)
+    _wait_until_visible(connection)
+    execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+    return end
+
+
+def _wait_until_visible(connection: Connection) -> None:
+    """Returns once every transaction that owns a GTID now has been committed by the engine, or rolled back."""
+    waiting = _owned(connection)
+    while waiting:
+        gtids = ",".join(sorted(waiting))
+        rows(connection, f"SELECT WAIT_FOR_EXECUTED_GTID_SET('{gtids}', 1) AS timed_out")
+        waiting &= _owned(connection)
+
+
+def _owned(connection: Connection) -> set[str]:
+    """
+    GTIDs of transactions in the binlog that are not yet committed by the engine.
+
+    A GTID is owned from just before its transaction is written to the binlog
+    until the engine has committed it. Format: `UUID:5#31:6#32, UUID:...`.
+    """
+    text = rows(connection, "SELECT @@GLOBAL.gtid_owned AS owned")[0]["owned"] or ""
+    owned = set()
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        uuid, *transactions = part.split(":")
+        owned |= {f"{uuid}:{transaction.partition('#')[0]}" for transaction in transactions}
+    return owned
+
+
+def columns(connection: Connection, table: TableMapping) -> list[Column]:
+    """The table's columns in their order, with invisible ones. Empty when there is no such table."""
+    found = rows(
+        connection,
+        "SELECT column_name AS name, data_type AS type, character_set_name AS charset"
+        " FROM information_schema.columns WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position",
+        (table.schema, table.table),
+    )
+    return [Column(row["name"], row["type"].lower(), row["charset"]) for row in found]
+
+
+def carried(table: TableMapping, found: Iterable[Column]) -> list[Column]:
+    """The columns that a row of the table travels with."""
+    if table.layout is Layout.ITEM_PER_ROW:
+        return list(found)
+    return [column for column in found if column.name in table.columns]
+
+
+def check(connection: Connection, server: Server, mapping: Mapping) -> list[Condition]:
+    """Everything that must hold at the source, whether it does or not."""
+    settings = {
+        row["variable_name"].lower(): str(row["value"])
+        for row in rows(
+            connection, "SHOW GLOBAL VARIABLES WHERE variable_name REGEXP 'log_bin$|^binlog|^gtid_mode$'"
+        )
+    }
+    conditions = [*_settings(settings, server), *_grants(connection)]
+    for table in mapping.tables:
+        conditions += _table(connection, table)
+    return conditions
+
+
+def require(conditions: Iterable[Condition]) -> None:
+    """SourceNotReady with every condition that does not hold."""
+    broken = [condition for condition in conditions if not condition.holds]
+    if broken:
+        raise SourceNotReady(
+            "; ".join(f"{condition.name} is {condition.found}" for condition in broken),
+            "; ".join(dict.fromkeys(condition.fix for condition in broken)),
+        )
+
+
+def _settings(settings: dict[str, str], server: Server) -> Iterator[Condition]:
+    mysql = server.flavor == "mysql"
+    wanted = [
+        ("log_bin", ("ON",), "set log_bin and restart the server"),
+        ("binlog_format", ("ROW",), "SET GLOBAL binlog_format=ROW, then reconnect the writers"),
+        ("binlog_row_image", ("FULL",), "SET GLOBAL binlog_row_image=FULL, then reconnect the writers"),
+        ("binlog_row_metadata", ("FULL",), "SET GLOBAL binlog_row_metadata=FULL"),
+    ]
+    if mysql:
+        wanted += [
+            ("gtid_mode", ("ON",), "turn GTIDs on (dev.mysql.com: Changing GTID Mode on Online Servers)"),
+            (
+                "binlog_transaction_compression",
+                ("OFF", "(absent)"),
+                "SET GLOBAL binlog_transaction_compression=OFF, then reconnect the writers",
+            ),
+            ("binlog_row_value_options", ("", "(absent)"), "SET GLOBAL binlog_row_value_options=''"),
+        ]
+    else:
+        wanted += [("log_bin_compress", ("OFF", "(absent)"), "SET GLOBAL log_bin_compress=OFF")]
+    for name, accepted, fix in wanted:
+        found = settings.get(name, "(absent)")
+        yield Condition(name, found, found.upper() in {value.upper() for value in accepted}, fix)
+
+
+def _grants(connection: Connection) -> Iterator[Condition]:
+    text = " ".join(str(value) for row in rows(connection, "SHOW GRANTS") for value in row.values()).upper()
+    everything = "GRANT ALL PRIVILEGES ON *.*" in text
+    # MariaDB shows REPLICATION CLIENT as BINLOG MONITOR
+    for right, names in {
+        "REPLICATION SLAVE": ("REPLICATION SLAVE", "REPLICATION REPLICA"),
+        "REPLICATION CLIENT": ("REPLICATION CLIENT", "BINLOG MONITOR"),
+    }.items():
+        given = everything or any(name in text for name in names)
+        yield Condition(
+            f"grant {right}",
+            "given" if given else "missing",
+            given,
+            f"GRANT {right} ON *.* TO the capture user",
+        )
+
+
+def _table(connection: Connection, table: TableMapping) -> Iterator[Condition]:
+    found = columns(connection, table)
+    if not found:
+        yield Condition(
+            f"table {table.source}",
+            "missing or not readable",
+            False,
+            "correct the mapping's source, or GRANT SELECT on it to the capture user",
+        )
+        return
+    names = {column.name for column in found}
+    for name in table.columns:
+        yield Condition(
+            f"column {table.source}.{name}",
+            "there" if name in names else "missing",
+            name in names,
+            f"correct the column's name in the mapping; the table has {', '.join(sorted(names))}",
+        )
+    for column in carried(table, found):
+        good = column.type in CARRIED_TYPES and column.charset in CARRIED_CHARSETS
+        yield Condition(
+            f"type of {table.source}.{column.name}",
+            column.type + (f" in {column.charset}" if column.charset else ""),
+            good,
+            f"Rowferry carries {', '.join(sorted(CARRIED_TYPES))} in utf8mb4, utf8mb3 or ascii; leave the column out",
+        )
