@@ -121,11 +121,13 @@ def decode_record(data: bytes) -> Record:
 def decode_change(event: dict[str, Any]) -> RowChange:
     """The change in a decoded event. KeyError, ValueError or TypeError when it is none."""
     kind, row = Kind(event["type"]), event["row"]
+    before = after = None
     if kind is Kind.UPDATE:
         before, after = _row(row["before_values"]), _row(row["after_values"])
+    elif kind is Kind.INSERT:
+        after = _row(row["values"])
     else:
-        image = _row(row["values"])
-        before, after = (None, image) if kind is Kind.INSERT else (image, None)
+        before = _row(row["values"])
     position = event.get("pos")
     if position is not None and not isinstance(position, str):
         raise TypeError("a position is text")

@@ -16,23 +16,17 @@ Functions take the low-level DynamoDB client and the table's name.
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any
 
 from rowferry.values import Attribute
 
 LEASE, CHECKPOINT, MARKER, APPLIED = "lease", "checkpoint", "marker", "applied"
 
-type Plain = None | bool | int | str | list["Plain"] | set[int] | dict[str, "Plain"]
+type Plain = bool | int | str | list["Plain"] | set[int] | dict[str, "Plain"] | None
 
 
-class Client(Protocol):
-    """What is used of boto3's low-level DynamoDB client."""
-
-    def get_item(self, **arguments: Any) -> Any: ...
-    def put_item(self, **arguments: Any) -> Any: ...
-    def update_item(self, **arguments: Any) -> Any: ...
-    def query(self, **arguments: Any) -> Any: ...
-    def scan(self, **arguments: Any) -> Any: ...
+type Client = Any
+"""boto3's low-level DynamoDB client; not imported, the core is standard library only."""
 
 
 def wrap(value: Plain) -> Attribute:
@@ -98,7 +92,7 @@ class ControlTable:
         self,
         pk: str,
         *,
-        set: Mapping[str, Plain] | None = None,
+        set: Mapping[str, Plain] | None = None,  # noqa: A002 - DynamoDB's word
         add: Mapping[str, int | set[int]] | None = None,
         only_if: Mapping[str, Plain] | None = None,
     ) -> dict[str, Any]:

@@ -142,7 +142,7 @@ def _column(row: Row, column: str, table: TableMapping) -> Value:
     except KeyError:
         raise MissingColumn(
             f"a row of {table.source} has no column {column!r}",
-            "correct the column's name in the mapping, or set binlog_row_image=FULL and binlog_row_metadata=FULL",
+            "correct the name in the mapping, or set binlog_row_image=FULL and binlog_row_metadata=FULL",
         ) from None
 
 

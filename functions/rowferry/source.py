@@ -15,31 +15,46 @@ from rowferry.position import Position, file_number
 
 NO_SUCH_TABLE = 1146
 CARRIED_TYPES = frozenset(
-    ["tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "double", "date", "datetime", "timestamp", "time", "char", "varchar", "tinytext", "text", "mediumtext", "longtext", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "enum"]
+    [
+        "tinyint",
+        "smallint",
+        "mediumint",
+        "int",
+        "bigint",
+        "decimal",
+        "double",
+        "date",
+        "datetime",
+        "timestamp",
+        "time",
+        "char",
+        "varchar",
+        "tinytext",
+        "text",
+        "mediumtext",
+        "longtext",
+        "varbinary",
+        "tinyblob",
+        "blob",
+        "mediumblob",
+        "longblob",
+        "enum",
+    ]
 )
 """Types that the binlog and a SELECT are known to give alike (information_schema's names)."""
 CARRIED_CHARSETS = frozenset({None, "utf8mb4", "utf8mb3", "utf8", "ascii"})
 
 
-class Cursor(Protocol):
-    """What is used of a DB-API cursor."""
-
-    @property
-    def description(self) -> Any: ...
-    def execute(self, sql: str, parameters: Any = None, /) -> Any: ...
-    def fetchall(self) -> Any: ...
-    def close(self) -> None: ...
-
-
 class Connection(Protocol):
     """What is used of a DB-API connection."""
 
-    def cursor(self) -> Any: ...
+    def cursor(self) -> Any:
+        """A new cursor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Who answers: flavor (`mysql` or `mariadb`), version as a tuple, and what tells it from any other server."""
+    """Who answers: flavor (`mysql` or `mariadb`), version, and what tells it from any other server."""
 
     flavor: str
     version: tuple[int, ...]
@@ -105,7 +120,7 @@ def identify(connection: Connection) -> Server:
     """The server behind the connection."""
     text = rows(connection, "SELECT VERSION() AS version")[0]["version"]
     flavor = "mariadb" if "mariadb" in text.lower() else "mysql"
-    version = tuple(int(part) for part in re.match(r"[\d.]+", text)[0].strip(".").split("."))  # type: ignore[index]
+    version = tuple(map(int, re.findall(r"\d+", text.partition("-")[0])))
     variable = "server_uid" if flavor == "mariadb" and version >= (10, 11) else "server_uuid"
     found = rows(connection, f"SHOW GLOBAL VARIABLES WHERE variable_name IN ('{variable}', 'server_id')")
     values = {row["variable_name"]: row["value"] for row in found}
@@ -147,7 +162,7 @@ def begin_snapshot(connection: Connection, server: Server) -> Watermark:
 
 
 def _wait_until_visible(connection: Connection) -> None:
-    """Returns once every transaction that owns a GTID now has been committed by the engine, or rolled back."""
+    """Returns once the engine has committed, or rolled back, every transaction that owns a GTID now."""
     waiting = _owned(connection)
     while waiting:
         gtids = ",".join(sorted(waiting))
@@ -175,7 +190,8 @@ def columns(connection: Connection, table: TableMapping) -> list[Column]:
     found = rows(
         connection,
         "SELECT column_name AS name, data_type AS type, character_set_name AS charset"
-        " FROM information_schema.columns WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position",
+        " FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
+        " ORDER BY ordinal_position",
         (table.schema, table.table),
     )
     return [Column(row["name"], row["type"].lower(), row["charset"]) for row in found]
@@ -214,7 +230,7 @@ def require(conditions: Iterable[Condition]) -> None:
 
 def _settings(settings: dict[str, str], server: Server) -> Iterator[Condition]:
     mysql = server.flavor == "mysql"
-    wanted = [
+    wanted: list[tuple[str, tuple[str, ...], str]] = [
         ("log_bin", ("ON",), "set log_bin and restart the server"),
         ("binlog_format", ("ROW",), "SET GLOBAL binlog_format=ROW, then reconnect the writers"),
         ("binlog_row_image", ("FULL",), "SET GLOBAL binlog_row_image=FULL, then reconnect the writers"),
@@ -278,5 +294,5 @@ def _table(connection: Connection, table: TableMapping) -> Iterator[Condition]:
             f"type of {table.source}.{column.name}",
             column.type + (f" in {column.charset}" if column.charset else ""),
             good,
-            f"Rowferry carries {', '.join(sorted(CARRIED_TYPES))} in utf8mb4, utf8mb3 or ascii; leave the column out",
+            f"leave it out; carried are {', '.join(sorted(CARRIED_TYPES))}, text in utf8mb4, utf8mb3 or ascii",
         )

@@ -13,10 +13,10 @@ from typing import Any
 
 from rowferry.errors import ValueOutOfRange
 
-type Value = None | int | float | str | bytes | Decimal | date | datetime | timedelta
+type Value = int | float | str | bytes | Decimal | date | datetime | timedelta | None
 type Row = Mapping[str, Value]
 type Attribute = dict[str, Any]
-"""One attribute as the low-level client takes it: {"S": "text"}, {"N": "1.5"}, {"B": b"..."}, {"NULL": True}."""
+"""One attribute as the low-level client takes it: {"S": "text"}, {"N": "1.5"}, {"NULL": True}."""
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 MAX_DIGITS = 38
@@ -152,14 +152,10 @@ def attribute(value: Value) -> Attribute:
     """
     if isinstance(value, str):
         return {"S": value}
-    if type(value) is int:
-        return {"N": str(value)}
     if value is None:
         return {"NULL": True}
     if isinstance(value, bytes):
         return {"B": value}
-    if isinstance(value, Decimal):
-        return {"N": number(value)} if _fits(value) else {"S": str(value)}
-    if isinstance(value, float):
+    if isinstance(value, int | float) or (isinstance(value, Decimal) and _fits(value)):
         return {"N": number(value)}
-    return {"S": text(value)}
+    return {"S": str(value) if isinstance(value, Decimal) else text(value)}
