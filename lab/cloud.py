@@ -1,0 +1,194 @@
+"""
+The emulated AWS of the rehearsal: one ministack process on a free loopback port, gone when the command ends.
+
+    with cloud(folder) as aws:
+        aws.client("dynamodb").list_tables()
+        subprocess.run([...], env={**os.environ, **aws.environment})
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+MINISTACK_PYTHON = ROOT / "build/tools/ministack/bin/python"
+READY_WITHIN = 60.0  # seconds; it takes 1 s on an idle machine
+REGION = "us-east-1"
+
+
+class CloudFailed(RuntimeError):
+    """The emulated AWS did not start or ended by itself; the message ends in its log's tail or the fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """
+    A running emulated AWS.
+
+    endpoint: http://127.0.0.1:PORT
+    environment: what boto3, sam, the aws command line or the capturer need to reach it and nothing else.
+    log: the emulator's own log, with the functions' errors.
+    """
+
+    endpoint: str
+    environment: Mapping[str, str]
+    log: Path
+    _clients: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def client(self, service: str, **config: Any) -> Any:
+        """Return a boto3 client, the same one for the same arguments; `config` as botocore.config.Config takes it."""
+        key = (service, tuple(sorted(config.items(), key=repr)) if config else ())
+        with self._lock:  # boto3's session is not thread-safe, its clients are
+            if key not in self._clients:
+                self._clients[key] = self._new_client(service, config)
+            return self._clients[key]
+
+    def _new_client(self, service: str, config: Mapping[str, Any]) -> Any:
+        from boto3.session import Session
+        from botocore.config import Config
+
+        if "session" not in self._clients:
+            self._clients["session"] = Session(
+                aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
+                aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
+                region_name=REGION,
+            )
+        settings = {"retries": {"mode": "standard", "max_attempts": 3}, "max_pool_connections": 32, "proxies": {}}
+        return self._clients["session"].client(
+            service, endpoint_url=self.endpoint, config=Config(**{**settings, **config})
+        )
+
+    def reset(self) -> None:
+        """Empty the cloud: every resource, record and running function is gone. Takes about 0.2 s."""
+        request(f"{self.endpoint}/_ministack/reset", method="POST", timeout=60)
+
+
+@contextlib.contextmanager
+def cloud(folder: Path, python: Path = MINISTACK_PYTHON) -> Iterator[Cloud]:
+    """
+    Run an emulated AWS in `folder`, which it makes and whose `tmp` it empties at the end.
+
+    Call it from the main thread: the process ends with the thread that started it (that is how it also
+    ends when this process is killed). Raises CloudFailed.
+    """
+    if not python.exists():
+        raise CloudFailed(f"the emulated AWS is not installed ({python} is missing): run `make setup`")
+    folder = folder.resolve()
+    (folder / "tmp").mkdir(parents=True, exist_ok=True)
+    with free_port() as port:
+        environment = client_environment(folder, port)
+        aws = Cloud(environment["AWS_ENDPOINT_URL"], environment, folder / "ministack.log")
+        process = launch(python, folder, port, aws)
+        try:
+            wait_until_ready(process, aws)
+            yield aws
+        finally:
+            end(process)
+            shutil.rmtree(folder / "tmp", ignore_errors=True)
+
+
+@contextlib.contextmanager
+def free_port() -> Iterator[int]:
+    """Yield a loopback port that nobody else is given meanwhile: it stays bound, though not listened on."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
+def client_environment(folder: Path, port: int) -> dict[str, str]:
+    """Return the variables that send every AWS SDK to the emulator, and never to a real account or a proxy."""
+    profile = folder / "aws-config"
+    profile.write_text(f"[default]\nregion = {REGION}\n")  # whatever AWS_PROFILE the user has set
+    return {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_SESSION_TOKEN": "",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_PROFILE": "default",
+        "AWS_CONFIG_FILE": str(profile),
+        "AWS_SHARED_CREDENTIALS_FILE": str(profile),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_RETRY_MODE": "standard",
+        "AWS_MAX_ATTEMPTS": "3",
+        "AWS_PAGER": "",
+        "SAM_CLI_TELEMETRY": "0",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+    }
+
+
+def launch(python: Path, folder: Path, port: int, aws: Cloud) -> subprocess.Popen[bytes]:
+    """Start the emulator as leader of its own process group, with nothing of the caller's environment but PATH."""
+    settings = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(folder / "tmp"),
+        "TMPDIR": str(folder / "tmp"),
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_HOST": "127.0.0.1",
+        "LOG_LEVEL": "WARNING",  # at INFO it writes a line for every request
+        "PERSIST_STATE": "0",
+        "STATE_DIR": str(folder / "tmp/state"),
+        "S3_DATA_DIR": str(folder / "tmp/s3"),
+        "IOT_MTLS_ENABLED": "0",  # it would listen on a fixed port
+        "SFTP_ENABLED": "0",
+        "DOCKER_HOST": f"unix://{folder}/no-docker",  # it would remove containers that it takes for its own
+        "PYTHONUNBUFFERED": "1",
+    }
+    with aws.log.open("wb") as log:
+        return subprocess.Popen(  # noqa: S603 - our own launcher
+            [python, "-m", "lab.cloud_launcher", str(os.getpid())],
+            cwd=ROOT,  # by the folder, not by PYTHONPATH, which the functions would inherit
+            env={**aws.environment, **settings},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], aws: Cloud) -> None:
+    """Return when requests are answered; raise CloudFailed with the log's tail when that does not come."""
+    deadline = time.monotonic() + READY_WITHIN
+    while time.monotonic() < deadline:
+        with contextlib.suppress(urllib.error.URLError, OSError):
+            request(f"{aws.endpoint}/_ministack/health", method="GET", timeout=5)
+            return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.03)
+            raise CloudFailed(f"the emulated AWS ended with status {process.returncode}:\n{tail(aws.log)}")
+    raise CloudFailed(f"the emulated AWS was not ready within {READY_WITHIN:.0f} s:\n{tail(aws.log)}")
+
+
+def request(url: str, method: str, timeout: float) -> None:
+    """Send a request straight to the emulator, past any proxy."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(urllib.request.Request(url, method=method), timeout=timeout) as response:  # noqa: S310
+        response.read()
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End the emulator and the functions it runs. It has nothing to save: its state is in memory."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def tail(file: Path, lines: int = 30) -> str:
+    """Return the last lines of a text file."""
+    return "\n".join(file.read_text(errors="replace").splitlines()[-lines:])
