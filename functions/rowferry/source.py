@@ -294,5 +294,5 @@ def _table(connection: Connection, table: TableMapping) -> Iterator[Condition]:
             f"type of {table.source}.{column.name}",
             column.type + (f" in {column.charset}" if column.charset else ""),
             good,
-            f"leave it out; carried are {', '.join(sorted(CARRIED_TYPES))}, text in utf8mb4, utf8mb3 or ascii",
+            f"leave it out; carried: {', '.join(sorted(CARRIED_TYPES))}, text in utf8mb4, utf8mb3 or ascii",
         )

@@ -1,0 +1,1 @@
+"""The consumer: applies row changes from the stream to DynamoDB items."""

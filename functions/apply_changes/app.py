@@ -1,0 +1,96 @@
+"""The Lambda handler: wiring only. The work is in applier, the core in rowferry."""
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.data_classes import KinesisStreamEvent, event_source
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.config import Config
+
+from apply_changes.applier import Applier, Result
+from apply_changes.metrics import METRICS, NAMESPACE, counters, metric_values
+from apply_changes.quarantine import SqsQuarantine
+from apply_changes.store import DynamoStore
+from rowferry.control import APPLIED, MARKER, ControlTable
+from rowferry.mapping import Mapping
+
+WORKERS = 32
+"""Items written at the same time; each mostly waits for the network."""
+MARGIN = 3_000
+"""Milliseconds before the timeout at which no further write is begun."""
+
+logger = Logger(service="apply_changes")
+metrics = Metrics(namespace=NAMESPACE, service="apply_changes")
+
+
+class _Wiring:
+    """What lives as long as the runtime: clients, pool, mapping. Made at the first batch."""
+
+    def __init__(self) -> None:
+        config = Config(
+            retries={"mode": "standard", "total_max_attempts": 6},
+            max_pool_connections=WORKERS,
+            connect_timeout=2,
+            read_timeout=5,
+            tcp_keepalive=True,
+        )
+        dynamodb = boto3.client("dynamodb", config=config)
+        self.control = ControlTable(dynamodb, os.environ["CONTROL_TABLE"])
+        self.milliseconds_left: Callable[[], int] = lambda: 0
+        self.applier = Applier(
+            Mapping.load(Path(__file__).parent.parent / os.environ["MAPPING_FILE"]),
+            DynamoStore(dynamodb, time.time, int(os.environ["TOMBSTONE_DAYS"]) * 86_400),
+            SqsQuarantine(boto3.client("sqs", config=config), os.environ["QUARANTINE_URL"]),
+            ThreadPoolExecutor(WORKERS).map,
+            lambda: self.milliseconds_left() > MARGIN,
+        )
+
+
+_wiring = cache(_Wiring)
+
+
+@event_source(data_class=KinesisStreamEvent)
+@metrics.log_metrics
+def handler(event: KinesisStreamEvent, context: LambdaContext) -> dict[str, list[dict[str, str]]]:
+    """Applies a batch; names the first record that is not wholly applied, so that it comes again."""
+    wiring = _wiring()
+    wiring.milliseconds_left = context.get_remaining_time_in_millis
+    records = list(event.records)
+    batch = [record.kinesis.data_as_bytes() for record in records]
+    result = wiring.applier.apply(batch)
+    _account(wiring.control, result, len(batch))
+    if result.failed is None:
+        return {"batchItemFailures": []}
+    return {"batchItemFailures": [{"itemIdentifier": records[result.failed].kinesis.sequence_number}]}
+
+
+def _account(control: ControlTable, result: Result, records: int) -> None:
+    """Log, metrics, counters and markers: after the changes, so that a marker never runs ahead of them."""
+    now = int(time.time() * 1000)
+    for name, value in metric_values(result, now).items():
+        metrics.add_metric(name=name, unit=MetricUnit(METRICS[name][0]), value=value)
+    logger.info(
+        "batch",
+        records=records,
+        changes=result.received,
+        applied=result.applied,
+        repeats=result.repeats,
+        quarantined=result.quarantined,
+        unapplied=result.unapplied,
+        requests=result.requests,
+        errors=dict(result.errors),
+    )
+    control.update(APPLIED, add=counters(result, records, now))
+    for marker, lanes in result.markers.items():
+        control.update(
+            f"{MARKER}#{marker.id}",
+            set={"position": marker.position, "updated_ms": now},
+            add={"applied": lanes},
+        )

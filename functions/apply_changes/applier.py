@@ -1,0 +1,200 @@
+"""
+Applies a batch of stream records: decode, group by item, fold, write.
+
+Items are independent of each other and are written in parallel; the changes of
+one item keep their order. What can never be applied is set aside and the rest
+goes on; what may succeed later is reported by its record, and the stream
+delivers again from there. Repeats change nothing.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from apply_changes.store import Outcome
+from rowferry.change import Marker, Record, RowChange, decode_record
+from rowferry.errors import MalformedRecord, Unapplied, UnusableChange
+from rowferry.items import ItemKey, effects
+from rowferry.mapping import Mapping
+from rowferry.plan import Step, Write, writes
+
+
+class Store(Protocol):
+    """Where items are written."""
+
+    def write(self, write: Write) -> tuple[Outcome, int]:
+        """What became of the write, and the requests it took."""
+
+
+class Quarantine(Protocol):
+    """Where a change goes that can never be applied."""
+
+    def add(self, error: UnusableChange, change: RowChange | None, data: bytes) -> None:
+        """Keeps the change, or the whole record where it cannot be read. Unapplied when it cannot be kept."""
+
+
+type Each = Callable[[Callable[["_Item"], None], Iterable["_Item"]], Iterable[None]]
+"""`map`, or the `map` of a thread pool."""
+
+
+@dataclass(slots=True)
+class Result:
+    """
+    What became of a batch: received = applied + repeats + quarantined + unapplied changes.
+
+    `failed` is the index of the first record that is not wholly applied;
+    `markers` are those before it, with the lanes in which they arrived.
+    """
+
+    received: int = 0
+    applied: int = 0
+    repeats: int = 0
+    quarantined: int = 0
+    unapplied: int = 0
+    requests: int = 0
+    failed: int | None = None
+    errors: Counter[str] = field(default_factory=Counter)
+    markers: dict[Marker, set[int]] = field(default_factory=dict)
+    committed: Counter[int] = field(default_factory=Counter)
+    """Commit times (milliseconds since 1970) of the records wholly applied, with their changes."""
+
+
+@dataclass(slots=True)
+class _Item:
+    """One item's part of the batch; a worker has it to itself."""
+
+    key: ItemKey
+    steps: list[tuple[Step, RowChange]] = field(default_factory=list)
+    result: Result = field(default_factory=Result)
+
+
+class Applier:
+    """Applies batches. All that it needs from outside is handed in."""
+
+    def __init__(
+        self, mapping: Mapping, store: Store, quarantine: Quarantine, each: Each, in_time: Callable[[], bool]
+    ) -> None:
+        """`each` is `map` or a pool's; `in_time` says whether there is time for another write."""
+        self._mapping = mapping
+        self._store = store
+        self._quarantine = quarantine
+        self._each = each
+        self._in_time = in_time
+
+    def apply(self, batch: Sequence[bytes]) -> Result:
+        """Applies the records' data, given in stream order."""
+        result = Result()
+        items: dict[ItemKey, _Item] = {}
+        records: dict[int, Record] = {}
+        for origin, data in enumerate(batch):
+            try:
+                records[origin] = decode_record(data)
+            except MalformedRecord as error:
+                self._set_aside(error, None, data, origin, result)
+                continue
+            self._collect(records[origin], origin, items, result)
+        for _ in self._each(self._apply_item, items.values()):
+            pass
+        for item in items.values():
+            _add(result, item.result)
+        for origin, record in records.items():
+            if result.failed is None or origin < result.failed:
+                _finish(result, record)
+        return result
+
+    def _collect(self, record: Record, origin: int, items: dict[ItemKey, _Item], result: Result) -> None:
+        for change in record.changes:
+            try:
+                found = effects(change, self._mapping)
+            except UnusableChange as error:
+                self._set_aside(error, change, b"", origin, result)
+                continue
+            for effect in found:
+                item = items.setdefault(effect.key, _Item(effect.key))
+                item.steps.append((Step(effect, change.position, record.sender, origin), change))
+
+    def _apply_item(self, item: _Item) -> None:
+        changes = {id(step): change for step, change in item.steps}
+        pending = writes(step for step, _ in item.steps)
+        try:
+            for write in pending:
+                self._write(write, changes, item.result)
+        except _Halted as halted:
+            item.result.unapplied = len(item.steps) - item.result.received
+            item.result.received = len(item.steps)
+            item.result.failed = halted.origin
+            item.result.errors[halted.reason] += 1
+
+    def _write(self, write: Write, changes: dict[int, RowChange], result: Result) -> None:
+        """One write; when a fold holds something unusable, its steps one by one."""
+        try:
+            outcome, requests = self._attempt(write)
+        except UnusableChange as error:
+            result.requests += 1
+            if len(write.steps) > 1:
+                for step in write.steps:
+                    for single in writes([step]):
+                        self._write(single, changes, result)
+                return
+            step = write.steps[0]
+            self._set_aside(error, changes[id(step)], b"", step.origin, result)
+            return
+        result.requests += requests
+        result.received += len(write.steps)
+        if outcome is Outcome.APPLIED:
+            result.applied += len(write.steps)
+        else:
+            result.repeats += len(write.steps)
+
+    def _attempt(self, write: Write) -> tuple[Outcome, int]:
+        origin = write.steps[0].origin
+        if not self._in_time():
+            raise _Halted(origin, "OutOfTime")
+        try:
+            return self._store.write(write)
+        except Unapplied as error:
+            raise _Halted(origin, error.found) from error
+
+    def _set_aside(
+        self, error: UnusableChange, change: RowChange | None, data: bytes, origin: int, result: Result
+    ) -> None:
+        result.received += 1
+        result.errors[type(error).__name__] += 1
+        try:
+            self._quarantine.add(error, change, data)
+            result.quarantined += 1
+        except Unapplied as unkept:
+            result.errors[unkept.found] += 1
+            result.unapplied += 1
+            result.failed = _lower(result.failed, origin)
+
+
+class _Halted(Exception):
+    """The item's remaining writes wait for the next delivery."""
+
+    def __init__(self, origin: int, reason: str) -> None:
+        self.origin = origin
+        self.reason = reason
+
+
+def _finish(result: Result, record: Record) -> None:
+    if record.marker:
+        result.markers.setdefault(record.marker, set()).add(record.lane)
+    if record.committed and record.changes:
+        result.committed[record.committed] += len(record.changes)
+
+
+def _lower(one: int | None, other: int | None) -> int | None:
+    return min((index for index in (one, other) if index is not None), default=None)
+
+
+def _add(total: Result, part: Result) -> None:
+    total.received += part.received
+    total.applied += part.applied
+    total.repeats += part.repeats
+    total.quarantined += part.quarantined
+    total.unapplied += part.unapplied
+    total.requests += part.requests
+    total.failed = _lower(total.failed, part.failed)
+    total.errors += part.errors

@@ -1,0 +1,90 @@
+"""Carries out planned writes on DynamoDB and sorts what can go wrong."""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rowferry.errors import OversizedItem, Unapplied, ValueOutOfRange
+from rowferry.plan import Write, bury, members_of, request
+
+_TOO_LARGE = ("item size", "maximum allowed size", "exceeds the maximum")
+_NEVER = (
+    "number overflow",
+    "underflow",
+    "significant digits",
+    "empty string",
+    "hashkey",
+    "rangekey",
+    "nesting levels",
+)
+"""
+Pieces of ValidationException messages that concern the data. Any other one
+(a key schema that differs from the mapping, say) is the operator's to mend:
+the batch waits, nothing is set aside.
+"""
+
+
+class Outcome(Enum):
+    """What became of a write."""
+
+    APPLIED = "applied"
+    REPEAT = "repeat"
+    """The item already holds this change or a newer one."""
+
+
+class DynamoStore:
+    """Writes items through the low-level client, which does the retries; counts requests."""
+
+    def __init__(self, client: Any, clock: Callable[[], float], tombstone_seconds: int) -> None:
+        """`clock` gives seconds since 1970; a tombstone expires `tombstone_seconds` after its delete."""
+        self._client = client
+        self._clock = clock
+        self._tombstone_seconds = tombstone_seconds
+
+    def write(self, write: Write) -> tuple[Outcome, int]:
+        """
+        Does the write where the item is older; returns what became of it and the requests it took.
+
+        Raises an UnusableChange when it can never be done and Unapplied when
+        it may be done later.
+        """
+        expires = int(self._clock()) + self._tombstone_seconds
+        method, arguments = request(write, expires)
+        answer = self._call(method, arguments)
+        if answer is None:
+            return Outcome.REPEAT, 1
+        if not write.may_empty or members_of(answer["Attributes"], write.key):
+            return Outcome.APPLIED, 1
+        # A change that came in between has raised the position: then there is nothing to bury.
+        self._call("update_item", bury(write, answer["Attributes"], expires))
+        return Outcome.APPLIED, 2
+
+    def _call(self, method: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
+        """The answer; None when the condition does not hold."""
+        try:
+            answer: dict[str, Any] = getattr(self._client, method)(**arguments)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return None
+            raise _sorted(error, arguments["TableName"]) from error
+        except BotoCoreError as error:
+            raise Unapplied(
+                f"DynamoDB cannot be reached ({type(error).__name__})", "it is tried again; check the network"
+            ) from error
+        return answer
+
+
+def _sorted(error: ClientError, table: str) -> Exception:
+    """The error of ours for the service's. Its message is not repeated: it may quote values."""
+    code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "").lower()
+    if code == "ValidationException" and any(piece in message for piece in _TOO_LARGE):
+        return OversizedItem(
+            f"an item of {table} would be larger than 400 KB", "split the group by another key"
+        )
+    if code == "ValidationException" and any(piece in message for piece in _NEVER):
+        return ValueOutOfRange(f"DynamoDB refuses a value of {table}", "leave the column out or make it text")
+    return Unapplied(
+        f"a write to {table} failed with {code}", "it is tried again; check the table and the role"
+    )
