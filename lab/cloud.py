@@ -48,7 +48,7 @@ class Cloud:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def client(self, service: str, **config: Any) -> Any:
-        """Return a boto3 client, the same one for the same arguments; `config` as botocore.config.Config takes it."""
+        """Return a boto3 client, the same one for the same arguments; `config` is botocore's."""
         key = (service, tuple(sorted(config.items(), key=repr)) if config else ())
         with self._lock:  # boto3's session is not thread-safe, its clients are
             if key not in self._clients:
@@ -65,7 +65,11 @@ class Cloud:
                 aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
                 region_name=REGION,
             )
-        settings = {"retries": {"mode": "standard", "max_attempts": 3}, "max_pool_connections": 32, "proxies": {}}
+        settings = {
+            "retries": {"mode": "standard", "max_attempts": 3},
+            "max_pool_connections": 32,
+            "proxies": {},
+        }
         return self._clients["session"].client(
             service, endpoint_url=self.endpoint, config=Config(**{**settings, **config})
         )
@@ -109,7 +113,7 @@ def free_port() -> Iterator[int]:
 
 
 def client_environment(folder: Path, port: int) -> dict[str, str]:
-    """Return the variables that send every AWS SDK to the emulator, and never to a real account or a proxy."""
+    """Return the variables that send every AWS SDK to the emulator, never to a real account or a proxy."""
     profile = folder / "aws-config"
     profile.write_text(f"[default]\nregion = {REGION}\n")  # whatever AWS_PROFILE the user has set
     return {
@@ -133,7 +137,7 @@ def client_environment(folder: Path, port: int) -> dict[str, str]:
 
 
 def launch(python: Path, folder: Path, port: int, aws: Cloud) -> subprocess.Popen[bytes]:
-    """Start the emulator as leader of its own process group, with nothing of the caller's environment but PATH."""
+    """Start the emulator, leader of its own process group; of the caller's environment it gets PATH."""
     settings = {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(folder / "tmp"),
@@ -151,7 +155,7 @@ def launch(python: Path, folder: Path, port: int, aws: Cloud) -> subprocess.Pope
         "PYTHONUNBUFFERED": "1",
     }
     with aws.log.open("wb") as log:
-        return subprocess.Popen(  # noqa: S603 - our own launcher
+        return subprocess.Popen(
             [python, "-m", "lab.cloud_launcher", str(os.getpid())],
             cwd=ROOT,  # by the folder, not by PYTHONPATH, which the functions would inherit
             env={**aws.environment, **settings},
@@ -178,7 +182,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], aws: Cloud) -> None:
 def request(url: str, method: str, timeout: float) -> None:
     """Send a request straight to the emulator, past any proxy."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with direct.open(urllib.request.Request(url, method=method), timeout=timeout) as response:  # noqa: S310
+    with direct.open(urllib.request.Request(url, method=method), timeout=timeout) as response:
         response.read()
 
 

@@ -1,14 +1,16 @@
 """
-Delivers the records of one Kinesis shard to a function, as AWS documents it for event source mappings.
+Delivers the records of one Kinesis shard to a function as AWS documents it for event source mappings.
 
-The emulator's own poller takes every record of a batch as done whatever the function reports: a rehearsal on it would
-hide lost records. This module decides what is delivered next and what a function's answer means; it knows neither the
-emulator nor threads (lab/cloud_launcher.py does). Source: the Lambda developer guide, "Using Lambda with Kinesis".
+The emulator's own poller takes every record of a batch as done, whatever the function reports: a rehearsal
+on it would hide lost records. This module decides what is delivered next and what an answer means; it knows
+neither the emulator nor threads (lab/kinesis_delivery.py does). Source: the Lambda developer guide, "Using
+Lambda with Kinesis".
 
-Where the guide is silent, the harsher reading is taken, so that what survives here survives there:
-a partial failure uses up a retry even when it made progress, and BisectBatchOnFunctionError halves a batch only after a
-function error, not after a partial failure that begins with the batch's first record.
-Left out: ParallelizationFactor (one batch per shard at a time), tumbling windows, enhanced fan-out, resharding.
+Where the guide is silent, the harsher reading is taken, so that what survives here survives there: a partial
+failure uses up a retry even when it made progress, and BisectBatchOnFunctionError halves a batch only after
+a function error, not after a partial failure that begins with the batch's first record.
+Left out: ParallelizationFactor (one batch per shard at a time), tumbling windows, enhanced fan-out,
+resharding.
 """
 
 from bisect import bisect_left, bisect_right
@@ -38,7 +40,7 @@ class Settings:
 
     @classmethod
     def of(cls, mapping: Mapping[str, Any]) -> "Settings":
-        """Read a mapping as the Lambda API or CloudFormation stored it (numbers and booleans may be text there)."""
+        """Read a mapping as the Lambda API or CloudFormation stored it (numbers may be text there)."""
         return cls(
             batch_size=int(mapping.get("BatchSize", 100)),
             window=float(mapping.get("MaximumBatchingWindowInSeconds", 0)),
@@ -51,7 +53,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records that are delivered together; `retries` counts against the quota, `invocations` is for the report."""
+    """Records delivered together; `retries` counts against the quota, `invocations` is for the report."""
 
     records: Sequence[Record]
     retries: int = 0
@@ -99,7 +101,7 @@ class Shard:
     gathering_since: float | None = None
 
     def next_batch(self, records: Sequence[Record], settings: Settings, now: float) -> Batch | None:
-        """Return what is due for delivery, or None. `records` are all that the shard retains, oldest first."""
+        """Return what is due for delivery, or None. `records`: all that the shard retains, oldest first."""
         if now < self.not_before:
             return None
         if self.again:
@@ -196,8 +198,8 @@ def read_answer(body: Any, batch: Batch, settings: Settings) -> Answer:
     """
     Say what a function's return value means for its batch.
 
-    Nothing named: all done. A named record: done up to it, and of several the lowest counts. A name that is empty,
-    null, missing or not in the batch: all of it failed.
+    Nothing named: all done. A named record: done up to it, and of several the lowest counts. A name that is
+    empty, null, missing or not in the batch: all of it failed.
     """
     failures = body.get("batchItemFailures") if isinstance(body, Mapping) else body
     if not settings.reports_failures or not failures:
