@@ -1,0 +1,13 @@
+"""
+The bulk load: rows that exist already become items, chunk by chunk, while the application keeps writing.
+
+connection  connections to the source that read values as the capturer does
+chunks      where a table is cut, decided inside MySQL
+reader      the rows of a chunk, and their watermark
+grouping    the rows of a chunk as items
+writer      items into DynamoDB, 25 a request, until each is accepted or refused
+lock        one loader at a time
+checks      what must hold before a row is copied
+ledger      plan and progress, in the control table
+loader      plan, workers, chunk by chunk
+"""

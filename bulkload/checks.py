@@ -1,0 +1,77 @@
+"""What must hold before a row is copied."""
+
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from rowferry.control import CHECKPOINT, ControlTable
+from rowferry.errors import Refused
+from rowferry.mapping import TableMapping
+from rowferry.position import Position, file_number
+from rowferry.source import Connection, Server, current_offset
+
+
+def captured_epoch(control: ControlTable, connection: Connection, server: Server) -> int:
+    """
+    The epoch that the load's watermarks belong to.
+
+    Refused unless a capturer has a checkpoint on this very server, at or
+    before the end of its binlog: changes during the load would be lost.
+    """
+    checkpoint = control.get(CHECKPOINT)
+    if not checkpoint:
+        raise Refused(
+            "no capturer has run yet, so changes made during the load would be lost",
+            "start the capturer (CapturerCount=1) and wait until `ferry status` shows a position",
+        )
+    if checkpoint["server"] != server.identity:
+        raise Refused(
+            f"the source is server {server.identity}, but {checkpoint['server']} is being captured",
+            "name in --source the server that the capturer reads (its parameter SourceHost)",
+        )
+    end = current_offset(connection, server).position(checkpoint["epoch"])
+    reached = Position(checkpoint["epoch"], file_number(checkpoint["file"]), checkpoint["offset"])
+    if end < reached:
+        raise Refused(
+            f"the source's binlog ends at {end}, before the checkpoint {reached}",
+            "the server was restored or reset: capture anew before the load",
+        )
+    return int(checkpoint["epoch"])
+
+
+def refuse_other_keys(client: Any, table: TableMapping) -> None:
+    """Refused unless the target table exists, is active and has the mapping's key."""
+    try:
+        found = client.describe_table(TableName=table.target)["Table"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        raise Refused(
+            f"there is no DynamoDB table {table.target}, the target of {table.source}",
+            f"create it with the key {expected_key(table)}, or correct `target` in the mapping",
+        ) from error
+    actual = _actual_key(found)
+    if actual != expected_key(table):
+        raise Refused(
+            f"DynamoDB table {table.target} has the key {actual}, the mapping says {expected_key(table)}",
+            "correct hash_key and range_key in the mapping, or create another table",
+        )
+    if found["TableStatus"] not in ("ACTIVE", "UPDATING"):
+        raise Refused(f"DynamoDB table {table.target} is {found['TableStatus']}", "wait until it is ACTIVE")
+
+
+def expected_key(table: TableMapping) -> str:
+    """The key in words: `customerid (S, hash), orderid (S, range)`."""
+    roles = ("hash", "range")
+    return ", ".join(
+        f"{key.attribute} ({key.type}, {role})" for key, role in zip(table.keys, roles, strict=False)
+    )
+
+
+def _actual_key(description: dict[str, Any]) -> str:
+    types = {entry["AttributeName"]: entry["AttributeType"] for entry in description["AttributeDefinitions"]}
+    names = sorted(description["KeySchema"], key=lambda entry: str(entry["KeyType"]))  # HASH before RANGE
+    return ", ".join(
+        f"{entry['AttributeName']} ({types[entry['AttributeName']]}, {entry['KeyType'].lower()})"
+        for entry in names
+    )

@@ -1,0 +1,207 @@
+"""
+Where a table is cut into chunks.
+
+Bounds are found and compared inside MySQL, in the columns' own collation:
+there 'A' and 'a', or 'x' and 'x ', may be equal though they are two items, and
+a client that compared them would lose rows between two chunks. A chunk is
+everything above `lower` up to and including `upper`, so that rows that MySQL
+takes for equal, and with them every group, lie in one chunk.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from rowferry.mapping import TableMapping
+from rowferry.source import Connection, rows
+from rowferry.values import Value, tag, time_text, untag
+
+type Bound = tuple[Value, ...] | None
+"""The values of the key columns at a cut; None: the end of the table."""
+
+BYTES_IN_A_CHUNK = 64 << 20
+"""A chunk is held in memory: where its rows would be more, by their average length, it gets fewer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """
+    The rows whose key columns lie above `lower` and not above `upper`.
+
+    With `nulls` the rows of which a key column is NULL instead: they can be
+    no items, and are read to be named.
+    """
+
+    lower: Bound = None
+    upper: Bound = None
+    nulls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeyColumn:
+    """One column of the group's key: name, and how MySQL sorts and compares it."""
+
+    name: str
+    nullable: bool
+    expression: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A source table as it is cut and read: `columns` are those that a row travels with."""
+
+    mapping: TableMapping
+    keys: tuple[KeyColumn, ...]
+    columns: tuple[str, ...]
+    indexed: bool
+    row_bytes: int
+
+    @property
+    def name(self) -> str:
+        """Quoted `schema`.`table`."""
+        return f"{quoted(self.mapping.schema)}.{quoted(self.mapping.table)}"
+
+    @property
+    def order(self) -> str:
+        """ORDER BY list: the key columns."""
+        return ", ".join(key.expression for key in self.keys)
+
+    @property
+    def nullable(self) -> bool:
+        """A key column may be NULL."""
+        return any(key.nullable for key in self.keys)
+
+
+def quoted(name: str) -> str:
+    """The name as SQL takes it; percent signs doubled for the driver's parameters."""
+    return "`" + name.replace("`", "``").replace("%", "%%") + "`"
+
+
+def describe(connection: Connection, mapping: TableMapping, columns: Sequence[str]) -> Table:
+    """How the table is cut: its key columns, and whether an index begins with them."""
+    names = [key.column for key in mapping.keys]
+    found = rows(
+        connection,
+        "SELECT column_name AS name, is_nullable AS nullable, data_type AS type"
+        " FROM information_schema.columns WHERE table_schema = %s AND table_name = %s",
+        (mapping.schema, mapping.table),
+    )
+    by_name = {row["name"]: row for row in found}
+    keys = tuple(_key(name, by_name[name]) for name in names)
+    size = rows(
+        connection,
+        "SELECT avg_row_length AS bytes FROM information_schema.tables"
+        " WHERE table_schema = %s AND table_name = %s",
+        (mapping.schema, mapping.table),
+    )
+    indexed = names in _indexes(connection, mapping, len(names)) and all(
+        k.expression == quoted(k.name) for k in keys
+    )
+    return Table(mapping, keys, tuple(columns), indexed, int(size[0]["bytes"] or 0) if size else 0)
+
+
+def _key(name: str, column: dict[str, Any]) -> KeyColumn:
+    # an ENUM sorts by its number and compares as text: it is made text for both
+    expression = f"CAST({quoted(name)} AS CHAR)" if column["type"].lower() == "enum" else quoted(name)
+    return KeyColumn(name, column["nullable"] == "YES", expression)
+
+
+def _indexes(connection: Connection, mapping: TableMapping, length: int) -> list[list[str]]:
+    found = rows(
+        connection,
+        "SELECT index_name AS name, column_name AS part FROM information_schema.statistics"
+        " WHERE table_schema = %s AND table_name = %s AND sub_part IS NULL ORDER BY index_name, seq_in_index",
+        (mapping.schema, mapping.table),
+    )
+    indexes: dict[str, list[str]] = {}
+    for row in found:
+        indexes.setdefault(row["name"], []).append(row["part"])
+    return [parts[:length] for parts in indexes.values()]
+
+
+def rows_per_chunk(table: Table, wanted: int) -> int:
+    """`wanted`, or fewer where the table's rows are so long that a chunk would not fit into memory."""
+    return max(1, min(wanted, BYTES_IN_A_CHUNK // max(1, table.row_bytes)))
+
+
+def plan(connection: Connection, table: Table, size: int) -> Iterator[Chunk]:
+    """
+    Chunks of `size` rows that cover every key there is or may come.
+
+    A group that is larger makes its chunk larger.
+    """
+    if table.nullable:
+        yield Chunk(nulls=True)
+    lower: Bound = None
+    while True:
+        upper = _cut(connection, table, lower, size)
+        yield Chunk(lower, upper)
+        if upper is None:
+            return
+        lower = upper
+
+
+def _cut(connection: Connection, table: Table, lower: Bound, size: int) -> Bound:
+    condition, parameters = where(table, Chunk(lower))
+    sql = (
+        f"SELECT {table.order} FROM {table.name} WHERE {condition}"
+        f" ORDER BY {table.order} LIMIT 1 OFFSET {size - 1}"
+    )
+    cursor = connection.cursor()
+    try:
+        cursor.execute(sql, parameters)
+        found = cursor.fetchone()
+    finally:
+        cursor.close()
+    return None if found is None else tuple(found)
+
+
+def where(table: Table, chunk: Chunk) -> tuple[str, list[Any]]:
+    """
+    The condition for a chunk and its parameters.
+
+    Row comparisons, (a, b) > (x, y), make MySQL scan the whole index; with
+    this form it finds the range.
+    """
+    if chunk.nulls:
+        return "(" + " OR ".join(f"{key.expression} IS NULL" for key in table.keys if key.nullable) + ")", []
+    conditions = [f"{key.expression} IS NOT NULL" for key in table.keys if key.nullable]
+    parameters: list[Any] = []
+    for bound, strict, last in ((chunk.lower, ">", ">"), (chunk.upper, "<", "<=")):
+        if bound is not None:
+            conditions.append(_compare(table, strict, last))
+            values = [_parameter(value) for value in bound]
+            parameters += values if len(values) == 1 else [values[0], values[0], values[1]]
+    return " AND ".join(conditions) or "TRUE", parameters
+
+
+def _compare(table: Table, strict: str, last: str) -> str:
+    first = table.keys[0].expression
+    if len(table.keys) == 1:
+        return f"{first} {last} %s"
+    return f"{first} {strict}= %s AND ({first} {strict} %s OR {table.keys[1].expression} {last} %s)"
+
+
+def _parameter(value: Value) -> Value:
+    if isinstance(value, timedelta):
+        return time_text(value)  # the driver misprints negative ones
+    return value
+
+
+def select(table: Table, chunk: Chunk) -> tuple[str, list[Any]]:
+    """The query for a chunk's rows. Columns are listed: `*` leaves invisible ones out."""
+    condition, parameters = where(table, chunk)
+    columns = ", ".join(map(quoted, table.columns))
+    return f"SELECT {columns} FROM {table.name} WHERE {condition} ORDER BY {table.order}", parameters
+
+
+def bound_text(bound: Bound) -> str:
+    """The bound as the control table keeps it: JSON, empty for the end of the table."""
+    return "" if bound is None else json.dumps(bound, default=tag, ensure_ascii=False)
+
+
+def read_bound(text: str) -> Bound:
+    """The bound that `bound_text` wrote."""
+    return tuple(map(untag, json.loads(text))) if text else None

@@ -1,0 +1,81 @@
+"""Connections to the source. Values come as the binlog has them, so that both roads agree."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+import pymysql
+from pymysql.constants import FIELD_TYPE
+from pymysql.converters import conversions
+
+from rowferry.values import parse_time
+
+type Connect = Callable[[], Any]
+"""Opens a connection; raises pymysql.err.OperationalError when the server cannot be reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the source is, and who asks. `ca` is a PEM file that the server's certificate must come from."""
+
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    ca: str | None = None
+
+
+def read_date(text: str) -> date | str:
+    """A DATE; text where the calendar has no such day (0000-00-00)."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return text
+
+
+def read_datetime(text: str) -> datetime | str:
+    """A DATETIME or TIMESTAMP; text without a zero fraction where the calendar has no such day."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        whole, _, fraction = text.partition(".")
+        return f"{whole}.{fraction.ljust(6, '0')}" if fraction.strip("0") else whole
+
+
+_CONVERSIONS: dict[Any, Any] = {
+    **conversions,
+    FIELD_TYPE.TIME: parse_time,  # the driver's own gets negative fractions wrong
+    FIELD_TYPE.DATE: read_date,
+    FIELD_TYPE.DATETIME: read_datetime,
+    FIELD_TYPE.TIMESTAMP: read_datetime,
+}
+
+
+def connect(address: Address, conversions: dict[Any, Any] | None = None) -> Any:
+    """
+    A connection in autocommit whose session settings cannot change what is read.
+
+    pymysql.err.OperationalError when the server cannot be reached or refuses.
+    """
+    connection: Any = pymysql.connect(
+        host=address.host,
+        port=address.port,
+        user=address.user,
+        password=address.password,
+        charset="utf8mb4",
+        autocommit=True,
+        ssl_ca=address.ca,
+        conv=_CONVERSIONS if conversions is None else conversions,
+        connect_timeout=10,
+        read_timeout=3600,  # seconds; the first row of a chunk without an index may take long
+        program_name="rowferry",
+        # A TIMESTAMP is read in the session's zone; PAD_CHAR_TO_FULL_LENGTH would add blanks to a CHAR
+        init_command="SET time_zone = '+00:00', sql_mode = '', net_write_timeout = 3600",
+    )
+    with connection.cursor() as cursor:
+        # CONSISTENT SNAPSHOT means nothing in other isolation levels
+        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        if "mariadb" not in str(connection.get_server_info()).lower():
+            cursor.execute("SET SESSION max_execution_time = 0")
+    return connection

@@ -1,0 +1,137 @@
+"""
+What the control table knows of a load: its plan, and which chunks are done.
+
+A plan counts once its load# item is written, which is after all its chunk#
+items; what an interrupted planning left is overwritten by the next one.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import batched
+
+from bulkload.chunks import Chunk, bound_text, read_bound
+from bulkload.writer import ITEMS_IN_A_REQUEST, Writer
+from rowferry.control import ControlTable, Plain, wrap
+from rowferry.values import Attribute
+
+LOADING, DONE, OPEN = "loading", "done", "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What loading a chunk, or a table, gave."""
+
+    rows: int = 0
+    items: int = 0
+    unusable: int = 0
+
+    def __add__(self, other: "Result") -> "Result":
+        return Result(self.rows + other.rows, self.items + other.items, self.unusable + other.unusable)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One chunk as the control table has it."""
+
+    number: int
+    chunk: Chunk
+    done: bool
+    result: Result
+
+
+class Ledger:
+    """The load of one source table. `now` gives milliseconds since 1970."""
+
+    def __init__(self, control: ControlTable, source: str, now: Callable[[], int]) -> None:
+        self.control = control
+        self.source = source
+        self.now = now
+
+    @property
+    def _load(self) -> str:
+        return f"load#{self.source}"
+
+    @property
+    def state(self) -> str | None:
+        """`loading`, `done`, or None before a plan was made."""
+        return self.control.get(self._load).get("state")
+
+    def forget(self) -> None:
+        """The next load begins with a new plan."""
+        self.control.client.delete_item(TableName=self.control.name, Key={"pk": {"S": self._load}})
+
+    def plan(self, chunks: Iterable[Chunk], rows: Callable[[Chunk], int], size: int, writer: Writer) -> int:
+        """Writes the plan; returns the number of chunks. Each has `size` rows; `rows` counts the last."""
+        count, last = 0, Chunk()
+        for part in batched(chunks, ITEMS_IN_A_REQUEST, strict=False):
+            items = [self._planned(count + index, chunk) for index, chunk in enumerate(part, 1)]
+            for _item, reason in writer.write(items):
+                raise ValueError(reason)  # bounds of 400 KB
+            count, last = count + len(part), part[-1]
+        planned = (count - 1) * size + rows(last)
+        self.control.put(
+            self._load,
+            {
+                "state": LOADING,
+                "chunks": count,
+                "planned": planned,
+                "rows": 0,
+                "items": 0,
+                "started_ms": self.now(),
+            },
+        )
+        return count
+
+    def _planned(self, number: int, chunk: Chunk) -> dict[str, Attribute]:
+        fields: dict[str, Plain] = {
+            "pk": self._chunk(number),
+            "lower": bound_text(chunk.lower),
+            "upper": bound_text(chunk.upper),
+            "nulls": chunk.nulls,
+            "state": OPEN,
+        }
+        return {name: wrap(value) for name, value in fields.items()}
+
+    def _chunk(self, number: int) -> str:
+        return f"chunk#{self.source}#{number:06d}"
+
+    @property
+    def planned(self) -> int:
+        """Rows when the plan was made."""
+        return int(self.control.get(self._load).get("planned", 0))
+
+    def entries(self) -> Iterator[Entry]:
+        """The plan's chunks, in no order; leftovers of an interrupted planning are left out."""
+        count = self.control.get(self._load)["chunks"]
+        for item in self.control.items(f"chunk#{self.source}#"):
+            number = int(item["pk"].rpartition("#")[2])
+            if number <= count:
+                chunk = Chunk(read_bound(item["lower"]), read_bound(item["upper"]), item["nulls"])
+                result = Result(item.get("rows", 0), item.get("items", 0), item.get("unusable", 0))
+                yield Entry(number, chunk, item["state"] == DONE, result)
+
+    def done(self, number: int, watermark: str, result: Result) -> None:
+        """Marks a chunk: all its items have been accepted."""
+        self.control.update(
+            self._chunk(number),
+            set={
+                "state": DONE,
+                "watermark": watermark,
+                "rows": result.rows,
+                "items": result.items,
+                "unusable": result.unusable,
+            },
+        )
+
+    def finish(self, result: Result) -> None:
+        """Marks the table: the switch may go ON."""
+        self.control.update(
+            self._load,
+            set={
+                "state": DONE,
+                "rows": result.rows,
+                "items": result.items,
+                "unusable": result.unusable,
+                "finished_ms": self.now(),
+            },
+        )

@@ -1,0 +1,268 @@
+"""
+Copies the mapped tables, chunk by chunk, with several workers.
+
+Each chunk is selected after its watermark was read and its items carry the
+watermark as their position: changes after it are applied by the stream, earlier
+ones are skipped. So chunks need no lock and can be loaded again; whatever was
+interrupted is done again by the next run.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any
+
+from bulkload import checks, chunks
+from bulkload.chunks import Chunk, Table
+from bulkload.connection import Connect
+from bulkload.grouping import Unusable, refused
+from bulkload.ledger import DONE, Entry, Ledger, Result
+from bulkload.lock import LoaderLock
+from bulkload.reader import Reader
+from bulkload.writer import Item, Patience, Writer, batches
+from rowferry import source
+from rowferry.control import ControlTable
+from rowferry.errors import Refused
+from rowferry.mapping import Mapping, TableMapping
+from rowferry.source import Server
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`workers` read chunks of `chunk_rows` rows and have `requests` requests to DynamoDB under way."""
+
+    workers: int = 4
+    requests: int = 16
+    chunk_rows: int = 5000
+    accept_unusable: bool = False
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One table after the run. `state` is `done`, or `loading` while rows are unusable and not accepted."""
+
+    source: str
+    target: str
+    state: str
+    chunks: int
+    result: Result
+    nothing_to_do: bool = False
+
+
+@dataclass(slots=True)
+class Tally:
+    """How far the run has got; `planned` is the number of rows when the tables were cut."""
+
+    planned: int = 0
+    result: Result = field(default_factory=Result)
+    chunks: int = 0
+    chunks_done: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Where a run tells what happens: lines for the operator, progress, rows that cannot be items."""
+
+    tell: Callable[[str], None]
+    progress: Callable[[Tally], None]
+    unusable: Callable[[Unusable], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One open chunk of one table."""
+
+    table: Table
+    ledger: Ledger
+    entry: Entry
+
+
+@dataclass(slots=True)
+class Loader:
+    """
+    Loads the tables of a mapping.
+
+    `client` is boto3's low-level DynamoDB client, `connect` opens a connection
+    to the source; both are used from several threads.
+    """
+
+    connect: Connect
+    client: Any
+    control: ControlTable
+    mapping: Mapping
+    settings: Settings
+    reports: Reports
+    lock: LoaderLock
+    patience: Patience = field(default_factory=Patience)
+    now: Callable[[], float] = time.time
+    tally: Tally = field(default_factory=Tally)
+    _guarded: threading.Lock = field(default_factory=threading.Lock)
+    _stopped: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, switch_is_on: bool) -> list[Outcome]:
+        """
+        Loads what is open; what is done stays as it is.
+
+        Raises Refused or SourceNotReady before anything is written, Unapplied
+        or LeaseLost when it cannot go on: then another run does.
+        """
+        ledgers = {table.source: self._ledger(table) for table in self.mapping.tables}
+        if not self.settings.again and all(ledger.state == DONE for ledger in ledgers.values()):
+            return [
+                self._outcome(table, ledgers[table.source], nothing=True) for table in self.mapping.tables
+            ]
+        if switch_is_on:
+            raise Refused(
+                "the switch is ON: a load would overwrite newer items",
+                "run `ferry verify`; to load again: `ferry switch off`, then `ferry load --again`",
+            )
+        connection = self.connect()
+        try:
+            server = source.identify(connection)
+            source.require(source.check(connection, server, self.mapping))
+            epoch = checks.captured_epoch(self.control, connection, server)
+            for table in self.mapping.tables:
+                checks.refuse_other_keys(self.client, table)
+            with self.lock.held(self.reports.tell):
+                jobs = [
+                    job
+                    for table in self.mapping.tables
+                    for job in self._open(connection, table, ledgers[table.source])
+                ]
+                self._work(jobs, server, epoch)
+                return [self._finish(table, ledgers[table.source]) for table in self.mapping.tables]
+        finally:
+            connection.close()
+
+    def _ledger(self, table: TableMapping) -> Ledger:
+        return Ledger(self.control, table.source, lambda: int(self.now() * 1000))
+
+    def _open(self, connection: Any, mapped: TableMapping, ledger: Ledger) -> list[Job]:
+        """The chunks that are to be loaded; makes the plan where there is none."""
+        if self.settings.again:
+            ledger.forget()
+        elif ledger.state == DONE:
+            return []
+        found = source.columns(connection, mapped)
+        table = chunks.describe(connection, mapped, [column.name for column in source.carried(mapped, found)])
+        if ledger.state is None:
+            self._plan(connection, table, ledger)
+        entries = list(ledger.entries())
+        self.tally.planned += ledger.planned
+        self.tally.chunks += len(entries)
+        jobs = []
+        for entry in entries:
+            if entry.done and (self.settings.accept_unusable or not entry.result.unusable):
+                self.tally.chunks_done += 1
+                self.tally.result += entry.result
+            else:
+                jobs.append(Job(table, ledger, entry))
+        return sorted(jobs, key=lambda job: job.entry.number)
+
+    def _plan(self, connection: Any, table: Table, ledger: Ledger) -> None:
+        if not table.indexed:
+            self.reports.tell(
+                f"warning: no index of {table.mapping.source} begins with its key columns ({table.order}),"
+                " so every chunk reads the whole table: slow, but right. An index makes it fast"
+            )
+        size = chunks.rows_per_chunk(table, self.settings.chunk_rows)
+        self.reports.tell(f"{table.mapping.source}: planning chunks of {size:,} rows")
+        writer = Writer(self.client, self.control.name, self._guard, self.patience)
+        count = ledger.plan(
+            chunks.plan(connection, table, size), lambda last: _count(connection, table, last), size, writer
+        )
+        self.reports.tell(f"{table.mapping.source}: {count:,} chunks, about {ledger.planned:,} rows")
+
+    def _work(self, jobs: Iterable[Job], server: Server, epoch: int) -> None:
+        """Runs the workers to the end, or until one fails; its error is raised."""
+        waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        for job in jobs:
+            waiting.put(job)
+        workers = min(self.settings.workers, waiting.qsize())
+        if not workers:
+            return
+        with ThreadPoolExecutor(self.settings.requests) as senders, ThreadPoolExecutor(workers) as readers:
+            running = [readers.submit(self._worker, waiting, senders, server, epoch) for _ in range(workers)]
+            try:
+                wait(running, return_when=FIRST_EXCEPTION)
+            finally:
+                self._stopped.set()  # also at Ctrl-C: the others end before their next request
+        for future in sorted(running, key=lambda future: isinstance(future.exception(), _Stopped)):
+            future.result()
+
+    def _worker(
+        self, waiting: "queue.SimpleQueue[Job]", senders: ThreadPoolExecutor, server: Server, epoch: int
+    ) -> None:
+        reader = Reader(self.connect, server, self.patience)
+        try:
+            while not self._stopped.is_set():
+                self._load(waiting.get_nowait(), reader, senders, epoch)
+        except queue.Empty:
+            return
+        finally:
+            reader.close()
+
+    def _load(self, job: Job, reader: Reader, senders: ThreadPoolExecutor, epoch: int) -> None:
+        grouping, watermark = reader.read(job.table, job.entry.chunk)
+        position = watermark.position(epoch)
+        writer = Writer(self.client, job.table.mapping.target, self._guard, self.patience)
+        items = list(grouping.items(position))
+        sending = [senders.submit(_send, writer, job.table.mapping, batch) for batch in batches(items)]
+        done, open_ = wait(sending, return_when=FIRST_EXCEPTION)
+        for future in open_:
+            future.cancel()
+        refusals = [row for future in done for row in future.result()]
+        unusable = [*grouping.unusable, *refusals]
+        result = Result(grouping.rows, len(items) - len(refusals), sum(row.rows for row in unusable))
+        self._guard()
+        with self._guarded:
+            for row in unusable:
+                self.reports.unusable(row)
+        job.ledger.done(job.entry.number, str(position), result)
+        self._count(result)
+
+    def _count(self, result: Result) -> None:
+        with self._guarded:
+            self.tally.chunks_done += 1
+            self.tally.result += result
+            self.reports.progress(self.tally)
+
+    def _guard(self) -> None:
+        if self._stopped.is_set():
+            raise _Stopped
+        self.lock.check()
+
+    def _finish(self, table: TableMapping, ledger: Ledger) -> Outcome:
+        if ledger.state != DONE:
+            result = sum((entry.result for entry in ledger.entries()), Result())
+            if not result.unusable or self.settings.accept_unusable:
+                ledger.finish(result)
+        return self._outcome(table, ledger)
+
+    def _outcome(self, table: TableMapping, ledger: Ledger, *, nothing: bool = False) -> Outcome:
+        entries = list(ledger.entries())
+        result = sum((entry.result for entry in entries), Result())
+        return Outcome(table.source, table.target, str(ledger.state), len(entries), result, nothing)
+
+
+class _Stopped(Exception):
+    """This worker ends because the run does."""
+
+
+def _send(writer: Writer, table: TableMapping, batch: Sequence[tuple[Item, int]]) -> list[Unusable]:
+    rows = {id(item): count for item, count in batch}
+    return [
+        refused(table, item, reason, rows[id(item)])
+        for item, reason in writer.write([item for item, _ in batch])
+    ]
+
+
+def _count(connection: Any, table: Table, chunk: Chunk) -> int:
+    condition, parameters = chunks.where(table, chunk)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT COUNT(*) FROM {table.name} WHERE {condition}", parameters)
+        return int(cursor.fetchone()[0])

@@ -1,0 +1,111 @@
+"""One loader at a time: a lock in the control table that its owner renews, so that no clocks are compared."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from socket import gethostname
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rowferry.control import ControlTable
+from rowferry.errors import LeaseLost, Refused
+
+LOADER = "loader"
+"""Control table key: owner(str), renewals(int), ttl_ms(int), released(bool)."""
+TTL = 10.0  # seconds; the slowest request of a loader must not outlive it by much
+_SAFE = 0.7  # of the TTL: later than that after a renewal nothing is written any more
+_FIX = "wait until it has ended, or end it, then run the load again: it goes on with the open chunks"
+
+
+class LoaderLock:
+    """Held by one loader. `check` is asked before every write."""
+
+    def __init__(
+        self, control: ControlTable, ttl: float = TTL, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.control = control
+        self.ttl = ttl
+        self.clock = clock
+        self.owner = f"{gethostname()}:{uuid.uuid4().hex[:12]}"
+        self._renewed = clock()
+
+    def acquire(self, sleep: Callable[[float], None], tell: Callable[[str], None]) -> None:
+        """
+        Takes the lock. One that was not given back is watched for its TTL: Refused when its owner lives.
+        """
+        found = self.control.get(LOADER)
+        if found and not found["released"]:
+            pause = found["ttl_ms"] / 1000
+            tell(f"the last loader has not given its lock back: watching {pause:.0f} s for signs of life")
+            sleep(pause)
+            if self.control.get(LOADER).get("renewals") != found["renewals"]:
+                raise Refused("another loader is at work", _FIX)
+        started = self.clock()
+        try:
+            self.control.update(
+                LOADER,
+                set={"owner": self.owner, "ttl_ms": int(self.ttl * 1000), "released": False},
+                add={"renewals": 1},
+                only_if={"renewals": found.get("renewals")},
+            )
+        except ClientError as error:
+            _unless_condition(error)
+            raise Refused("another loader began at the same moment", _FIX) from error
+        self._renewed = started
+
+    def renew(self) -> None:
+        """Shows that the owner lives. LeaseLost when another loader has taken the lock."""
+        started = self.clock()
+        try:
+            self.control.update(LOADER, add={"renewals": 1}, only_if={"owner": self.owner})
+        except ClientError as error:
+            _unless_condition(error)
+            self._renewed = float("-inf")
+            raise LeaseLost("another loader has taken over", _FIX) from error
+        self._renewed = started
+
+    def check(self) -> None:
+        """LeaseLost when the last renewal is so long ago that another loader may be at work."""
+        if self.clock() - self._renewed > self.ttl * _SAFE:
+            raise LeaseLost(
+                "this loader could not renew its lock", "run the load again: it goes on with the open chunks"
+            )
+
+    def release(self) -> None:
+        """Gives the lock back; when it was lost meanwhile, there is nothing to give back."""
+        try:
+            self.control.update(LOADER, set={"released": True}, only_if={"owner": self.owner})
+        except ClientError as error:
+            _unless_condition(error)
+
+    @contextmanager
+    def held(
+        self, tell: Callable[[str], None], sleep: Callable[[float], None] = time.sleep
+    ) -> Iterator[None]:
+        """Holds the lock and renews it from a thread."""
+        self.acquire(sleep, tell)
+        ended = threading.Event()
+        heart = threading.Thread(target=self._beat, args=(ended,), name="loader-lock", daemon=True)
+        heart.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            heart.join()
+            self.release()
+
+    def _beat(self, ended: threading.Event) -> None:
+        while not ended.wait(self.ttl / 4):
+            try:
+                self.renew()
+            except LeaseLost:
+                return  # `check` tells the workers
+            except (ClientError, BotoCoreError):
+                continue  # until `check` says that it has been too long
+
+
+def _unless_condition(error: ClientError) -> None:
+    if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+        raise error

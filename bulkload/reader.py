@@ -1,0 +1,67 @@
+"""The rows of chunks, each with the watermark that they show everything up to."""
+
+import contextlib
+from typing import Any
+
+import pymysql
+from pymysql.cursors import SSCursor
+
+from bulkload import chunks
+from bulkload.chunks import Chunk, Table
+from bulkload.connection import Connect
+from bulkload.grouping import Grouping
+from bulkload.writer import Patience
+from rowferry import source
+from rowferry.errors import SourceNotReady
+from rowferry.source import Server
+
+ROWS_AT_ONCE = 1000
+
+
+class Reader:
+    """Reads chunks over one connection, and over a new one when that breaks."""
+
+    def __init__(self, connect: Connect, server: Server, patience: Patience) -> None:
+        self._connect = connect
+        self._server = server
+        self._patience = patience
+        self._connection: Any = None
+
+    def read(self, table: Table, chunk: Chunk) -> tuple[Grouping, source.Watermark]:
+        """The chunk's rows in their groups, and the watermark that they show everything up to."""
+        for pause in self._patience.pauses():
+            try:
+                return self._read(table, chunk)
+            except (pymysql.err.OperationalError, pymysql.err.InterfaceError):
+                self.close()
+                self._patience.sleep(pause)
+        return self._read(table, chunk)
+
+    def _read(self, table: Table, chunk: Chunk) -> tuple[Grouping, source.Watermark]:
+        connection = self._ready()
+        watermark = source.begin_snapshot(connection, self._server)
+        grouping = Grouping(table.mapping, table.columns)
+        with connection.cursor(SSCursor) as cursor:
+            cursor.execute(*chunks.select(table, chunk))
+            while some := cursor.fetchmany(ROWS_AT_ONCE):
+                grouping.take(some)
+        connection.commit()
+        return grouping, watermark
+
+    def _ready(self) -> Any:
+        if self._connection is None:
+            connection = self._connect()
+            if source.identify(connection) != self._server:
+                connection.close()
+                raise SourceNotReady(
+                    "the source is another server now", "see `ferry status`, then run the load again"
+                )
+            self._connection = connection
+        return self._connection
+
+    def close(self) -> None:
+        """Closes the connection where there is one; a broken one counts as closed."""
+        if self._connection is not None:
+            with contextlib.suppress(pymysql.err.Error):
+                self._connection.close()
+            self._connection = None

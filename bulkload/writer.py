@@ -1,0 +1,131 @@
+"""Items into DynamoDB with BatchWriteItem, until each one is accepted or can never be."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import batched
+from random import random
+from typing import Any, Protocol
+
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NotConnected
+
+from rowferry.errors import Unapplied
+from rowferry.values import Attribute
+
+ITEMS_IN_A_REQUEST = 25
+"""25 items of 400 KB are under the other limit, 16 MB (DynamoDB developer guide, Constraints)."""
+TRANSIENT = frozenset(
+    [
+        "InternalServerError",
+        "InternalFailure",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "ThrottlingException",
+        "TransactionConflictException",
+    ]
+)
+_TOO_LARGE = frozenset(["ValidationException", "RequestEntityTooLarge", "413"])
+
+type Item = dict[str, Attribute]
+
+
+class Client(Protocol):
+    """What is used of boto3's low-level DynamoDB client."""
+
+    def batch_write_item(self, **arguments: Any) -> Any:
+        """DynamoDB's BatchWriteItem."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a request is tried again without any progress: pauses in seconds, doubled and jittered."""
+
+    tries: int = 12
+    first: float = 0.05
+    longest: float = 10.0
+    sleep: Callable[[float], None] = time.sleep
+    random: Callable[[], float] = random
+
+    def pauses(self) -> Iterator[float]:
+        """Evenly between zero and the doubled pause, so that many writers do not come back together."""
+        for attempt in range(self.tries):
+            yield min(self.longest, self.first * 2**attempt) * self.random()
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes items of one table. `guard` is asked before each request, and raises when it may not be sent."""
+
+    client: Client
+    table: str
+    guard: Callable[[], None]
+    patience: Patience = Patience()
+
+    def write(self, items: Sequence[Item]) -> list[tuple[Item, str]]:
+        """
+        Puts the items, at most 25; returns those that DynamoDB refuses, with its reason.
+
+        Unapplied when it goes on failing for other reasons.
+        """
+        try:
+            self._batch(items)
+            return []
+        except ClientError as error:
+            if _code(error) not in _TOO_LARGE:
+                raise
+        return [(item, reason) for item in items if (reason := self._refusal(item))]
+
+    def _batch(self, items: Sequence[Item]) -> None:
+        waiting = [{"PutRequest": {"Item": item}} for item in items]
+        pauses = self.patience.pauses()
+        while waiting:
+            left = self._try(waiting)
+            if len(left) < len(waiting):
+                pauses = self.patience.pauses()  # something went through: that is progress
+            waiting = left
+            if waiting:
+                self._pause(pauses)
+
+    def _try(self, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The requests that are still to be done."""
+        self.guard()
+        try:
+            answer = self.client.batch_write_item(RequestItems={self.table: requests})
+        except (NotConnected, HTTPClientError):
+            return requests
+        except ClientError as error:
+            if _code(error) not in TRANSIENT:
+                raise
+            return requests
+        return list(answer.get("UnprocessedItems", {}).get(self.table, []))
+
+    def _refusal(self, item: Item) -> str | None:
+        """One of a refused batch alone: why DynamoDB does not take it, None when it does."""
+        try:
+            self._batch([item])
+        except ClientError as error:
+            if _code(error) not in _TOO_LARGE:
+                raise
+            return f"DynamoDB refuses the item ({_code(error)}: {error.response['Error'].get('Message', '')})"
+        return None
+
+    def _pause(self, pauses: Iterator[float]) -> None:
+        pause = next(pauses, None)
+        if pause is None:
+            raise Unapplied(
+                f"DynamoDB took nothing into {self.table} for {self.patience.tries} tries",
+                "raise the table's write capacity or use --workers 1, then run the load again: it goes on",
+            )
+        self.patience.sleep(pause)
+
+
+def batches(items: Iterable[tuple[Item, int]]) -> Iterator[tuple[tuple[Item, int], ...]]:
+    """The items, with their rows, in requests."""
+    return batched(items, ITEMS_IN_A_REQUEST, strict=False)
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
