@@ -91,7 +91,7 @@ class Applier:
             try:
                 records[origin] = decode_record(data)
             except MalformedRecord as error:
-                self._set_aside(error, None, data, origin, result)
+                self._refuse(error, None, data, origin, result)
                 continue
             self._collect(records[origin], origin, items, result)
         for _ in self._each(self._apply_item, items.values()):
@@ -108,7 +108,7 @@ class Applier:
             try:
                 found = effects(change, self._mapping)
             except UnusableChange as error:
-                self._set_aside(error, change, b"", origin, result)
+                self._refuse(error, change, b"", origin, result)
                 continue
             for effect in found:
                 item = items.setdefault(effect.key, _Item(effect.key))
@@ -138,7 +138,10 @@ class Applier:
                         self._write(single, changes, result)
                 return
             step = write.steps[0]
-            self._set_aside(error, changes[id(step)], b"", step.origin, result)
+            try:
+                self._set_aside(error, changes[id(step)], b"", result)
+            except Unapplied as unkept:  # a later write would make the redelivered change a repeat: lost
+                raise _Halted(step.origin, unkept.found) from unkept
             return
         result.requests += requests
         result.received += len(write.steps)
@@ -156,18 +159,25 @@ class Applier:
         except Unapplied as error:
             raise _Halted(origin, error.found) from error
 
-    def _set_aside(
+    def _refuse(
         self, error: UnusableChange, change: RowChange | None, data: bytes, origin: int, result: Result
     ) -> None:
-        result.received += 1
-        result.errors[type(error).__name__] += 1
+        """Sets aside what gets to no item; it is refused again when it comes again."""
         try:
-            self._quarantine.add(error, change, data)
-            result.quarantined += 1
+            self._set_aside(error, change, data, result)
         except Unapplied as unkept:
             result.errors[unkept.found] += 1
+            result.received += 1
             result.unapplied += 1
             result.failed = _lower(result.failed, origin)
+
+    def _set_aside(
+        self, error: UnusableChange, change: RowChange | None, data: bytes, result: Result
+    ) -> None:
+        self._quarantine.add(error, change, data)
+        result.received += 1
+        result.quarantined += 1
+        result.errors[type(error).__name__] += 1
 
 
 class _Halted(Exception):

@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rowferry.errors import OversizedItem, Unapplied, ValueOutOfRange
-from rowferry.plan import Write, bury, members_of, request
+from rowferry.plan import Write, bury, lookup, members_of, replacement, request
 
 _TOO_LARGE = ("item size", "maximum allowed size", "exceeds the maximum")
 _NEVER = (
@@ -51,6 +51,8 @@ class DynamoStore:
         it may be done later.
         """
         expires = int(self._clock()) + self._tombstone_seconds
+        if write.whole and write.position is None:
+            return self._replace(write, expires)
         method, arguments = request(write, expires)
         answer = self._call(method, arguments)
         if answer is None:
@@ -59,6 +61,16 @@ class DynamoStore:
             return Outcome.APPLIED, 1
         # A change that came in between has raised the position: then there is nothing to bury.
         self._call("update_item", bury(write, answer["Attributes"], expires))
+        return Outcome.APPLIED, 2
+
+    def _replace(self, write: Write, expires: int) -> tuple[Outcome, int]:
+        """A whole item by hand. It keeps the position that it has, or older changes could come back."""
+        answer = self._call("get_item", lookup(write)) or {}
+        held = answer.get("Item")
+        if held is None and write.members is None:
+            return Outcome.REPEAT, 1
+        if self._call("put_item", replacement(write, held or {}, expires)) is None:
+            raise Unapplied("an item changed while it was replaced by hand", "it is tried again")
         return Outcome.APPLIED, 2
 
     def _call(self, method: str, arguments: dict[str, Any]) -> dict[str, Any] | None:

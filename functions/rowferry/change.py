@@ -8,6 +8,7 @@ that is what people replay by hand.
 """
 
 import json
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,16 @@ from typing import Any, NamedTuple
 from rowferry.errors import MalformedRecord, OversizedChange
 from rowferry.values import Row, tag, untag
 
+_POSITION = re.compile(r"[0-9a-f]{4}\.[0-9a-f]{8}\.[0-9a-f]{16}\.[0-9a-f]{8}")
+_UNREADABLE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    zlib.error,
+)
 _COMPRESS_FROM = 256  # bytes; below this, deflate rarely wins
 
 
@@ -100,7 +111,10 @@ def encode_marker(lane: int, sender: int, committed: int, marker: Marker) -> byt
 def decode_record(data: bytes) -> Record:
     """The record in these bytes. MalformedRecord when they are none."""
     try:
-        body = json.loads(data if data[:1] == b"{" else zlib.decompress(data))
+        plain = data if data[:1] == b"{" else zlib.decompress(data)
+        body = json.loads(plain)
+        if b"\\ud" in plain or b"\\uD" in plain:
+            json.dumps(body, ensure_ascii=False).encode()  # refuses half a surrogate pair: no text
         if "type" in body:
             return Record(lane=0, sender=0, committed=0, changes=(decode_change(body),))
         marker = body.get("marker")
@@ -111,7 +125,7 @@ def decode_record(data: bytes) -> Record:
             changes=tuple(map(decode_change, body.get("changes", ()))),
             marker=Marker(marker["id"], marker["pos"]) if marker else None,
         )
-    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, zlib.error) as error:
+    except _UNREADABLE as error:
         raise MalformedRecord(
             f"a stream record cannot be read ({type(error).__name__})",
             "see the quarantined bytes; only a Rowferry capturer may write to this stream",
@@ -129,8 +143,8 @@ def decode_change(event: dict[str, Any]) -> RowChange:
     else:
         before = _row(row["values"])
     position = event.get("pos")
-    if position is not None and not isinstance(position, str):
-        raise TypeError("a position is text")
+    if position is not None and not _POSITION.fullmatch(position):
+        raise ValueError("not a position")  # stored, it would stand above every later change of the item
     return RowChange(str(event["schema"]), str(event["table"]), kind, before, after, position)
 
 

@@ -1,7 +1,7 @@
 """What a row change does to which item, and the lane that the item's changes travel in."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
@@ -59,17 +59,36 @@ def effects(change: RowChange, mapping: Mapping) -> list[Effect]:
     """
     refuse_oversized(change)
     table = table_of(change, mapping)
-    old = member_of(change.before, table) if change.before is not None else None
+    old = _before(change, table, _leaving)
     new = member_of(change.after, table) if change.after is not None else None
     if old is None or new is None or old.key != new.key:
-        return ([_leaving(old)] if old else []) + ([new] if new else [])
+        return [effect for effect in (old, new) if effect is not None]
     if new.whole:
         return [new]
-    return [Effect(new.key, {**dict.fromkeys(old.members or ()), **(new.members or {})})]
+    return [Effect(new.key, {**(old.members or {}), **(new.members or {})})]
 
 
-def _leaving(effect: Effect) -> Effect:
-    return Effect(effect.key, None if effect.whole else dict.fromkeys(effect.members or ()), effect.whole)
+def _before[T](change: RowChange, table: TableMapping, read: Callable[[Row, TableMapping], T]) -> T | None:
+    """
+    What `read` finds in the before image. None also where the row could have no
+    place: then it was quarantined, and the update that mends it only adds.
+    """
+    if change.before is None:
+        return None
+    try:
+        return read(change.before, table)
+    except (EmptyKey, ReservedName, ValueOutOfRange):
+        if change.after is None:
+            raise
+        return None
+
+
+def _leaving(row: Row, table: TableMapping) -> Effect:
+    """What goes away with the row. Its value does not count: a row with an unusable one can be deleted."""
+    key = key_of(row, table)
+    if table.layout is Layout.ITEM_PER_ROW:
+        return Effect(key, None, whole=True)
+    return Effect(key, {_member_name(row, table): None})
 
 
 def table_of(change: RowChange, mapping: Mapping) -> TableMapping:
@@ -88,9 +107,8 @@ def member_of(row: Row, table: TableMapping) -> Effect:
     key = key_of(row, table)
     if table.layout is Layout.ITEM_PER_ROW:
         return Effect(key, dict(_columns(row, table)), whole=True)
-    assert table.member_name is not None and table.member_value is not None  # Mapping.parse saw to it
-    name = _member_name(_column(row, table.member_name, table), table)
-    return Effect(key, {name: attribute(_column(row, table.member_value, table))})
+    assert table.member_value is not None  # Mapping.parse saw to it
+    return Effect(key, {_member_name(row, table): attribute(_column(row, table.member_value, table))})
 
 
 def key_of(row: Row, table: TableMapping) -> ItemKey:
@@ -128,12 +146,13 @@ def by_lane(change: RowChange, mapping: Mapping, lanes: int) -> Iterator[tuple[i
     Raises an UnusableChange when the row has no key.
     """
     table = table_of(change, mapping)
-    keys = [key_of(row, table) for row in (change.before, change.after) if row is not None]
-    if len(keys) == 2 and keys[0] != keys[1]:
-        yield lane_of(keys[0], lanes), change._replace(kind=Kind.DELETE, after=None)
-        yield lane_of(keys[1], lanes), change._replace(kind=Kind.INSERT, before=None)
-    else:
-        yield lane_of(keys[0], lanes), change
+    old = _before(change, table, key_of)
+    new = key_of(change.after, table) if change.after is not None else None
+    if old and new and old != new:
+        yield lane_of(old, lanes), change._replace(kind=Kind.DELETE, after=None)
+        yield lane_of(new, lanes), change._replace(kind=Kind.INSERT, before=None)
+    elif key := old or new:
+        yield lane_of(key, lanes), change
 
 
 def _column(row: Row, column: str, table: TableMapping) -> Value:
@@ -184,7 +203,9 @@ def _written(value: Value, key: KeyAttribute) -> str | bytes:
     )
 
 
-def _member_name(value: Value, table: TableMapping) -> str:
+def _member_name(row: Row, table: TableMapping) -> str:
+    assert table.member_name is not None  # Mapping.parse saw to it
+    value = _column(row, table.member_name, table)
     if value is None or value == "":
         raise EmptyKey(
             f"member name of {table.source} is empty or NULL", "an attribute needs a name: fill the column"

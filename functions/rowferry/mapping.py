@@ -95,6 +95,8 @@ class Mapping:
             return cls.parse(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise MappingError(f"{path}: {error.strerror}", "name an existing mapping file") from error
+        except UnicodeDecodeError as error:
+            raise MappingError(f"{path}: not UTF-8", "save the file as UTF-8") from error
         except MappingError as error:
             raise MappingError(f"{path}: {error.found}", error.fix) from error
 
@@ -141,7 +143,7 @@ def _key(entry: Any, where: str) -> KeyAttribute:
     _only(entry, {"attribute", "type", "column"}, where)
     attribute = _text(entry, "attribute", where)
     kind = entry.get("type", "S")
-    if kind not in KEY_TYPES:
+    if not isinstance(kind, str) or kind not in KEY_TYPES:
         raise MappingError(f"{where}: type is {kind!r}", "a DynamoDB key is S, N or B")
     return KeyAttribute(attribute, kind, _text(entry, "column", where) if "column" in entry else attribute)
 

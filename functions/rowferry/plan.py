@@ -145,6 +145,27 @@ def bury(write: Write, found: dict[str, Attribute], expires: int) -> dict[str, A
     return arguments
 
 
+def lookup(write: Write) -> dict[str, Any]:
+    """The get_item arguments for what `replacement` has to know."""
+    return {"TableName": write.key.table, "Key": write.key.attributes(), "ConsistentRead": True}
+
+
+def replacement(write: Write, held: dict[str, Attribute], expires: int) -> dict[str, Any]:
+    """
+    The put_item arguments of a whole write without a position, over the item `held` (empty: there is none).
+
+    The item keeps its position. The condition fails when it has changed since.
+    """
+    arguments = _put(write, expires)
+    arguments["ExpressionAttributeNames"] = {"#p": POSITION}
+    if POSITION not in held:
+        return {**arguments, "ConditionExpression": "attribute_not_exists(#p)"}
+    arguments["Item"][POSITION] = held[POSITION]
+    arguments["ConditionExpression"] = "#p = :p"
+    arguments["ExpressionAttributeValues"] = {":p": held[POSITION]}
+    return arguments
+
+
 def members_of(item: dict[str, Attribute], key: ItemKey) -> dict[str, Attribute]:
     """The item without its key and without Rowferry's own attributes."""
     hidden = {POSITION, EXPIRES} | {value.name for value in key.values}
