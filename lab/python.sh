@@ -6,16 +6,18 @@ works() {
   "$1" -I -c 'import ensurepip, ssl, sys, venv; sys.exit(sys.version_info[:2] != (3, 13))' >/dev/null 2>&1
 }
 
-# A pyenv shim is on PATH even when no 3.13 stands behind it, so each candidate is run, and its own name is printed.
+# A pyenv shim is on PATH even when no 3.13 stands behind it, so each candidate is run. The base executable is what
+# it comes down to: the shim's target, and not the .venv that is about to be made anew.
 find_python() {
   local candidate
-  for candidate in "$(command -v python3.13 || true)" "${PYENV_ROOT:-${HOME:-/nonexistent}/.pyenv}"/versions/3.13.*/bin/python3.13; do
-    if [ -n "$candidate" ] && works "$candidate"; then
-      "$candidate" -I -c 'import sys; print(sys.executable)'
-      return 0
+  { type -ap python3.13 || true
+    printf '%s\n' "${PYENV_ROOT:-${HOME:-/nonexistent}/.pyenv}"/versions/3.13.*/bin/python3.13
+  } | while IFS= read -r candidate; do
+    if works "$candidate"; then
+      "$candidate" -I -c 'import sys; print(sys._base_executable)'
+      exit 0
     fi
-  done
-  return 1
+  done | grep .
 }
 
 install_python() {
