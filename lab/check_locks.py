@@ -1,4 +1,4 @@
-"""Checks that what ships (functions/, capturer/) is pinned to the versions that the project is tested with."""
+"""Checks that what ships (functions/, capturer/) is pinned to the versions that it is tested with."""
 
 import re
 import sys
@@ -20,7 +20,7 @@ def complaints(root: Path) -> list[str]:
     """Return one line for each file that differs from the lock, or that names where packages come from."""
     tested = pins((root / LOCKS[0]).read_text())
     found = [
-        f"{name} pins {package}=={version}, {LOCKS[0]} has {tested.get(package, 'none')}: write that version, or run make lock"
+        f"{name} has {package}=={version}, {LOCKS[0]} {tested.get(package)}: write that, or make lock"
         for name in SHIPPED
         for package, version in pins((root / name).read_text()).items()
         if tested.get(package) != version

@@ -50,7 +50,7 @@ def choose_flavor(
     echo: Echo = print,
 ) -> Installation:
     """
-    Return the installation to run: ROWFERRY_MYSQLD, else the fetched `flavor`, else MariaDB where MySQL cannot be had.
+    Return what to run: ROWFERRY_MYSQLD, else `flavor` as fetched, else MariaDB where MySQL cannot be had.
 
     ROWFERRY_MYSQLD names a mysqld or mariadbd; when MariaDB is asked for by name, only a mariadbd counts.
     Falling back to MariaDB is said on stderr. Raises SourceNotReady when there is no server at all.
@@ -97,8 +97,9 @@ def _fetch(flavor: str, prefix: Path, echo: Echo) -> None:
         check=False,
     )
     if result.returncode != 0:
+        reason = " ".join(result.stderr.split()) or "no reason given"
         raise SourceNotReady(
-            f"{flavor} could not be fetched from Debian's packages ({' '.join(result.stderr.split()) or 'no reason given'})",
+            f"{flavor} could not be fetched from Debian's packages ({reason})",
             "make the Debian mirror reachable, or name a server program in ROWFERRY_MYSQLD, "
             "or a running server in ROWFERRY_SERVER_URL=mysql://user:password@host:port",
         )

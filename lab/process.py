@@ -11,8 +11,8 @@ from pathlib import Path
 
 from rowferry.errors import SourceNotReady
 
-# The kernel sends the parent-death signal when the THREAD that forked ends, not the process: so one thread forks
-# them all, and it lives as long as the process.
+# The kernel sends the parent-death signal when the THREAD that forked ends, not the process: so one thread
+# forks them all, and it lives as long as the process.
 _FORKING = ThreadPoolExecutor(1, thread_name_prefix="forking")
 
 # Below the kernel's range for outgoing connections, so that nothing takes the port while its server restarts.
@@ -27,9 +27,9 @@ def spawn(
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """
-    Start `command` without input, its output appended to `log`. It is killed when this process is gone, however it went.
+    Start `command` without input, its output appended to `log`. It dies with this process, however that goes.
 
-    It has its own process group, so Ctrl-C on the terminal reaches the parent alone, which then ends it in order.
+    It has its own process group: Ctrl-C on the terminal reaches the parent alone, which ends it in order.
     Raises SourceNotReady where setpriv (util-linux) is missing.
     """
     setpriv = shutil.which("setpriv")

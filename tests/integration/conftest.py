@@ -1,5 +1,44 @@
 """Fixtures of every integration test: imported once here, or each module would start a cloud of its own."""
 
+from collections.abc import Iterator
+
+import pymysql
+import pytest
+
+from lab.database import Server, database
 from tests.integration.cloud_fixtures import cloud, fresh_cloud
 
 __all__ = ["cloud", "fresh_cloud"]
+
+
+@pytest.fixture(scope="session")
+def mysql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with database(tmp_path_factory.mktemp("mysql")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with database(tmp_path_factory.mktemp("mariadb"), "mariadb") as server:
+        yield server
+
+
+@pytest.fixture
+def mysql(mysql_server: Server) -> Server:
+    """The session's server, its database `test` empty."""
+    empty(mysql_server)
+    return mysql_server
+
+
+@pytest.fixture
+def mariadb(mariadb_server: Server) -> Server:
+    """The session's MariaDB, its database `test` empty."""
+    empty(mariadb_server)
+    return mariadb_server
+
+
+def empty(server: Server) -> None:
+    connection: pymysql.Connection[pymysql.cursors.Cursor]
+    with server.connect(database=None) as connection, connection.cursor() as cursor:
+        cursor.execute("DROP DATABASE IF EXISTS test")
+        cursor.execute("CREATE DATABASE test CHARACTER SET utf8mb4")
