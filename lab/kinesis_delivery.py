@@ -212,7 +212,20 @@ def report(source: Source, discard: Discard) -> None:
     )
     target = ((source.mapping.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination")
     if target:
+        try_to_send(target, source, discard)
+
+
+def try_to_send(target: str, source: Source, discard: Discard) -> None:
+    """Send the report; when that fails the records are lost, as on AWS: the metric and the log say so."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from ministack.services import cloudwatch
+
+    name = {"FunctionName": source.mapping["FunctionName"]}
+    try:
         send(target, invocation_record(source, discard), source, discard)
+    except (BotoCoreError, ClientError) as error:
+        log.error("records of %s are lost, %s took no report: %s", source.shard_id, target, error)
+        cloudwatch.record_metric("AWS/Lambda", "DestinationDeliveryFailures", 1, "Count", name)
 
 
 def send(target: str, message: dict[str, Any], source: Source, discard: Discard) -> None:

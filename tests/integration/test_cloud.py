@@ -325,6 +325,34 @@ def test_records_beyond_the_maximum_age_are_given_up_unseen(consumer: Consumer) 
     consumer.until_applied("new")
 
 
+def test_a_missing_destination_stops_nothing(consumer: Consumer) -> None:
+    consumer.rules(raises=["a"])
+    consumer.put("a")
+    gone = "arn:aws:sqs:us-east-1:000000000000:not-there"
+    consumer.map(MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": gone}})
+    eventually(consumer.calls)
+    consumer.put("b")
+    consumer.until_applied("b")
+    assert f"records of shardId-000000000000 are lost, {gone}" in consumer.cloud.log.read_text()
+
+
+def test_a_throttled_function_costs_no_retry(consumer: Consumer) -> None:
+    functions = consumer.cloud.client("lambda")
+    functions.put_function_concurrency(FunctionName="apply", ReservedConcurrentExecutions=0)
+    consumer.put("a")
+    consumer.map(MaximumRetryAttempts=0)
+    time.sleep(0.5)
+    assert consumer.calls() == []
+    functions.delete_function_concurrency(FunctionName="apply")
+    consumer.until_applied("a")
+
+
+def test_what_a_filter_drops_counts_as_done(consumer: Consumer) -> None:
+    consumer.put('{"keep": 0, "n": 1}', '{"keep": 1, "n": 2}', "no json", '{"keep": 1, "n": 3}')
+    consumer.map(FilterCriteria={"Filters": [{"Pattern": '{"data": {"keep": [1]}}'}]})
+    consumer.until_applied('{"keep": 1, "n": 2}', '{"keep": 1, "n": 3}')
+
+
 def test_disabling_stops_at_once_and_enabling_resumes_at_the_saved_place(consumer: Consumer) -> None:
     texts = [f"{i}" for i in range(300)]
     consumer.put(*texts)
