@@ -1,4 +1,4 @@
-"""The built function in the real Lambda runtime, as the template deploys it; and what the runtime promises."""
+"""The built function in the real Lambda runtime, as the template deploys it, and the runtime by itself."""
 
 import json
 import os
