@@ -25,7 +25,7 @@ class Writer(threading.Thread):
         self._stopping = threading.Event()
         self.changes = 0
         self.transactions = 0
-        self.fenced_at: float | None = None
+        self.fenced = False
         self.failure: BaseException | None = None
 
     def run(self) -> None:
@@ -34,9 +34,8 @@ class Writer(threading.Thread):
             with self._connect() as connection:
                 self._write(connection)
         except pymysql.err.OperationalError as error:
-            if error.args[0] != READ_ONLY:
-                self.failure = error
-            self.fenced_at = time.monotonic()
+            self.fenced = error.args[0] == READ_ONLY
+            self.failure = None if self.fenced else error
         except Exception as error:  # noqa: BLE001 - a thread's error would be lost; the demo raises it
             self.failure = error
 

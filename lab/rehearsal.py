@@ -1,0 +1,186 @@
+"""The parts of a move on one machine, to be put together by the demo and by the tests that break them."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab.cloud import Cloud
+from lab.database import Account, Server
+from lab.deploy import build, deploy
+from lab.shop import AUDIT_LOG, PURCHASE, Shop
+from lab.traffic import Writer
+from rowferry.control import CHECKPOINT, ControlTable
+
+ROOT = Path(__file__).resolve().parent.parent
+STACK = "rowferry"
+SHOP = Account("shop", "shop")
+"""The application's account: no right to write while the server is read-only, which is how it is fenced."""
+
+
+class StepFailed(RuntimeError):
+    """A step did not end as it must; the message says which and why."""
+
+
+@dataclass(slots=True)
+class Rehearsal:
+    """
+    A real server, the emulated cloud, and what has been started between them.
+
+    `folder` gets the logs. Nothing is left running after the context managers.
+    """
+
+    folder: Path
+    server: Server
+    aws: Cloud
+    shops: Sequence[Shop]
+    lanes: int = 256
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    writers: list[Writer] = field(default_factory=list)
+    capturer: subprocess.Popen[bytes] | None = None
+
+    @property
+    def control(self) -> ControlTable:
+        """The stack's control table."""
+        return ControlTable(self.aws.client("dynamodb"), self.outputs["ControlTableName"])
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For ferry and the capturer: the emulated cloud, and the source with its least-privileged account."""
+        account = self.server.capture
+        foreign = ("AWS_", "ROWFERRY_")
+        kept = {name: text for name, text in os.environ.items() if not name.startswith(foreign)}
+        return {
+            **kept,
+            **self.aws.environment,
+            "ROWFERRY_STACK": STACK,
+            "ROWFERRY_SOURCE": f"mysql://{account.user}@{self.server.host}:{self.server.port}",
+            "ROWFERRY_SOURCE_PASSWORD": account.password,
+        }
+
+    def deploy(self) -> None:
+        """`sam build` and `sam deploy` of the real template, switch OFF."""
+        built = build(ROOT, ROOT / "build/sam")
+        self.outputs = deploy(ROOT, built, self.aws, STACK, {"Lanes": str(self.lanes)})
+
+    def fill(self, rows: int) -> None:
+        """Makes the shop's tables, its account, and the first rows, shared by the writers."""
+        with self.server.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(PURCHASE)
+            cursor.execute(AUDIT_LOG)
+            cursor.execute(f"CREATE USER IF NOT EXISTS shop@'127.0.0.1' IDENTIFIED BY '{SHOP.password}'")
+            cursor.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON test.* TO shop@'127.0.0.1'")
+            for number, shop in enumerate(self.shops):
+                share = rows // len(self.shops) + (number < rows % len(self.shops))
+                for statements in shop.fill(share):
+                    for sql, parameters in statements:
+                        cursor.execute(sql, parameters)
+
+    @contextlib.contextmanager
+    def traffic(self, rate: float) -> Iterator[None]:
+        """Row changes at a rate a second, until the fence or the end of the context."""
+
+        def connect() -> Any:
+            return self.server.connect(SHOP, autocommit=False)
+
+        self.writers = [Writer(connect, shop, rate / len(self.shops)) for shop in self.shops]
+        for writer in self.writers:
+            writer.start()
+        try:
+            yield
+        finally:
+            for writer in self.writers:
+                writer.stop()
+                writer.join(10)
+
+    @contextlib.contextmanager
+    def capturing(self) -> Iterator[None]:
+        """Runs the capturer as a process of its own; it is gone afterwards."""
+        self.start_capturer()
+        try:
+            wait_for(lambda: bool(self.control.get(CHECKPOINT)), 60, "the first checkpoint", self._alive)
+            yield
+        finally:
+            self.kill_capturer()
+
+    def start_capturer(self) -> None:
+        """Starts the capturer; its log goes on in capturer.log."""
+        account = self.server.capture
+        environment = self.environment | {
+            "STREAM_NAME": self.outputs["StreamName"],
+            "CONTROL_TABLE": self.outputs["ControlTableName"],
+            "LANES": str(self.lanes),
+            "MAPPING_FILE": str(ROOT / "functions/purchase.toml"),
+            "SOURCE_HOST": self.server.host,
+            "SOURCE_PORT": str(self.server.port),
+            "SOURCE_USER": account.user,
+            "SOURCE_PASSWORD": account.password,
+            "SOURCE_SERVER_ID": "740047",
+        }
+        with (self.folder / "capturer.log").open("ab") as output:
+            self.capturer = subprocess.Popen(
+                [sys.executable, "-m", "capturer.app"],
+                env=environment,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def kill_capturer(self) -> None:
+        """SIGKILL, in the middle of whatever it does."""
+        if self.capturer is not None and self.capturer.poll() is None:
+            self.capturer.kill()
+            self.capturer.wait()
+
+    def ferry(self, *arguments: str, capture: bool = False, accept: Sequence[int] = (0,)) -> str:
+        """Runs a ferry command as an operator would. StepFailed when it exits with another status."""
+        done = subprocess.run(
+            [sys.executable, "-m", "ferry.cli", *arguments],
+            env=self.environment,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if capture else None,
+            text=True,
+            check=False,
+        )
+        if done.returncode not in accept:
+            raise StepFailed(f"ferry {arguments[0]} ended with status {done.returncode}")
+        return done.stdout or ""
+
+    def fence(self) -> None:
+        """Refuses the application's writes and waits until its writers have noticed."""
+        with self.server.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SET GLOBAL read_only = ON")
+        for writer in self.writers:
+            writer.join(10)
+            if writer.failure is not None or not writer.fenced:
+                raise StepFailed(f"{writer.name} was not ended by the fence ({writer.failure})")
+
+    def fail_if_broken(self) -> None:
+        """StepFailed when a writer or the capturer has ended by itself."""
+        for writer in self.writers:
+            if writer.failure is not None:
+                raise StepFailed(f"{writer.name} failed: {writer.failure}")
+        self._alive()
+
+    def _alive(self) -> None:
+        if self.capturer is not None and self.capturer.poll() is not None:
+            raise StepFailed(f"the capturer ended with status {self.capturer.returncode}")
+
+
+def wait_for(done: Callable[[], bool], seconds: float, what: str, check: Callable[[], None]) -> None:
+    """Returns once `done`; StepFailed when that does not come in time, and whatever `check` raises."""
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while not done():
+        check()
+        if time.monotonic() > deadline:
+            raise StepFailed(f"{what} did not come within {seconds:g} s")
+        pause.wait(0.2)
