@@ -1,0 +1,105 @@
+"""
+The command `ferry`.
+
+Exit status: 0 done; 1 the answer is no (differences, unusable rows, not
+drained in time); 2 an error, which one line on standard error names with its
+fix; 130 interrupted.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pymysql
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ferry import drain, load, settings, status, switch, verify
+from rowferry.errors import RowferryError
+
+EPILOG = f"""\
+a move, in its order:
+  export ROWFERRY_SOURCE={settings.EXAMPLE} ROWFERRY_SOURCE_PASSWORD=...
+  ferry load              # copy the rows that exist; the capturer must be running
+  ferry switch on         # apply the changes that waited meanwhile, then the live ones
+  ferry status
+  ferry drain             # after writes to MySQL were stopped: proves that all is applied
+  ferry verify            # compare every row and every item
+
+The stack is found by --stack or ROWFERRY_STACK, the account and region as the aws command line finds them.
+exit status: 0 done; 1 the answer is no; 2 an error (one line that ends in the fix); 130 interrupted"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    root = argparse.ArgumentParser(
+        prog="ferry",
+        description="Moves a live MySQL database to DynamoDB.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in (load, switch, status, drain, verify):
+        module.add(commands, _common())
+    return root
+
+
+def _common() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    group = common.add_argument_group("where things are")
+    group.add_argument(
+        "--stack", metavar="NAME", help="CloudFormation stack (default: ROWFERRY_STACK, or rowferry)"
+    )
+    group.add_argument(
+        "--mapping",
+        metavar="FILE",
+        type=Path,
+        help="mapping (default: the stack's MappingFile, in functions/)",
+    )
+    group.add_argument(
+        "--source",
+        metavar="URL",
+        help=f"MySQL server, {settings.EXAMPLE} (default: ROWFERRY_SOURCE); ?ca=FILE checks TLS",
+    )
+    group.add_argument(
+        "--password-file",
+        metavar="FILE",
+        type=Path,
+        help="holds the password (default: ROWFERRY_SOURCE_PASSWORD)",
+    )
+    common.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    return common
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status."""
+    arguments = parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments, settings.Setting(arguments)))
+    except KeyboardInterrupt:
+        print("interrupted: run the command again, it goes on", file=sys.stderr)
+        return 130
+    except (RowferryError, ClientError, BotoCoreError, pymysql.err.Error, OSError) as error:
+        print(f"error: {_explained(error)}", file=sys.stderr)
+        return 2
+
+
+def _explained(error: Exception) -> str:
+    """One line that ends in the fix."""
+    text = " ".join(str(error).split())
+    match error:
+        case RowferryError():
+            return text
+        case ClientError():
+            return f"AWS refused: {text}: check the permissions of your credentials, and the region"
+        case BotoCoreError():
+            return f"AWS cannot be reached: {text}: check credentials, region (AWS_REGION) and network"
+        case pymysql.err.Error():
+            number, reason = (*error.args, "", "")[:2]
+            return f"MySQL: {reason} ({number}): check --source, the password and the user's grants"
+    return f"{text}: check the path and the free space"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""`ferry drain`: proves that everything before the fence has been applied."""
+
+import argparse
+import json
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ferry.settings import Setting
+from rowferry import source
+from rowferry.control import CHECKPOINT, MARKER, ControlTable
+from rowferry.errors import Refused
+
+PAUSE = 0.2  # seconds
+EPILOG = """\
+examples:
+  mysql -e 'SET GLOBAL super_read_only = ON'     # the fence; MariaDB: SET GLOBAL read_only = ON
+  ferry drain
+  ferry drain --timeout 600 --json
+
+Reads where the source's binlog ends now, and sends a marker through every lane once everything before
+that is on the stream. When all lanes have applied it, every change up to the printed position is in
+DynamoDB or in the quarantine (`ferry status` counts it). Without a fence, changes made after the command
+began are not covered.
+
+exit status: 0 drained; 1 not within --timeout; 2 an error"""
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """How far the marker for `position`, the source's end, got: `applied` of `lanes`, after `seconds`."""
+
+    position: str
+    applied: int
+    lanes: int
+    seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """Every lane has applied the marker."""
+        return 0 < self.lanes <= self.applied
+
+
+def add(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Adds the command to the parser."""
+    parser = commands.add_parser(
+        "drain",
+        parents=[common],
+        help="wait until everything up to now is applied",
+        description="Waits until everything that is in the source's binlog now has been applied.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=300.0,
+        metavar="SECONDS",
+        help="give up after this time (default: %(default)s)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, setting: Setting) -> int:
+    """Parses, wires and prints."""
+    if not setting.stack.switch_is_on:
+        raise Refused("the switch is OFF, so nothing is applied", "run `ferry switch on` first")
+    connection = setting.connect()
+    try:
+        drained = drain(setting.control, connection, arguments.timeout, _tell)
+    finally:
+        connection.close()
+    if arguments.json:
+        fields = {"position": drained.position, "lanes": drained.lanes, "applied": drained.applied}
+        print(json.dumps({**fields, "drained": drained.complete, "seconds": round(drained.seconds, 3)}))
+    elif drained.complete:
+        print(f"drained: everything before {drained.position} is applied, in all {drained.lanes} lanes")
+    if not drained.complete:
+        print(
+            f"not drained in {drained.seconds:.0f} s: {_progress(drained)}: see `ferry status`, run it again",
+            file=sys.stderr,
+        )
+    return 0 if drained.complete else 1
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def drain(
+    control: ControlTable,
+    connection: source.Connection,
+    timeout: float,
+    tell: Callable[[str], None],
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Drained:
+    """
+    Asks for a marker at the source's present end and waits until all lanes have applied it, or the timeout.
+
+    Refused when no capturer runs on this server, it stopped, or another drain began meanwhile.
+    """
+    started = clock()
+    position = _end(control, connection)
+    marker = uuid.uuid4().hex
+    control.update(MARKER, set={"id": marker, "position": position, "lanes": 0})
+    said = ""
+    while True:
+        drained = _look(control, marker, position, clock() - started)
+        if drained.complete or drained.seconds >= timeout:
+            return drained
+        if (now := _progress(drained)) != said:
+            tell(f"waiting: {now}")
+            said = now
+        sleep(PAUSE)
+
+
+def _end(control: ControlTable, connection: source.Connection) -> str:
+    server = source.identify(connection)
+    checkpoint = control.get(CHECKPOINT)
+    if not checkpoint:
+        raise Refused("no capturer has run yet", "start the capturer (CapturerCount=1)")
+    if checkpoint["server"] != server.identity:
+        raise Refused(
+            f"the source is server {server.identity}, but {checkpoint['server']} is being captured",
+            "name in --source the server that the capturer reads (its parameter SourceHost)",
+        )
+    return str(source.current_offset(connection, server).position(checkpoint["epoch"]))
+
+
+def _look(control: ControlTable, marker: str, position: str, seconds: float) -> Drained:
+    request = control.get(MARKER)
+    if request.get("id") != marker:
+        raise Refused("another drain has begun meanwhile", "wait for that one")
+    if request.get("sent") != marker:
+        checkpoint = control.get(CHECKPOINT)
+        if checkpoint.get("state") == "stopped":
+            raise Refused(
+                f"the capturer has stopped ({checkpoint.get('reason')})", str(checkpoint.get("fix"))
+            )
+        return Drained(position, 0, 0, seconds)
+    applied = control.get(f"{MARKER}#{marker}").get("applied", set())
+    return Drained(position, len(applied), int(request["lanes"]), seconds)
+
+
+def _progress(drained: Drained) -> str:
+    if not drained.lanes:
+        return f"the capturer has not reached {drained.position} yet"
+    return f"{drained.applied} of {drained.lanes} lanes have applied everything before {drained.position}"

@@ -1,0 +1,158 @@
+"""`ferry load`: copies the rows that exist."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from bulkload.grouping import Unusable
+from bulkload.loader import Loader, Outcome, Reports, Settings, Tally
+from bulkload.lock import LoaderLock
+from ferry.progress import Shown, progress
+from ferry.settings import Setting
+
+SHOWN = 10
+EPILOG = """\
+examples:
+  ferry load
+  ferry load --workers 8 --chunk-rows 20000
+  ferry load --unusable-file unusable.jsonl      # name the rows that cannot be items
+  ferry load --accept-unusable                   # go on without them
+  ferry load --again                             # with a new plan, over what was loaded
+
+The capturer must be running, the switch OFF. The application may go on writing: what it changes meanwhile
+waits on the stream. Killed at any moment and run again, the load goes on with the open chunks. A finished
+load does nothing.
+
+Rows that DynamoDB can never take (a NULL or empty key, an item over 400 KB, a reserved name) are counted,
+named by a hash of their key, and written with the key to --unusable-file. The load is not done while there
+are any: repair them in MySQL and run again, or leave them behind with --accept-unusable.
+Items whose rows were deleted while no capturer ran stay after --again: `ferry verify` names them as extra.
+
+exit status: 0 done; 1 rows are unusable; 2 an error; 130 interrupted"""
+
+
+def add(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Adds the command to the parser."""
+    parser = commands.add_parser(
+        "load",
+        parents=[common],
+        help="copy the rows that exist into items",
+        description="Copies the rows of all mapped tables, in chunks, without a lock.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    defaults = Settings()
+    parser.add_argument(
+        "--workers", type=_positive, default=defaults.workers, help="chunks at once (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--requests",
+        type=_positive,
+        default=defaults.requests,
+        help="DynamoDB requests at once (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--chunk-rows",
+        type=_positive,
+        default=defaults.chunk_rows,
+        help="rows of a chunk (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--unusable-file", type=Path, metavar="FILE", help="write unusable rows here, as JSON lines"
+    )
+    parser.add_argument("--accept-unusable", action="store_true", help="finish without the unusable rows")
+    parser.add_argument("--again", action="store_true", help="plan and load anew")
+    parser.set_defaults(run=run)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def run(arguments: argparse.Namespace, setting: Setting) -> int:
+    """Parses, wires and prints."""
+    settings = Settings(
+        workers=arguments.workers,
+        requests=arguments.requests,
+        chunk_rows=arguments.chunk_rows,
+        accept_unusable=arguments.accept_unusable,
+        again=arguments.again,
+    )
+    with progress("load") as shown, _unusable(arguments.unusable_file, shown) as unusable:
+        loader = Loader(
+            connect=setting.connect,
+            client=setting.dynamodb,
+            control=setting.control,
+            mapping=setting.mapping,
+            settings=settings,
+            reports=Reports(shown.tell, lambda tally: _step(shown, tally), unusable),
+            lock=LoaderLock(setting.control),
+        )
+        outcomes = loader.run(setting.stack.switch_is_on)
+    print(json.dumps(list(map(_fields, outcomes))) if arguments.json else "\n".join(map(_line, outcomes)))
+    if any(outcome.state != "done" for outcome in outcomes):
+        print(
+            "not done: repair the unusable rows in MySQL (--unusable-file FILE names them) and run"
+            " `ferry load` again, or leave them behind with --accept-unusable",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
+
+
+@contextmanager
+def _unusable(file: Path | None, shown: Shown) -> Iterator[Any]:
+    """Takes unusable rows: the first are shown by the hash of their key, all are written to the file."""
+    count = 0
+    out: TextIO | None = file.open("w", encoding="utf-8") if file else None
+
+    def take(row: Unusable) -> None:
+        nonlocal count
+        count += 1
+        if count <= SHOWN:
+            shown.tell(f"unusable: {row.table} key {row.hash}: {row.reason}")
+        if out:
+            print(row.line(), file=out, flush=True)
+
+    try:
+        yield take
+    finally:
+        if out:
+            out.close()
+
+
+def _step(shown: Shown, tally: Tally) -> None:
+    result = tally.result
+    note = f"{tally.chunks_done:,} of {tally.chunks:,} chunks, {result.rows:,} rows, {result.items:,} items"
+    shown.step(result.rows, tally.planned, note)
+
+
+def _fields(outcome: Outcome) -> dict[str, Any]:
+    result = outcome.result
+    return {
+        "source": outcome.source,
+        "target": outcome.target,
+        "state": outcome.state,
+        "chunks": outcome.chunks,
+        "rows": result.rows,
+        "items": result.items,
+        "unusable": result.unusable,
+        "nothing_to_do": outcome.nothing_to_do,
+    }
+
+
+def _line(outcome: Outcome) -> str:
+    result = outcome.result
+    text = f"{outcome.source}: {result.rows:,} rows read, {result.items:,} items in {outcome.target}"
+    if result.unusable:
+        text += f", {result.unusable:,} rows unusable"
+    if outcome.nothing_to_do:
+        return text + "; the load was done before, nothing to do"
+    return text + ("; done" if outcome.state == "done" else "; NOT done")

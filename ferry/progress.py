@@ -1,0 +1,75 @@
+"""Progress of long work, on standard error: a bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+LINE_EVERY = 5.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What to call while work goes on: `step(done, total, note)`, total 0 when unknown, and `tell(line)`."""
+
+    step: Callable[[int, int, str], None]
+    tell: Callable[[str], None]
+
+
+@contextmanager
+def progress(
+    what: str, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Shown]:
+    """Shows the progress of `what`, counted in rows."""
+    stream = stream or sys.stderr
+    if stream.isatty():
+        with _bar(what, Console(file=stream)) as shown:
+            yield shown
+    else:
+        yield _lines(what, stream, clock)
+
+
+@contextmanager
+def _bar(what: str, console: Console) -> Iterator[Shown]:
+    columns = ("{task.description}", BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn())
+    started = time.monotonic()
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(what, total=None, note="")
+
+        def step(done: int, total: int, note: str) -> None:
+            text = f"{note}, {_rate(done, started, time.monotonic())}"
+            bar.update(task, completed=min(done, total or done), total=total or None, note=text)
+
+        yield Shown(step, lambda line: console.print(line, markup=False, highlight=False))
+
+
+def _lines(what: str, stream: TextIO, clock: Callable[[], float]) -> Shown:
+    started = last = clock()
+
+    def tell(line: str) -> None:
+        print(line, file=stream, flush=True)
+
+    def step(done: int, total: int, note: str) -> None:
+        nonlocal last
+        now = clock()
+        if now - last >= LINE_EVERY:
+            last = now
+            tell(f"{what}: {note}, {_rate(done, started, now)}{_remaining(done, total, started, now)}")
+
+    return Shown(step, tell)
+
+
+def _rate(done: int, started: float, now: float) -> str:
+    return f"{done / max(now - started, 1e-3):,.0f} rows/s"
+
+
+def _remaining(done: int, total: int, started: float, now: float) -> str:
+    if not total or not done:
+        return ""
+    seconds = max(0, total - done) * (now - started) / done
+    return f", {min(100, 100 * done // total)} %, {seconds:,.0f} s left"
