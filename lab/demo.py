@@ -95,9 +95,7 @@ def _run(demo: Demo) -> int:
     rehearsal = demo.rehearsal
     _prepare(demo)
     with rehearsal.traffic(demo.arguments.rate):
-        demo.say(
-            f"live traffic: {demo.arguments.rate:g} row changes a second from {WRITERS} writers, until the fence"
-        )
+        demo.say(f"live traffic: {demo.arguments.rate:g} row changes a second, until the fence")
         with rehearsal.capturing():
             demo.say("capturing: row changes go on the stream, and nothing consumes them yet")
             _load(demo)

@@ -52,7 +52,7 @@ class Rehearsal:
 
     @property
     def environment(self) -> dict[str, str]:
-        """For ferry and the capturer: the emulated cloud, and the source with its least-privileged account."""
+        """For ferry and the capturer: the emulated cloud, the source with its least-privileged account."""
         account = self.server.capture
         foreign = ("AWS_", "ROWFERRY_")
         kept = {name: text for name, text in os.environ.items() if not name.startswith(foreign)}
