@@ -1,4 +1,4 @@
-"""Fixtures of every integration test: imported once here, or each module would start a cloud of its own."""
+"""The real parts for every test that wants them: one server and one cloud for the whole session."""
 
 from collections.abc import Iterator
 
