@@ -73,9 +73,8 @@ def fetched(flavor: str, servers: Path, echo: Echo) -> Installation:
     if not prefix.exists():
         _fetch(flavor, prefix, echo)
     loader = next(path for path in sorted(prefix.glob("**/ld-linux*.so.*")) if not path.is_symlink())
-    libraries = ":".join(
-        str(path) for path in sorted(prefix.glob("**/*-linux-gnu")) if path.parent.name == "lib"
-    )
+    folders = (path for where in ("lib", "usr/lib") for path in (prefix / where).glob("*-linux-gnu"))
+    libraries = ":".join(map(str, folders))
     binary = next(path for path in _binaries(prefix / "usr/sbin", flavor) if path.exists())
     command = (str(loader), "--library-path", libraries, str(binary))
     return Installation(flavor, command, prefix / "usr", _share(prefix / "usr"))
