@@ -1,13 +1,15 @@
 """Carries out planned writes on DynamoDB and sorts what can go wrong."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rowferry.errors import OversizedItem, Unapplied, ValueOutOfRange
-from rowferry.plan import Write, bury, lookup, members_of, replacement, request
+from rowferry.plan import Write, bury, lookup, members_of, newer, replacement, request
+from rowferry.values import Attribute
 
 _TOO_LARGE = ("item size", "maximum allowed size", "exceeds the maximum")
 _NEVER = (
@@ -53,39 +55,52 @@ class DynamoStore:
         expires = int(self._clock()) + self._tombstone_seconds
         if write.whole and write.position is None:
             return self._replace(write, expires)
-        method, arguments = request(write, expires)
-        answer = self._call(method, arguments)
-        if answer is None:
-            return Outcome.REPEAT, 1
+        try:
+            answer = self._call(*request(write, expires))
+        except _Held as held:
+            rest = newer(write, held.item)
+            if rest is None:
+                return Outcome.REPEAT, 1
+            outcome, requests = self.write(rest)
+            return outcome, requests + 1
         if not write.may_empty or members_of(answer["Attributes"], write.key):
             return Outcome.APPLIED, 1
-        # A change that came in between has raised the position: then there is nothing to bury.
-        self._call("update_item", bury(write, answer["Attributes"], expires))
+        with suppress(_Held):  # a change that came in between has raised the position: nothing to bury
+            self._call("update_item", bury(write, answer["Attributes"], expires))
         return Outcome.APPLIED, 2
 
     def _replace(self, write: Write, expires: int) -> tuple[Outcome, int]:
         """A whole item by hand. It keeps the position that it has, or older changes could come back."""
-        answer = self._call("get_item", lookup(write)) or {}
-        held = answer.get("Item")
-        if held is None and write.members is None:
+        found = self._call("get_item", lookup(write)).get("Item")
+        if found is None and write.members is None:
             return Outcome.REPEAT, 1
-        if self._call("put_item", replacement(write, held or {}, expires)) is None:
-            raise Unapplied("an item changed while it was replaced by hand", "it is tried again")
+        try:
+            self._call("put_item", replacement(write, found or {}, expires))
+        except _Held:
+            raise Unapplied("an item changed while it was replaced by hand", "it is tried again") from None
         return Outcome.APPLIED, 2
 
-    def _call(self, method: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
-        """The answer; None when the condition does not hold."""
+    def _call(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The answer. _Held when the condition does not hold."""
         try:
             answer: dict[str, Any] = getattr(self._client, method)(**arguments)
         except ClientError as error:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return None
+                response: dict[str, Any] = {**error.response}
+                raise _Held(response.get("Item", {})) from None
             raise _sorted(error, arguments["TableName"]) from error
         except BotoCoreError as error:
             raise Unapplied(
                 f"DynamoDB cannot be reached ({type(error).__name__})", "it is tried again; check the network"
             ) from error
         return answer
+
+
+class _Held(Exception):
+    """The item is not as the write expects it; `item` is what it holds, where that was asked for."""
+
+    def __init__(self, item: dict[str, Attribute]) -> None:
+        self.item = item
 
 
 def _sorted(error: ClientError, table: str) -> Exception:

@@ -4,6 +4,12 @@ Many changes of one item folded into few conditional writes.
 Only a RUN is folded: changes of one sender with rising positions. A repeat, or
 another sender, starts a new run with a conditional write of its own; folding
 across runs would let a stale capturer's old value win.
+
+A folded update happens only where the item is older than its FIRST change, so
+that it does what each change alone would do. Where the item is newer, the
+changes that it already holds are left out first: a record that arrives a
+second time, late, begins a run in which changes between it and the next are
+missing, and would bring back what they deleted.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +27,7 @@ Members in one update: an expression may have 4,096 bytes of text
 A member takes 10 at most ("#18f=:18f,"), the rest of the expression under 60.
 """
 _NEWER = "attribute_not_exists(#p) OR #p < :p"
+_NEWER_THAN_FIRST = "attribute_not_exists(#p) OR #p < :s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +50,8 @@ class Write:
     """
     One write of one item, which folds `steps`; `members` and `whole` as in Effect.
 
-    It happens only where the item holds no change as new as `position`.
-    Without a position it always happens.
+    It happens only where the item is older than all its steps, or with `whole`
+    than its last one. Without a position it always happens.
     """
 
     key: ItemKey
@@ -104,6 +111,18 @@ def _folded(run: list[Step]) -> Iterator[Write]:
         part.append(step)
         members.update(changed)
     yield _write(part, members)
+
+
+def newer(write: Write, held: dict[str, Attribute]) -> Write | None:
+    """What is left of a write for the item `held`, which is not older. None: the item has it all."""
+    if write.position is None or write.whole:
+        return None
+    position = held[POSITION]["S"] if POSITION in held else write.steps[0].position
+    steps = [step for step in write.steps if step.position and position and step.position > position]
+    members: dict[str, Attribute | None] = {}
+    for step in steps:
+        members.update(step.effect.members or {})
+    return _write(steps, members) if steps else None
 
 
 def _write(steps: Sequence[Step], members: dict[str, Attribute | None] | None) -> Write:
@@ -219,6 +238,7 @@ def _update(write: Write) -> dict[str, Any]:
         **({"ExpressionAttributeValues": values} if values else {}),
         **condition,
         "ReturnValues": "ALL_NEW" if write.may_empty else "NONE",
+        **({"ReturnValuesOnConditionCheckFailure": "ALL_OLD"} if len(write.steps) > 1 else {}),
     }
 
 
@@ -229,7 +249,10 @@ def _guard(
     if write.position is not None:
         names["#p"], values[":p"] = POSITION, {"S": write.position}
         setting.append("#p=:p")
-        return {"ConditionExpression": _NEWER}
+        if len(write.steps) == 1:
+            return {"ConditionExpression": _NEWER}
+        values[":s"] = {"S": write.steps[0].position}
+        return {"ConditionExpression": _NEWER_THAN_FIRST}
     if write.may_empty:  # a delete replayed by hand must not create an empty item
         names["#k"] = write.key.values[0].name
         return {"ConditionExpression": "attribute_exists(#k)"}

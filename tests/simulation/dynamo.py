@@ -1,0 +1,177 @@
+"""
+A DynamoDB in memory that is stricter than the emulators: what AWS refuses, it refuses.
+
+Knows the calls and the expressions that the consumer and the bulk load use, no more. Rules:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html and Expressions.*.
+"""
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+type Item = dict[str, dict[str, Any]]
+
+_PLACEHOLDER = re.compile(r"[#:][A-Za-z0-9_]+")
+_CONDITIONS: dict[str, Callable[[Item, dict[str, str], dict[str, Any]], bool]] = {
+    "attribute_not_exists(#p) OR #p < :s": lambda item, names, values: (
+        names["#p"] not in item or item[names["#p"]]["S"] < values[":s"]["S"]
+    ),
+    "attribute_not_exists(#p) OR #p < :p": lambda item, names, values: (
+        names["#p"] not in item or item[names["#p"]]["S"] < values[":p"]["S"]
+    ),
+    "attribute_not_exists(#p)": lambda item, names, values: names["#p"] not in item,
+    "attribute_exists(#k)": lambda item, names, values: names["#k"] in item,
+    "#p = :p": lambda item, names, values: item.get(names["#p"]) == values[":p"],
+}
+_ALLOWED = {
+    "TableName",
+    "Key",
+    "Item",
+    "UpdateExpression",
+    "ConditionExpression",
+    "ExpressionAttributeNames",
+    "ExpressionAttributeValues",
+    "ReturnValues",
+    "ReturnValuesOnConditionCheckFailure",
+    "ConsistentRead",
+}
+
+
+class Dynamo:
+    """Tables by name; each has the names of its key attributes and items by key."""
+
+    def __init__(self, **tables: tuple[str, ...]) -> None:
+        self.keys = tables
+        self.items: dict[str, dict[tuple[str, ...], Item]] = {name: {} for name in tables}
+
+    def get_item(self, **arguments: Any) -> dict[str, Any]:
+        place = self._place(arguments["TableName"], arguments["Key"])
+        found = self.items[arguments["TableName"]].get(place)
+        return {"Item": dict(found)} if found else {}
+
+    def put_item(self, **arguments: Any) -> dict[str, Any]:
+        table, item = arguments["TableName"], arguments["Item"]
+        check_arguments(arguments)
+        place = self._place(table, {name: item[name] for name in self.keys[table]})
+        check_item(item)
+        self._condition(table, place, arguments)
+        self.items[table][place] = dict(item)
+        return {}
+
+    def update_item(self, **arguments: Any) -> dict[str, Any]:
+        table, key = arguments["TableName"], arguments["Key"]
+        check_arguments(arguments)
+        place = self._place(table, key)
+        changes = assignments(arguments)
+        if set(changes) & set(key):
+            refuse("Cannot update attribute. This attribute is part of the key")
+        check_values(arguments.get("ExpressionAttributeValues", {}))
+        self._condition(table, place, arguments)
+        item = {**key, **self.items[table].get(place, {})}
+        for name, value in changes.items():
+            if value is None:
+                item.pop(name, None)
+            else:
+                item[name] = value
+        check_item(item)
+        self.items[table][place] = item
+        return {"Attributes": dict(item)} if arguments.get("ReturnValues") == "ALL_NEW" else {}
+
+    def _place(self, table: str, key: Item) -> tuple[str, ...]:
+        if tuple(sorted(key)) != tuple(sorted(self.keys[table])):
+            refuse("The provided key element does not match the schema")
+        if any(value in ("", b"") for name in key for value in key[name].values()):
+            refuse("One or more parameter values are not valid: an empty string value for the key")
+        return tuple(repr(key[name]) for name in self.keys[table])
+
+    def _condition(self, table: str, place: tuple[str, ...], arguments: dict[str, Any]) -> None:
+        condition = arguments.get("ConditionExpression")
+        if condition is None:
+            return
+        held = self.items[table].get(place, {})
+        names, values = (arguments.get(f"ExpressionAttribute{what}", {}) for what in ("Names", "Values"))
+        if not _CONDITIONS[condition](held, names, values):
+            asked = arguments.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+            refuse("The conditional request failed", "ConditionalCheckFailedException", held if asked else {})
+
+
+def refuse(message: str, code: str = "ValidationException", held: Item | None = None) -> None:
+    response: Any = {"Error": {"Code": code, "Message": message}, **({"Item": dict(held)} if held else {})}
+    raise ClientError(response, "WriteItem")
+
+
+def check_arguments(arguments: dict[str, Any]) -> None:
+    """What AWS checks in a request before it looks at the item."""
+    assert arguments.keys() <= _ALLOWED, arguments.keys() - _ALLOWED
+    expressions = [text for name, text in arguments.items() if name.endswith("Expression")]
+    names = arguments.get("ExpressionAttributeNames")
+    values = arguments.get("ExpressionAttributeValues")
+    if names == {} or values == {}:
+        refuse("ExpressionAttributeNames and ExpressionAttributeValues must not be empty")
+    for text in expressions:
+        if not text:
+            refuse("The expression can not be empty")
+        if len(text.encode()) > 4096:
+            refuse("Expression size has exceeded the limit of 4096 bytes")
+        if len(re.findall(r" (?:OR|AND) |<|\w+\(", text)) > 300:
+            refuse("The expression contains more than 300 operators")
+        bare = set(re.findall(r"(?<![#:\w])\w+", text))
+        if bare - {"SET", "REMOVE", "OR", "attribute_exists", "attribute_not_exists"}:
+            refuse(f"bare names: {bare}")
+    used = set(_PLACEHOLDER.findall(" ".join(expressions)))
+    defined = {*(names or {}), *(values or {})}
+    if used != defined:
+        refuse(f"unused or undefined placeholders: {used ^ defined}")
+    for name in (names or {}).values():
+        if not 1 <= len(name.encode()) <= 65_535:
+            refuse("An attribute name has 1 to 65535 bytes")
+
+
+def assignments(arguments: dict[str, Any]) -> Item:
+    """The attributes that an update sets, and those that it removes as None."""
+    names, values = (arguments.get(f"ExpressionAttribute{what}", {}) for what in ("Names", "Values"))
+    text = arguments["UpdateExpression"].replace(" = ", "=")
+    matched = re.fullmatch(r"(?:SET ([^ ]+))? ?(?:REMOVE ([^ ]+))?", text)
+    assert matched, text
+    pairs = [part.split("=") for part in matched[1].split(",")] if matched[1] else []
+    removed = matched[2].split(",") if matched[2] else []
+    paths = [names[name] for name, _ in pairs] + [names[name] for name in removed]
+    if len(paths) != len(set(paths)):
+        refuse("Two document paths overlap with each other")
+    return {names[n]: values[v] for n, v in pairs} | dict.fromkeys(names[name] for name in removed)
+
+
+def check_values(values: Item) -> None:
+    for value in values.values():
+        ((kind, content),) = value.items()
+        if kind == "N":
+            check_number(content)
+        if kind == "S":
+            content.encode()  # AWS cannot even read half a surrogate pair
+
+
+def check_number(text: str) -> None:
+    number = Decimal(text)
+    digits = "".join(map(str, number.as_tuple().digits)).strip("0")
+    if len(digits) > 38:
+        refuse("Attempting to store more than 38 significant digits in a Number")
+    if number and number.adjusted() > 125:
+        refuse("Number overflow. Attempting to store a number with magnitude larger than supported range")
+    if number and number.adjusted() < -130:
+        refuse("Number underflow. Attempting to store a number with magnitude smaller than supported range")
+
+
+def check_item(item: Item) -> None:
+    check_values(item)
+    if sum(len(name.encode()) + _size(value) for name, value in item.items()) > 400 * 1024:
+        refuse("Item size to update has exceeded the maximum allowed size")
+
+
+def _size(value: dict[str, Any]) -> int:
+    ((kind, content),) = value.items()
+    if kind == "N":
+        return min(21, len(content) // 2 + 2)
+    return 1 if kind == "NULL" else len(content if isinstance(content, bytes) else content.encode())
