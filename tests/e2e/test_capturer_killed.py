@@ -1,0 +1,64 @@
+"""The capturer is killed in mid-stream, again and again: the items still equal MySQL in the end."""
+
+import json
+import time
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from lab.cloud import Cloud
+from lab.database import Server
+from lab.rehearsal import Rehearsal, wait_for
+from lab.shop import Shop
+from rowferry.control import APPLIED, CHECKPOINT
+
+pytestmark = pytest.mark.integration
+
+KILLS = 3
+ROWS = 5_000
+RATE = 400  # row changes a second
+
+
+def test_killed_three_times_in_mid_stream_nothing_is_lost_or_applied_twice(
+    mysql: Server, fresh_cloud: Cloud, tmp_path: Path
+) -> None:
+    rehearsal = Rehearsal(tmp_path, mysql, fresh_cloud, [Shop(name, Random(name)) for name in "ab"])
+    rehearsal.deploy()
+    rehearsal.fill(ROWS)
+    random = Random(1)
+    try:
+        with rehearsal.traffic(RATE), rehearsal.capturing():
+            rehearsal.ferry("load")
+            assert rehearsal.control.get(APPLIED) == {}
+            rehearsal.ferry("switch", "on")
+            for _ in range(KILLS):
+                _wait_until_captured(rehearsal, more=RATE)
+                time.sleep(random.uniform(0, 1))
+                rehearsal.kill_capturer()
+                rehearsal.start_capturer()
+            _wait_until_captured(rehearsal, more=RATE)
+            rehearsal.fence()
+            rehearsal.ferry("drain")
+        summary = json.loads(rehearsal.ferry("verify", "--json", capture=True))
+    finally:
+        _lift_fence(mysql)
+    assert summary["rows"] == _rows(rehearsal) > 0
+    assert (summary["missing"], summary["extra"], summary["different"]) == (0, 0, 0)
+    assert rehearsal.control.get(APPLIED)["repeats"] > 0, "no kill made the capturer send anything twice"
+
+
+def _wait_until_captured(rehearsal: Rehearsal, more: int) -> None:
+    goal = rehearsal.control.get(CHECKPOINT)["changes"] + more
+    wait_for(
+        lambda: bool(rehearsal.control.get(CHECKPOINT)["changes"] >= goal), 60, f"{more} changes", lambda: None
+    )
+
+
+def _rows(rehearsal: Rehearsal) -> int:
+    return sum(len(products) for shop in rehearsal.shops for products in shop.orders.values())
+
+
+def _lift_fence(server: Server) -> None:
+    with server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SET GLOBAL read_only = OFF")
