@@ -134,10 +134,8 @@ def _key_writer(kind: str, column: str) -> Callable[[Any], str]:
 
 def _plain(kind: str, text: Any) -> str:
     """The value as a key or a name: text as it is, numbers without trailing zeros."""
-    if kind == "decimal":
-        return f"{EXACT.create_decimal(text).normalize(EXACT):f}".replace("-0", "0", text.strip("-0.") == "")
-    if kind == "double":
-        return f"{Decimal(repr(float(text))).normalize(EXACT):f}"
+    if kind in ("decimal", "double"):
+        return _number(Decimal(text) if kind == "decimal" else Decimal(repr(float(text))))
     return _clock(text) if kind in CLOCKS else str(text)
 
 
@@ -188,7 +186,7 @@ def _content(attribute: Mapping[str, Any]) -> str:
 
 
 def _number(value: Decimal) -> str:
-    return str(value.normalize(EXACT)) if value else "0"
+    return f"{value.normalize(EXACT):f}" if value else "0"
 
 
 def _short(kind: str, content: str) -> str:

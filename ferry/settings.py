@@ -112,7 +112,10 @@ class Setting:
 
     def client(self, service: str, **config: Any) -> Any:
         """A boto3 client; `config` as botocore's Config takes it."""
-        return boto3.client(service, config=Config(max_pool_connections=64, **config))  # type: ignore[call-overload]
+        # boto3 itself reads AWS_DEFAULT_REGION only
+        region = self._environ.get("AWS_REGION")
+        settings = Config(max_pool_connections=64, **config)
+        return boto3.client(service, region_name=region, config=settings)  # type: ignore[call-overload]
 
     @cached_property
     def stack(self) -> Stack:
