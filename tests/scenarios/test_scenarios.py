@@ -38,7 +38,7 @@ def test_the_applier_gives_the_items(name: str, split: bool) -> None:
     found = [item for table in dynamo.items.values() for item in table.values()]
     check(case, found)
     assert sorted(played.quarantined.elements()) == sorted(case.expected.get("quarantined", []))
-    assert {id: sorted(lanes) for id, lanes in played.markers.items()} == case.expected.get("markers", {})
+    assert {name: sorted(lanes) for name, lanes in played.markers.items()} == case.expected.get("markers", {})
     assert all(item[EXPIRES] == {"N": str(int(NOW) + 30 * DAY)} for item in found if EXPIRES in item)
 
 

@@ -1,0 +1,24 @@
+"""
+The short form: some hundred schedules of the real code, and each broken variant found.
+
+`python -m tests.simulation --seeds 100000` is the long form.
+"""
+
+import pytest
+
+from tests.simulation.world import BROKEN, hunt
+
+SEEDS = range(600)
+
+
+def test_no_schedule_goes_wrong() -> None:
+    assert hunt(SEEDS) is None
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_the_broken_variant_is_found(broken: str) -> None:
+    assert hunt(range(1500), broken), f"the simulation does not see {broken}"
+
+
+def test_a_seed_gives_the_same_schedule_again() -> None:
+    assert hunt(SEEDS, "no-runs") == hunt(SEEDS, "no-runs")

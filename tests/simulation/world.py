@@ -1,0 +1,528 @@
+"""
+One schedule of everything that may happen, decided by a seed, with the real code in every part that decides:
+transactions, lanes and checkpoints of the capturer, watermarks and grouping of the bulk load, the consumer's
+applier and store. Only what they talk to is made here: the server, the stream, DynamoDB, the lease's counter.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from apply_changes import applier as applier_module
+from apply_changes.applier import Applier
+from apply_changes.store import DynamoStore
+from bulkload.grouping import Grouping
+from capturer.checkpoints import Checkpoints
+from capturer.events import Boundary, Ended
+from capturer.lanes import Lanes, Parcel
+from capturer.routes import encoded
+from capturer.transactions import Transactions
+from rowferry import plan, source
+from rowferry.change import Marker, decode_record
+from rowferry.mapping import EXPIRES, POSITION, Mapping
+from rowferry.plan import Write
+from rowferry.source import Watermark
+from tests.scenarios.roads import PURCHASE, Item
+from tests.simulation.dynamo import Dynamo
+from tests.simulation.source import MYSQL, ORDERS, Connection, Disconnected, Source, row
+
+MAPPING = Mapping.load(PURCHASE)
+LANES, SHARDS = 4, 2
+RETENTION, TOMBSTONE = 100, 200  # seconds; the real ones are days, in the same proportion
+
+
+class Wrong(Exception):
+    """Something that must always hold does not."""
+
+
+class Crash(Exception):
+    """The function dies."""
+
+
+# Broken on purpose: each has to be found, or the simulation proves nothing.
+
+
+def unconnected(steps: Any) -> Iterator[Write]:
+    """no-runs: everything folded into one write, whoever sent it."""
+    every = list(steps)
+    members: dict[str, Any] = {}
+    for step in every:
+        members.update(step.effect.members)
+    newest = max(every, key=lambda step: step.position)
+    yield Write(newest.effect.key, members, whole=False, position=newest.position, steps=[newest])
+
+
+def gapped(steps: Any) -> Iterator[Write]:
+    """gap-in-a-run: a run is applied where only its last change is new."""
+    for write in plan.writes(steps):
+        yield replace(write, steps=write.steps[-1:])
+
+
+def positionless(steps: Any) -> Iterator[Write]:
+    """no-position: whatever comes is written."""
+    yield from plan.writes([replace(step, position=None) for step in steps])
+
+
+def end_of_binlog(connection: Any, server: source.Server) -> Watermark:
+    """visibility-gap: a transaction stands in the binlog before a SELECT shows it."""
+    end = source.current_offset(connection, server)
+    source.execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+    return end
+
+
+def late_watermark(connection: Any, server: source.Server) -> Watermark:
+    """late-watermark: read after the snapshot."""
+    source.begin_snapshot(connection, server)
+    return source.current_offset(connection, server)
+
+
+WRITES: dict[str, Callable[[Any], Iterator[Write]]] = {
+    "no-runs": unconnected,
+    "gap-in-a-run": gapped,
+    "no-position": positionless,
+}
+SNAPSHOTS: dict[str, Callable[[Any, source.Server], Watermark]] = {
+    "visibility-gap": end_of_binlog,
+    "late-watermark": late_watermark,
+}
+BROKEN = (
+    *WRITES,
+    *SNAPSHOTS,
+    "no-lane-order",
+    "no-tombstone",
+    "short-tombstone",
+    "early-checkpoint",
+    "no-epoch",
+)
+
+
+@dataclass(slots=True)
+class Capturer:
+    """The real state machines of a capturer, and a thin loop around them."""
+
+    world: "World"
+    token: int
+    epoch: int
+    index: int
+    server: int = 0
+    since: float = 0.0
+    transactions: Transactions = field(init=False)
+    lanes: Lanes = field(init=False)
+    checkpoints: Checkpoints = field(init=False)
+    pending: list[Any] = field(default_factory=list)
+    flying: list[Parcel] = field(default_factory=list)
+    astray: list[Parcel] = field(default_factory=list)
+    indexes: dict[Boundary, int] = field(default_factory=dict)
+    marker: Marker | None = None
+
+    def __post_init__(self) -> None:
+        start = self.world.source.boundary(self.index)
+        self.server = self.world.source.number
+        self.indexes[start] = self.index
+        self.transactions = Transactions(MAPPING, self.epoch, start)
+        self.lanes = Lanes(LANES, random=self.world.random.random, linger=0.05)
+        self.checkpoints = Checkpoints(start)
+
+    def read(self) -> None:
+        """Feeds one event of the binlog; nothing from a server that is not in charge any more."""
+        world = self.world
+        if not self.pending:
+            if self.server != world.source.number or self.index >= len(world.source.log):
+                return
+            self.pending = list(world.source.events(self.index, self.transactions.boundary))
+        fed = self.pending.pop(0)
+        for change in self.transactions.feed(fed):
+            world.positions[change.position or ""] = self.index
+            for lane, content in encoded(change, MAPPING, LANES):
+                self.lanes.add(
+                    lane, content, self.transactions.committed, self.transactions.number, world.now
+                )
+        if isinstance(fed, Ended):
+            self.index += 1
+            self.indexes[self.transactions.boundary] = self.index
+            self.checkpoints.ended(self.transactions.number, self.transactions.boundary)
+
+    def send(self) -> None:
+        """Takes what is due into flight."""
+        if not self.flying:
+            self.flying = self.lanes.take(self.world.now, max_records=self.world.random.randint(1, LANES))
+
+    def land(self) -> None:
+        """One record of the request arrives, or not, and its answer does, or not."""
+        world, random = self.world, self.world.random
+        if self.astray and random.random() < 0.5:
+            world.put(self.astray.pop().encode(self.token))
+        if not self.flying:
+            return
+        parcel, chance = self.flying.pop(0), random.random()
+        if chance < 0.6:
+            world.put(parcel.encode(self.token))
+            self.lanes.accepted(parcel.lane, world.now)
+        elif world.broken == "no-lane-order":
+            self.astray.append(parcel)
+            self.lanes.accepted(parcel.lane, world.now)
+        else:
+            if chance < 0.75:  # the answer gets lost
+                world.put(parcel.encode(self.token))
+            elif chance < 0.85:  # given up, but it arrives some time later
+                world.late.append(parcel.encode(self.token))
+            self.lanes.failed(parcel.lane, world.now)
+
+    def save(self) -> None:
+        """The checkpoint, where the lease is still this capturer's."""
+        if self.token != self.world.token:
+            return
+        reached = self.checkpoints.reached(self.lanes.oldest)
+        if self.world.broken == "early-checkpoint":
+            reached = self.transactions.boundary
+        index = self.indexes.get(reached)
+        if index is not None:
+            self.world.checkpoint = max(self.world.checkpoint, index)
+
+    def mark(self) -> None:
+        """Sends a marker behind everything read, between two transactions."""
+        if self.marker is None and not self.pending:
+            self.marker = Marker(f"m{self.token}-{self.index}", str(self.transactions.boundary))
+            self.world.marks[self.marker.id] = (self.index, set())
+            self.lanes.mark(self.marker, 0, self.transactions.number, self.world.now)
+        elif self.marker is not None and self.lanes.marked(self.marker.id):
+            self.marker = None
+
+    @property
+    def idle(self) -> bool:
+        """Everything there is has been read and sent."""
+        read = self.index == len(self.world.source.log) and not self.pending
+        return read and self.lanes.empty and not self.astray
+
+
+class Trembling:
+    """The DynamoDB client of the consumer: requests fail, lose their answer, or the function dies."""
+
+    def __init__(self, dynamo: Dynamo, random: Random) -> None:
+        self._dynamo, self._random = dynamo, random
+        self.calm = False
+
+    def update_item(self, **arguments: Any) -> Any:
+        chance = 1.0 if self.calm else self._random.random()
+        if chance < 0.03:
+            raise Crash
+        if chance < 0.06:
+            raise self._failure()
+        answer = self._dynamo.update_item(**arguments)
+        if chance < 0.09:
+            raise self._failure()
+        return answer
+
+    @staticmethod
+    def _failure() -> ClientError:
+        return ClientError({"Error": {"Code": "InternalServerError", "Message": ""}}, "UpdateItem")
+
+
+class NoQuarantine:
+    def add(self, error: Exception, change: Any, data: bytes) -> None:
+        raise Wrong(f"quarantined: {error}")
+
+
+class World:
+    """Everything. `broken` names what is made wrong."""
+
+    def __init__(self, seed: int, broken: str = "") -> None:
+        self.random = Random(seed)
+        self.broken = broken
+        self.now = 0.0
+        self.source = Source(self.random)
+        self.epoch = self.token = 1
+        self.checkpoint = 0
+        self.shards: list[list[bytes]] = [[] for _ in range(SHARDS)]
+        self.at = [0] * SHARDS
+        self.late: list[bytes] = []
+        self.positions: dict[str, int] = {}
+        self.marks: dict[str, tuple[int, set[int]]] = {}
+        self.dynamo = Dynamo(purchase=("customerid", "orderid"))
+        self.client = Trembling(self.dynamo, self.random)
+        seconds = 0 if broken == "short-tombstone" else TOMBSTONE
+        store = DynamoStore(self.client, lambda: self.now, seconds)
+        self.applier = Applier(MAPPING, store, NoQuarantine(), map, lambda: self.random.random() > 0.01)
+        self.zombies: list[Capturer] = []
+        for _ in range(self.random.randrange(12)):
+            self.source.commit()
+        self.source.visible = self.checkpoint = len(self.source.log)
+        self.start = self.checkpoint
+        self.capturer = Capturer(self, self.token, self.epoch, self.checkpoint)
+        self.unloaded = [f"o{number}" for number in range(ORDERS)]
+        self.random.shuffle(self.unloaded)
+        self.switch = False
+        self.loading = False
+
+    def run(self, steps: int) -> None:
+        """Lives for some steps, comes to rest, and compares. Wrong when something is not as it must be."""
+        for _ in range(steps):
+            self.step()
+        self.rest()
+        self.compare("at rest")
+
+    def step(self) -> None:
+        chance = self.random.random()
+        for weight, act in ACTIONS:
+            chance -= weight
+            if chance < 0:
+                act(self)
+                break
+        self.now += self.random.random() * 0.1
+
+    # the source
+
+    def commit(self) -> None:
+        self.source.commit()
+
+    def show(self) -> None:
+        self.source.show()
+
+    def fail_over(self) -> None:
+        """The source is another server now, and a new capturer follows it by GTID."""
+        self.source.fail_over()
+        self.epoch += self.broken != "no-epoch"
+        self.take_over()
+
+    # the capturer
+
+    def read(self) -> None:
+        self.capturer.read()
+
+    def send(self) -> None:
+        self.capturer.send()
+
+    def land(self) -> None:
+        self.capturer.land()
+
+    def save(self) -> None:
+        self.capturer.save()
+
+    def mark(self) -> None:
+        self.capturer.mark()
+
+    def crash(self) -> None:
+        """The capturer dies, and another begins at the checkpoint."""
+        self.begin()
+
+    def take_over(self) -> None:
+        """The capturer is paused and loses its lease; what it holds, it may still send."""
+        self.capturer.since = self.now
+        self.zombies.append(self.capturer)
+        self.begin()
+
+    def begin(self) -> None:
+        self.token += 1
+        self.capturer = Capturer(self, self.token, self.epoch, self.checkpoint)
+
+    def zombie(self) -> None:
+        if self.zombies:
+            stale = self.random.choice(self.zombies)
+            self.random.choice([stale.read, stale.send, stale.land, stale.land, stale.save])()
+
+    # the stream
+
+    def put(self, data: bytes) -> None:
+        self.shards[decode_record(data).lane % SHARDS].append(data)
+
+    def straggle(self) -> None:
+        if self.late:
+            self.put(self.late.pop(self.random.randrange(len(self.late))))
+
+    # the bulk load
+
+    def load(self) -> None:
+        """A chunk, possibly once more, possibly interrupted; then the switch."""
+        if self.loading or self.switch or self.capturer.server != self.source.number:
+            return
+        if not self.unloaded:
+            self.switch = True
+            return
+        self.loading = True
+        try:
+            self.chunk(self.unloaded[: self.random.randint(1, 2)])
+        except Disconnected:
+            pass
+        finally:
+            self.loading = False
+
+    def chunk(self, orders: list[str]) -> None:
+        connection, epoch = Connection(self.source, self.meanwhile), self.epoch
+        watermark = SNAPSHOTS.get(self.broken, source.begin_snapshot)(connection, MYSQL)
+        index = self.index_of(watermark)
+        self.meanwhile()
+        grouping = Grouping(MAPPING.tables[0], ["customerid", "orderid", "productid", "quantity"])
+        shown = self.source.states[connection.snapshot]
+        grouping.take(
+            list(row(place, quantity).values()) for place, quantity in shown.items() if place[0] in orders
+        )
+        position = watermark.position(epoch)
+        self.positions[str(position)] = index - 1
+        for item, _ in grouping.items(position):
+            if self.random.random() < 0.05:
+                return  # interrupted: the chunk stays open
+            self.dynamo.put_item(TableName="purchase", Item=item)
+            self.meanwhile()
+        if self.random.random() < 0.9:
+            self.unloaded = [order for order in self.unloaded if order not in orders]
+
+    def index_of(self, watermark: Watermark) -> int:
+        """How many transactions stand before the watermark."""
+        end = Boundary(watermark.file, watermark.offset)
+        return sum(place[0].order < end.order for place in self.source.places)
+
+    def meanwhile(self) -> None:
+        """What others do while the loader waits for an answer."""
+        for _ in range(self.random.choice([0, 0, 1, 3])):
+            self.step()
+
+    # the consumer
+
+    def consume(self) -> None:
+        """A shard's next batch."""
+        if not self.switch:
+            return
+        shard = self.random.randrange(SHARDS)
+        batch = self.shards[shard][self.at[shard] :][: self.random.randint(1, 8)]
+        if batch:
+            self.at[shard] += self.apply(batch)
+
+    def apply(self, batch: Sequence[bytes]) -> int:
+        """How many records are done."""
+        try:
+            result = self.applier.apply(batch)
+        except Crash:
+            return 0
+        if result.received != result.applied + result.repeats + result.quarantined + result.unapplied:
+            raise Wrong(f"the counters do not balance: {result}")
+        for marker, lanes in result.markers.items():
+            self.marks[marker.id][1].update(lanes)
+            self.judge(marker.id)
+        if self.broken == "no-tombstone":
+            self.sweep(lambda item: len(item) == 3 or EXPIRES in item)
+        if self.broken == "short-tombstone":
+            self.sweep(lambda item: EXPIRES in item)
+        return len(batch) if result.failed is None else result.failed
+
+    def judge(self, name: str) -> None:
+        """A marker that was applied in every lane proves that everything before it has been applied."""
+        index, lanes = self.marks[name]
+        if len(lanes) < LANES:
+            return
+        held = {item["orderid"]["S"]: item for item in self.dynamo.items["purchase"].values()}
+        for number in range(self.start, index):
+            for order in self.source.log[number].orders:
+                item = held.get(order)
+                if item and POSITION in item and self.positions[item[POSITION]["S"]] < number:
+                    raise Wrong(f"marker {name} came before a change of {order}")
+
+    # time
+
+    def days_pass(self) -> None:
+        """Longer than a tombstone is kept. Nothing of a stream's age survives its retention."""
+        self.settle()
+        if self.switch:
+            self.now += TOMBSTONE + 1
+            self.sweep(lambda item: EXPIRES in item and int(item[EXPIRES]["N"]) <= self.now)
+
+    def settle(self) -> None:
+        """What is astray arrives, stale capturers end, and what is on the stream is applied."""
+        for zombie in self.zombies:
+            zombie.flying, zombie.pending = [], []
+        self.zombies.clear()
+        while self.late:
+            self.straggle()
+        while self.switch and any(at < len(shard) for at, shard in zip(self.at, self.shards, strict=True)):
+            self.consume()
+
+    def sweep(self, gone: Callable[[Item], bool]) -> None:
+        items = self.dynamo.items["purchase"]
+        for place in [place for place, item in items.items() if gone(item)]:
+            del items[place]
+
+    # the end
+
+    def rest(self) -> None:
+        """Writes stop; everything else goes on until there is nothing left to do."""
+        self.source.visible = len(self.source.log)
+        while not (self.switch and self.capturer.idle):
+            self.now += 1
+            self.load()
+            self.source.visible = len(self.source.log)
+            for act in (self.read, self.send, self.land, self.save, self.zombie):
+                act()
+            if self.capturer.server != self.source.number:
+                self.crash()
+        self.settle()
+        self.save()
+        if self.checkpoint != len(self.source.log):
+            raise Wrong(f"checkpoint {self.checkpoint} of {len(self.source.log)} with everything sent")
+        self.prove()
+
+    def prove(self) -> None:
+        """The cutover's marker: once it is applied in every lane, nothing is missing."""
+        while self.capturer.marker is not None:
+            self.now += 1
+            for act in (self.send, self.land, self.mark):
+                act()
+        self.capturer.mark()
+        name = f"m{self.token}-{self.capturer.index}"
+        while len(self.marks[name][1]) < LANES:
+            self.now += 1
+            for act in (self.send, self.land, self.consume):
+                act()
+
+    def compare(self, when: str) -> None:
+        want: dict[str, dict[str, str]] = {}
+        for (order, product), quantity in self.source.states[-1].items():
+            want.setdefault(order, {})[product] = str(quantity)
+        found: dict[str, dict[str, str]] = {}
+        for item in self.dynamo.items["purchase"].values():
+            members = plan.members_of(item, KEY)
+            if members and EXPIRES in item:
+                raise Wrong(f"{when}: a live item has a TTL")
+            if members:
+                found[item["orderid"]["S"]] = {name: value["N"] for name, value in members.items()}
+        if want != found:
+            raise Wrong(f"{when}: items are {found}, rows are {want}")
+
+
+KEY: Any = type("Key", (), {"values": [type("K", (), {"name": name}) for name in ("customerid", "orderid")]})
+ACTIONS: list[tuple[float, Callable[[World], None]]] = [
+    (0.16, World.commit),
+    (0.10, World.show),
+    (0.22, World.read),
+    (0.08, World.send),
+    (0.14, World.land),
+    (0.04, World.save),
+    (0.02, World.mark),
+    (0.012, World.crash),
+    (0.008, World.take_over),
+    (0.004, World.fail_over),
+    (0.04, World.zombie),
+    (0.03, World.straggle),
+    (0.04, World.load),
+    (0.002, World.days_pass),
+    (0.10, World.consume),
+]
+
+
+def simulate(seed: int, broken: str = "") -> str | None:
+    """What is wrong in the schedule of this seed; None when nothing is."""
+    real = applier_module.writes
+    applier_module.writes = WRITES.get(broken, real)
+    try:
+        World(seed, broken).run(Random(seed).randint(60, 350))
+    except Wrong as wrong:
+        return str(wrong)
+    finally:
+        applier_module.writes = real
+    return None
+
+
+def hunt(seeds: Iterable[int], broken: str = "") -> tuple[int, str] | None:
+    """The first seed whose schedule goes wrong, and how."""
+    return next(((seed, found) for seed in seeds if (found := simulate(seed, broken))), None)
