@@ -6,9 +6,9 @@ The short form: some hundred schedules of the real code, and each broken variant
 
 import pytest
 
-from tests.simulation.world import BROKEN, hunt
+from tests.simulation.world import BROKEN, hunt, simulate
 
-SEEDS = range(600)
+SEEDS = range(500)
 
 
 def test_no_schedule_goes_wrong() -> None:
@@ -21,4 +21,4 @@ def test_the_broken_variant_is_found(broken: str) -> None:
 
 
 def test_a_seed_gives_the_same_schedule_again() -> None:
-    assert hunt(SEEDS, "no-runs") == hunt(SEEDS, "no-runs")
+    assert simulate(7, "no-position") == simulate(7, "no-position") is not None

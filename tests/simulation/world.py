@@ -186,7 +186,7 @@ class Capturer:
         """Sends a marker behind everything read, between two transactions."""
         if self.marker is None and not self.pending:
             self.marker = Marker(f"m{self.token}-{self.index}", str(self.transactions.boundary))
-            self.world.marks[self.marker.id] = (self.index, set())
+            self.world.marks[self.marker.id] = (self.index, self.epoch, set())
             self.lanes.mark(self.marker, 0, self.transactions.number, self.world.now)
         elif self.marker is not None and self.lanes.marked(self.marker.id):
             self.marker = None
@@ -240,7 +240,7 @@ class World:
         self.at = [0] * SHARDS
         self.late: list[bytes] = []
         self.positions: dict[str, int] = {}
-        self.marks: dict[str, tuple[int, set[int]]] = {}
+        self.marks: dict[str, tuple[int, int, set[int]]] = {}
         self.dynamo = Dynamo(purchase=("customerid", "orderid"))
         self.client = Trembling(self.dynamo, self.random)
         seconds = 0 if broken == "short-tombstone" else TOMBSTONE
@@ -399,7 +399,7 @@ class World:
         if result.received != result.applied + result.repeats + result.quarantined + result.unapplied:
             raise Wrong(f"the counters do not balance: {result}")
         for marker, lanes in result.markers.items():
-            self.marks[marker.id][1].update(lanes)
+            self.marks[marker.id][2].update(lanes)
             self.judge(marker.id)
         if self.broken == "no-tombstone":
             self.sweep(lambda item: len(item) == 3 or EXPIRES in item)
@@ -408,9 +408,14 @@ class World:
         return len(batch) if result.failed is None else result.failed
 
     def judge(self, name: str) -> None:
-        """A marker that was applied in every lane proves that everything before it has been applied."""
-        index, lanes = self.marks[name]
-        if len(lanes) < LANES:
+        """
+        A marker that was applied in every lane proves that everything before it has been applied.
+
+        Not when the source has failed over since: what a stale capturer sent with the old epoch is
+        skipped where the new one was first. Who waits for a marker has to look at the epoch afterwards.
+        """
+        index, epoch, lanes = self.marks[name]
+        if len(lanes) < LANES or epoch != self.epoch:
             return
         held = {item["orderid"]["S"]: item for item in self.dynamo.items["purchase"].values()}
         for number in range(self.start, index):
@@ -470,7 +475,7 @@ class World:
                 act()
         self.capturer.mark()
         name = f"m{self.token}-{self.capturer.index}"
-        while len(self.marks[name][1]) < LANES:
+        while len(self.marks[name][2]) < LANES:
             self.now += 1
             for act in (self.send, self.land, self.consume):
                 act()
