@@ -1,0 +1,204 @@
+"""The capturer's command: reads arguments and environment, wires the parts, turns errors into exit codes."""
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Mapping as Dict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import rowferry
+from capturer.binlog import HEARTBEAT, Source
+from capturer.capture import SENDERS, Capture, Parts
+from capturer.events import Boundary
+from capturer.lease import TTL, Lease
+from capturer.sender import kinesis_config, require_stream
+from capturer.telemetry import Metrics, say, set_up
+from rowferry.control import CHECKPOINT, ControlTable
+from rowferry.errors import CaptureStopped, LeaseLost, Refused, RowferryError
+from rowferry.mapping import Mapping
+
+DONE, FAILED, NOT_READY, STOPPED, LEASE_LOST = 0, 1, 2, 3, 4
+_EPILOG = """\
+Each option may be given in the environment: STREAM_NAME, CONTROL_TABLE, LANES, MAPPING_FILE, SOURCE_HOST,
+SOURCE_PORT, SOURCE_USER, SOURCE_SERVER_ID, SOURCE_CA, SOURCE_PATIENCE, LEASE_SECONDS.
+The password is taken from SOURCE_PASSWORD only.
+
+exit codes:
+  0  ended by SIGTERM or SIGINT; everything read is on the stream, the checkpoint says how far
+  1  an unexpected error; the log has where
+  2  the configuration, the source or the stream is not ready; the message ends in the fix
+  3  stopped before something in the binlog that cannot be carried; the message ends in the fix
+  4  another capturer has taken the lease over
+
+examples:
+  SOURCE_PASSWORD=secret capturer --source-host db.internal --stream row-changes --control-table control
+  SOURCE_PASSWORD=secret STREAM_NAME=row-changes CONTROL_TABLE=control SOURCE_HOST=db.internal \\
+      capturer --skip binlog.000012:4711    # after a TRUNCATE there has been dealt with
+"""
+
+
+def arguments(argv: Sequence[str] | None, environment: Dict[str, str]) -> argparse.Namespace:
+    """The options. Exits with 2 and a message when one is wrong or missing."""
+    parser = argparse.ArgumentParser(
+        prog="capturer",
+        description="Puts the row changes of a MySQL or MariaDB server's binlog on a Kinesis stream.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+    def add(option: str, variable: str, text: str, default: str | None = None, **more: Any) -> None:
+        given = environment.get(variable) or default
+        parser.add_argument(option, default=given, required=given is None, help=text, **more)
+
+    add("--stream", "STREAM_NAME", "the Kinesis stream")
+    add("--control-table", "CONTROL_TABLE", "the DynamoDB table with lease, checkpoint and markers")
+    add(
+        "--lanes",
+        "LANES",
+        "ordered queues; never change it while changes wait (256)",
+        type=_number(1, 4096),
+        default="256",
+    )
+    add(
+        "--mapping-file",
+        "MAPPING_FILE",
+        "which table goes to which item (purchase.toml)",
+        default="purchase.toml",
+    )
+    add("--source-host", "SOURCE_HOST", "the server whose binlog is read")
+    add("--source-port", "SOURCE_PORT", "its port (3306)", type=_number(1, 65535), default="3306")
+    add(
+        "--source-user",
+        "SOURCE_USER",
+        "user with SELECT, REPLICATION SLAVE, REPLICATION CLIENT (rowferry)",
+        default="rowferry",
+    )
+    add(
+        "--source-server-id", "SOURCE_SERVER_ID", "the capturer's id among the source's replicas (740047)",
+        type=_number(1, 2**32 - 1), default="740047",
+    )  # fmt: skip
+    add(
+        "--source-ca",
+        "SOURCE_CA",
+        "file of CA certificates: encrypts the connection, verifies the server",
+        default="",
+    )
+    add(
+        "--source-patience", "SOURCE_PATIENCE", "seconds of silence that show a source is gone (10)",
+        type=_number(2 * int(HEARTBEAT), 3600), default="10",
+    )  # fmt: skip
+    add(
+        "--lease-seconds", "LEASE_SECONDS", "after a crash, another capturer takes over so much later (15)",
+        type=_number(3, 300), default=str(int(TTL)),
+    )  # fmt: skip
+    parser.add_argument(
+        "--skip", action="append", default=[], type=_boundary, metavar="FILE:OFFSET",
+        help="pass over the transaction at which capture stopped and that you have dealt with; repeatable",
+    )  # fmt: skip
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs until a signal ends it. Returns the exit code."""
+    options = arguments(argv, os.environ)
+    set_up()
+    try:
+        capture = Capture(_parts(options, os.environ.get("SOURCE_PASSWORD", "")))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: capture.stop())
+        capture.run()
+    except LeaseLost as error:
+        return _ended(error, LEASE_LOST)
+    except CaptureStopped as error:
+        return _ended(error, STOPPED)
+    except RowferryError as error:
+        return _ended(error, NOT_READY)
+    except Exception:
+        logging.getLogger("capturer").exception("an unexpected error")
+        return FAILED
+    say(
+        logging.INFO,
+        "ended; everything read is on the stream" if capture.flushed else "ended; the rest is read again",
+    )
+    return DONE
+
+
+def _ended(error: RowferryError, code: int) -> int:
+    say(logging.ERROR, error.found, fix=error.fix, exit=code)
+    return code
+
+
+def _parts(options: argparse.Namespace, password: str) -> Parts:
+    import boto3
+    from botocore.config import Config
+
+    mapping = Mapping.load(_mapping_file(options.mapping_file))
+    quick = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
+    control = ControlTable(boto3.client("dynamodb", config=quick), options.control_table)
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    lease = Lease(control, owner, time.monotonic, ttl=options.lease_seconds)
+    kinesis = boto3.client("kinesis", config=kinesis_config(SENDERS, lease.margin))
+    require_stream(kinesis, options.stream)
+    _require_table(control)
+    return Parts(
+        source=Source(
+            options.source_host, options.source_port, options.source_user, password, options.source_server_id,
+            options.source_ca or None, float(options.source_patience),
+        ),
+        mapping=mapping,
+        lanes=options.lanes,
+        control=control,
+        kinesis=kinesis,
+        stream=options.stream,
+        lease=lease,
+        metrics=Metrics(lambda line: print(line, flush=True), lambda: time.time_ns() // 1_000_000),
+        skip=options.skip,
+    )  # fmt: skip
+
+
+def _require_table(control: ControlTable) -> None:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        control.get(CHECKPOINT)
+    except (BotoCoreError, ClientError) as error:
+        reason = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+        raise Refused(
+            f"the control table {control.name} cannot be used ({reason})",
+            "deploy the stack, and give CONTROL_TABLE, the region and credentials that may use the table",
+        ) from error
+
+
+def _mapping_file(name: str) -> Path:
+    """The file, or the one of that name beside the core: there the image and the function have it."""
+    path = Path(name)
+    beside = Path(rowferry.__file__).parent.parent / name
+    return beside if not path.exists() and beside.exists() else path
+
+
+def _number(lowest: int, highest: int) -> type:
+    def number(text: str) -> int:
+        value = int(text)
+        if not lowest <= value <= highest:
+            raise argparse.ArgumentTypeError(f"{value} is not from {lowest} to {highest}")
+        return value
+
+    return number  # type: ignore[return-value]
+
+
+def _boundary(text: str) -> Boundary:
+    try:
+        return Boundary.parse(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not FILE:OFFSET, as in binlog.000012:4711") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,202 @@
+"""A connection to the source server: its binlog as events, its refusals as errors that end in the fix."""
+
+import contextlib
+import re
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pymysql
+from pymysql.constants import COMMAND
+
+from capturer.decoding import Decoder
+from capturer.events import Boundary, Event, Moved
+from rowferry.errors import CaptureStopped, RowferryError, SourceNotReady
+from rowferry.mapping import Mapping
+from rowferry.source import rows
+
+HEARTBEAT = 1.0
+"""Seconds after which an idle server says that it is there."""
+_LARGEST_START = (1 << 32) - 1  # the dump command takes an offset of 32 bit
+_FIRST_EVENT = 4  # offset, behind the file's magic number
+_AFRESH = (
+    "delete the checkpoint item from the control table, start the capturer, "
+    "then empty the targets and load all tables again"
+)
+_DENIED = frozenset([1044, 1045, 1130, 1142, 1227, 1251, 1698, 1820, 1862, 2059, 2061, 3118])
+
+
+class ConnectionLost(SourceNotReady):
+    """The server cannot be reached now: once capture runs, it is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """
+    Where the server is and how to log in.
+
+    `server_id` is the capturer's own id as a replica. `ca` is a file of
+    certificates: given, the connection is encrypted and the server verified.
+    `patience` is how many seconds the server may be silent; above HEARTBEAT.
+    """
+
+    host: str
+    port: int
+    user: str
+    password: str
+    server_id: int
+    ca: str | None = None
+    patience: float = 10.0
+
+    def connect(self) -> Any:
+        """A new connection, for one thread. ConnectionLost or SourceNotReady."""
+        try:
+            return pymysql.connect(
+                host=self.host,
+                port=self.port,
+                user=self.user,
+                password=self.password,
+                charset="utf8mb4",
+                autocommit=True,
+                connect_timeout=self.patience,
+                read_timeout=self.patience,
+                write_timeout=self.patience,
+                init_command="SET time_zone='+00:00'",
+                ssl={"ca": self.ca, "check_hostname": True} if self.ca else None,
+            )
+        except (pymysql.Error, OSError, RuntimeError) as error:
+            raise self.explain(error) from error
+
+    def explain(self, error: Exception) -> RowferryError:
+        """What the driver's error means."""
+        code, text = (*error.args, "", "")[:2] if isinstance(error, pymysql.Error) else (0, str(error))
+        if code == 1236:
+            return _refused(str(text))
+        if code in _DENIED:
+            return SourceNotReady(
+                f"{self.host}:{self.port} does not let {self.user} in ({code}: {_name(error)})",
+                "correct SOURCE_USER and SOURCE_PASSWORD; "
+                "the user needs SELECT, REPLICATION SLAVE and REPLICATION CLIENT",
+            )
+        if code == 3159 or "SSL" in str(text) or "ssl" in str(text):
+            return SourceNotReady(
+                "the server and the capturer do not agree on encryption", "give --source-ca the server's CA"
+            )
+        return ConnectionLost(
+            f"the server at {self.host}:{self.port} cannot be reached ({code}: {_name(error)})",
+            "check SOURCE_HOST, SOURCE_PORT, the network and that the server runs",
+        )
+
+
+def _name(error: Exception) -> str:
+    return type(error.__cause__ or error).__name__
+
+
+def _refused(text: str) -> RowferryError:
+    """Error 1236, which stands for everything that a server has against reading its binlog."""
+    if "same server_uuid/server_id" in text:
+        return CaptureStopped(
+            "another replica of the source has the same server id",
+            "give each replica its own: change SOURCE_SERVER_ID, then start the capturer again",
+        )
+    if "Could not find first log" in text or "purged" in text:
+        return CaptureStopped(
+            "binlog purged: the file of the checkpoint is no longer on the server",
+            f"changes are lost: raise binlog_expire_logs_seconds; {_AFRESH}",
+        )
+    if "position > file size" in text:
+        return CaptureStopped(
+            "the binlog ends before the checkpoint: the server lost captured transactions, or was reset",
+            _AFRESH,
+        )
+    if re.search(r"[Bb]inary log is not open|server[ _-]id", text):
+        return SourceNotReady(
+            "the server cannot serve its binlog", "set log_bin and server_id and restart the server"
+        )
+    return CaptureStopped(
+        f"the server cannot read its binlog at the checkpoint ({text[:200]})",
+        "check the server's disk and error log; where the file is damaged, delete the checkpoint item, "
+        "start the capturer, then empty the targets and load all tables again",
+    )
+
+
+class Binlog:
+    """
+    One pass over the binlog from a boundary on.
+
+    Never reconnects by itself: what was read of a transaction that breaks off
+    has to be read again from its start.
+    """
+
+    def __init__(self, source: Source, mapping: Mapping, start: Boundary) -> None:
+        """Connects and asks for the events. ConnectionLost, SourceNotReady."""
+        self._source = source
+        self._start = start
+        self._connection = source.connect()
+        try:
+            checksum = self._prepare()
+            self._decoder = Decoder(mapping, checksum=checksum)
+            self._ask(start if start.offset <= _LARGEST_START else start._replace(offset=_FIRST_EVENT))
+        except (pymysql.Error, OSError) as error:
+            self.close()
+            raise source.explain(error) from error
+
+    def events(self) -> Iterator[Event]:
+        """
+        The events from the boundary on, for ever.
+
+        ConnectionLost when the server ends the stream or is silent for too
+        long; CaptureStopped or SourceNotReady when it refuses.
+        """
+        try:
+            yield from self._from_start(map(self._decoder.decode, self._packets()))
+        except (pymysql.Error, OSError, AttributeError) as error:  # AttributeError: PyMySQL after `interrupt`
+            raise self._source.explain(error) from error
+        raise ConnectionLost("the server ended the binlog stream", "it is connected again by itself")
+
+    def interrupt(self) -> None:
+        """Ends `events` soon, from any thread."""
+        sock = self._connection._sock  # closing it from outside is the only way to end a read
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Drops the connection without a farewell: the server is busy sending."""
+        self._connection._force_close()
+
+    def _packets(self) -> Iterator[bytes]:
+        while True:
+            data = self._connection._read_packet().get_all_data()
+            if data[0] == 0xFE and len(data) < 9:
+                return
+            yield data
+
+    def _from_start(self, events: Iterator[Event]) -> Iterator[Event]:
+        """Beyond 4 GiB the file is read from its beginning: what stands before the boundary is left out."""
+        before = 0
+        for event in events:
+            if isinstance(event, Moved):
+                before = self._start.offset if event.file == self._start.file else 0
+                yield event._replace(offset=max(event.offset, before))
+            elif event.end >= before:
+                yield event
+
+    def _prepare(self) -> bool:
+        """Tells the server what this replica understands. Returns whether events have checksums."""
+        found = rows(self._connection, "SHOW GLOBAL VARIABLES LIKE 'binlog_checksum'")
+        period = int(HEARTBEAT * 1_000_000_000)
+        cursor = self._connection.cursor()
+        for name in ("master", "source"):
+            cursor.execute(
+                f"SET @{name}_binlog_checksum = @@GLOBAL.binlog_checksum, @{name}_heartbeat_period = {period}"
+            )
+        cursor.execute("SET @mariadb_slave_capability = 4")  # below, MariaDB replaces GTID events by dummies
+        cursor.close()
+        return bool(found) and found[0]["value"].upper() != "NONE"
+
+    def _ask(self, start: Boundary) -> None:
+        request = struct.pack("<IHI", start.offset, 0, self._source.server_id) + start.file.encode()
+        self._connection._execute_command(COMMAND.COM_BINLOG_DUMP, request)

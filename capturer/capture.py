@@ -1,0 +1,348 @@
+"""
+The threads of capture: one reads the binlog, a few send, the calling one keeps lease, checkpoint and markers.
+
+Whatever ends it, this is the order: reading stops, what was read is sent, the
+checkpoint is saved, the lease is given back.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from capturer.binlog import Binlog, ConnectionLost, Source
+from capturer.events import Boundary, Moved
+from capturer.lanes import Lanes
+from capturer.lease import Lease
+from capturer.outbox import Outbox
+from capturer.progress import Progress, Standing
+from capturer.routes import encoded
+from capturer.sender import Sender, Sent
+from capturer.telemetry import PERIOD, Metrics, say
+from capturer.transactions import Transactions
+from rowferry.change import Marker, RowChange
+from rowferry.control import ControlTable
+from rowferry.errors import CaptureStopped, LeaseLost, RowferryError, SourceNotReady
+from rowferry.mapping import Mapping
+from rowferry.position import Position
+from rowferry.source import check, current_offset, identify, require
+
+SENDERS = 2
+FLUSH_WITHIN = 15.0
+"""Seconds to send what has been read before it ends: with the rest below the 25 s that a stop may take."""
+SAVE_EVERY, LOOK_EVERY, TICK = 1.0, 0.5, 0.25  # seconds
+LONGEST_PAUSE = 10.0  # seconds between attempts to reach the source
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What capture works with; tests hand in other parts."""
+
+    source: Source
+    mapping: Mapping
+    lanes: int
+    control: ControlTable
+    kinesis: Any
+    stream: str
+    lease: Lease
+    metrics: Metrics
+    skip: Iterable[Boundary] = ()
+    clock: Callable[[], float] = time.monotonic
+    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    random: Random = Random()  # noqa: RUF009 - one for all is enough for jitter
+
+
+class Capture:
+    """One run of the capturer."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self._stopping = threading.Event()
+        self._woken = threading.Event()
+        self._binlog: Binlog | None = None
+        self._failure: BaseException | None = None
+        self.flushed = True
+        """Whether everything that was read is on the stream."""
+        self._standing = Standing()
+        self._sending_trouble = ""
+        self._lag_ms = 0
+        self._marker: Marker | None = None
+        self._marker_placed = False
+        self._due: dict[str, float] = {}
+
+    def stop(self) -> None:
+        """Ends `run` in good order. From a signal handler or any thread."""
+        self._stopping.set()
+        self._woken.set()
+        if (binlog := self._binlog) is not None:
+            binlog.interrupt()
+
+    def run(self) -> None:
+        """
+        Captures until `stop`.
+
+        Raises CaptureStopped, LeaseLost, SourceNotReady or Refused; for all
+        but LeaseLost the checkpoint has been saved, with the reason.
+        """
+        if not self._acquire():
+            return
+        self._progress = Progress(self.parts.control, self.parts.lease.token, self.parts.lanes)
+        try:
+            start = self._begin()
+        except RowferryError as error:
+            self._give_up(error)
+            raise
+        self._outbox = Outbox(
+            Lanes(self.parts.lanes, random=self.parts.random.random), start, self.parts.clock
+        )
+        self._transactions = Transactions(self.parts.mapping, self._progress.epoch, start, self.parts.skip)
+        self._sender = Sender(self.parts.kinesis, self.parts.stream, self.parts.lease.token, self.parts.lanes)
+        reader = self._thread("reader", self._read)
+        senders = [self._thread(f"sender-{number}", self._send) for number in range(SENDERS)]
+        try:
+            self._keep()
+        except LeaseLost as error:
+            self._failure = error
+        finally:
+            self._end(reader, senders)
+        if self._failure is not None:
+            raise self._failure
+
+    def _acquire(self) -> bool:
+        """Whether it has the lease; waits for it."""
+        lease, told = self.parts.lease, False
+        while not self._stopping.is_set():
+            if lease.try_acquire():
+                say(logging.INFO, "lease acquired", token=lease.token)
+                return True
+            if not told:
+                say(logging.INFO, "waiting for the lease: another capturer has it")
+                told = True
+            self._stopping.wait(min(1.0, lease.period))
+        return False
+
+    def _begin(self) -> Boundary:
+        """Checks the source, then where to resume. At the first start that is where the binlog ends now."""
+        connection = self.parts.source.connect()
+        try:
+            server = identify(connection)
+            require(check(connection, server, self.parts.mapping))
+            end = current_offset(connection, server)
+        except Exception as error:
+            raise self._explained(error) from error
+        finally:
+            connection.close()
+        self._server = server.identity
+
+        def begin() -> Boundary:
+            say(
+                logging.INFO,
+                "first start: capture begins where the binlog ends now",
+                at=f"{end.file}:{end.offset}",
+            )
+            return Boundary(end.file, end.offset)
+
+        start = self._progress.claim(server.identity, begin, self.parts.now_ms())
+        say(logging.INFO, "capturing", at=str(start), epoch=self._progress.epoch, lanes=self.parts.lanes)
+        return start
+
+    def _explained(self, error: Exception) -> Exception:
+        return error if isinstance(error, RowferryError) else self.parts.source.explain(error)
+
+    def _give_up(self, error: RowferryError) -> None:
+        """Says in the checkpoint why it did not begin, where there is one; gives the lease back."""
+        if isinstance(error, LeaseLost):
+            return
+        self._quietly(
+            "saying why", lambda: self._progress.stop(Standing.of("stopped", error), self.parts.now_ms())
+        )
+        self._quietly("giving the lease back", self.parts.lease.release)
+
+    def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        def run() -> None:
+            try:
+                work()
+            except BaseException as error:  # noqa: BLE001 - whatever ends a thread ends capture, and `run` raises it
+                self._failure = self._failure or error
+            finally:
+                self._stopping.set()
+                self._woken.set()
+
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        thread.start()
+        return thread
+
+    # The reader
+
+    def _read(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            began = self.parts.clock()
+            try:
+                self._read_once()
+            except ConnectionLost as error:
+                if self._stopping.is_set():
+                    return
+                failures = 0 if self.parts.clock() - began > LONGEST_PAUSE else failures + 1
+                self._standing = Standing.of("waiting", error)
+                say(logging.WARNING, error.found, fix=error.fix)
+                self._transactions.resume()
+                pause = min(LONGEST_PAUSE, 0.25 * 2**failures) * (1 + self.parts.random.random()) / 2
+                self._stopping.wait(pause)
+
+    def _read_once(self) -> None:
+        """Reads from the newest boundary on until capture stops or the connection breaks."""
+        self._same_server()
+        binlog = self._binlog = Binlog(self.parts.source, self.parts.mapping, self._transactions.boundary)
+        try:
+            if self._stopping.is_set():  # `stop` may have looked for the binlog before it was there
+                return
+            for event in binlog.events():
+                self._pass_on(self._transactions.feed(event))
+                if self._stopping.is_set():
+                    return
+                if self._standing.state == "waiting" and not isinstance(event, Moved):
+                    self._standing = Standing()
+                    say(logging.INFO, "reading again", at=str(self._transactions.boundary))
+        finally:
+            self._binlog = None
+            binlog.close()
+
+    def _pass_on(self, changes: Iterable[RowChange]) -> None:
+        read = self._transactions
+        parts = [part for change in changes for part in encoded(change, self.parts.mapping, self.parts.lanes)]
+        self._outbox.add(parts, read.committed, read.number, read.boundary)
+
+    def _same_server(self) -> None:
+        connection = self.parts.source.connect()
+        try:
+            found = identify(connection).identity
+        except Exception as error:
+            raise self._explained(error) from error
+        finally:
+            connection.close()
+        if found != self._server:
+            raise CaptureStopped(
+                f"the source is another server ({found}) than before ({self._server})",
+                "point SOURCE_HOST at the former server; where that is gone, delete the checkpoint item "
+                "from the control table, start the capturer, then empty the targets and load the tables again",
+            )
+
+    # The senders
+
+    def _send(self) -> None:
+        while parcels := self._outbox.take():
+            records = self._sender.pack(parcels)
+            if self.parts.lease.valid():
+                sent = self._sender.send(parcels, records)
+            else:
+                sent = Sent((), parcels, trouble="the lease is not renewed")
+            if sent.trouble and sent.trouble != self._sending_trouble:
+                say(logging.WARNING, "the stream refused records; they are sent again", error=sent.trouble)
+            self._sending_trouble = sent.trouble
+            if sent.accepted:
+                oldest = min(parcel.committed for parcel in sent.accepted)
+                self._lag_ms = max(self._lag_ms, self.parts.now_ms() - oldest)
+            self._outbox.settle(sent)
+
+    # The keeper
+
+    def _keep(self) -> None:
+        """Keeps lease, checkpoint, markers and metrics until capture stops; then until everything is sent."""
+        while not self._stopping.is_set():
+            self._tick()
+            self._woken.wait(TICK)
+        if (binlog := self._binlog) is not None:
+            binlog.interrupt()
+        self._outbox.shut()
+        deadline = self.parts.clock() + FLUSH_WITHIN
+        while not self._outbox.wait_empty(TICK) and self.parts.clock() < deadline:
+            self._tick()
+        self.flushed = self._outbox.wait_empty(0)
+
+    def _tick(self) -> None:
+        if self._is_due("lease", self.parts.lease.period):
+            self._quietly("renewing the lease", self._renew)
+        if self._is_due("save", SAVE_EVERY):
+            self._quietly("saving the checkpoint", self._save)
+        if self._is_due("marker", LOOK_EVERY):
+            self._quietly("looking for a marker", self._mark)
+        if self._is_due("metrics", PERIOD):
+            _, _, counters = self._outbox.reached()
+            lag, self._lag_ms = self._lag_ms, 0
+            self.parts.metrics.running(counters, max(0, lag))
+
+    def _is_due(self, what: str, period: float) -> bool:
+        now = self.parts.clock()
+        if now < self._due.get(what, now):
+            return False
+        self._due[what] = now + period
+        return True
+
+    def _renew(self) -> None:
+        try:
+            self.parts.lease.renew()
+        except (BotoCoreError, ClientError):
+            self._due["lease"] = self.parts.clock() + 1.0  # the next one before the margin is used up
+            raise
+
+    def _save(self) -> None:
+        reached, read, counters = self._outbox.reached()
+        standing = self._standing
+        if standing.state == "capturing" and self._sending_trouble:
+            standing = Standing(
+                "waiting", f"the stream refuses records ({self._sending_trouble})", "see the stream's limits"
+            )
+        self._progress.save(reached, read, counters, standing, self.parts.now_ms())
+
+    def _mark(self) -> None:
+        wanted = self._progress.wanted_marker()
+        if wanted != self._marker:
+            self._marker, self._marker_placed = wanted, False
+        if wanted is None:
+            return
+        _, read, _ = self._outbox.reached()
+        if not self._marker_placed and Position.parse(wanted.position) <= Position(
+            self._progress.epoch, *read.order
+        ):
+            self._outbox.mark(wanted, self.parts.now_ms())
+            self._marker_placed = True
+        if self._marker_placed and self._outbox.marked(wanted):
+            self._progress.marker_sent(wanted)
+            say(logging.INFO, "marker sent", id=wanted.id)
+
+    def _quietly(self, what: str, work: Callable[[], None]) -> None:
+        """Does it; where the control table cannot be reached, says so: the next tick tries again."""
+        try:
+            work()
+        except (BotoCoreError, ClientError, ValueError) as error:
+            say(logging.WARNING, f"{what} failed and will be tried again", error=type(error).__name__)
+
+    # The end
+
+    def _end(self, reader: threading.Thread, senders: Iterable[threading.Thread]) -> None:
+        self._stopping.set()
+        self._outbox.close()
+        reader.join(1.0)  # it may be connecting; what it reads now is not taken any more
+        for sender in senders:
+            sender.join(self.parts.lease.margin + 1)
+        failure = self._failure
+        if isinstance(failure, LeaseLost):
+            return
+        if isinstance(failure, RowferryError):
+            state = "stopped" if isinstance(failure, CaptureStopped | SourceNotReady) else "waiting"
+            self._standing = Standing.of(state, failure)
+        self._sending_trouble = ""
+        try:
+            self._quietly("saving the checkpoint", self._save)
+        except LeaseLost as error:
+            self._failure = error
+            return
+        if isinstance(failure, CaptureStopped):
+            self.parts.metrics.stopped()
+        self._quietly("giving the lease back", self.parts.lease.release)

@@ -1,0 +1,123 @@
+"""One capturer at a time (I6)."""
+
+from collections.abc import Callable
+
+from botocore.exceptions import ClientError
+
+from rowferry.control import LEASE, ControlTable, Plain
+from rowferry.errors import LeaseLost
+
+TTL = 15.0
+"""Seconds after which a lease that is not renewed may be taken."""
+MARGIN = 1 / 3
+"""The part of that time before whose end the holder stops sending: no request may take longer."""
+
+
+class Lease:
+    """
+    The lease in the control table, with a fencing token that rises with each holder.
+
+    No clock is compared with another machine's. A holder counts its time from
+    BEFORE it asked for the renewal; who wants the lease counts from AFTER it
+    read a renewal, and takes the lease when nothing has changed for the whole
+    time. So the holder has stopped before the taker starts, by `margin`.
+
+    `owner` is unique to this process. `clock` gives seconds and never goes back.
+    """
+
+    def __init__(
+        self,
+        table: ControlTable,
+        owner: str,
+        clock: Callable[[], float],
+        *,
+        ttl: float = TTL,
+    ) -> None:
+        self.owner = owner
+        self.ttl = ttl
+        self.token = 0
+        """The fencing token; 0 before the lease has been acquired."""
+        self._table = table
+        self._clock = clock
+        self._renewed = float("-inf")
+        self._seen: tuple[int, int] | None = None
+        self._seen_at = 0.0
+
+    @property
+    def margin(self) -> float:
+        """Seconds before its end at which the lease stops being valid; no request may take longer."""
+        return self.ttl * MARGIN
+
+    @property
+    def period(self) -> float:
+        """Seconds between renewals."""
+        return self.ttl / 3
+
+    def valid(self) -> bool:
+        """Whether something may be sent now. Ask before every request."""
+        return self._clock() < self._renewed + self.ttl - self.margin
+
+    def try_acquire(self) -> bool:
+        """
+        Takes the lease if it is free, given back, or not renewed for its time.
+
+        Call it again every second or so while it returns False.
+        """
+        item = self._table.get(LEASE)
+        now = self._clock()
+        if not item or item["released"]:
+            return self._take(item)
+        if item["owner"] == self.owner:  # taken by an attempt whose answer was lost
+            self.token = item["token"]
+            self.renew()
+            return True
+        seen = (item["token"], item["renewals"])
+        if seen != self._seen:
+            self._seen, self._seen_at = seen, now
+        return now - self._seen_at >= item["ttl_ms"] / 1000 and self._take(item)
+
+    def renew(self) -> None:
+        """Another `ttl` from now on. LeaseLost when another capturer has it."""
+        before = self._clock()
+        try:
+            self._table.update(LEASE, add={"renewals": 1}, only_if={"token": self.token, "released": False})
+        except ClientError as error:
+            if not was_refused(error):
+                raise
+            self._renewed = float("-inf")
+            raise LeaseLost(
+                f"another capturer has the lease (this one's token was {self.token})",
+                "nothing to do when two are meant to run; else stop the one that is not wanted",
+            ) from error
+        self._renewed = before
+
+    def release(self) -> None:
+        """Gives the lease back, so that the next capturer need not wait. Nothing may be in flight."""
+        self._renewed = float("-inf")
+        try:
+            self._table.update(LEASE, set={"released": True}, only_if={"token": self.token})
+        except ClientError as error:
+            if not was_refused(error):
+                raise
+
+    def _take(self, item: dict[str, int]) -> bool:
+        before = self._clock()
+        token = item.get("token", 0) + 1
+        fields: dict[str, Plain] = {
+            "owner": self.owner, "token": token, "renewals": 0,
+            "ttl_ms": int(self.ttl * 1000), "released": False,
+        }  # fmt: skip
+        unchanged = {name: item.get(name) for name in ("token", "renewals", "released")}
+        try:
+            self._table.update(LEASE, set=fields, only_if=unchanged)
+        except ClientError as error:
+            if not was_refused(error):
+                raise
+            return False
+        self.token, self._renewed = token, before
+        return True
+
+
+def was_refused(error: ClientError) -> bool:
+    """Whether the table's condition did not hold, as opposed to a request that failed."""
+    return bool(error.response["Error"]["Code"] == "ConditionalCheckFailedException")

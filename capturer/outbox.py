@@ -1,0 +1,124 @@
+"""Lanes and checkpoints, shared by the reader, the senders and the keeper."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from capturer.checkpoints import Checkpoints
+from capturer.events import Boundary
+from capturer.lanes import Lanes, Parcel
+from capturer.progress import Counters
+from capturer.sender import Sent
+from rowferry.change import Marker
+
+
+class Outbox:
+    """
+    Everything that has been read and is not yet on the stream for good. Safe for threads.
+
+    `clock` gives seconds and never goes back.
+    """
+
+    def __init__(self, lanes: Lanes, start: Boundary, clock: Callable[[], float]) -> None:
+        self._lanes = lanes
+        self._checkpoints = Checkpoints(start)
+        self._clock = clock
+        self._read = start
+        self._transaction = 0
+        self._sent = Counters()
+        self._shut = self._closed = False
+        lock = threading.Lock()
+        self._due, self._space, self._emptied = (threading.Condition(lock) for _ in range(3))
+
+    def add(
+        self, changes: Sequence[tuple[int, bytes]], committed: int, transaction: int, boundary: Boundary
+    ) -> bool:
+        """
+        Takes encoded changes with their lanes; waits while too much is held.
+
+        `boundary` is the newest one read: everything before it has been added.
+        False, and nothing taken, once it is shut.
+        """
+        with self._space:
+            self._space.wait_for(lambda: self._shut or not changes or not self._lanes.full)
+            if self._shut:
+                return False
+            now, due = self._clock(), self._lanes.next_due()
+            for lane, change in changes:
+                self._lanes.add(lane, change, committed, transaction, now)
+            self._transaction = transaction
+            if boundary is not self._read:
+                self._read = boundary
+                self._checkpoints.ended(transaction, boundary)
+            self._wake(due)
+            return True
+
+    def mark(self, marker: Marker, committed: int) -> None:
+        """Puts the marker into every lane."""
+        with self._due:
+            due = self._lanes.next_due()
+            self._lanes.mark(marker, committed, self._transaction, self._clock())
+            self._wake(due)
+
+    def marked(self, marker: Marker) -> bool:
+        """Whether the marker is on the stream in every lane."""
+        with self._due:
+            return self._lanes.marked(marker.id)
+
+    def take(self) -> list[Parcel]:
+        """What to send next; waits for it. Empty once closed. Each parcel has to be settled."""
+        with self._due:
+            while not self._closed:
+                now = self._clock()
+                if parcels := self._lanes.take(now):
+                    if self._lanes.next_due() is not None:
+                        self._due.notify()
+                    return parcels
+                due = self._lanes.next_due()
+                self._due.wait(None if due is None else max(0.0, due - now))
+            return []
+
+    def settle(self, sent: Sent) -> None:
+        """What became of parcels that were taken."""
+        with self._due:
+            now = self._clock()
+            for parcel in sent.accepted:
+                self._lanes.accepted(parcel.lane, now)
+            for parcel in sent.failed:
+                self._lanes.failed(parcel.lane, now)
+            self._sent += sent.counters
+            self._due.notify()
+            if not self._lanes.full:
+                self._space.notify()
+            if self._lanes.empty:
+                self._emptied.notify_all()
+
+    def reached(self) -> tuple[Boundary, Boundary, Counters]:
+        """Up to where everything is on the stream, how far has been read, and what has been sent."""
+        with self._due:
+            return self._checkpoints.reached(self._lanes.oldest), self._read, self._sent
+
+    def shut(self) -> None:
+        """Takes nothing more; what is there need not linger."""
+        with self._due:
+            self._shut = True
+            self._lanes.hurry(self._clock())
+            self._space.notify_all()
+            self._due.notify_all()
+
+    def wait_empty(self, seconds: float) -> bool:
+        """Whether everything is on the stream, at the latest after so many seconds."""
+        with self._emptied:
+            return self._emptied.wait_for(lambda: self._lanes.empty, seconds)
+
+    def close(self) -> None:
+        """Gives nothing more to send."""
+        with self._due:
+            self._closed = self._shut = True
+            self._due.notify_all()
+            self._space.notify_all()
+
+    def _wake(self, before: float | None) -> None:
+        """A sender, when something is due earlier than it may be waiting for."""
+        due = self._lanes.next_due()
+        if due is not None and (before is None or due < before):
+            self._due.notify()

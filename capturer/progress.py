@@ -1,0 +1,157 @@
+"""What the control table says of capture: the checkpoint item and the marker that ferry asks for."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from capturer.events import Boundary
+from capturer.lease import was_refused
+from rowferry.change import Marker
+from rowferry.control import CHECKPOINT, MARKER, ControlTable, Plain
+from rowferry.errors import CaptureStopped, LeaseLost, Refused, RowferryError
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What has been accepted by the stream: changes, records, bytes of records."""
+
+    changes: int = 0
+    records: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: "Counters") -> "Counters":
+        return Counters(self.changes + other.changes, self.records + other.records, self.bytes + other.bytes)
+
+
+NOTHING = Counters()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How capture stands: `capturing`, `waiting` or `stopped`, and for the last two why and what to do."""
+
+    state: str = "capturing"
+    reason: str = ""
+    fix: str = ""
+
+    @classmethod
+    def of(cls, state: str, error: RowferryError) -> "Standing":
+        """The standing that an error brings."""
+        return cls(state, error.found, error.fix)
+
+
+class Progress:
+    """
+    The checkpoint item, written only by the holder of the lease.
+
+    Counters are written as totals and not added, so that a request that is
+    repeated because its answer was lost counts once.
+    """
+
+    def __init__(self, table: ControlTable, token: int, lanes: int) -> None:
+        self._table = table
+        self._token = token
+        self._lanes = lanes
+        self._before = Counters()
+        self.epoch = 1
+
+    def claim(self, server: str, begin: Callable[[], Boundary], now_ms: int) -> Boundary:
+        """
+        Where to resume; at the first start `begin()`, saved before anything is sent.
+
+        From here on the previous holder cannot write any more. LeaseLost when a
+        newer capturer has claimed; Refused for another number of lanes;
+        CaptureStopped for another server.
+        """
+        item = self._table.get(CHECKPOINT)
+        if not item:
+            return self._first(server, begin(), now_ms)
+        if item["token"] > self._token:
+            raise _lost()
+        if item["lanes"] != self._lanes:
+            raise Refused(
+                f"the checkpoint was made with {item['lanes']} lanes, this capturer has {self._lanes}",
+                f"start it with LANES={item['lanes']}: with others, changes of one item could overtake each other",
+            )
+        item = self._update({"token": self._token}, item["token"])
+        self._before = Counters(item["changes"], item["records"], item["bytes"])
+        self.epoch = item["epoch"]
+        if item["server"] != server:
+            raise CaptureStopped(
+                f"the source is another server ({server}) than the checkpoint's ({item['server']})",
+                "point SOURCE_HOST at the checkpoint's server; where that is gone, delete the checkpoint item "
+                "from the control table, start the capturer, then empty the targets and load all tables again",
+            )
+        return Boundary(item["file"], item["offset"])
+
+    def save(
+        self, reached: Boundary, read: Boundary, counters: Counters, standing: Standing, now_ms: int
+    ) -> None:
+        """Everything before `reached` is on the stream; `read` is how far the binlog has been read."""
+        total = self._before + counters
+        self._update(
+            {
+                "file": reached.file,
+                "offset": reached.offset,
+                "read_file": read.file,
+                "read_offset": read.offset,
+                "changes": total.changes,
+                "records": total.records,
+                "bytes": total.bytes,
+                **_standing(standing),
+                "updated_ms": now_ms,
+            },
+            self._token,
+        )
+
+    def stop(self, standing: Standing, now_ms: int) -> None:
+        """Writes why capture did not even begin."""
+        self._update({**_standing(standing), "updated_ms": now_ms}, self._token)
+
+    def wanted_marker(self) -> Marker | None:
+        """The marker that has been asked for and not sent."""
+        item = self._table.get(MARKER)
+        if not item.get("id") or item.get("sent") == item["id"]:
+            return None
+        return Marker(item["id"], item["position"])
+
+    def marker_sent(self, marker: Marker) -> None:
+        """The marker is on the stream, in every lane. Says nothing when another one is wanted by now."""
+        try:
+            self._table.update(
+                MARKER, set={"sent": marker.id, "lanes": self._lanes}, only_if={"id": marker.id}
+            )
+        except ClientError as error:
+            if not was_refused(error):
+                raise
+
+    def _first(self, server: str, start: Boundary, now_ms: int) -> Boundary:
+        self._update(
+            {
+                "epoch": self.epoch, "server": server, "lanes": self._lanes, "token": self._token,
+                "file": start.file, "offset": start.offset,
+                "read_file": start.file, "read_offset": start.offset,
+                "changes": 0, "records": 0, "bytes": 0,
+                **_standing(Standing()), "updated_ms": now_ms,
+            },
+            None,
+        )  # fmt: skip
+        return start
+
+    def _update(self, fields: Mapping[str, Plain], token: int | None) -> dict[str, Any]:
+        try:
+            return self._table.update(CHECKPOINT, set=fields, only_if={"token": token})
+        except ClientError as error:
+            if not was_refused(error):
+                raise
+            raise _lost() from error
+
+
+def _standing(standing: Standing) -> dict[str, Plain]:
+    return {"state": standing.state, "reason": standing.reason, "fix": standing.fix}
+
+
+def _lost() -> LeaseLost:
+    return LeaseLost("a newer capturer writes the checkpoint", "nothing to do: it has taken over")

@@ -1,0 +1,53 @@
+"""A row change as bytes in its lane. Pure."""
+
+import zlib
+from collections.abc import Iterator
+
+from capturer.lanes import MAX_RECORD
+from rowferry.change import Kind, RowChange, encode_change
+from rowferry.errors import UnusableChange
+from rowferry.items import by_lane, table_of
+from rowferry.mapping import Mapping
+from rowferry.values import Value
+
+LONGEST_NAME = 32_768
+"""Characters or bytes: three of them, escaped as JSON in the worst way, stay below MAX_RECORD."""
+
+
+def encoded(change: RowChange, mapping: Mapping, lanes: int) -> Iterator[tuple[int, bytes]]:
+    """The change's lanes and what travels in each; two where the row moves to another item."""
+    for lane, part in _lanes_of(change, mapping, lanes):
+        content = encode_change(part)
+        yield lane, content if len(content) <= MAX_RECORD else encode_change(_key_only(part, mapping))
+
+
+def _lanes_of(change: RowChange, mapping: Mapping, lanes: int) -> Iterator[tuple[int, RowChange]]:
+    """
+    A row without a usable key belongs to no item: it travels in any lane, for
+    the consumer to quarantine. Where only the new image lacks a key, the row
+    still leaves its old item in that item's lane.
+    """
+    try:
+        yield from by_lane(change, mapping, lanes)
+    except UnusableChange:
+        if change.kind is Kind.UPDATE:
+            yield from _lanes_of(change._replace(kind=Kind.DELETE, after=None), mapping, lanes)
+            yield from _lanes_of(change._replace(kind=Kind.INSERT, before=None), mapping, lanes)
+        else:
+            yield zlib.crc32((change.position or "").encode()) % lanes, change
+
+
+def _key_only(change: RowChange, mapping: Mapping) -> RowChange:
+    """
+    What travels of a change that is larger than a record: enough to find the row in MySQL and the item.
+
+    A value that is itself too long for a key is left out, so that this always fits.
+    """
+    table = table_of(change, mapping)
+    names = [key.column for key in table.keys] + ([table.member_name] if table.member_name else [])
+    key = {name: value for name in names if not _is_long(value := change.image.get(name))}
+    return change._replace(kind=Kind.OVERSIZED, before=key, after=None)
+
+
+def _is_long(value: Value) -> bool:
+    return isinstance(value, str | bytes) and len(value) > LONGEST_NAME

@@ -1,0 +1,94 @@
+"""Records to the Kinesis stream."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from capturer.lanes import Parcel
+from capturer.progress import NOTHING, Counters
+from rowferry.errors import Refused
+
+
+def kinesis_config(connections: int, longest: float) -> Config:
+    """
+    For the stream's client. It must not retry: it would send records of a failed lane again by itself.
+
+    A request takes at most `longest` seconds. With the lease's margin, one that
+    began under a valid lease has ended before another holder begins.
+    """
+    return Config(
+        connect_timeout=longest * 0.4,
+        read_timeout=longest * 0.6,
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        max_pool_connections=connections,
+        tcp_keepalive=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of a request's parcels. `trouble` names the first error, empty when there is none."""
+
+    accepted: Sequence[Parcel]
+    failed: Sequence[Parcel]
+    counters: Counters = NOTHING
+    trouble: str = ""
+
+
+class Sender:
+    """Sends parcels as records, one request at a time per thread. `token` tells the reader who sent them."""
+
+    def __init__(self, client: Any, stream: str, token: int, lanes: int) -> None:
+        self._client = client
+        self._stream = stream
+        self._token = token
+        self._hash_keys = [str(lane * 2**128 // lanes) for lane in range(lanes)]
+
+    def pack(self, parcels: Sequence[Parcel]) -> list[dict[str, Any]]:
+        """The request's records. The explicit hash key spreads the lanes evenly over the shards."""
+        return [
+            {
+                "Data": parcel.encode(self._token),
+                "PartitionKey": str(parcel.lane),
+                "ExplicitHashKey": self._hash_keys[parcel.lane],
+            }
+            for parcel in parcels
+        ]
+
+    def send(self, parcels: Sequence[Parcel], records: list[dict[str, Any]]) -> Sent:
+        """Sends what `pack` made. Never raises for the stream: what it did not accept for sure has failed."""
+        try:
+            answers = self._client.put_records(StreamName=self._stream, Records=records)["Records"]
+        except (BotoCoreError, ClientError) as error:
+            return Sent((), parcels, trouble=_name(error))
+        if len(answers) != len(parcels):
+            return Sent((), parcels, trouble="an answer for another number of records")
+        good = [not answer.get("ErrorCode") for answer in answers]
+        accepted = [parcel for parcel, is_good in zip(parcels, good, strict=True) if is_good]
+        counters = Counters(
+            sum(len(parcel.contents) for parcel in accepted if parcel.marker is None),
+            len(accepted),
+            sum(len(record["Data"]) for record, is_good in zip(records, good, strict=True) if is_good),
+        )
+        failed = [parcel for parcel, is_good in zip(parcels, good, strict=True) if not is_good]
+        return Sent(accepted, failed, counters, next(filter(None, (a.get("ErrorCode") for a in answers)), ""))
+
+
+def require_stream(client: Any, stream: str) -> None:
+    """Refused when the stream is not there or may not be used."""
+    try:
+        found = client.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]
+    except (BotoCoreError, ClientError) as error:
+        raise Refused(
+            f"the stream {stream} cannot be used ({_name(error)})",
+            "deploy the stack, and give STREAM_NAME, the region and credentials that may use the stream",
+        ) from error
+    if found["StreamStatus"] not in ("ACTIVE", "UPDATING"):
+        raise Refused(f"the stream {stream} is {found['StreamStatus']}", "wait until it is ACTIVE")
+
+
+def _name(error: BotoCoreError | ClientError) -> str:
+    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else type(error).__name__

@@ -1,0 +1,106 @@
+"""Log lines and metrics, as JSON on standard output. Never a row's value, never a secret."""
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
+
+from capturer.progress import Counters
+
+NAMESPACE = "Rowferry"
+PERIOD = 10.0
+"""Seconds between metrics."""
+UNITS = {
+    "CapturerHeartbeat": "Count",
+    "CapturedChanges": "Count",
+    "CapturedRecords": "Count",
+    "CapturedBytes": "Bytes",
+    "CaptureLag": "Milliseconds",
+    "CaptureStopped": "Count",
+}
+"""
+Every metric and its unit. Heartbeat is 1 while capture runs; Lag is the longest
+time from commit to stream since the last line; Stopped is 1 when it stopped.
+"""
+
+log = logging.getLogger("capturer")
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time (UTC), level, message and what `extra={"fields": {...}}` adds."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        line = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03}Z",
+            "level": record.levelname,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if (
+            record.exc_info and record.exc_info[0] is not None
+        ):  # where and what kind; the text may hold a value
+            line["error"] = record.exc_info[0].__name__
+            line["at"] = [
+                f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(record.exc_info[2])
+            ]
+        return json.dumps(line, ensure_ascii=False)
+
+
+def set_up(stream: TextIO = sys.stdout) -> None:
+    """Sends every log line to the stream."""
+    import time
+
+    formatter = JsonLines()
+    formatter.converter = time.gmtime
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for noisy in ("botocore", "boto3", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def say(level: int, message: str, **fields: Any) -> None:
+    """A log line."""
+    log.log(level, message, extra={"fields": fields})
+
+
+class Metrics:
+    """
+    Metrics as lines in the embedded metric format, which CloudWatch reads from the log.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    `write` takes a line; `now_ms` gives milliseconds since 1970.
+    """
+
+    def __init__(self, write: Callable[[str], object], now_ms: Callable[[], int]) -> None:
+        self._write = write
+        self._now_ms = now_ms
+        self._told = Counters()
+
+    def running(self, sent: Counters, lag_ms: int) -> None:
+        """What has been captured since the last call."""
+        told, self._told = self._told, sent
+        self._emit({
+            "CapturerHeartbeat": 1,
+            "CapturedChanges": sent.changes - told.changes,
+            "CapturedRecords": sent.records - told.records,
+            "CapturedBytes": sent.bytes - told.bytes,
+            "CaptureLag": lag_ms,
+        })  # fmt: skip
+
+    def stopped(self) -> None:
+        """Capture stands still until the operator has acted."""
+        self._emit({"CaptureStopped": 1})
+
+    def _emit(self, values: Mapping[str, int]) -> None:
+        described = [{"Name": name, "Unit": UNITS[name]} for name in values]
+        directive = {"Namespace": NAMESPACE, "Dimensions": [["service"]], "Metrics": described}
+        line = {
+            "_aws": {"Timestamp": self._now_ms(), "CloudWatchMetrics": [directive]},
+            "service": "capturer",
+            **values,
+        }
+        self._write(json.dumps(line))
