@@ -1,0 +1,137 @@
+import json
+import sys
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rowferry.errors import ValueOutOfRange
+from rowferry.values import attribute, number, parse_time, tag, text, time_text, untag
+from tests.simulation.dynamo import check_number
+
+LONGEST = timedelta(hours=838, minutes=59, seconds=59)
+DECIMALS = st.decimals(
+    allow_nan=False, allow_infinity=False, min_value=-(10**35), max_value=10**35, places=30
+)
+VALUES = st.one_of(
+    st.none(),
+    st.integers(-(2**63), 2**64 - 1),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(st.characters(exclude_categories=["Cs"])),
+    st.binary(),
+    DECIMALS,
+    st.dates(),
+    st.datetimes(),
+    st.timedeltas(-LONGEST, LONGEST),
+)
+
+
+@given(VALUES)
+def test_a_value_survives_its_way_over_json(value: Any) -> None:
+    sent = json.loads(json.dumps(value, default=tag))
+    found = untag(sent)
+    assert found == value and type(found) is type(value)
+    assert str(found) == str(value)  # 1.10 stays 1.10
+
+
+@given(st.timedeltas(-LONGEST, LONGEST))
+def test_a_time_is_read_as_it_was_written(value: timedelta) -> None:
+    assert parse_time(time_text(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (timedelta(0), "00:00:00"),
+        (timedelta(microseconds=-1), "-00:00:00.000001"),
+        (timedelta(hours=838, minutes=59, seconds=59), "838:59:59"),
+        (-timedelta(hours=1, seconds=1, microseconds=500_000), "-01:00:01.500000"),
+    ],
+)
+def test_a_time_is_written_as_mysql_prints_it(value: timedelta, written: str) -> None:
+    assert time_text(value) == written
+
+
+@pytest.mark.parametrize("printed", ["01:02", "a:b:c", "", "1:2:3:4"])
+def test_a_text_that_is_no_time_is_refused(printed: str) -> None:
+    with pytest.raises(ValueError):
+        parse_time(printed)
+
+
+@pytest.mark.parametrize("value", [{"$unknown": "1"}, {}, {"$date": 3}, {"$date": "1", "$time": "1"}, [1]])
+def test_what_is_not_a_tagged_value_is_refused(value: Any) -> None:
+    with pytest.raises(ValueError):
+        untag(value)
+
+
+@pytest.mark.parametrize("value", [object(), {1}, (1,)])
+def test_what_is_no_value_has_no_tag(value: Any) -> None:
+    with pytest.raises(TypeError):
+        tag(value)
+
+
+@given(st.one_of(st.integers(-(2**63), 2**64 - 1), st.floats(), st.decimals()))
+def test_a_number_is_exact_and_within_dynamodbs_range_or_refused(value: Any) -> None:
+    try:
+        written = number(value)
+    except ValueOutOfRange:
+        return
+    check_number(written)
+    exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    assert Decimal(written) == exact
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (1.0, "1"),
+        (0.1, "0.1"),
+        (-0.0, "-0"),
+        (1e22, "10000000000000000000000"),
+        (Decimal("1.50"), "1.5"),
+        (Decimal("0.000"), "0"),
+        (Decimal(-100), "-100"),
+        (Decimal("1E+3"), "1000"),
+        (Decimal("1E-130"), "1E-130"),
+        (2**64 - 1, "18446744073709551615"),
+    ],
+)
+def test_numbers_are_written_the_same_however_they_came(value: Any, written: str) -> None:
+    assert number(value) == written
+
+
+@pytest.mark.parametrize(
+    "value",
+    [1e126, -1e200, 1e-131, 5e-324, sys.float_info.max, float("nan"), float("inf"), Decimal("1" * 39)],
+)
+def test_numbers_that_dynamodb_lacks_are_refused(value: Any) -> None:
+    with pytest.raises(ValueOutOfRange):
+        number(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("", {"S": ""}),
+        (None, {"NULL": True}),
+        (b"\xff", {"B": b"\xff"}),
+        (7, {"N": "7"}),
+        (Decimal("9" * 38), {"N": "9" * 38}),
+        (Decimal("9" * 39), {"S": "9" * 39}),
+        (date(2020, 1, 2), {"S": "2020-01-02"}),
+        (datetime(2020, 1, 2, 3, 4, 5), {"S": "2020-01-02 03:04:05"}),  # noqa: DTZ001
+        (datetime(2020, 1, 2, 3, 4, 5, 60), {"S": "2020-01-02 03:04:05.000060"}),  # noqa: DTZ001
+        (timedelta(hours=-1), {"S": "-01:00:00"}),
+    ],
+)
+def test_each_kind_of_value_has_its_attribute(value: Any, expected: dict[str, Any]) -> None:
+    assert attribute(value) == expected
+
+
+@pytest.mark.parametrize("value", [b"x", None])
+def test_what_has_no_text_is_refused_as_a_key(value: Any) -> None:
+    with pytest.raises(ValueOutOfRange):
+        text(value)
