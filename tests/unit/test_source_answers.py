@@ -1,0 +1,133 @@
+"""What the servers' answers mean. The questions themselves: test_source_servers.py."""
+
+from typing import Any
+
+import pytest
+
+from rowferry import source
+from rowferry.errors import SourceNotReady
+from rowferry.position import Position
+from rowferry.source import Condition, Server, Watermark
+
+UUID = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
+MYSQL = Server("mysql", (9, 1, 0), UUID)
+
+
+class Answering:
+    """A connection that answers the first part of a question that it knows; lists answer in turn."""
+
+    description: Any = None
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = {name.replace("_", " "): answer for name, answer in answers.items()}
+        self.asked: list[str] = []
+        self._found: list[dict[str, Any]] = []
+
+    def cursor(self) -> "Answering":
+        return self
+
+    def close(self) -> None:
+        """It is a cursor too."""
+
+    def execute(self, sql: str, parameters: Any = None) -> None:
+        self.asked.append(sql)
+        name = next((name for name in self.answers if sql.replace("_", " ").startswith(name)), None)
+        answer = self.answers[name] if name else []
+        self._found = answer.pop(0) if answer and isinstance(answer[0], list) else answer
+        self.description = [(column,) for column in self._found[0]] if self._found else None
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return [tuple(row.values()) for row in self._found]
+
+
+def identity(version: str, **variables: str) -> Server:
+    found = [{"Variable_name": name, "Value": value} for name, value in variables.items()]
+    return source.identify(Answering(SELECT_VERSION=[{"version": version}], SHOW_GLOBAL_VARIABLES=found))
+
+
+@pytest.mark.parametrize(
+    ("version", "variables", "expected"),
+    [
+        ("8.4.3", {"server_uuid": UUID, "server_id": "1"}, Server("mysql", (8, 4, 3), UUID)),
+        ("8.0.36-log", {"server_uuid": UUID, "server_id": "1"}, Server("mysql", (8, 0, 36), UUID)),
+        (
+            "10.11.6-MariaDB-0+deb12u1",
+            {"server_uid": "x", "server_id": "1"},
+            Server("mariadb", (10, 11, 6), "x"),
+        ),
+        ("10.6.1-MariaDB", {"server_id": "5"}, Server("mariadb", (10, 6, 1), "server_id=5")),
+    ],
+)
+def test_a_server_is_known_by_flavor_version_and_identity(
+    version: str, variables: Any, expected: Server
+) -> None:
+    assert identity(version, **variables) == expected
+
+
+STATUS = [{"File": "binlog.000012", "Position": 4711}]
+
+
+@pytest.mark.parametrize(
+    ("version", "asked"), [((8, 0, 36), "SHOW MASTER STATUS"), ((8, 4, 0), "SHOW BINARY LOG STATUS")]
+)
+def test_the_end_of_the_binlog_is_asked_for_in_the_servers_words(version: Any, asked: str) -> None:
+    connection = Answering(SHOW=STATUS)
+    end = source.current_offset(connection, Server("mysql", version, UUID))
+    assert end == Watermark("binlog.000012", 4711) and connection.asked == [asked]
+    assert end.position(3) == Position(3, 12, 4711, 0)
+
+
+def test_a_server_without_binlog_is_refused_with_the_fix() -> None:
+    with pytest.raises(SourceNotReady, match="log_bin"):
+        source.current_offset(Answering(), MYSQL)
+
+
+OTHER = UUID.replace("3", "4")
+
+
+@pytest.mark.parametrize(
+    ("owned", "waited"),
+    [
+        ([""], []),
+        ([None], []),
+        ([f"{UUID}:5#31", f"{UUID}:5#31", ""], [f"{UUID}:5", f"{UUID}:5"]),
+        # what comes later is not waited for, or a busy server would never be done
+        (
+            [f"{UUID}:5#31:6#32, {OTHER}:1#7", f"{UUID}:6#32:9#9", f"{UUID}:9#9"],
+            [f"{UUID}:5,{UUID}:6,{OTHER}:1", f"{UUID}:6"],
+        ),
+    ],
+)
+def test_a_snapshot_waits_for_what_the_binlog_already_holds(owned: list[Any], waited: list[str]) -> None:
+    answers = [[{"owned": text}] for text in owned]
+    connection = Answering(
+        SHOW=STATUS,
+        **{"SELECT_@@GLOBAL.gtid_owned": answers, "SELECT_WAIT": [{"timed_out": 0}]},
+    )
+    assert source.begin_snapshot(connection, MYSQL) == Watermark("binlog.000012", 4711)
+    assert [sql.split("'")[1] for sql in connection.asked if "WAIT_FOR" in sql] == waited
+    assert connection.asked[0].startswith("SHOW") and connection.asked[-1].startswith("START TRANSACTION")
+
+
+def test_mariadb_tells_the_snapshots_own_position() -> None:
+    found = [
+        {"Variable_name": "Binlog_snapshot_file", "Value": "mariadb-bin.000003"},
+        {"Variable_name": "Binlog_snapshot_position", "Value": "99"},
+    ]
+    connection = Answering(SHOW_STATUS=found)
+    assert source.begin_snapshot(connection, Server("mariadb", (10, 11), "x")) == Watermark(
+        "mariadb-bin.000003", 99
+    )
+    assert connection.asked[0] == "START TRANSACTION WITH CONSISTENT SNAPSHOT"
+
+
+def test_all_that_is_missing_is_told_at_once_with_each_fix_once() -> None:
+    broken = [
+        Condition("a", "OFF", False, "fix one"),
+        Condition("b", "ON", True, "-"),
+        Condition("c", "x", False, "fix one"),
+    ]
+    with pytest.raises(SourceNotReady) as refused:
+        source.require(broken)
+    assert (refused.value.found, refused.value.fix) == ("a is OFF; c is x", "fix one")
+    source.require([broken[1]])

@@ -1,0 +1,105 @@
+"""Preflight's questions, answered by the real servers."""
+
+from typing import Any
+
+import pymysql
+import pytest
+
+from lab.database import Server
+from rowferry import source
+from rowferry.mapping import Mapping
+from tests.scenarios.roads import PURCHASE
+
+pytestmark = pytest.mark.integration
+
+MAPPING = Mapping.load(PURCHASE)
+CREATE = (
+    "CREATE TABLE purchase (customerid VARCHAR(9), orderid VARCHAR(9), productid VARCHAR(9), quantity {type})"
+)
+
+
+@pytest.fixture(params=["mysql", "mariadb"])
+def server(request: pytest.FixtureRequest) -> Server:
+    found: Server = request.getfixturevalue(request.param)
+    run(found, CREATE.format(type="INT"))
+    return found
+
+
+def run(server: Server, *statements: str) -> None:
+    connection: pymysql.Connection[Any]
+    with server.connect() as connection, connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def broken(server: Server, account: Any = None) -> list[str]:
+    with server.connect(account or server.capture) as connection:
+        conditions = source.check(connection, source.identify(connection), MAPPING)
+    return [condition.name for condition in conditions if not condition.holds]
+
+
+def test_the_capture_account_finds_everything_in_order(server: Server) -> None:
+    assert broken(server) == []
+    assert broken(server, server.admin) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "wrong", "right"),
+    [
+        ("binlog_row_image", "MINIMAL", "FULL"),
+        ("binlog_row_metadata", "MINIMAL", "FULL"),
+        ("binlog_format", "MIXED", "ROW"),
+    ],
+)
+def test_a_wrong_setting_is_found(server: Server, setting: str, wrong: str, right: str) -> None:
+    run(server, f"SET GLOBAL {setting} = {wrong}")
+    try:
+        assert broken(server) == [setting]
+    finally:
+        run(server, f"SET GLOBAL {setting} = {right}")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("DROP TABLE purchase", ["table test.purchase"]),
+        ("ALTER TABLE purchase DROP COLUMN quantity", ["column test.purchase.quantity"]),
+        ("ALTER TABLE purchase MODIFY quantity BIT(8)", ["type of test.purchase.quantity"]),
+        ("ALTER TABLE purchase MODIFY quantity FLOAT", ["type of test.purchase.quantity"]),
+        (
+            "ALTER TABLE purchase MODIFY productid VARCHAR(9) CHARACTER SET latin1",
+            ["type of test.purchase.productid"],
+        ),
+        ("ALTER TABLE purchase ADD COLUMN note JSON", []),
+    ],
+)
+def test_a_table_that_does_not_fit_is_found(server: Server, change: str, expected: list[str]) -> None:
+    run(server, change)
+    assert broken(server) == expected
+
+
+def test_an_account_without_rights_is_told_which(server: Server) -> None:
+    run(
+        server,
+        "DROP USER IF EXISTS poor@'%'",
+        "CREATE USER poor@'%' IDENTIFIED BY 'Poor-1'",
+        "GRANT SELECT ON test.* TO poor@'%'",
+    )
+    try:
+        found = broken(server, type(server.capture)("poor", "Poor-1"))
+    finally:
+        run(server, "DROP USER poor@'%'")
+    assert found == ["grant REPLICATION SLAVE", "grant REPLICATION CLIENT"]
+
+
+def test_a_snapshot_shows_everything_before_its_watermark_and_nothing_later(server: Server) -> None:
+    run(server, "INSERT INTO purchase VALUES ('c', 'o', 'p1', 1)")
+    with server.connect(server.capture) as connection:
+        who = source.identify(connection)
+        watermark = source.begin_snapshot(connection, who)
+        run(server, "INSERT INTO purchase VALUES ('c', 'o', 'p2', 2)")
+        shown = [row["productid"] for row in source.rows(connection, "SELECT productid FROM purchase")]
+    with server.connect() as connection:
+        end = source.current_offset(connection, who)
+    assert shown == ["p1"]
+    assert watermark.position(1) < end.position(1)
