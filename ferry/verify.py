@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
@@ -203,7 +202,7 @@ def _rows(
     names = ", ".join("`" + name.replace("`", "``") + "`" for name in columns)
     with connection.cursor(SSCursor) as cursor:
         cursor.execute(f"SELECT {names} FROM `{pair.schema}`.`{pair.table}`")
-        for some in iter(partial(cursor.fetchmany, ROWS_AT_ONCE), []):
+        while some := cursor.fetchmany(ROWS_AT_ONCE):
             summary.rows += len(some)
             step(summary.rows, 0, f"{summary.rows:,} rows, {summary.items:,} items read")
             yield from some
