@@ -35,9 +35,10 @@ from botocore.exceptions import ClientError
 
 from apply_changes.applier import Applier, Result
 from apply_changes.store import DynamoStore
+from capturer.routes import encoded
 from rowferry.change import Marker, RowChange, decode_change, encode_change, encode_marker, encode_record
 from rowferry.errors import Unapplied, UnusableChange
-from rowferry.items import by_lane, member_of
+from rowferry.items import member_of
 from rowferry.mapping import POSITION, Mapping
 from rowferry.position import Position
 from rowferry.values import untag
@@ -191,18 +192,12 @@ def _encoded(case: Case, lines: list[dict[str, Any]], split: bool) -> Iterator[b
 
 def _by_lane(case: Case, lines: list[dict[str, Any]], split: bool) -> Iterator[bytes]:
     lanes: dict[int, list[bytes]] = {}
-    for line in lines:
-        for lane, change in _lanes(case, event(line)) if split else [(0, event(line))]:
-            lanes.setdefault(lane, []).append(encode_change(change))
+    for change in map(event, lines):
+        whole = [(0, encode_change(change))]
+        for lane, content in encoded(change, case.mapping, LANES) if split else whole:
+            lanes.setdefault(lane, []).append(content)
     for lane, changes in lanes.items():
         yield encode_record(lane, lines[0]["sender"], COMMITTED, changes)
-
-
-def _lanes(case: Case, change: RowChange) -> list[tuple[int, RowChange]]:
-    try:
-        return list(by_lane(change, case.mapping, LANES))
-    except UnusableChange:
-        return [(0, change)]
 
 
 def deliver(case: Case, client: Any, *, split: bool = True, now: float | None = None) -> Played:

@@ -11,9 +11,6 @@ Ends with 1 when a schedule goes wrong.
 import argparse
 import sys
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent.parent.parent / "functions"))
 
 from tests.simulation.world import BROKEN, simulate
 
