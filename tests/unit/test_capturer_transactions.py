@@ -1,0 +1,167 @@
+"""Events become positioned changes and boundaries; what cannot be carried stops before its transaction."""
+
+from typing import Any
+
+import pytest
+
+from capturer.events import Began, Boundary, Ended, Event, Moved, Passed, Rows, Statement, Unreadable
+from capturer.transactions import PORTION, Transactions
+from rowferry.change import Kind, RowChange
+from rowferry.errors import CaptureStopped
+from rowferry.mapping import Mapping
+from rowferry.position import Position
+
+MAPPING = Mapping.parse("""
+[[table]]
+source = "shop.purchase"
+target = "purchase"
+layout = "attribute-per-row"
+hash_key = { attribute = "c" }
+member_name = "p"
+member_value = "q"
+""")
+START = Boundary("b.000007", 100)
+
+
+def machine(**options: Any) -> Transactions:
+    return Transactions(MAPPING, 3, START, **options)
+
+
+def rows(start: int, end: int, count: int = 1) -> Rows:
+    return Rows(start, end, "shop", "purchase", Kind.INSERT, [(None, {"c": "c", "p": "p", "q": 1})] * count)
+
+
+def begin(start: int = 100) -> list[Event]:
+    return [Began(start, start + 10, 555), Statement(start + 10, start + 20, "shop", "BEGIN")]
+
+
+def feed(some: Transactions, *events: Event) -> list[RowChange]:
+    return [change for event in events for change in some.feed(event)]
+
+
+def test_rows_are_numbered_from_the_transactions_start_and_the_boundary_moves_at_its_end() -> None:
+    some = machine()
+    assert feed(some, *begin(), rows(120, 130, 2), Passed(130, 135), rows(135, 140)) == []
+    assert some.boundary == START
+    changes = some.feed(Ended(140, 150))
+    assert [change.position for change in changes] == [str(Position(3, 7, 100, row)) for row in (1, 2, 3)]
+    assert (some.boundary, some.number, some.committed) == (Boundary("b.000007", 150), 1, 555)
+
+
+def test_each_transaction_with_rows_has_its_number_and_the_others_move_the_boundary_only() -> None:
+    some = machine()
+    feed(some, *begin(), rows(120, 130), Statement(130, 140, "shop", "COMMIT"))
+    feed(some, *begin(140), Passed(160, 170), Ended(170, 180))
+    assert (some.number, some.boundary.offset) == (1, 180)
+    feed(some, *begin(180), rows(200, 210), Ended(210, 220))
+    assert (some.number, some.boundary.offset) == (2, 220)
+
+
+def test_a_large_transaction_is_handed_out_in_portions() -> None:
+    some = machine()
+    assert len(feed(some, *begin(), rows(120, 130, PORTION), rows(130, 140, 5))) == PORTION
+    assert some.boundary == START
+    rest = some.feed(Ended(140, 150))
+    assert rest[-1].position == str(Position(3, 7, 100, PORTION + 5))
+    assert some.number == 1
+
+
+def test_a_broken_off_transaction_is_read_again_under_a_new_number() -> None:
+    some = machine()
+    first = feed(some, *begin(), rows(120, 130, PORTION))
+    some.resume()
+    again = feed(some, Moved("b.000007", 100), *begin(), rows(120, 130, PORTION), Ended(130, 140))
+    assert [change.position for change in again] == [change.position for change in first]
+    assert (some.number, some.boundary.offset) == (2, 140)
+
+
+def test_nothing_inside_a_transaction_is_a_boundary() -> None:
+    some = machine()
+    for event in [*begin(), Passed(120, 130), Statement(130, 140, "shop", "SAVEPOINT `s`"), rows(140, 150)]:
+        some.feed(event)
+        assert some.boundary == START
+
+
+def test_idle_events_files_and_statements_move_the_boundary() -> None:
+    some = machine()
+    some.feed(Passed(100, 130))
+    assert some.boundary.offset == 130
+    feed(some, Began(130, 140, 1), Statement(140, 150, "shop", "CREATE TABLE x (a INT)"))
+    assert some.boundary.offset == 150
+    some.feed(Moved("b.000008", 4))
+    assert some.boundary == Boundary("b.000008", 4)
+    change = feed(some, *begin(4), rows(24, 30), Ended(30, 40))[0]
+    assert change.position == str(Position(3, 8, 4, 1))
+
+
+def test_mariadbs_transactions_begin_without_begin() -> None:
+    some = machine()
+    feed(some, Began(100, 110, 1, block=True), Statement(110, 120, "shop", "CREATE TABLE x (a INT)"))
+    assert some.boundary == START
+    assert len(feed(some, rows(120, 130), Ended(130, 140))) == 1
+    feed(some, Began(140, 150, 1), Statement(150, 160, "shop", "CREATE TABLE y (a INT)"))
+    assert some.boundary.offset == 160
+
+
+XA = [Began(100, 110, 1), Statement(110, 120, "shop", "XA START X'61',X'',1")]
+
+
+def test_xa_on_other_tables_passes() -> None:
+    some = machine()
+    feed(some, *XA, Passed(120, 130), Statement(130, 140, "shop", "XA END X'61',X'',1"), Ended(140, 150))
+    feed(some, Began(150, 160, 1), Statement(160, 170, "shop", "XA ROLLBACK X'61',X'',1"))
+    assert some.boundary.offset == 170
+
+
+STOPS: dict[str, tuple[list[Event], str]] = {
+    "a statement": ([*begin(), Statement(120, 130, "shop", "DELETE FROM purchase")], "DELETE was logged as a statement"),
+    "ddl": ([Began(100, 110, 1), Statement(110, 120, "shop", "TRUNCATE purchase")], "TRUNCATE of shop.purchase"),
+    "unreadable": ([Began(100, 110, 1), Unreadable(110, 120, "a payload", "mend it {at}")], "a payload"),
+    "xa": ([*XA, rows(120, 130)], "an XA transaction changes shop.purchase"),
+    "xa of mariadb": ([Began(100, 110, 1, True, True), rows(110, 120)], "an XA transaction changes shop.purchase"),
+    "rollback": ([*begin(), rows(120, 130), Statement(130, 140, "", "ROLLBACK")], "takes back"),
+    "rollback to": ([*begin(), rows(120, 130), Statement(130, 140, "", "ROLLBACK TO `s`")], "takes back"),
+    "no end": ([*begin(), rows(120, 130), Moved("b.000008", 4)], "without an end"),
+    "no end, then the next": ([*begin(), rows(120, 130), Began(130, 140, 1)], "without an end"),
+    "no gtid": ([rows(100, 120)], "outside of a transaction"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STOPS)
+def test_stops_before_the_transaction_with_reason_and_fix(name: str) -> None:
+    events, reason = STOPS[name]
+    some = machine()
+    with pytest.raises(CaptureStopped, match=reason) as stopped:
+        feed(some, *events)
+    assert "at b.000007:100" in stopped.value.found
+    assert "{at}" not in stopped.value.fix
+    assert some.boundary == START
+
+
+@pytest.mark.parametrize("name", ["a statement", "ddl", "unreadable", "xa", "xa of mariadb", "rollback"])
+def test_the_operator_can_skip_the_transaction_that_stopped_and_no_other(name: str) -> None:
+    events, _ = STOPS[name]
+    some = machine(skip=[START])
+    assert feed(some, *events) == []
+    if name != "rollback":
+        feed(some, Passed(130, 140), Ended(140, 150))
+    after = feed(some, *begin(200), rows(220, 230), Ended(230, 240))
+    assert [change.position for change in after] == [str(Position(3, 7, 200, 1))]
+    with pytest.raises(CaptureStopped):
+        feed(some, Began(240, 250, 1), Statement(250, 260, "shop", "TRUNCATE purchase"))
+
+
+def test_a_rollback_without_mapped_rows_passes() -> None:
+    some = machine()
+    feed(some, *begin(), Passed(120, 130), Statement(130, 140, "", "ROLLBACK TO `s`"))
+    assert some.boundary == START
+    feed(some, Statement(140, 150, "", "ROLLBACK"))
+    assert some.boundary.offset == 150
+
+
+def test_boundaries_are_read_as_they_are_written_and_ordered_by_number() -> None:
+    assert Boundary.parse(str(START)) == START
+    assert Boundary("b.999999", 5).order < Boundary("b.1000000", 4).order
+    for wrong in ("b.000007", "b:5", "b.7:x"):
+        with pytest.raises(ValueError, match=r"."):
+            Boundary.parse(wrong)
