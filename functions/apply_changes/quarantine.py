@@ -39,18 +39,18 @@ def _body(error: UnusableChange, change: RowChange | None, data: bytes) -> str:
     else:
         message["data"] = b64encode(data).decode()
     body = json.dumps(message)
-    if len(body) <= MAX_BODY:
-        return body
-    return json.dumps(_shortened(message))
+    for longest in (1024, 64, 0):
+        if len(body) > MAX_BODY:
+            body = json.dumps(_shortened(message, longest))
+    return body
 
 
-def _shortened(message: dict[str, Any]) -> dict[str, Any]:
+def _shortened(message: dict[str, Any], longest: int) -> dict[str, Any]:
     """Without the values that are long: the row's short ones, its key among them, find it in MySQL."""
-    row = message.pop("change", {"row": {}})["row"]
-    message.pop("data", None)
-    message["truncated"] = True
-    message["row"] = {
-        image: {name: value for name, value in values.items() if len(json.dumps(value)) <= 1024}
+    row = message.get("change", {"row": {}})["row"]
+    kept = {name: value for name, value in message.items() if name not in ("change", "data")}
+    images = {
+        image: {name: value for name, value in values.items() if len(json.dumps(value)) <= longest}
         for image, values in row.items()
     }
-    return message
+    return {**kept, "truncated": True, "row": images}
