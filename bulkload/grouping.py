@@ -7,8 +7,8 @@ from hashlib import blake2b
 from typing import Any
 
 from rowferry.errors import UnusableChange
-from rowferry.items import Effect, ItemKey, member_of
-from rowferry.mapping import POSITION, TableMapping
+from rowferry.items import ItemKey, attributes_of, key_of
+from rowferry.mapping import POSITION, Layout, TableMapping
 from rowferry.position import Position
 from rowferry.values import Attribute, Value, tag
 
@@ -53,7 +53,7 @@ class Unusable:
 class Group:
     """The members of one item, and of how many rows; None when there are too many for an item."""
 
-    members: dict[str, Attribute | None] | None
+    members: dict[str, Attribute | None] | None = field(default_factory=dict)
     rows: int = 0
 
 
@@ -69,30 +69,40 @@ class Grouping:
 
     def take(self, rows: Iterable[Sequence[Value]]) -> None:
         """Puts each row into its item."""
-        columns, table, place = self.columns, self.table, self._place
+        columns, table = self.columns, self.table
+        places = [columns.index(key.column) for key in table.keys]
+        last: Any = None
         for values in rows:
             self.rows += 1
             row = dict(zip(columns, values, strict=True))
             try:
-                place(member_of(row, table), row)
+                # Most rows follow one of the same item: it is found once. Bytes and text are never equal.
+                if (here := [values[place] for place in places]) != last:
+                    group, last = self._group(key_of(row, table)), here
+                self._place(group, attributes_of(row, table), row)
             except UnusableChange as error:
                 self._refuse(row, str(error))
 
-    def _place(self, effect: Effect, row: dict[str, Value]) -> None:
-        group = self.groups.get(effect.key)
+    def _group(self, key: ItemKey) -> Group:
+        group = self.groups.get(key)
         if group is None:
-            self.groups[effect.key] = Group(effect.members, 1)
-            return
-        group.rows += 1
-        if group.members is None:
-            return
-        if effect.whole or group.members.keys() & (effect.members or {}).keys():
-            group.rows -= 1
+            group = self.groups[key] = Group()
+        return group
+
+    def _place(self, group: Group, attributes: dict[str, Attribute | None], row: dict[str, Value]) -> None:
+        members = group.members
+        if group.rows and (self._whole or (members and not members.keys().isdisjoint(attributes))):
             self._refuse(row, _TWICE)
             return
-        group.members.update(effect.members or {})
-        if len(group.members) > MOST_MEMBERS:
-            group.members = None
+        group.rows += 1
+        if members is not None:
+            members.update(attributes)
+            if len(members) > MOST_MEMBERS:
+                group.members = None
+
+    @property
+    def _whole(self) -> bool:
+        return self.table.layout is Layout.ITEM_PER_ROW
 
     def _refuse(self, row: dict[str, Value], reason: str) -> None:
         named = self.table.columns[:-1] if self.table.member_value else self.table.columns
@@ -102,6 +112,8 @@ class Grouping:
         """Each item with its position, and how many rows it has. What cannot be one goes to `unusable`."""
         stamp = {POSITION: {"S": str(position)}}
         for key, group in self.groups.items():
+            if not group.rows:
+                continue  # none of its rows was usable
             if group.members is None:
                 self.unusable.append(refused(self.table, key.attributes(), _CROWDED, group.rows))
             else:

@@ -13,6 +13,7 @@ from ferry.settings import Setting
 from rowferry import source
 from rowferry.control import CHECKPOINT, MARKER, ControlTable
 from rowferry.errors import Refused
+from rowferry.position import Position
 
 PAUSE = 0.2  # seconds
 EPILOG = """\
@@ -104,12 +105,12 @@ def drain(
     Refused when no capturer runs on this server, it stopped, or another drain began meanwhile.
     """
     started = clock()
-    position = _end(control, connection)
+    end = _end(control, connection)
     marker = uuid.uuid4().hex
-    control.update(MARKER, set={"id": marker, "position": position, "lanes": 0})
+    control.update(MARKER, set={"id": marker, "position": str(end), "lanes": 0})
     said = ""
     while True:
-        drained = _look(control, marker, position, clock() - started)
+        drained = _look(control, marker, end, clock() - started)
         if drained.complete or drained.seconds >= timeout:
             return drained
         if (now := _progress(drained)) != said:
@@ -118,7 +119,7 @@ def drain(
         sleep(PAUSE)
 
 
-def _end(control: ControlTable, connection: source.Connection) -> str:
+def _end(control: ControlTable, connection: source.Connection) -> Position:
     server = source.identify(connection)
     checkpoint = control.get(CHECKPOINT)
     if not checkpoint:
@@ -128,22 +129,23 @@ def _end(control: ControlTable, connection: source.Connection) -> str:
             f"the source is server {server.identity}, but {checkpoint['server']} is being captured",
             "name in --source the server that the capturer reads (its parameter SourceHost)",
         )
-    return str(source.current_offset(connection, server).position(checkpoint["epoch"]))
+    return source.current_offset(connection, server).position(checkpoint["epoch"])
 
 
-def _look(control: ControlTable, marker: str, position: str, seconds: float) -> Drained:
-    request = control.get(MARKER)
+def _look(control: ControlTable, marker: str, end: Position, seconds: float) -> Drained:
+    request, checkpoint = control.get(MARKER), control.get(CHECKPOINT)
     if request.get("id") != marker:
         raise Refused("another drain has begun meanwhile", "wait for that one")
-    if request.get("sent") != marker:
-        checkpoint = control.get(CHECKPOINT)
-        if checkpoint.get("state") == "stopped":
-            raise Refused(
-                f"the capturer has stopped ({checkpoint.get('reason')})", str(checkpoint.get("fix"))
-            )
-        return Drained(position, 0, 0, seconds)
-    applied = control.get(f"{MARKER}#{marker}").get("applied", set())
-    return Drained(position, len(applied), int(request["lanes"]), seconds)
+    if checkpoint.get("epoch") != end.epoch:  # a position of the old server says nothing about the new one
+        raise Refused(
+            "the source failed over meanwhile", "fence the new server, then run `ferry drain` again"
+        )
+    if request.get("sent") == marker:
+        applied = control.get(f"{MARKER}#{marker}").get("applied", set())
+        return Drained(str(end), len(applied), int(request["lanes"]), seconds)
+    if checkpoint.get("state") == "stopped":
+        raise Refused(f"the capturer has stopped ({checkpoint.get('reason')})", str(checkpoint.get("fix")))
+    return Drained(str(end), 0, 0, seconds)
 
 
 def _progress(drained: Drained) -> str:

@@ -104,11 +104,15 @@ def table_of(change: RowChange, mapping: Mapping) -> TableMapping:
 
 def member_of(row: Row, table: TableMapping) -> Effect:
     """The place and the value of one row: what both the bulk load and the stream write for it."""
-    key = key_of(row, table)
+    return Effect(key_of(row, table), attributes_of(row, table), table.layout is Layout.ITEM_PER_ROW)
+
+
+def attributes_of(row: Row, table: TableMapping) -> dict[str, Attribute | None]:
+    """What one row puts into its item besides the key: its member, or all its columns."""
     if table.layout is Layout.ITEM_PER_ROW:
-        return Effect(key, dict(_columns(row, table)), whole=True)
+        return dict(_columns(row, table))
     assert table.member_value is not None  # Mapping.parse saw to it
-    return Effect(key, {_member_name(row, table): attribute(_column(row, table.member_value, table))})
+    return {_member_name(row, table): attribute(_column(row, table.member_value, table))}
 
 
 def key_of(row: Row, table: TableMapping) -> ItemKey:

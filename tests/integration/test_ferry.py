@@ -297,6 +297,11 @@ def test_drain_on_another_server_proves_nothing(bed: Bed) -> None:
         drained(bed)
 
 
+def test_a_drain_across_a_failover_proves_nothing(bed: Bed) -> None:
+    with pytest.raises(Refused, match="the source failed over meanwhile"):
+        drained(bed, send, lambda bed, _: bed.capture(epoch=2), apply(0, 1, 2, 3))
+
+
 def test_a_second_drain_ends_the_first(bed: Bed) -> None:
     with pytest.raises(Refused, match="another drain"):
         drained(bed, lambda bed, _: bed.control.update(MARKER, set={"id": "other", "lanes": 0}) and None)
