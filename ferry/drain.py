@@ -133,7 +133,10 @@ def _end(control: ControlTable, connection: source.Connection) -> Position:
 
 
 def _look(control: ControlTable, marker: str, end: Position, seconds: float) -> Drained:
-    request, checkpoint = control.get(MARKER), control.get(CHECKPOINT)
+    # The checkpoint last: what a stale capturer of the old epoch marked must not pass for the new one's.
+    request = control.get(MARKER)
+    applied = control.get(f"{MARKER}#{marker}").get("applied", set())
+    checkpoint = control.get(CHECKPOINT)
     if request.get("id") != marker:
         raise Refused("another drain has begun meanwhile", "wait for that one")
     if checkpoint.get("epoch") != end.epoch:  # a position of the old server says nothing about the new one
@@ -141,7 +144,6 @@ def _look(control: ControlTable, marker: str, end: Position, seconds: float) -> 
             "the source failed over meanwhile", "fence the new server, then run `ferry drain` again"
         )
     if request.get("sent") == marker:
-        applied = control.get(f"{MARKER}#{marker}").get("applied", set())
         return Drained(str(end), len(applied), int(request["lanes"]), seconds)
     if checkpoint.get("state") == "stopped":
         raise Refused(f"the capturer has stopped ({checkpoint.get('reason')})", str(checkpoint.get("fix")))

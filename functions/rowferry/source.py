@@ -175,13 +175,28 @@ def _owned(connection: Connection) -> set[str]:
     GTIDs of transactions in the binlog that are not yet committed by the engine.
 
     A GTID is owned from just before its transaction is written to the binlog
-    until the engine has committed it. Format: `UUID:5#31:6#32, UUID:...`.
+    until the engine has committed it.
     """
-    text = rows(connection, "SELECT @@GLOBAL.gtid_owned AS owned")[0]["owned"] or ""
+    return parse_owned(rows(connection, "SELECT @@GLOBAL.gtid_owned AS owned")[0]["owned"] or "")
+
+
+def parse_owned(text: str) -> set[str]:
+    """
+    The GTIDs in the text of gtid_owned: each is followed by its thread, a tag comes before its numbers.
+
+    >>> sorted(parse_owned("3E11FA47-71CA-11E1-9E33-C80AA9429562:5#31:6#32:tag:7#33"))[-1]
+    '3E11FA47-71CA-11E1-9E33-C80AA9429562:tag:7'
+    """
     owned = set()
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        uuid, *transactions = part.split(":")
-        owned |= {f"{uuid}:{transaction.partition('#')[0]}" for transaction in transactions}
+    for part in filter(None, map(str.strip, text.split(","))):
+        uuid, *pieces = part.split(":")
+        source = uuid
+        for piece in pieces:
+            number, is_owned, _ = piece.partition("#")
+            if is_owned:
+                owned.add(f"{source}:{number}")
+            else:
+                source = f"{uuid}:{piece.strip()}"
     return owned
 
 

@@ -91,6 +91,8 @@ OTHER = UUID.replace("3", "4")
         ([""], []),
         ([None], []),
         ([f"{UUID}:5#31", f"{UUID}:5#31", ""], [f"{UUID}:5", f"{UUID}:5"]),
+        # MySQL 8.3 has tags, which stand before their numbers
+        ([f"{UUID}:5#31:nightly:7#33", ""], [f"{UUID}:5,{UUID}:nightly:7"]),
         # what comes later is not waited for, or a busy server would never be done
         (
             [f"{UUID}:5#31:6#32, {OTHER}:1#7", f"{UUID}:6#32:9#9", f"{UUID}:9#9"],
