@@ -128,26 +128,21 @@ class Capture:
 
     def _begin(self) -> Boundary:
         """Checks the source, then where to resume. At the first start that is where the binlog ends now."""
+        self._progress.claim()
         connection = self.parts.source.connect()
         try:
             server = identify(connection)
             require(check(connection, server, self.parts.mapping))
-            end = current_offset(connection, server)
+            watermark = current_offset(connection, server)
         except Exception as error:
             raise self._explained(error) from error
         finally:
             connection.close()
         self._server = server.identity
-
-        def begin() -> Boundary:
-            say(
-                logging.INFO,
-                "first start: capture begins where the binlog ends now",
-                at=f"{end.file}:{end.offset}",
-            )
-            return Boundary(end.file, end.offset)
-
-        start = self._progress.claim(server.identity, begin, self.parts.now_ms())
+        end = Boundary(watermark.file, watermark.offset)
+        start = self._progress.start(server.identity, end, self.parts.now_ms())
+        if start is end:
+            say(logging.INFO, "first start: capture begins where the binlog ends now", at=str(end))
         say(logging.INFO, "capturing", at=str(start), epoch=self._progress.epoch, lanes=self.parts.lanes)
         return start
 

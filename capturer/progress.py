@@ -1,6 +1,6 @@
 """What the control table says of capture: the checkpoint item and the marker that ferry asks for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,30 +54,36 @@ class Progress:
         self._table = table
         self._token = token
         self._lanes = lanes
+        self._item: dict[str, Any] = {}
         self._before = Counters()
         self.epoch = 1
 
-    def claim(self, server: str, begin: Callable[[], Boundary], now_ms: int) -> Boundary:
-        """
-        Where to resume; at the first start `begin()`, saved before anything is sent.
-
-        From here on the previous holder cannot write any more. LeaseLost when a
-        newer capturer has claimed; Refused for another number of lanes;
-        CaptureStopped for another server.
-        """
+    def claim(self) -> None:
+        """From here on the previous holder cannot write any more. LeaseLost when a newer one has claimed."""
         item = self._table.get(CHECKPOINT)
         if not item:
-            return self._first(server, begin(), now_ms)
+            return
         if item["token"] > self._token:
             raise _lost()
+        self._item = item = self._update({"token": self._token}, item["token"])
+        self._before = Counters(item["changes"], item["records"], item["bytes"])
+        self.epoch = item["epoch"]
+
+    def start(self, server: str, end: Boundary, now_ms: int) -> Boundary:
+        """
+        Where to resume; at the first start `end`, saved before anything is sent.
+
+        Refused for another number of lanes, CaptureStopped for another server
+        than the checkpoint's.
+        """
+        item = self._item
+        if not item:
+            return self._first(server, end, now_ms)
         if item["lanes"] != self._lanes:
             raise Refused(
                 f"the checkpoint was made with {item['lanes']} lanes, this capturer has {self._lanes}",
-                f"start it with LANES={item['lanes']}: with others, changes of one item could overtake each other",
+                f"start it with LANES={item['lanes']}: else changes of one item could overtake each other",
             )
-        item = self._update({"token": self._token}, item["token"])
-        self._before = Counters(item["changes"], item["records"], item["bytes"])
-        self.epoch = item["epoch"]
         if item["server"] != server:
             raise CaptureStopped(
                 f"the source is another server ({server}) than the checkpoint's ({item['server']})",
@@ -107,8 +113,9 @@ class Progress:
         )
 
     def stop(self, standing: Standing, now_ms: int) -> None:
-        """Writes why capture did not even begin."""
-        self._update({**_standing(standing), "updated_ms": now_ms}, self._token)
+        """Writes why capture did not even begin; nothing before the first checkpoint."""
+        if self._item:
+            self._update({**_standing(standing), "updated_ms": now_ms}, self._token)
 
     def wanted_marker(self) -> Marker | None:
         """The marker that has been asked for and not sent."""

@@ -59,7 +59,9 @@ class Schedule:
         assert all(transaction > safe for transaction in self.owed.values()), "acknowledged early"
 
     def send(self) -> None:
-        for parcel in self.lanes.take(self.now, self.random.randint(1, LANES), self.random.choice([4, 1 << 22])):
+        for parcel in self.lanes.take(
+            self.now, self.random.randint(1, LANES), self.random.choice([4, 1 << 22])
+        ):
             assert parcel.lane not in self.in_flight, "two in flight"
             data = parcel.encode(7)
             assert self.first_try.setdefault(parcel.lane, data) == data, "a repeat is another record"

@@ -175,7 +175,11 @@ def test_meaning(sql: str, schema: str, meaning: Meaning) -> None:
 
 def test_the_reason_names_the_table_and_never_a_value() -> None:
     assert judge("DROP TABLE a, purchase", "shop", MAPPING).found == "DROP TABLE of shop.purchase"
-    for sql in ("INSERT INTO purchase VALUES ('secret')", "FROBNICATE purchase 'secret'", "SET x='secret purchase"):
+    for sql in (
+        "INSERT INTO purchase VALUES ('secret')",
+        "FROBNICATE purchase 'secret'",
+        "SET x='secret purchase",
+    ):
         assert "secret" not in judge(sql, "shop", MAPPING).found
 
 

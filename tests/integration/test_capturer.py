@@ -1,0 +1,609 @@
+"""The capturer as a process between a real server and the emulated Kinesis and DynamoDB."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from capturer.binlog import Source
+from capturer.capture import Capture, Parts
+from capturer.lease import Lease
+from capturer.sender import kinesis_config
+from capturer.telemetry import Metrics
+from lab.cloud import Cloud
+from lab.database import Account, Server, database
+from rowferry.change import Kind, Record, RowChange, decode_record
+from rowferry.control import CHECKPOINT, LEASE, MARKER, ControlTable
+from rowferry.mapping import Mapping
+from rowferry.position import Position, file_number
+from rowferry.source import current_offset, identify
+
+pytestmark = pytest.mark.integration
+
+STREAM, CONTROL, LANES = "changes", "control", 8
+MAPPING = """
+[[table]]
+source = "test.purchase"
+target = "purchase"
+layout = "attribute-per-row"
+hash_key = { attribute = "customerid" }
+range_key = { attribute = "orderid" }
+member_name = "productid"
+member_value = "quantity"
+"""
+TABLE = """CREATE TABLE purchase (customerid VARCHAR(20), orderid VARCHAR(20), productid VARCHAR(20), quantity INT,
+    note JSON, PRIMARY KEY (customerid, orderid, productid))"""
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 20.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+    return found
+
+
+class Ferry:
+    """One server, one stream, one control table, and the capturers between them."""
+
+    def __init__(self, server: Server, cloud: Cloud, folder: Path) -> None:
+        self.server, self.cloud, self.folder = server, cloud, folder
+        self.control = ControlTable(cloud.client("dynamodb"), CONTROL)
+        self.capturers: list[subprocess.Popen[bytes]] = []
+        self.mapping = folder / "mapping.toml"
+        self.mapping.write_text(MAPPING)
+        cloud.client("kinesis").create_stream(StreamName=STREAM, ShardCount=2)
+        cloud.client("dynamodb").create_table(
+            TableName=CONTROL,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        )
+        self.sql(TABLE)
+
+    def sql(self, *statements: str) -> Any:
+        with self.server.connect() as connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            return cursor.fetchall()
+
+    def transaction(self, *statements: str) -> None:
+        self.sql("BEGIN", *statements, "COMMIT")
+
+    def environment(self, **changed: str) -> dict[str, str]:
+        account = self.server.capture
+        return {
+            "PATH": os.environ["PATH"], **self.cloud.environment,
+            "STREAM_NAME": STREAM, "CONTROL_TABLE": CONTROL, "LANES": str(LANES), "MAPPING_FILE": str(self.mapping),
+            "SOURCE_HOST": self.server.host, "SOURCE_PORT": str(self.server.port),
+            "SOURCE_USER": account.user, "SOURCE_PASSWORD": account.password,
+            "SOURCE_PATIENCE": "2", "LEASE_SECONDS": "3", **changed,
+        }  # fmt: skip
+
+    def start(self, *arguments: str, ready: bool = True, **changed: str) -> subprocess.Popen[bytes]:
+        """Starts a capturer; with `ready`, waits until it captures."""
+        log = self.folder / f"capturer-{len(self.capturers)}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "capturer.app", *arguments],
+                env=self.environment(**changed), stdout=output, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        self.capturers.append(process)
+        if ready:
+            wait_for(lambda: "capturing" in self.messages(process) or process.poll() is not None)
+            assert process.poll() is None, log.read_text()
+        return process
+
+    def log(self, process: subprocess.Popen[bytes]) -> list[dict[str, Any]]:
+        text = (self.folder / f"capturer-{self.capturers.index(process)}.log").read_text()
+        return [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
+
+    def messages(self, process: subprocess.Popen[bytes]) -> list[str]:
+        return [line["message"] for line in self.log(process) if "message" in line]
+
+    def refused(self, *arguments: str, **changed: str) -> tuple[int, str]:
+        """Starts a capturer that ends by itself; returns its exit code and its last words."""
+        process = self.start(*arguments, ready=False, **changed)
+        code = process.wait(20)
+        last = self.log(process)[-1]
+        return code, f"{last['message']}: {last['fix']}"
+
+    @property
+    def checkpoint(self) -> dict[str, Any]:
+        return self.control.get(CHECKPOINT)
+
+    def end(self) -> tuple[int, int]:
+        with self.server.connect() as connection:
+            end = current_offset(connection, identify(connection))
+        return file_number(end.file), end.offset
+
+    def captured(self) -> bool:
+        item = self.checkpoint
+        return bool(item) and (file_number(item["file"]), item["offset"]) >= self.end()
+
+    def wait_captured(self, seconds: float = 20.0) -> None:
+        wait_for(self.captured, seconds)
+
+    def records(self) -> list[Record]:
+        kinesis, found = self.cloud.client("kinesis"), []
+        for shard in kinesis.list_shards(StreamName=STREAM)["Shards"]:
+            iterator = kinesis.get_shard_iterator(
+                StreamName=STREAM, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+            )["ShardIterator"]
+            while batch := kinesis.get_records(ShardIterator=iterator, Limit=10_000):
+                found += [
+                    (record["PartitionKey"], decode_record(record["Data"])) for record in batch["Records"]
+                ]
+                iterator = batch["NextShardIterator"]
+                if not batch["Records"]:
+                    break
+        assert all(int(key) == record.lane for key, record in found)
+        return [record for _, record in found]
+
+    def assert_carried(self, *, repeats: bool = False) -> None:
+        """Everything is on the stream, in order, and folds to what the table holds."""
+        lanes: dict[int, list[RowChange]] = defaultdict(list)
+        for record in self.records():
+            lanes[record.lane] += record.changes
+        folded: dict[Any, Any] = {}
+        for changes in lanes.values():
+            positions = [change.position or "" for change in changes]
+            if not repeats:
+                assert positions == sorted(positions)
+            newest: dict[Any, str] = {}
+            for change in changes:
+                fold(folded, newest, change)
+        rows = {
+            (c, o, p): q
+            for c, o, p, q in self.sql("SELECT customerid, orderid, productid, quantity FROM purchase")
+        }
+        assert folded == rows
+
+    def close(self) -> None:
+        for process in self.capturers:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def fold(folded: dict[Any, Any], newest: dict[Any, str], change: RowChange) -> None:
+    """What the consumer does: nothing that is older than what the item has."""
+    item = (change.image["customerid"], change.image["orderid"])
+    if (change.position or "") < newest.get(item, ""):
+        return
+    newest[item] = change.position or ""
+    for image, value in ((change.before, False), (change.after, True)):
+        if image is not None:
+            key = (image["customerid"], image["orderid"], image["productid"])
+            folded.pop(key, None)
+            if value:
+                folded[key] = image["quantity"]
+
+
+@pytest.fixture
+def ferry(mysql: Server, fresh_cloud: Cloud, tmp_path: Path) -> Iterator[Ferry]:
+    yield from _ferry(mysql, fresh_cloud, tmp_path)
+
+
+@pytest.fixture
+def maria(mariadb: Server, fresh_cloud: Cloud, tmp_path: Path) -> Iterator[Ferry]:
+    yield from _ferry(mariadb, fresh_cloud, tmp_path)
+
+
+def _ferry(server: Server, cloud: Cloud, folder: Path) -> Iterator[Ferry]:
+    running = Ferry(server, cloud, folder)
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+def work(ferry: Ferry, seed: int, transactions: int = 60) -> None:
+    """Transactions of every shape over few items, so that order matters."""
+    random = Random(seed)
+    with ferry.server.connect(autocommit=False) as connection, connection.cursor() as cursor:
+        for _ in range(transactions):
+            for _ in range(random.choice([1, 1, 1, 3, 20])):
+                c, o, p = random.choice("ab"), random.choice("xyz"), f"{random.randrange(6)}"
+                cursor.execute(*random.choice([
+                    ("INSERT INTO purchase VALUES (%s,%s,%s,%s,NULL) ON DUPLICATE KEY UPDATE quantity=VALUES(quantity)",
+                     (c, o, p, random.randrange(10**6))),
+                    ("UPDATE purchase SET quantity=quantity+1 WHERE customerid=%s", (c,)),
+                    ("DELETE FROM purchase WHERE customerid=%s AND orderid=%s AND productid=%s", (c, o, p)),
+                    ("UPDATE IGNORE purchase SET orderid=%s WHERE customerid=%s AND productid=%s", (o, c, p)),
+                ]))  # fmt: skip
+            (connection.rollback if random.random() < 0.1 else connection.commit)()
+
+
+def test_changes_of_every_kind_arrive_in_order_and_fold_to_the_table(ferry: Ferry) -> None:
+    ferry.start()
+    work(ferry, 1)
+    ferry.sql("FLUSH BINARY LOGS")
+    work(ferry, 2)
+    many = ",".join(f"('big','o{n % 50}','p{n}',{n},JSON_OBJECT('at', CURRENT_TIME))" for n in range(3_000))
+    ferry.sql(
+        f"INSERT INTO purchase VALUES {many}", "CREATE TABLE other (id INT)", "INSERT INTO other VALUES (1)"
+    )
+    ferry.wait_captured()
+    ferry.assert_carried()
+    item = ferry.checkpoint
+    assert (item["read_file"], item["read_offset"]) == (item["file"], item["offset"])
+    assert item["changes"] == sum(len(record.changes) for record in ferry.records())
+    assert item["records"] == len(ferry.records())
+    assert item["state"] == "capturing"
+
+
+def test_a_transaction_is_positioned_by_its_start_and_timed_by_its_commit(ferry: Ferry) -> None:
+    ferry.start()
+    start = ferry.end()
+    before = time.time() * 1000
+    ferry.transaction(*(f"INSERT INTO purchase VALUES ('a','x','{n}',1,NULL)" for n in range(3)))
+    ferry.wait_captured()
+    (record,) = ferry.records()
+    assert [change.position for change in record.changes] == [
+        str(Position(1, *start, row)) for row in (1, 2, 3)
+    ]
+    assert before - 5 <= record.committed <= time.time() * 1000
+    assert record.committed % 1000 != 0 or time.time() * 1000 - record.committed < 1000
+    assert record.sender == 1
+
+
+def test_first_start_begins_at_the_end_and_says_so(ferry: Ferry) -> None:
+    ferry.sql("INSERT INTO purchase VALUES ('a','x','p',1,NULL)")
+    end = ferry.end()
+    process = ferry.start()
+    item = ferry.checkpoint
+    assert (file_number(item["file"]), item["offset"], item["changes"]) == (*end, 0)
+    assert "first start: capture begins where the binlog ends now" in ferry.messages(process)
+    assert ferry.records() == []
+
+
+def test_sigterm_ends_with_0_all_sent_the_checkpoint_at_the_end_and_the_lease_given_back(
+    ferry: Ferry,
+) -> None:
+    process = ferry.start()
+    work(ferry, 3)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(25) == 0
+    assert ferry.control.get(LEASE)["released"] is True
+    ferry.start()
+    ferry.wait_captured()
+    ferry.assert_carried(repeats=True)
+
+
+def test_killed_and_started_again_nothing_is_lost(ferry: Ferry) -> None:
+    for seed in (4, 5):
+        process = ferry.start()
+        work(ferry, seed, 150)
+        process.kill()
+        process.wait()
+    ferry.start()
+    ferry.wait_captured()
+    ferry.assert_carried(repeats=True)
+    assert sorted({record.sender for record in ferry.records()}) <= [1, 2, 3]
+
+
+def test_a_frozen_server_is_noticed_and_capture_resumes(ferry: Ferry) -> None:
+    process = ferry.start()
+    work(ferry, 6)
+    ferry.server.pause()
+    try:
+        item = wait_for(lambda: ferry.checkpoint["state"] == "waiting" and ferry.checkpoint)
+    finally:
+        ferry.server.resume()
+    assert "cannot be reached" in item["reason"]
+    assert item["fix"]
+    work(ferry, 7)
+    ferry.wait_captured()
+    wait_for(lambda: ferry.checkpoint["state"] == "capturing")
+    ferry.assert_carried(repeats=True)
+    assert process.poll() is None
+
+
+def test_a_killed_server_that_comes_back_is_read_on(ferry: Ferry) -> None:
+    process = ferry.start()
+    work(ferry, 8)
+    ferry.server.kill()
+    ferry.server.start()
+    work(ferry, 9)
+    ferry.wait_captured()
+    ferry.assert_carried(repeats=True)
+    assert process.poll() is None
+
+
+def test_of_two_capturers_one_sends_and_the_other_takes_over(ferry: Ferry) -> None:
+    first = ferry.start()
+    second = ferry.start(ready=False)
+    wait_for(lambda: "waiting for the lease: another capturer has it" in ferry.messages(second))
+    work(ferry, 10)
+    ferry.wait_captured()
+    assert {record.sender for record in ferry.records()} == {1}
+    first.send_signal(signal.SIGSTOP)  # longer than the lease: the other takes over
+    wait_for(lambda: "capturing" in ferry.messages(second))
+    first.send_signal(signal.SIGCONT)
+    work(ferry, 11)
+    assert first.wait(10) == 4
+    ferry.wait_captured()
+    ferry.assert_carried(repeats=True)
+    assert ferry.checkpoint["token"] == 2
+    assert ferry.checkpoint["state"] == "capturing"
+
+
+def test_a_marker_goes_behind_everything_before_it_also_when_no_event_ever_comes_again(ferry: Ferry) -> None:
+    ferry.start()
+    work(ferry, 12)
+    ferry.sql("FLUSH BINARY LOGS")
+    position = str(Position(1, *ferry.end()))
+    ferry.control.put(MARKER, {"id": "m1", "position": position, "lanes": 0})
+    wait_for(lambda: ferry.control.get(MARKER).get("sent") == "m1")
+    markers = [record.lane for record in ferry.records() if record.marker]
+    assert sorted(markers) == list(range(LANES))
+    last = {record.lane: record for record in ferry.records()}
+    assert all(record.marker and record.marker.position == position for record in last.values())
+    ferry.assert_carried()
+
+
+def test_a_marker_waits_for_its_position(ferry: Ferry) -> None:
+    ferry.start()
+    file, offset = ferry.end()
+    ferry.control.put(MARKER, {"id": "m2", "position": str(Position(1, file, offset + 50)), "lanes": 0})
+    time.sleep(1.2)
+    assert "sent" not in ferry.control.get(MARKER)
+    ferry.sql("INSERT INTO purchase VALUES ('a','x','p',1,NULL)")
+    wait_for(lambda: ferry.control.get(MARKER).get("sent") == "m2")
+
+
+class Flaky:
+    """A client whose requests fail in every way: refused records, lost requests, lost answers."""
+
+    def __init__(self, client: Any, random: Random) -> None:
+        self.client, self.random = client, random
+        self.lanes_in_flight: set[str] = set()
+        self.kinds: set[str] = set()
+
+    def put_records(self, *, StreamName: str, Records: list[dict[str, Any]]) -> Any:  # noqa: N803
+        from botocore.exceptions import ReadTimeoutError
+
+        lanes = {record["PartitionKey"] for record in Records}
+        assert len(lanes) == len(Records) and not lanes & self.lanes_in_flight, "two in flight"
+        self.lanes_in_flight |= lanes
+        try:
+            kind = self.random.choice(["good", "good", "some", "request lost", "answer lost"])
+            self.kinds.add(kind)
+            if kind == "request lost":
+                raise ReadTimeoutError(endpoint_url="injected")
+            some = [record for record in Records if kind != "some" or self.random.random() < 0.5]
+            if some:
+                self.client.put_records(StreamName=StreamName, Records=some)
+            if kind == "answer lost":
+                raise ReadTimeoutError(endpoint_url="injected")
+            taken = [record["PartitionKey"] for record in some]
+            return {
+                "Records": [{} if r["PartitionKey"] in taken else {"ErrorCode": "Throttled"} for r in Records]
+            }
+        finally:
+            self.lanes_in_flight -= lanes
+
+
+def test_failing_requests_of_every_kind_lose_and_reorder_nothing(ferry: Ferry) -> None:
+    import threading
+
+    account = ferry.server.capture
+    source = Source(ferry.server.host, ferry.server.port, account.user, account.password, 4711)
+    flaky = Flaky(ferry.cloud.client("kinesis"), Random(13))
+    lease = Lease(ferry.control, "here", time.monotonic)
+    capture = Capture(Parts(
+        source, Mapping.parse(MAPPING), LANES, ferry.control, flaky, STREAM, lease, Metrics(lambda line: None, lambda: 0),
+        random=Random(1),
+    ))  # fmt: skip
+    thread = threading.Thread(target=capture.run)
+    thread.start()
+    try:
+        wait_for(lambda: ferry.checkpoint)
+        work(ferry, 13, 150)
+        ferry.wait_captured(30)
+    finally:
+        capture.stop()
+        thread.join(20)
+    assert capture.flushed
+    assert flaky.kinds == {"good", "some", "request lost", "answer lost"}
+    ferry.assert_carried(repeats=True)
+
+
+STOPS = {
+    "truncate": (["TRUNCATE purchase"], "TRUNCATE of test.purchase"),
+    "drop": (["DROP TABLE purchase"], "DROP TABLE of test.purchase"),
+    "rename": (["RENAME TABLE purchase TO p2"], "RENAME TABLE of test.purchase"),
+    "alter": (["ALTER TABLE purchase DROP COLUMN quantity"], "drops column quantity"),
+    "statement": (
+        ["SET SESSION binlog_format=STATEMENT", "DELETE FROM purchase"],
+        "DELETE was logged as a statement",
+    ),
+    "row image": (
+        ["SET SESSION binlog_row_image=MINIMAL", "UPDATE purchase SET quantity=9"],
+        "is not in the row image",
+    ),
+    "compressed": (
+        ["SET SESSION binlog_transaction_compression=ON", "UPDATE purchase SET quantity=9"],
+        "a compressed transaction",
+    ),
+    "partial json": (
+        ["SET SESSION binlog_row_value_options=PARTIAL_JSON", "UPDATE purchase SET note=JSON_SET(note,'$.a',2)"],
+        "holds JSON in parts",
+    ),
+    "xa": (
+        ["XA START 'x'", "UPDATE purchase SET quantity=9", "XA END 'x'", "XA PREPARE 'x'", "XA ROLLBACK 'x'"],
+        "an XA transaction changes test.purchase",
+    ),
+    "no names": (["SET GLOBAL binlog_row_metadata=MINIMAL", "UPDATE purchase SET quantity=9"], "no column names"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STOPS)
+def test_what_cannot_be_carried_stops_capture_before_it_with_reason_and_fix(ferry: Ferry, name: str) -> None:
+    statements, reason = STOPS[name]
+    process = ferry.start()
+    ferry.sql("INSERT INTO purchase VALUES ('a','x','p',1,JSON_OBJECT('a',1,'pad',REPEAT('x',500)))")
+    before = ferry.end()
+    try:
+        ferry.sql(*statements)
+        assert process.wait(20) == 3
+    finally:
+        ferry.sql("SET GLOBAL binlog_row_metadata=FULL")
+    item = ferry.checkpoint
+    assert item["state"] == "stopped"
+    assert reason in item["reason"]
+    assert (file_number(item["file"]), item["offset"]) == before
+    at = f"--skip {item['file']}:{item['offset']}"
+    assert at in item["fix"]
+    assert ferry.log(process)[-1]["fix"] == item["fix"]
+    assert [change.kind for record in ferry.records() for change in record.changes] == [Kind.INSERT]
+    assert ferry.control.get(LEASE)["released"] is True
+    if name not in ("drop", "rename", "alter"):
+        ferry.start(*at.split())
+        ferry.sql("INSERT INTO purchase VALUES ('a','x','later',1,NULL)")
+        ferry.wait_captured()
+        assert len([change for record in ferry.records() for change in record.changes]) == 2
+
+
+def test_a_purged_binlog_stops_with_the_fix(ferry: Ferry) -> None:
+    process = ferry.start()
+    ferry.wait_captured()
+    process.send_signal(signal.SIGTERM)
+    process.wait(25)
+    ferry.sql("FLUSH BINARY LOGS", "FLUSH BINARY LOGS")
+    newest = ferry.sql("SHOW BINARY LOGS")[-1][0]
+    ferry.sql(f"PURGE BINARY LOGS TO '{newest}'")
+    code, text = ferry.refused()
+    assert code == 3
+    assert "binlog purged" in text
+    assert "delete the checkpoint item" in text
+    assert ferry.checkpoint["state"] == "stopped"
+
+
+def test_another_replica_with_the_same_id_stops_with_the_fix(ferry: Ferry) -> None:
+    process = ferry.start(SOURCE_SERVER_ID="99")
+    wait_for(
+        lambda: ferry.sql("SELECT COUNT(*) FROM information_schema.processlist WHERE command LIKE 'Binlog%'")[
+            0
+        ][0]
+    )
+    from capturer.binlog import Binlog
+    from capturer.events import Boundary
+
+    account = ferry.server.capture
+    source = Source(ferry.server.host, ferry.server.port, account.user, account.password, 99)
+    other = Binlog(
+        source, Mapping.parse(MAPPING), Boundary(ferry.checkpoint["file"], ferry.checkpoint["offset"])
+    )
+    try:
+        next(other.events())
+        assert process.wait(20) == 3
+    finally:
+        other.close()
+    assert "the same server id" in ferry.checkpoint["reason"]
+
+
+def test_another_server_stops_and_another_number_of_lanes_is_refused(ferry: Ferry) -> None:
+    process = ferry.start()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(25) == 0
+    code, text = ferry.refused(LANES="9")
+    assert (code, "LANES=8" in text) == (2, True)
+    ferry.control.update(CHECKPOINT, set={"server": "somebody else"})
+    code, text = ferry.refused()
+    assert (code, "another server" in text) == (3, True)
+    assert ferry.checkpoint["state"] == "stopped"
+
+
+def test_a_source_that_is_not_ready_is_told_with_the_fix(ferry: Ferry) -> None:
+    cases = [
+        ({"SOURCE_PASSWORD": "wrong"}, "does not let", "SOURCE_PASSWORD"),
+        ({"SOURCE_PORT": "1"}, "cannot be reached", "SOURCE_HOST"),
+        ({"STREAM_NAME": "none"}, "the stream none cannot be used", "STREAM_NAME"),
+        ({"CONTROL_TABLE": "none"}, "the control table none cannot be used", "CONTROL_TABLE"),
+        ({"MAPPING_FILE": "none.toml"}, "none.toml", "mapping file"),
+    ]
+    for changed, found, fix in cases:
+        code, text = ferry.refused(**changed)
+        assert code == 2, text
+        assert found in text
+        assert fix in text
+        assert ferry.server.capture.password not in text
+
+
+def test_missing_rights_and_wrong_settings_are_told_with_the_fix(ferry: Ferry) -> None:
+    poor = Account("poor", "poor-Password-1")
+    ferry.sql(
+        "DROP USER IF EXISTS poor@'127.0.0.1'",
+        f"CREATE USER poor@'127.0.0.1' IDENTIFIED BY '{poor.password}'",
+        "GRANT SELECT, REPLICATION CLIENT ON *.* TO poor@'127.0.0.1'",
+        "SET GLOBAL binlog_row_image=MINIMAL",
+    )
+    try:
+        code, text = ferry.refused(SOURCE_USER=poor.user, SOURCE_PASSWORD=poor.password)
+    finally:
+        ferry.sql("SET GLOBAL binlog_row_image=FULL", "DROP USER poor@'127.0.0.1'")
+    assert code == 2
+    assert "grant REPLICATION SLAVE is missing" in text
+    assert "binlog_row_image is MINIMAL" in text
+    assert "SET GLOBAL binlog_row_image=FULL" in text
+    assert ferry.checkpoint == {}
+
+
+def test_a_server_without_binlog_is_told(mysql: Server, fresh_cloud: Cloud, tmp_path: Path) -> None:
+    with database(tmp_path / "server", mysql.flavor, options=["--skip-log-bin", "--gtid-mode=OFF"]) as server:
+        for ferry in _ferry(server, fresh_cloud, tmp_path):
+            code, text = ferry.refused()
+            assert code == 2
+            assert "log_bin is OFF" in text
+
+
+def test_mariadb_is_captured_resumed_and_stopped(maria: Ferry) -> None:
+    process = maria.start()
+    work(maria, 14)
+    maria.sql("FLUSH BINARY LOGS")
+    work(maria, 15)
+    process.kill()
+    process.wait()
+    second = maria.start()
+    work(maria, 16)
+    maria.wait_captured()
+    maria.assert_carried(repeats=True)
+    maria.sql("TRUNCATE purchase")
+    assert second.wait(20) == 3
+    assert "TRUNCATE of test.purchase" in maria.checkpoint["reason"]
+
+
+def test_metrics_and_log_lines_are_json_without_values(ferry: Ferry) -> None:
+    process = ferry.start()
+    ferry.sql(
+        "INSERT INTO purchase VALUES ('secret-customer','x','p',1,NULL)",
+        "INSERT INTO purchase SELECT 'b','x','p',1,NULL",
+    )
+    ferry.wait_captured()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(25) == 0
+    text = (ferry.folder / "capturer-0.log").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert "secret" not in text
+    assert ferry.server.capture.password not in text
+    metrics = [line for line in lines if "_aws" in line]
+    assert metrics[0]["CapturerHeartbeat"] == 1
+    assert metrics[0]["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Rowferry"
+
+
+def test_the_client_for_the_stream_does_not_retry_by_itself() -> None:
+    config: Any = kinesis_config(2, 5.0)
+    assert config.retries == {"total_max_attempts": 1, "mode": "standard"}
+    assert config.connect_timeout + config.read_timeout <= 5.0

@@ -1,0 +1,248 @@
+"""The lease: one holder at a time without comparing clocks, and what follows from it for the checkpoint."""
+
+from random import Random
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from capturer.events import Boundary
+from capturer.lease import Lease
+from capturer.progress import Counters, Progress, Standing
+from rowferry.change import Marker
+from rowferry.control import CHECKPOINT, LEASE, MARKER
+from rowferry.errors import CaptureStopped, LeaseLost, Refused
+
+
+class Table:
+    """The control table in memory. `lose` answers: the write happens, the answer does not arrive."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, dict[str, Any]] = {}
+        self.lose = 0
+
+    def get(self, pk: str) -> dict[str, Any]:
+        return dict(self.items.get(pk, {}))
+
+    def update(
+        self,
+        pk: str,
+        *,
+        set: Any = None,
+        add: Any = None,
+        only_if: Any = None,
+    ) -> dict[str, Any]:
+        item = self.items.get(pk, {"pk": pk})
+        if any(item.get(name) != value for name, value in (only_if or {}).items()):
+            raise failure("ConditionalCheckFailedException")
+        item = {**item, **(set or {})}
+        for name, amount in (add or {}).items():
+            item[name] = item.get(name, 0) + amount
+        self.items[pk] = item
+        if self.lose:
+            self.lose -= 1
+            raise failure("RequestTimeout")
+        return dict(item)
+
+
+def failure(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": ""}}, "UpdateItem")
+
+
+class Clock:
+    """A machine's own clock: it runs true, but from anywhere."""
+
+    def __init__(self, world: list[float], offset: float) -> None:
+        self.world, self.offset = world, offset
+
+    def __call__(self) -> float:
+        return self.world[0] + self.offset
+
+
+@pytest.fixture
+def table() -> Any:
+    return Table()
+
+
+def pair(table: Any, ttl: float = 9.0) -> tuple[list[float], Lease, Lease]:
+    world = [0.0]
+    first, second = (Lease(table, name, Clock(world, at), ttl=ttl) for name, at in (("a", 5e6), ("b", -3.0)))
+    return world, first, second
+
+
+def test_a_free_lease_is_taken_at_once_and_a_held_one_is_not(table: Any) -> None:
+    _, first, second = pair(table)
+    assert first.try_acquire()
+    assert (first.token, first.valid()) == (1, True)
+    assert not second.try_acquire()
+    assert not second.valid()
+
+
+def test_a_released_lease_is_taken_at_once_with_the_next_token(table: Any) -> None:
+    _, first, second = pair(table)
+    first.try_acquire()
+    first.release()
+    assert not first.valid()
+    assert second.try_acquire()
+    assert (second.token, table.get(LEASE)["owner"]) == (2, "b")
+
+
+def test_a_holder_that_renews_keeps_it_for_ever(table: Any) -> None:
+    world, first, second = pair(table)
+    first.try_acquire()
+    for _ in range(20):
+        world[0] += first.period
+        first.renew()
+        assert not second.try_acquire()
+        assert first.valid()
+
+
+def test_a_silent_holder_stops_sending_before_another_may_start(table: Any) -> None:
+    world, first, second = pair(table)
+    first.try_acquire()
+    second.try_acquire()
+    world[0] = first.ttl - first.margin + 0.01
+    assert not first.valid()
+    assert not second.try_acquire()
+    world[0] = first.ttl + 0.01
+    assert second.try_acquire()
+    with pytest.raises(LeaseLost, match="another capturer"):
+        first.renew()
+    assert not first.valid()
+    first.release()
+    assert table.get(LEASE)["released"] is False, "the loser must not give away the winner's lease"
+
+
+def test_the_holders_own_time_to_live_counts_not_the_takers(table: Any) -> None:
+    world, first, _ = pair(table, ttl=60.0)
+    hasty = Lease(table, "c", Clock(world, 0.0), ttl=3.0)
+    first.try_acquire()
+    hasty.try_acquire()
+    world[0] = 59.0
+    assert not hasty.try_acquire()
+
+
+def test_a_take_whose_answer_was_lost_is_recognised_as_ones_own(table: Any) -> None:
+    _, first, second = pair(table)
+    table.lose = 1
+    with pytest.raises(ClientError):
+        first.try_acquire()
+    assert not second.try_acquire()
+    assert first.try_acquire()
+    assert (first.token, first.valid()) == (1, True)
+
+
+def test_a_renewal_late_but_uncontested_is_good(table: Any) -> None:
+    world, first, _ = pair(table)
+    first.try_acquire()
+    world[0] = 100.0
+    assert not first.valid()
+    first.renew()
+    assert first.valid()
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_never_two_valid_at_a_time_and_tokens_rise(seed: int, table: Any) -> None:
+    random, world = Random(seed), [0.0]
+    leases = [
+        Lease(table, str(n), Clock(world, random.uniform(-1e6, 1e6)), ttl=random.choice([3, 9]))
+        for n in range(4)
+    ]
+    tokens: list[int] = []
+    for _ in range(300):
+        world[0] += random.expovariate(1.0)
+        lease = random.choice(leases)
+        table.lose = int(random.random() < 0.1)
+        try:
+            if lease.token and random.random() < 0.7:
+                lease.release() if random.random() < 0.05 else lease.renew()
+            elif lease.try_acquire():
+                tokens.append(lease.token)
+        except (ClientError, LeaseLost):
+            pass
+        assert sum(other.valid() for other in leases) <= 1
+    assert tokens == sorted(tokens)
+    assert tokens
+
+
+# The checkpoint item
+
+
+BEGIN = Boundary("b.1", 4)
+
+
+def claim(progress: Progress, server: str, now_ms: int) -> Boundary:
+    progress.claim()
+    return progress.start(server, BEGIN, now_ms)
+
+
+def test_the_first_checkpoint_is_there_before_anything_is_sent(table: Any) -> None:
+    assert claim(Progress(table, 1, 8), "s", 5) == Boundary("b.1", 4)
+    item = table.get(CHECKPOINT)
+    assert item == {
+        "pk": CHECKPOINT, "epoch": 1, "file": "b.1", "offset": 4, "server": "s", "token": 1, "lanes": 8,
+        "state": "capturing", "reason": "", "fix": "", "updated_ms": 5, "changes": 0, "records": 0, "bytes": 0,
+        "read_file": "b.1", "read_offset": 4,
+    }  # fmt: skip
+
+
+def test_the_next_holder_resumes_and_the_former_can_write_no_more(table: Any) -> None:
+    former = Progress(table, 1, 8)
+    claim(former, "s", 5)
+    former.save(Boundary("b.1", 50), Boundary("b.1", 60), Counters(3, 2, 1), Standing(), 6)
+    table.items[CHECKPOINT]["epoch"] = 4
+    latter = Progress(table, 2, 8)
+    assert claim(latter, "s", 7) == Boundary("b.1", 50)
+    assert latter.epoch == 4
+    with pytest.raises(LeaseLost):
+        former.save(Boundary("b.1", 70), Boundary("b.1", 70), Counters(), Standing(), 8)
+    with pytest.raises(LeaseLost):
+        claim(Progress(table, 1, 8), "s", 9)
+    assert table.get(CHECKPOINT)["offset"] == 50
+
+
+def test_counters_go_on_from_the_former_holder_and_a_repeated_save_counts_once(table: Any) -> None:
+    claim(Progress(table, 1, 8), "s", 0)
+    table.items[CHECKPOINT] |= {"changes": 10, "records": 5, "bytes": 100}
+    progress = Progress(table, 2, 8)
+    claim(progress, "s", 0)
+    for _ in range(2):
+        progress.save(BEGIN, BEGIN, Counters(7, 2, 30), Standing(), 0)
+    item = table.get(CHECKPOINT)
+    assert (item["changes"], item["records"], item["bytes"]) == (17, 7, 130)
+
+
+def test_another_number_of_lanes_is_refused(table: Any) -> None:
+    claim(Progress(table, 1, 8), "s", 0)
+    with pytest.raises(Refused, match="LANES=8"):
+        claim(Progress(table, 2, 9), "s", 0)
+
+
+def test_another_server_stops_with_the_reason_in_the_checkpoint(table: Any) -> None:
+    claim(Progress(table, 1, 8), "s", 0)
+    progress = Progress(table, 2, 8)
+    with pytest.raises(CaptureStopped, match="another server") as stopped:
+        claim(progress, "t", 0)
+    progress.stop(Standing.of("stopped", stopped.value), 3)
+    item = table.get(CHECKPOINT)
+    assert (item["state"], item["server"], item["updated_ms"]) == ("stopped", "s", 3)
+    assert item["reason"] == stopped.value.found
+
+
+def test_before_the_first_checkpoint_there_is_nothing_to_say_it_in(table: Any) -> None:
+    progress = Progress(table, 1, 8)
+    progress.claim()
+    progress.stop(Standing("stopped", "a", "b"), 3)
+    assert table.items == {}
+
+
+def test_a_marker_is_wanted_until_it_was_sent(table: Any) -> None:
+    progress = Progress(table, 1, 8)
+    assert progress.wanted_marker() is None
+    table.items[MARKER] = {"pk": MARKER, "id": "m", "position": "p", "lanes": 0}
+    assert progress.wanted_marker() == Marker("m", "p")
+    progress.marker_sent(Marker("other", "p"))
+    assert progress.wanted_marker() == Marker("m", "p")
+    progress.marker_sent(Marker("m", "p"))
+    assert progress.wanted_marker() is None
+    assert table.get(MARKER)["lanes"] == 8
