@@ -41,6 +41,8 @@ class Rehearsal:
     aws: Cloud
     shops: Sequence[Shop]
     lanes: int = 256
+    lease_seconds: int = 15
+    """How long after a crash another capturer may take over."""
     outputs: Mapping[str, str] = field(default_factory=dict)
     writers: list[Writer] = field(default_factory=list)
     capturer: subprocess.Popen[bytes] | None = None
@@ -116,6 +118,7 @@ class Rehearsal:
             "STREAM_NAME": self.outputs["StreamName"],
             "CONTROL_TABLE": self.outputs["ControlTableName"],
             "LANES": str(self.lanes),
+            "LEASE_SECONDS": str(self.lease_seconds),
             "MAPPING_FILE": str(ROOT / "functions/purchase.toml"),
             "SOURCE_HOST": self.server.host,
             "SOURCE_PORT": str(self.server.port),
