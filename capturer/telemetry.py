@@ -12,18 +12,15 @@ from capturer.progress import Counters
 NAMESPACE = "Rowferry"
 PERIOD = 10.0
 """Seconds between metrics."""
-UNITS = {
-    "CapturerHeartbeat": "Count",
-    "CapturedChanges": "Count",
-    "CapturedRecords": "Count",
-    "CapturedBytes": "Bytes",
-    "CaptureLag": "Milliseconds",
-    "CaptureStopped": "Count",
+METRICS: Mapping[str, tuple[str, str]] = {
+    "CapturerHeartbeat": ("Count", "1 while capture runs"),
+    "CapturedChanges": ("Count", "row changes that the stream has accepted"),
+    "CapturedRecords": ("Count", "records that the stream has accepted"),
+    "CapturedBytes": ("Bytes", "size of these records"),
+    "CaptureLag": ("Milliseconds", "longest time from the commit in MySQL to the stream"),
+    "CaptureStopped": ("Count", "1 when capture stopped before something that it cannot carry"),
 }
-"""
-Every metric and its unit. Heartbeat is 1 while capture runs; Lag is the longest
-time from commit to stream since the last line; Stopped is 1 when it stopped.
-"""
+"""Name: unit and meaning."""
 
 log = logging.getLogger("capturer")
 
@@ -96,7 +93,7 @@ class Metrics:
         self._emit({"CaptureStopped": 1})
 
     def _emit(self, values: Mapping[str, int]) -> None:
-        described = [{"Name": name, "Unit": UNITS[name]} for name in values]
+        described = [{"Name": name, "Unit": METRICS[name][0]} for name in values]
         directive = {"Namespace": NAMESPACE, "Dimensions": [["service"]], "Metrics": described}
         line = {
             "_aws": {"Timestamp": self._now_ms(), "CloudWatchMetrics": [directive]},

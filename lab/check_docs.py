@@ -1,0 +1,90 @@
+"""
+What the documents say is held against the project: links, make targets, commands, parameters, metrics.
+
+    python -m lab.check_docs            exit status 1 and one line for each claim that does not hold
+    python -m lab.check_docs --write    writes docs/metrics.md anew
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import apply_changes.metrics
+import capturer.telemetry
+import ferry.cli
+
+ROOT = Path(__file__).resolve().parent.parent
+METRICS = ROOT / "docs/metrics.md"
+
+
+def main() -> int:
+    """The command. Returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lab.check_docs",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--write", action="store_true", help="write docs/metrics.md")
+    if parser.parse_args().write:
+        METRICS.write_text(metrics_page(), encoding="utf-8")
+    wrong = [line for page in pages() for line in check(page)]
+    if METRICS.read_text(encoding="utf-8") != metrics_page():
+        wrong.append("docs/metrics.md is not what the code says: python -m lab.check_docs --write")
+    print("\n".join(wrong), end="\n" if wrong else "", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def pages() -> list[Path]:
+    """Every document of the project."""
+    return [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("events/*.md")]
+
+
+def check(page: Path) -> Iterator[str]:
+    """The claims of a page that do not hold."""
+    text = page.read_text(encoding="utf-8")
+    name = page.relative_to(ROOT)
+    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        if not (page.parent / link).exists():
+            yield f"{name}: link to {link}, which is not there"
+    for said, known in _claims(text):
+        for word in sorted(said - known):
+            yield f"{name}: {word} is not there"
+
+
+def _claims(text: str) -> Iterator[tuple[set[str], set[str]]]:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    parameters = re.findall(
+        r"^  ([A-Z]\w+):$", (ROOT / "template.yaml").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    commands = re.findall(r"^    ([a-z-]+)  ", ferry.cli.parser().format_help(), re.MULTILINE)
+    yield _found(r"\bmake ([a-z][a-z-]*)", text, "make "), {f"make {target}" for target in targets}
+    yield _found(r"(?:^|`|\s{2})ferry ([a-z-]+)", text, "ferry "), {f"ferry {name}" for name in commands}
+    overrides = "\n".join(re.findall(r"--parameter-overrides (.*)", text))
+    yield _found(r"(\w+)=", overrides, ""), {*parameters}
+    files = _found(r"`((?:functions|capturer|bulkload|ferry|lab|tests|docs|events)/[\w./-]+)`", text, "")
+    yield {file for file in files if not (ROOT / file).exists()}, set()
+
+
+def _found(pattern: str, text: str, prefix: str) -> set[str]:
+    return {prefix + word for word in re.findall(pattern, text, re.MULTILINE)}
+
+
+def metrics_page() -> str:
+    """docs/metrics.md, from the two places that define metrics."""
+    parts = [
+        "# Metrics\n\nNamespace `Rowferry`, dimension `service`. Made by `python -m lab.check_docs --write`.\n",
+        _table("The capturer's, every 10 seconds", capturer.telemetry.METRICS),
+        _table("The consumer's, for each batch", apply_changes.metrics.METRICS),
+    ]
+    return "\n".join(parts)
+
+
+def _table(title: str, metrics: Mapping[str, tuple[str, str]]) -> str:
+    lines = [f"| {name} | {unit} | {meaning} |" for name, (unit, meaning) in metrics.items()]
+    return "\n".join([f"## {title}\n", "| metric | unit | meaning |", "| --- | --- | --- |", *lines, ""])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
