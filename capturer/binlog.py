@@ -152,7 +152,7 @@ class Binlog:
         """
         try:
             yield from self._from_start(map(self._decoder.decode, self._packets()))
-        except (pymysql.Error, OSError, AttributeError) as error:  # AttributeError: PyMySQL after `interrupt`
+        except (pymysql.Error, OSError) as error:
             raise self._source.explain(error) from error
         raise ConnectionLost("the server ended the binlog stream", "it is connected again by itself")
 

@@ -94,7 +94,7 @@ class Capture:
         self._progress = Progress(self.parts.control, self.parts.lease.token, self.parts.lanes)
         try:
             start = self._begin()
-        except RowferryError as error:
+        except Exception as error:
             self._give_up(error)
             raise
         self._outbox = Outbox(
@@ -117,11 +117,17 @@ class Capture:
         """Whether it has the lease; waits for it."""
         lease, told = self.parts.lease, False
         while not self._stopping.is_set():
-            if lease.try_acquire():
-                say(logging.INFO, "lease acquired", token=lease.token)
-                return True
-            if not told:
-                say(logging.INFO, "waiting for the lease: another capturer has it")
+            try:
+                if lease.try_acquire():
+                    say(logging.INFO, "lease acquired", token=lease.token)
+                    return True
+            except (BotoCoreError, ClientError) as error:
+                say(
+                    logging.WARNING, "the lease cannot be looked at; trying again", error=type(error).__name__
+                )
+            else:
+                if not told:
+                    say(logging.INFO, "waiting for the lease: another capturer has it")
                 told = True
             self._stopping.wait(min(1.0, lease.period))
         return False
@@ -149,13 +155,13 @@ class Capture:
     def _explained(self, error: Exception) -> Exception:
         return error if isinstance(error, RowferryError) else self.parts.source.explain(error)
 
-    def _give_up(self, error: RowferryError) -> None:
+    def _give_up(self, error: Exception) -> None:
         """Says in the checkpoint why it did not begin, where there is one; gives the lease back."""
         if isinstance(error, LeaseLost):
             return
-        self._quietly(
-            "saying why", lambda: self._progress.stop(Standing.of("stopped", error), self.parts.now_ms())
-        )
+        if isinstance(error, RowferryError):
+            standing = Standing.of("stopped", error)
+            self._quietly("saying why", lambda: self._progress.stop(standing, self.parts.now_ms()))
         self._quietly("giving the lease back", self.parts.lease.release)
 
     def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
@@ -225,7 +231,7 @@ class Capture:
             raise CaptureStopped(
                 f"the source is another server ({found}) than before ({self._server})",
                 "point SOURCE_HOST at the former server; where that is gone, delete the checkpoint item "
-                "from the control table, start the capturer, then empty the targets and load the tables again",
+                "from the control table, start the capturer, then empty the targets and load all again",
             )
 
     # The senders
@@ -237,9 +243,9 @@ class Capture:
                 sent = self._sender.send(parcels, records)
             else:
                 sent = Sent((), parcels, trouble="the lease is not renewed")
-            if sent.trouble and sent.trouble != self._sending_trouble:
-                say(logging.WARNING, "the stream refused records; they are sent again", error=sent.trouble)
             self._sending_trouble = sent.trouble
+            if sent.trouble and self._is_due("complaint", PERIOD):
+                say(logging.WARNING, "records were not accepted; they are sent again", error=sent.trouble)
             if sent.accepted:
                 oldest = min(parcel.committed for parcel in sent.accepted)
                 self._lag_ms = max(self._lag_ms, self.parts.now_ms() - oldest)

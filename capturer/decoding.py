@@ -34,7 +34,7 @@ KINDS = {
 }  # fmt: skip
 _FIRST_V2 = 30  # from here on row events have a variable part in their head
 _COMPRESSED = range(165, 172)  # MariaDB's statements and rows under log_bin_compress
-# End of file, variables of statements, parts of LOAD DATA (18 holds its statement), notes, GTID sets, encryption
+# End of file, variables, parts of LOAD DATA (18 holds its statement), notes, GTID sets, encryption
 _PASSED = frozenset([3, 5, 9, 11, 13, 14, 17, 28, 29, 35, 36, 37, 160, 161, 163, 164, FORMAT, HEARTBEAT])
 _IGNORABLE, _ARTIFICIAL = 0x80, 0x20  # flags of any event
 _STANDALONE, _PREPARED = 0x01, 0x40  # flags of a MariaDB GTID event
@@ -62,6 +62,7 @@ class Decoder:
     def __init__(self, mapping: Mapping, *, checksum: bool) -> None:
         self._mapping = mapping
         self._checksum = checksum
+        self._mariadb = False
         self._at = 0
         self._tables: dict[int, RowReader | None] = {}
         self._known: dict[bytes, RowReader] = {}
@@ -82,6 +83,7 @@ class Decoder:
         seconds, kind, _, size, low, flags = _HEADER.unpack_from(data, 1)
         if kind == FORMAT:
             self._checksum = data[-5] == 1  # its own checksum stands behind in any case
+            self._mariadb = b"MariaDB" in data[22:72]  # the server's version
         body = data[20:-4] if self._checksum else data[20:]
         if kind == ROTATE:
             return self._moved(body)
@@ -119,7 +121,7 @@ class Decoder:
         return Ended(start, end)
 
     def _gtid(self, start: int, end: int, body: bytes, seconds: int) -> Event:
-        """MySQL 8 gives the commit time in us as 7 bytes; the top bit says that the first server's follows."""
+        """MySQL 8 gives the commit time in us as 7 bytes; a top bit says that another time follows."""
         micros = int.from_bytes(body[_COMMIT_TIME : _COMMIT_TIME + 7], "little") & ~(1 << 55)
         return Began(start, end, micros // 1_000 or seconds * 1_000)
 
@@ -136,7 +138,7 @@ class Decoder:
         if found is None:
             table = self._mapping.find(*name_of(body))
             if table is not None:
-                found = self._known[content] = row_reader(body, table)
+                found = self._known[content] = row_reader(body, table, mariadb=self._mariadb)
         self._tables[int.from_bytes(number, "little")] = found
         return Passed(start, end)
 

@@ -15,7 +15,7 @@ from rowferry.values import Row
 
 
 class Boundary(NamedTuple):
-    """A place between two transactions, binlog file and byte offset: reading resumes there and nowhere else."""
+    """A place between two transactions, file and byte offset: reading resumes there and nowhere else."""
 
     file: str
     offset: int

@@ -87,8 +87,9 @@ class Progress:
         if item["server"] != server:
             raise CaptureStopped(
                 f"the source is another server ({server}) than the checkpoint's ({item['server']})",
-                "point SOURCE_HOST at the checkpoint's server; where that is gone, delete the checkpoint item "
-                "from the control table, start the capturer, then empty the targets and load all tables again",
+                "point SOURCE_HOST at the checkpoint's server; where that is gone, delete the "
+                "checkpoint item from the control table, start the capturer, "
+                "then empty the targets and load all tables again",
             )
         return Boundary(item["file"], item["offset"])
 

@@ -27,9 +27,10 @@ _NUMERIC = frozenset([
     columns.TINY, columns.SHORT, columns.INT24, columns.LONG, columns.LONGLONG, columns.DECIMAL,
     columns.FLOAT, columns.DOUBLE, columns.YEAR,
 ])  # fmt: skip
+# Columns for which a character set is given: also for VECTOR, and by MariaDB for GEOMETRY.
 _TEXTUAL = frozenset([
     columns.STRING, columns.VAR_STRING, columns.VARCHAR, columns.BLOB, columns.VARCHAR_COMPRESSED,
-    columns.BLOB_COMPRESSED,
+    columns.BLOB_COMPRESSED, columns.VECTOR,
 ])  # fmt: skip
 
 
@@ -56,7 +57,7 @@ class Cursor:
         """Bytes behind their length."""
         return self.take(self.integer())
 
-    def rest(self) -> "list[int]":
+    def rest(self) -> list[int]:
         """Length-encoded integers up to the end."""
         found = []
         while self.at < len(self.data):
@@ -124,10 +125,11 @@ class RowReader:
         return row, at
 
 
-def row_reader(body: bytes, table: TableMapping) -> RowReader:
+def row_reader(body: bytes, table: TableMapping, *, mariadb: bool) -> RowReader:
     """The reader for the rows that follow this table map. One with a fault where they cannot be read."""
+    textual = _TEXTUAL | {columns.GEOMETRY} if mariadb else _TEXTUAL
     try:
-        return _row_reader(body, table)
+        return _row_reader(body, table, textual)
     except NotCarried as error:
         return RowReader(table, (), (), str(error))
     except (LookupError, ValueError, StopIteration) as error:
@@ -136,7 +138,7 @@ def row_reader(body: bytes, table: TableMapping) -> RowReader:
         )
 
 
-def _row_reader(body: bytes, table: TableMapping) -> RowReader:
+def _row_reader(body: bytes, table: TableMapping, textual: frozenset[int]) -> RowReader:
     cursor = Cursor(body, 8)
     for _ in range(2):
         cursor.text()
@@ -148,9 +150,9 @@ def _row_reader(body: bytes, table: TableMapping) -> RowReader:
     if _NAMES not in extra:
         raise NotCarried("the binlog has no column names")
     names = [name.decode() for name in _texts(extra[_NAMES])]
-    described = _described(found, extra)
+    described = _described(found, extra, textual)
     travels = set(names) if table.layout is Layout.ITEM_PER_ROW else set(table.columns)
-    if missing := travels - set(names):
+    if missing := set(table.columns) - set(names):
         raise NotCarried(f"it has no column {min(missing)}")
     reads = [
         _reader(name, column) if name in travels else columns.stepper(column)
@@ -192,17 +194,19 @@ def _texts(data: bytes) -> list[bytes]:
     return found
 
 
-def _described(found: Sequence[ColumnType], extra: dict[int, bytes]) -> list[ColumnType]:
+def _described(
+    found: Sequence[ColumnType], extra: dict[int, bytes], textual: frozenset[int]
+) -> list[ColumnType]:
     """The columns with signedness, character set and labels, each given for the columns that can have it."""
     bits = extra.get(_SIGNEDNESS, b"")
     unsigned = (bits[index // 8] >> (7 - index % 8) & 1 for index in range(len(bits) * 8))
-    collations = iter(_collations(sum(column.code in _TEXTUAL for column in found), extra))
+    collations = iter(_collations(sum(column.code in textual for column in found), extra))
     labels = iter(_labels(extra.get(_ENUM_LABELS, b"")))
 
     def describe(column: ColumnType) -> ColumnType:
         if column.code in _NUMERIC:
             return column._replace(unsigned=bool(next(unsigned)))
-        if column.code in _TEXTUAL:
+        if column.code in textual:
             return column._replace(binary=next(collations) == _BINARY)
         if column.code == columns.ENUM:
             return column._replace(labels=next(labels))
@@ -214,7 +218,10 @@ def _described(found: Sequence[ColumnType], extra: dict[int, bytes]) -> list[Col
 def _collations(count: int, extra: dict[int, bytes]) -> list[int]:
     """One collation for each textual column, or a default and the exceptions from it."""
     if _COLUMN_CHARSET in extra:
-        return Cursor(extra[_COLUMN_CHARSET]).rest()
+        given_each = Cursor(extra[_COLUMN_CHARSET]).rest()
+        if len(given_each) != count:
+            raise NotCarried("its character sets are not those of its columns")
+        return given_each
     default, *exceptions = Cursor(extra.get(_DEFAULT_CHARSET, b"\0")).rest()
     given = dict(zip(exceptions[::2], exceptions[1::2], strict=True))
     return [given.get(index, default) for index in range(count)]

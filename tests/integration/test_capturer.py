@@ -40,8 +40,8 @@ range_key = { attribute = "orderid" }
 member_name = "productid"
 member_value = "quantity"
 """
-TABLE = """CREATE TABLE purchase (customerid VARCHAR(20), orderid VARCHAR(20), productid VARCHAR(20), quantity INT,
-    note JSON, PRIMARY KEY (customerid, orderid, productid))"""
+TABLE = """CREATE TABLE purchase (
+    customerid VARCHAR(20), orderid VARCHAR(20), productid VARCHAR(20), quantity INT, note JSON, PRIMARY KEY (customerid, orderid, productid))"""
 
 
 def wait_for(what: Callable[[], Any], seconds: float = 20.0) -> Any:
@@ -607,3 +607,194 @@ def test_the_client_for_the_stream_does_not_retry_by_itself() -> None:
     config: Any = kinesis_config(2, 5.0)
     assert config.retries == {"total_max_attempts": 1, "mode": "standard"}
     assert config.connect_timeout + config.read_timeout <= 5.0
+
+
+VALUES = [
+    ("TINYINT", ["-128", "127", "NULL"]),
+    ("TINYINT UNSIGNED", ["0", "255"]),
+    ("SMALLINT UNSIGNED", ["65535"]),
+    ("MEDIUMINT", ["-8388608", "8388607", "-1"]),
+    ("MEDIUMINT UNSIGNED", ["16777215"]),
+    ("INT", ["-2147483648", "2147483647"]),
+    ("INT UNSIGNED", ["4294967295"]),
+    ("BIGINT", ["-9223372036854775808", "9223372036854775807"]),
+    ("BIGINT UNSIGNED", ["18446744073709551615"]),
+    ("DECIMAL(10,2)", ["-12345678.90", "0", "0.01", "-0.01", "99999999.99"]),
+    ("DECIMAL(65,30)", ["-12345678901234567890123456789012345.123456789012345678901234567890", "1e-30"]),
+    ("DECIMAL(9,0)", ["-7", "999999999"]),
+    ("DECIMAL(3,3)", ["-0.001", "0.999"]),
+    ("DECIMAL(20,10) UNSIGNED", ["1.10", "1000000000.0000000001"]),
+    ("DOUBLE", ["1.1", "-1.7976931348623157e308", "0"]),
+    ("DATE", ["'2026-11-23'", "'1000-01-01'", "'9999-12-31'"]),
+    ("DATETIME", ["'2026-11-23 12:34:56'", "'9999-12-31 23:59:59'", "'1000-01-01 00:00:00'"]),
+    ("DATETIME(1)", ["'2026-11-23 12:34:56.7'"]),
+    ("DATETIME(3)", ["'2026-11-23 12:34:56.789'"]),
+    ("DATETIME(6)", ["'2026-11-23 12:34:56.000001'"]),
+    ("TIMESTAMP NULL", ["'2026-11-23 12:34:56'", "'2038-01-19 03:14:07'", "'1970-01-01 00:00:01'"]),
+    ("TIMESTAMP(6) NULL", ["'2026-11-23 12:34:56.123456'"]),
+    ("TIME", ["'-838:59:59'", "'00:00:00'", "'-00:00:01'", "'838:59:59'"]),
+    ("TIME(1)", ["'12:34:56.7'"]),
+    ("TIME(3)", ["'12:34:56.789'"]),
+    ("TIME(6)", ["'838:59:58.999999'"]),
+    ("CHAR(10)", ["'a'", "''", "'tr  '", "'한글😀'"]),
+    ("CHAR(255)", ["REPEAT('x',255)", "'한'"]),
+    ("VARCHAR(20)", ["'한글😀'", "''", "'tr  '", "'quote''\\\\n'"]),
+    ("VARCHAR(300)", ["REPEAT('한',300)"]),
+    ("VARCHAR(20) CHARACTER SET ascii", ["'plain'"]),
+    ("VARCHAR(20) CHARACTER SET utf8mb3", ["'한글'"]),
+    ("TINYTEXT", ["'t'"]),
+    ("TEXT", ["'한글😀'", "''"]),
+    ("MEDIUMTEXT", ["REPEAT('y',70000)"]),
+    ("LONGTEXT", ["REPEAT('z',70000)"]),
+    ("VARBINARY(20)", ["x'FF00FE00'", "x''"]),
+    ("TINYBLOB", ["x'FF00'"]),
+    ("BLOB", ["x'00FF00'", "x''"]),
+    ("LONGBLOB", ["x'00FF00'"]),
+    ("ENUM('a','b','한')", ["'b'", "'한'", "NULL"]),
+]
+NOT_CARRIED = [
+    ("FLOAT", "1.5"), ("BIT(9)", "b'100000001'"), ("YEAR", "2026"), ("SET('x','y')", "'x,y'"), ("BINARY(4)", "x'0102'"),
+    ("VARCHAR(9) CHARACTER SET latin1", "'é'"), ("ENUM('é','e') CHARACTER SET latin1", "'é'"), ("POINT", "POINT(1,2)"),
+    ("JSON", "JSON_OBJECT('t', CURRENT_TIME, 'a', '한')"),
+]  # fmt: skip
+
+
+def capture_rows(server: Server, mapping: str, *statements: str) -> list[RowChange]:
+    """The changes that the statements cause, read straight from the binlog; they run in UTC."""
+    from capturer.binlog import Binlog
+    from capturer.events import Boundary
+    from capturer.transactions import Transactions
+
+    with server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SET time_zone='+00:00', SESSION sql_mode=''")
+        end = current_offset(connection, identify(connection))
+        for statement in statements:
+            cursor.execute(statement)
+        goal = current_offset(connection, identify(connection))
+    start = Boundary(end.file, end.offset)
+    account = server.capture
+    source = Source(server.host, server.port, account.user, account.password, 4712)
+    parsed = Mapping.parse(mapping)
+    binlog, read, found = Binlog(source, parsed, start), Transactions(parsed, 1, start), []
+    try:
+        for event in binlog.events():
+            found += read.feed(event)
+            if read.boundary.order >= (file_number(goal.file), goal.offset):
+                return found
+    finally:
+        binlog.close()
+    return found
+
+
+WIDE = """
+[[table]]
+source = "test.wide"
+target = "wide"
+layout = "item-per-row"
+hash_key = { attribute = "id", type = "N" }
+"""
+
+
+@pytest.mark.parametrize("flavor", ["mysql", "mariadb"])
+def test_values_of_every_carried_type_are_what_a_select_gives(
+    flavor: str, request: pytest.FixtureRequest
+) -> None:
+    server: Server = request.getfixturevalue(flavor)
+    columns = ", ".join(f"c{n} {kind}" for n, (kind, _) in enumerate(VALUES))
+    longest = max(len(values) for _, values in VALUES)
+    rows = [[values[min(n, len(values) - 1)] for _, values in VALUES] for n in range(longest)]
+    changes = capture_rows(
+        server,
+        WIDE,
+        f"CREATE TABLE wide (id INT PRIMARY KEY, {columns})",
+        *(f"INSERT INTO wide VALUES ({n}, {', '.join(row)})" for n, row in enumerate(rows)),
+        "UPDATE wide SET c0 = 5",
+        "DELETE FROM wide WHERE id = 0",
+    )
+    with server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SET time_zone='+00:00'")
+        cursor.execute("SELECT * FROM wide ORDER BY id")
+        selected = {
+            row[0]: dict(zip([d[0] for d in cursor.description], row, strict=True))
+            for row in cursor.fetchall()
+        }
+    kinds = [change.kind for change in changes]
+    assert kinds == [Kind.INSERT] * longest + [Kind.UPDATE] * longest + [Kind.DELETE]
+    updated = {change.image["id"]: change.image for change in changes if change.kind is Kind.UPDATE}
+    assert [change.after for change in changes[:longest]] == [
+        change.before for change in changes[longest : 2 * longest]
+    ]
+    for number, expected in selected.items():
+        for name, value in expected.items():
+            kind = VALUES[int(name[1:])][0] if name != "id" else "id"
+            got = updated[number][name]
+            assert (type(got), got) == (type(value), value), kind
+            assert str(got) == str(value), f"{kind}: as many digits as MySQL shows"
+
+
+@pytest.mark.parametrize("flavor", ["mysql", "mariadb"])
+def test_columns_that_do_not_travel_may_have_any_type(flavor: str, request: pytest.FixtureRequest) -> None:
+    server: Server = request.getfixturevalue(flavor)
+    others = [*NOT_CARRIED, *([("VECTOR(3)", "STRING_TO_VECTOR('[1,2,3]')")] if flavor == "mysql" else [])]
+    columns = ", ".join(f"c{n} {kind}" for n, (kind, _) in enumerate(others))
+    changes = capture_rows(
+        server,
+        MAPPING,
+        f"CREATE TABLE purchase (customerid VARCHAR(9), {columns}, orderid VARCHAR(9), productid VARCHAR(9), quantity INT)",
+        f"INSERT INTO purchase VALUES ('c', {', '.join(value for _, value in others)}, 'o', 'p', 7)",
+        f"INSERT INTO purchase VALUES ('c', {', '.join('NULL' for _ in others)}, 'o', 'q', 8)",
+    )
+    assert [change.after for change in changes] == [
+        {"customerid": "c", "orderid": "o", "productid": name, "quantity": number}
+        for name, number in (("p", 7), ("q", 8))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "reason"),
+    [
+        ("DATE", "'0000-00-00'", "a zero or partial date"),
+        ("DATETIME(3)", "'2026-00-00 00:00:00'", "a zero or partial date"),
+        ("TIMESTAMP(3) NULL", "'0000-00-00 00:00:00'", "a zero TIMESTAMP"),
+        ("FLOAT", "1.1", "a type that is not carried"),
+        ("BINARY(4)", "x'01'", "a type that is not carried"),
+        ("JSON", "'{}'", "a type that is not carried"),
+        ("VARCHAR(9) CHARACTER SET latin1", "'é'", "not in the format of its columns"),
+        ("ENUM('é') CHARACTER SET latin1", "'é'", "labels that are not UTF-8"),
+    ],
+)
+def test_a_value_that_would_arrive_changed_stops(mysql: Server, kind: str, value: str, reason: str) -> None:
+    from rowferry.errors import CaptureStopped
+
+    with pytest.raises(CaptureStopped, match=reason) as stopped:
+        capture_rows(
+            mysql,
+            WIDE,
+            f"CREATE TABLE wide (id INT PRIMARY KEY, v {kind})",
+            f"INSERT INTO wide VALUES (1, {value})",
+        )
+    assert "test.wide" in stopped.value.found
+    assert "--skip binlog" in stopped.value.fix
+
+
+def test_events_without_checksums_and_row_events_of_the_first_version_are_read(mysql: Server) -> None:
+    table = "CREATE TABLE wide (id INT PRIMARY KEY, v VARCHAR(9))"
+    try:
+        changes = capture_rows(
+            mysql, WIDE, "SET GLOBAL binlog_checksum=NONE", table, "INSERT INTO wide VALUES (1,'a')",
+            "SET GLOBAL binlog_checksum=CRC32", "INSERT INTO wide VALUES (2,'b')",
+        )  # fmt: skip
+    finally:
+        with mysql.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SET GLOBAL binlog_checksum=CRC32")
+    assert [change.after for change in changes] == [{"id": 1, "v": "a"}, {"id": 2, "v": "b"}]
+
+
+def test_a_row_of_many_megabytes_is_read_whole(mysql: Server) -> None:
+    changes = capture_rows(
+        mysql,
+        WIDE,
+        "CREATE TABLE wide (id INT PRIMARY KEY, v LONGTEXT)",
+        "INSERT INTO wide VALUES (1, REPEAT('x', 20000000))",
+    )
+    assert len(changes[0].image["v"]) == 20_000_000  # type: ignore[arg-type]
