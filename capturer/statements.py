@@ -64,12 +64,13 @@ _CONTROL = {
     ("XA", "BEGIN"): Meaning.XA_BEGIN,
 }
 _ROW_VERBS = frozenset([
-    "INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "CALL", "WITH", "DO", "IMPORT", "HANDLER", "MERGE",
+    "CALL", "DELETE", "DO", "HANDLER", "IMPORT", "INSERT", "LOAD", "MERGE", "REPLACE", "UPDATE", "WITH",
 ])  # fmt: skip
 # Statements that never change a table's rows.
 _VERBS = frozenset([
-    "SAVEPOINT", "RELEASE", "XA", "GRANT", "REVOKE", "ANALYZE", "OPTIMIZE", "REPAIR", "CHECK", "FLUSH",
-    "INSTALL", "UNINSTALL", "KILL", "PURGE", "USE",
+    "ANALYZE", "CHECK", "FLUSH", "GRANT", "INSTALL", "KILL", "OPTIMIZE", "PURGE", "RELEASE", "REPAIR",
+    "REVOKE",
+    "SAVEPOINT", "UNINSTALL", "USE", "XA",
 ])  # fmt: skip
 _RELOAD = "empty the target of the table and load it again, then start the capturer with --skip {at}"
 _TOKENS = re.compile(
@@ -311,112 +312,17 @@ def _split(parsed: Sequence[Token]) -> Iterator[list[Token]]:
             action.append(token)
 
 
-_INDEXES = frozenset(
-    ["INDEX", "KEY", "UNIQUE", "PRIMARY", "FULLTEXT", "SPATIAL", "CONSTRAINT", "FOREIGN", "CHECK", "VECTOR",
-     "PARTITION"]
-)  # fmt: skip
-_OPTIONS = frozenset([
-   
+_INDEXES = frozenset([
+    "CHECK", "CONSTRAINT", "FOREIGN", "FULLTEXT", "INDEX", "KEY", "PARTITION", "PRIMARY", "SPATIAL",
+    "UNIQUE", "VECTOR",
 ])  # fmt: skip
-_PARTITION_WORK:
-                return HARMLESS  # stands alone, and a comma after it is followed by another partition's name
-            if table is not None and (change := alteration(action, table)):
-                return _stop(f"ALTER TABLE {table.source} {change}", _RELOAD)
-            if table is None and action[0].word in ("RENAME", "EXCHANGE"):
-                self._refuse_mention(action)
-        return HARMLESS
-
-    def _rows(self, verb: str) -> Verdict:
-        named = {token.text.lower() for token in self.rest}
-        mapped = self.schemas | {table for _, table in self.tables}
-        if self.schema not in self.schemas and not named & mapped:
-            return HARMLESS
-        return _stop(
-            f"{verb} was logged as a statement and not as rows",
-            "SET GLOBAL binlog_format=ROW and reconnect the writers; empty the targets of the tables "
-            "that it changed and load them again, then start the capturer with --skip {at}",
-        )
-
-    def _gone(self, names: Sequence[tuple[str, str]], what: str) -> Verdict:
-        for name in names:
-            if name in self.tables:
-                return _stop(f"{what} of {self.tables[name].source}", _RELOAD)
-        return HARMLESS
-
-    def _schema_gone(self, schema: str, what: str) -> Verdict:
-        return _stop(f"{what} {schema}", _RELOAD) if schema in self.schemas else HARMLESS
-
-    def _refuse_mention(self, action: Sequence[Token]) -> None:
-        names = {token.text.lower() for token in action}
-        if names & {table for _, table in self.tables}:
-            raise _NotParsed
-
-    def _next(self) -> Token:
-        if not self.rest:
-            raise _NotParsed
-        token, *self.rest = self.rest
-        return token
-
-    def _skip(self, *words: str) -> bool:
-        if self.rest and self.rest[0].word in words:
-            self._next()
-            return True
-        return False
-
-    def _skip_exists(self) -> None:
-        if self._skip("IF"):
-            while self._skip("NOT", "EXISTS"):
-                pass
-
-    def _skip_wait(self) -> None:
-        """MariaDB: WAIT n or NOWAIT after a table's name."""
-        if self._skip("WAIT"):
-            self._next()
-        self._skip("NOWAIT")
-
-    def _name(self) -> tuple[str, str]:
-        self._skip(".")  # `.t` is t of the default schema
-        first = self._identifier()
-        if self._skip("."):
-            return first, self._identifier()
-        return self.schema, first
-
-    def _names(self) -> Iterator[tuple[str, str]]:
-        yield self._name()
-        while self._skip(","):
-            yield self._name()
-
-    def _identifier(self) -> str:
-        token = self._next()
-        if token.word and not re.fullmatch(r"[\w$]+", token.word):
-            raise _NotParsed
-        return token.text.lower()
-
-
-def _split(parsed: Sequence[Token]) -> Iterator[list[Token]]:
-    """ALTER's actions: parted by commas outside of brackets."""
-    action: list[Token] = []
-    depth = 0
-    for token in chain(parsed, [Token(",", ",")]):
-        depth += (token.word == "(") - (token.word == ")")
-        if token.word == "," and depth == 0:
-            if action:
-                yield action
-            action = []
-        elif token.word != ";":
-            action.append(token)
-
-
-_INDEXES = frozenset(
-    ["INDEX", "KEY", "UNIQUE", "PRIMARY", "FULLTEXT", "SPATIAL", "CONSTRAINT", "FOREIGN", "CHECK", "VECTOR",
-     "PARTITION"]
-)  # fmt: skip
 _OPTIONS = frozenset([
-    "ALGORITHM", "AUTOEXTEND_SIZE", "AUTO_INCREMENT", "AVG_ROW_LENGTH", "CHARACTER", "CHARSET", "CHECKSUM",
-    "COLLATE", "COMMENT", "COMPRESSION", "DEFAULT", "DELAY_KEY_WRITE", "DISABLE", "ENABLE", "ENCRYPTED", "ENCRYPTION",
-    "ENGINE", "FORCE", "KEY_BLOCK_SIZE", "LOCK", "MAX_ROWS", "MIN_ROWS", "ORDER", "PACK_KEYS", "PAGE_COMPRESSED",
-    "PAGE_COMPRESSION_LEVEL", "PARTITION", "REMOVE", "ROW_FORMAT", "SECONDARY_ENGINE", "STATS_AUTO_RECALC",
-    "STATS_PERSISTENT", "STATS_SAMPLE_PAGES", "TABLESPACE", "WITH", "WITHOUT",
+    "ALGORITHM", "AUTOEXTEND_SIZE", "AUTO_INCREMENT", "AVG_ROW_LENGTH", "CHARACTER", "CHARSET",
+    "CHECKSUM", "COLLATE", "COMMENT", "COMPRESSION", "DEFAULT", "DELAY_KEY_WRITE", "DISABLE", "ENABLE",
+    "ENCRYPTED", "ENCRYPTION", "ENGINE", "FORCE", "KEY_BLOCK_SIZE", "LOCK", "MAX_ROWS", "MIN_ROWS",
+    "ORDER", "PACK_KEYS", "PAGE_COMPRESSED", "PAGE_COMPRESSION_LEVEL", "PARTITION", "REMOVE",
+    "ROW_FORMAT", "SECONDARY_ENGINE", "STATS_AUTO_RECALC", "STATS_PERSISTENT", "STATS_SAMPLE_PAGES",
+    "TABLESPACE", "WITH", "WITHOUT",
 ])  # fmt: skip
 _PARTITION_WORK = frozenset(["REORGANIZE", "COALESCE", "ANALYZE", "CHECK", "OPTIMIZE", "REBUILD", "REPAIR"])
 

@@ -41,7 +41,8 @@ member_name = "productid"
 member_value = "quantity"
 """
 TABLE = """CREATE TABLE purchase (
-    customerid VARCHAR(20), orderid VARCHAR(20), productid VARCHAR(20), quantity INT, note JSON, PRIMARY KEY (customerid, orderid, productid))"""
+    customerid VARCHAR(20), orderid VARCHAR(20), productid VARCHAR(20), quantity INT, note JSON,
+    PRIMARY KEY (customerid, orderid, productid))"""
 
 
 def wait_for(what: Callable[[], Any], seconds: float = 20.0) -> Any:
@@ -83,7 +84,8 @@ class Ferry:
         account = self.server.capture
         return {
             "PATH": os.environ["PATH"], **self.cloud.environment,
-            "STREAM_NAME": STREAM, "CONTROL_TABLE": CONTROL, "LANES": str(LANES), "MAPPING_FILE": str(self.mapping),
+            "STREAM_NAME": STREAM, "CONTROL_TABLE": CONTROL, "LANES": str(LANES),
+            "MAPPING_FILE": str(self.mapping),
             "SOURCE_HOST": self.server.host, "SOURCE_PORT": str(self.server.port),
             "SOURCE_USER": account.user, "SOURCE_PASSWORD": account.password,
             "SOURCE_PATIENCE": "2", "LEASE_SECONDS": "3", **changed,
@@ -215,8 +217,7 @@ def work(ferry: Ferry, seed: int, transactions: int = 60) -> None:
             for _ in range(random.choice([1, 1, 1, 3, 20])):
                 c, o, p = random.choice("ab"), random.choice("xyz"), f"{random.randrange(6)}"
                 cursor.execute(*random.choice([
-                    ("INSERT INTO purchase VALUES (%s,%s,%s,%s,NULL) ON DUPLICATE KEY UPDATE quantity=VALUES(quantity)",
-                     (c, o, p, random.randrange(10**6))),
+                    ("REPLACE INTO purchase VALUES (%s,%s,%s,%s,NULL)", (c, o, p, random.randrange(10**6))),
                     ("UPDATE purchase SET quantity=quantity+1 WHERE customerid=%s", (c,)),
                     ("DELETE FROM purchase WHERE customerid=%s AND orderid=%s AND productid=%s", (c, o, p)),
                     ("UPDATE IGNORE purchase SET orderid=%s WHERE customerid=%s AND productid=%s", (o, c, p)),
@@ -403,7 +404,8 @@ def test_failing_requests_of_every_kind_lose_and_reorder_nothing(ferry: Ferry) -
     flaky = Flaky(ferry.cloud.client("kinesis"), Random(13))
     lease = Lease(ferry.control, "here", time.monotonic)
     capture = Capture(Parts(
-        source, Mapping.parse(MAPPING), LANES, ferry.control, flaky, STREAM, lease, Metrics(lambda line: None, lambda: 0),
+        source, Mapping.parse(MAPPING), LANES, ferry.control, flaky, STREAM, lease,
+        Metrics(lambda line: None, lambda: 0),
         random=Random(1),
     ))  # fmt: skip
     thread = threading.Thread(target=capture.run)
@@ -438,14 +440,20 @@ STOPS = {
         "a compressed transaction",
     ),
     "partial json": (
-        ["SET SESSION binlog_row_value_options=PARTIAL_JSON", "UPDATE purchase SET note=JSON_SET(note,'$.a',2)"],
+        [
+            "SET SESSION binlog_row_value_options=PARTIAL_JSON",
+            "UPDATE purchase SET note=JSON_SET(note,'$.a',2)",
+        ],
         "holds JSON in parts",
     ),
     "xa": (
         ["XA START 'x'", "UPDATE purchase SET quantity=9", "XA END 'x'", "XA PREPARE 'x'", "XA ROLLBACK 'x'"],
         "an XA transaction changes test.purchase",
     ),
-    "no names": (["SET GLOBAL binlog_row_metadata=MINIMAL", "UPDATE purchase SET quantity=9"], "no column names"),
+    "no names": (
+        ["SET GLOBAL binlog_row_metadata=MINIMAL", "UPDATE purchase SET quantity=9"],
+        "no column names",
+    ),
 }  # fmt: skip
 
 
@@ -653,8 +661,10 @@ VALUES = [
     ("ENUM('a','b','한')", ["'b'", "'한'", "NULL"]),
 ]
 NOT_CARRIED = [
-    ("FLOAT", "1.5"), ("BIT(9)", "b'100000001'"), ("YEAR", "2026"), ("SET('x','y')", "'x,y'"), ("BINARY(4)", "x'0102'"),
-    ("VARCHAR(9) CHARACTER SET latin1", "'é'"), ("ENUM('é','e') CHARACTER SET latin1", "'é'"), ("POINT", "POINT(1,2)"),
+    ("FLOAT", "1.5"), ("BIT(9)", "b'100000001'"), ("YEAR", "2026"), ("SET('x','y')", "'x,y'"),
+    ("BINARY(4)", "x'0102'"),
+    ("VARCHAR(9) CHARACTER SET latin1", "'é'"), ("ENUM('é','e') CHARACTER SET latin1", "'é'"),
+    ("POINT", "POINT(1,2)"),
     ("JSON", "JSON_OBJECT('t', CURRENT_TIME, 'a', '한')"),
 ]  # fmt: skip
 
@@ -740,7 +750,8 @@ def test_columns_that_do_not_travel_may_have_any_type(flavor: str, request: pyte
     changes = capture_rows(
         server,
         MAPPING,
-        f"CREATE TABLE purchase (customerid VARCHAR(9), {columns}, orderid VARCHAR(9), productid VARCHAR(9), quantity INT)",
+        f"CREATE TABLE purchase (customerid VARCHAR(9), {columns}, orderid VARCHAR(9), productid VARCHAR(9),"
+        " quantity INT)",
         f"INSERT INTO purchase VALUES ('c', {', '.join(value for _, value in others)}, 'o', 'p', 7)",
         f"INSERT INTO purchase VALUES ('c', {', '.join('NULL' for _ in others)}, 'o', 'q', 8)",
     )

@@ -1,4 +1,4 @@
-"""Packets as the server sends them: places beyond 32 bit, events that are unknown, tables that cannot be read."""
+"""Packets as the server sends them: places beyond 32 bit, unknown events, tables that cannot be read."""
 
 import struct
 from typing import Any

@@ -1,4 +1,4 @@
-"""Lanes and checkpoints under random schedules: nothing lost, nothing reordered, nothing acknowledged early."""
+"""Lanes and checkpoints under random schedules: nothing lost, reordered or acknowledged early."""
 
 from collections import defaultdict
 from random import Random

@@ -1,4 +1,4 @@
-"""Which statements stop capture. Cases as data: SQL as it stands in the binlog, the default schema, the verdict."""
+"""Which statements stop capture. Cases as data: SQL as it stands in the binlog, and the verdict."""
 
 import pytest
 
