@@ -72,7 +72,7 @@ class Source:
     def explain(self, error: Exception) -> RowferryError:
         """What the driver's error means."""
         code, text = (*error.args, "", "")[:2] if isinstance(error, pymysql.Error) else (0, str(error))
-        if code == 1236:
+        if code in (1236, 4052):  # MariaDB has a code of its own for two replicas of one id
             return _refused(str(text))
         if code in _DENIED:
             return SourceNotReady(
@@ -82,7 +82,8 @@ class Source:
             )
         if code == 3159 or "SSL" in str(text) or "ssl" in str(text):
             return SourceNotReady(
-                "the server and the capturer do not agree on encryption", "give --source-ca the server's CA"
+                "the server and the capturer do not agree on encryption",
+                "give --source-ca the server's CA, and --source-host the name in its certificate",
             )
         return ConnectionLost(
             f"the server at {self.host}:{self.port} cannot be reached ({code}: {_name(error)})",

@@ -69,8 +69,7 @@ _ROW_VERBS = frozenset([
 # Statements that never change a table's rows.
 _VERBS = frozenset([
     "ANALYZE", "CHECK", "FLUSH", "GRANT", "INSTALL", "KILL", "OPTIMIZE", "PURGE", "RELEASE", "REPAIR",
-    "REVOKE",
-    "SAVEPOINT", "UNINSTALL", "USE", "XA",
+    "REVOKE", "SAVEPOINT", "UNINSTALL", "USE", "XA",
 ])  # fmt: skip
 _RELOAD = "empty the target of the table and load it again, then start the capturer with --skip {at}"
 _TOKENS = re.compile(

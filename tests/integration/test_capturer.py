@@ -499,7 +499,11 @@ def test_a_purged_binlog_stops_with_the_fix(ferry: Ferry) -> None:
     assert ferry.checkpoint["state"] == "stopped"
 
 
-def test_another_replica_with_the_same_id_stops_with_the_fix(ferry: Ferry) -> None:
+@pytest.mark.parametrize("which", ["ferry", "maria"])
+def test_another_replica_with_the_same_id_stops_with_the_fix(
+    which: str, request: pytest.FixtureRequest
+) -> None:
+    ferry: Ferry = request.getfixturevalue(which)
     process = ferry.start(SOURCE_SERVER_ID="99")
     wait_for(
         lambda: ferry.sql("SELECT COUNT(*) FROM information_schema.processlist WHERE command LIKE 'Binlog%'")[
