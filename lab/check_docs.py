@@ -74,7 +74,7 @@ def _found(pattern: str, text: str, prefix: str) -> set[str]:
 def metrics_page() -> str:
     """docs/metrics.md, from the two places that define metrics."""
     parts = [
-        "# Metrics\n\nNamespace `Rowferry`, dimension `service`. Made by `python -m lab.check_docs --write`.\n",
+        "# Metrics\n\nNamespace `Rowferry`, by `service`. Made by `python -m lab.check_docs --write`.\n",
         _table("The capturer's, every 10 seconds", capturer.telemetry.METRICS),
         _table("The consumer's, for each batch", apply_changes.metrics.METRICS),
     ]
