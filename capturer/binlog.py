@@ -3,19 +3,17 @@
 import contextlib
 import re
 import socket
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pymysql
-from pymysql.constants import COMMAND
+from pymysqlreplication import BinLogStreamReader
 
 from capturer.decoding import Decoder
 from capturer.events import Boundary, Event, Moved
 from rowferry.errors import CaptureStopped, RowferryError, SourceNotReady
 from rowferry.mapping import Mapping
-from rowferry.source import rows
 
 HEARTBEAT = 1.0
 """Seconds after which an idle server says that it is there."""
@@ -50,22 +48,27 @@ class Source:
     ca: str | None = None
     patience: float = 10.0
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Arguments of pymysql.connect."""
+        return {
+            "host": self.host,
+            "port": self.port,
+            "user": self.user,
+            "password": self.password,
+            "charset": "utf8mb4",
+            "autocommit": True,
+            "connect_timeout": self.patience,
+            "read_timeout": self.patience,
+            "write_timeout": self.patience,
+            "init_command": "SET time_zone='+00:00'",
+            "ssl": {"ca": self.ca, "check_hostname": True} if self.ca else None,
+        }
+
     def connect(self) -> Any:
         """A new connection, for one thread. ConnectionLost or SourceNotReady."""
         try:
-            return pymysql.connect(
-                host=self.host,
-                port=self.port,
-                user=self.user,
-                password=self.password,
-                charset="utf8mb4",
-                autocommit=True,
-                connect_timeout=self.patience,
-                read_timeout=self.patience,
-                write_timeout=self.patience,
-                init_command="SET time_zone='+00:00'",
-                ssl={"ca": self.ca, "check_hostname": True} if self.ca else None,
-            )
+            return pymysql.connect(**self.settings)
         except (pymysql.Error, OSError, RuntimeError) as error:
             raise self.explain(error) from error
 
@@ -123,6 +126,29 @@ def _refused(text: str) -> RowferryError:
     )
 
 
+class _Dump(BinLogStreamReader):  # type: ignore[misc]
+    """
+    mysql-replication's connection: the session's settings, the dump request, the framing of packets.
+
+    Its decoding is not used, and its reconnecting must not be: that goes on
+    behind the last event, and inside a transaction loses the rest of it.
+    """
+
+    def open(self) -> None:
+        """Connects and asks for the events, as the library's first fetch would."""
+        self._BinLogStreamReader__connect_to_stream()
+
+    @property
+    def checksums(self) -> bool:
+        """Whether events end in a checksum."""
+        return bool(self._BinLogStreamReader__use_checksum)
+
+    @property
+    def connection(self) -> Any:
+        """The driver's connection; None before it is open."""
+        return getattr(self, "_stream_connection", None)
+
+
 class Binlog:
     """
     One pass over the binlog from a boundary on.
@@ -135,14 +161,22 @@ class Binlog:
         """Connects and asks for the events. ConnectionLost, SourceNotReady."""
         self._source = source
         self._start = start
-        self._connection = source.connect()
+        self._dump = _Dump(
+            source.settings,
+            source.server_id,
+            blocking=True,
+            resume_stream=True,
+            log_file=start.file,
+            log_pos=start.offset if start.offset <= _LARGEST_START else _FIRST_EVENT,
+            slave_heartbeat=HEARTBEAT,
+            enable_logging=False,
+        )
         try:
-            checksum = self._prepare()
-            self._decoder = Decoder(mapping, checksum=checksum)
-            self._ask(start if start.offset <= _LARGEST_START else start._replace(offset=_FIRST_EVENT))
-        except (pymysql.Error, OSError) as error:
+            self._dump.open()
+        except (pymysql.Error, OSError, RuntimeError) as error:
             self.close()
             raise source.explain(error) from error
+        self._decoder = Decoder(mapping, checksum=self._dump.checksums)
 
     def events(self) -> Iterator[Event]:
         """
@@ -159,21 +193,23 @@ class Binlog:
 
     def interrupt(self) -> None:
         """Ends `events` soon, from any thread."""
-        sock = self._connection._sock  # closing it from outside is the only way to end a read
+        connection = self._dump.connection
+        sock = connection._sock if connection else None  # shutting it is the only way to end a read
         if sock is not None:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Drops the connection without a farewell: the server is busy sending."""
-        self._connection._force_close()
+        if self._dump.connection is not None:
+            self._dump.connection._force_close()
 
     def _packets(self) -> Iterator[bytes]:
         while True:
-            data = self._connection._read_packet().get_all_data()
-            if data[0] == 0xFE and len(data) < 9:
+            packet = self._dump.connection._read_packet()
+            if packet.is_eof_packet():
                 return
-            yield data
+            yield packet.get_all_data()
 
     def _from_start(self, events: Iterator[Event]) -> Iterator[Event]:
         """Beyond 4 GiB the file is read from its beginning: what stands before the boundary is left out."""
@@ -184,20 +220,3 @@ class Binlog:
                 yield event._replace(offset=max(event.offset, before))
             elif event.end >= before:
                 yield event
-
-    def _prepare(self) -> bool:
-        """Tells the server what this replica understands. Returns whether events have checksums."""
-        found = rows(self._connection, "SHOW GLOBAL VARIABLES LIKE 'binlog_checksum'")
-        period = int(HEARTBEAT * 1_000_000_000)
-        cursor = self._connection.cursor()
-        for name in ("master", "source"):
-            cursor.execute(
-                f"SET @{name}_binlog_checksum = @@GLOBAL.binlog_checksum, @{name}_heartbeat_period = {period}"
-            )
-        cursor.execute("SET @mariadb_slave_capability = 4")  # below, MariaDB replaces GTID events by dummies
-        cursor.close()
-        return bool(found) and found[0]["value"].upper() != "NONE"
-
-    def _ask(self, start: Boundary) -> None:
-        request = struct.pack("<IHI", start.offset, 0, self._source.server_id) + start.file.encode()
-        self._connection._execute_command(COMMAND.COM_BINLOG_DUMP, request)
