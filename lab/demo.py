@@ -20,19 +20,20 @@ from random import Random
 from typing import Any
 
 from apply_changes.metrics import percentile
-from lab.cloud import cloud
+from lab.cloud import CloudFailed, cloud
 from lab.database import database
-from lab.deploy import SAM
+from lab.deploy import SAM, DeployFailed
 from lab.rehearsal import ROOT, Rehearsal, StepFailed, wait_for
 from lab.shop import Shop
 from rowferry.control import APPLIED, CHECKPOINT
+from rowferry.errors import RowferryError
 
 FOLDER = ROOT / "build/demo"
 DIFFERENCES = FOLDER / "differences.jsonl"
 WRITERS = 2
 EXAMPLES = """
 examples:
-  make demo                                    100,000 rows, 200 changes a second
+  make demo                                    100,000 rows, 250 changes a second
   make demo ARGS="--rows 20000 --rate 500"     fewer rows, more traffic
   make demo ARGS="--seed 7 --live 30"          other traffic, watched for longer once the backlog is gone
   ROWFERRY_MYSQLD=/usr/sbin/mariadbd make demo
@@ -47,6 +48,7 @@ class Demo:
     arguments: argparse.Namespace
     report: dict[str, Any] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
+    traffic_since: float = 0.0
 
     def say(self, text: str) -> None:
         """One line with the seconds since the start."""
@@ -65,12 +67,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     shops = [Shop(chr(ord("a") + number), Random(f"{arguments.seed}/{number}")) for number in range(WRITERS)]
+    logs = f"logs are in {FOLDER.relative_to(ROOT)}/"
     try:
         with database(FOLDER / "server") as server, cloud(FOLDER / "cloud") as aws:
-            return _run(Demo(Rehearsal(FOLDER, server, aws, shops), arguments))
-    except StepFailed as failure:
-        print(f"demo: {failure}; logs are in {FOLDER.relative_to(ROOT)}/", file=sys.stderr)
+            rehearsal = Rehearsal(FOLDER, server, aws, shops)
+            try:
+                return _run(Demo(rehearsal, arguments))
+            finally:
+                rehearsal.tidy()
+    except (StepFailed, RowferryError, CloudFailed, DeployFailed) as failure:
+        print(f"demo: {failure}; {logs}", file=sys.stderr)
         return 1
+    except (KeyboardInterrupt, SystemExit) as ended:
+        print(f"demo: interrupted; server, cloud and capturer are ended; {logs}", file=sys.stderr)
+        return 143 if isinstance(ended, SystemExit) else 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--rows", type=int, default=100_000, help="rows before the traffic starts (default 100000)"
     )
-    parser.add_argument("--rate", type=float, default=200, help="row changes a second (default 200)")
+    parser.add_argument("--rate", type=float, default=250, help="row changes a second (default 250)")
     parser.add_argument("--seed", type=int, default=1, help="of the rows and the traffic (default 1)")
     parser.add_argument(
         "--live", type=float, default=10, help="seconds of live traffic at the end (default 10)"
@@ -94,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run(demo: Demo) -> int:
     rehearsal = demo.rehearsal
     _prepare(demo)
+    demo.traffic_since = time.monotonic()
     with rehearsal.traffic(demo.arguments.rate):
         demo.say(f"live traffic: {demo.arguments.rate:g} row changes a second, until the fence")
         with rehearsal.capturing():
@@ -136,7 +147,7 @@ def _load(demo: Demo) -> None:
 
 
 def _switch(demo: Demo) -> None:
-    """Shows the backlog until it is gone: two seconds of traffic are always on their way."""
+    """Shows the backlog until all that the last checkpoint counts has been applied."""
     control = demo.rehearsal.control
     said = 0.0
 
@@ -147,7 +158,7 @@ def _switch(demo: Demo) -> None:
         if time.monotonic() > said + 1:
             demo.say(f"backlog: {backlog:,} of {captured:,} captured changes")
             said = time.monotonic()
-        return bool(backlog <= 2 * demo.arguments.rate)
+        return bool(backlog == 0)
 
     demo.ferry("switch", "on")
     wait_for(caught_up, 120, "the end of the backlog", demo.rehearsal.fail_if_broken)
@@ -172,6 +183,9 @@ def _cut_over(demo: Demo) -> None:
     demo.say("fence: the server takes no more writes from the shop")
     fenced = time.monotonic()
     demo.rehearsal.fence()
+    changes = sum(writer.changes for writer in demo.rehearsal.writers)
+    demo.report["changes_written"] = changes
+    demo.report["changes_per_second"] = round(changes / (time.monotonic() - demo.traffic_since), 1)
     demo.ferry("drain")
     demo.report["pause_seconds"] = round(time.monotonic() - fenced, 2)
     demo.say(f"drained: every change before the fence is applied, {demo.report['pause_seconds']} s after it")
@@ -206,7 +220,7 @@ def _verify(demo: Demo) -> int:
         f"compared {summary['rows']:,} rows and {summary['items']:,} items both ways: {mismatches} differ"
     )
     if mismatches:
-        print(DIFFERENCES.read_text(), file=sys.stderr)
+        demo.say(f"all of them, with their keys: {DIFFERENCES.relative_to(ROOT)}")
     return mismatches
 
 

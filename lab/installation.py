@@ -118,6 +118,11 @@ def _flavor_of(binary: Path) -> str:
     answer = subprocess.run(
         [binary, "--no-defaults", "--version"], capture_output=True, text=True, check=False
     )
+    if answer.returncode != 0:
+        raise SourceNotReady(
+            f"ROWFERRY_MYSQLD is {binary}, which does not start ({answer.stderr.strip()[-200:]})",
+            "name a mysqld or mariadbd whose libraries are installed",
+        )
     return "mariadb" if re.search("mariadb", answer.stdout, re.IGNORECASE) else "mysql"
 
 

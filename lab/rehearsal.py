@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -14,14 +15,13 @@ from typing import Any
 from lab.cloud import Cloud
 from lab.database import Account, Server
 from lab.deploy import build, deploy
+from lab.process import spawn
 from lab.shop import AUDIT_LOG, PURCHASE, Shop
 from lab.traffic import Writer
 from rowferry.control import CHECKPOINT, ControlTable
 
 ROOT = Path(__file__).resolve().parent.parent
 STACK = "rowferry"
-SHOP = Account("shop", "shop")
-"""The application's account: no right to write while the server is read-only, which is how it is fenced."""
 
 
 class StepFailed(RuntimeError):
@@ -43,6 +43,10 @@ class Rehearsal:
     lanes: int = 256
     lease_seconds: int = 15
     """How long after a crash another capturer may take over."""
+    shop_account: Account = field(
+        default_factory=lambda: Account(f"shop_{secrets.token_hex(4)}", secrets.token_urlsafe(16) + "aA1!")
+    )
+    """The application's: it may not write while the server is read-only, which is how it is fenced."""
     outputs: Mapping[str, str] = field(default_factory=dict)
     writers: list[Writer] = field(default_factory=list)
     capturer: subprocess.Popen[bytes] | None = None
@@ -76,8 +80,9 @@ class Rehearsal:
         with self.server.connect() as connection, connection.cursor() as cursor:
             cursor.execute(PURCHASE)
             cursor.execute(AUDIT_LOG)
-            cursor.execute(f"CREATE USER IF NOT EXISTS shop@'127.0.0.1' IDENTIFIED BY '{SHOP.password}'")
-            cursor.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON test.* TO shop@'127.0.0.1'")
+            user = f"`{self.shop_account.user}`@'%'"
+            cursor.execute(f"CREATE USER {user} IDENTIFIED BY '{self.shop_account.password}'")
+            cursor.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON test.* TO {user}")
             for number, shop in enumerate(self.shops):
                 share = rows // len(self.shops) + (number < rows % len(self.shops))
                 for statements in shop.fill(share):
@@ -89,7 +94,7 @@ class Rehearsal:
         """Row changes at a rate a second, until the fence or the end of the context."""
 
         def connect() -> Any:
-            return self.server.connect(SHOP, autocommit=False)
+            return self.server.connect(self.shop_account, autocommit=False)
 
         self.writers = [Writer(connect, shop, rate / len(self.shops)) for shop in self.shops]
         for writer in self.writers:
@@ -126,15 +131,9 @@ class Rehearsal:
             "SOURCE_PASSWORD": account.password,
             "SOURCE_SERVER_ID": "740047",
         }
-        with (self.folder / "capturer.log").open("ab") as output:
-            self.capturer = subprocess.Popen(
-                [sys.executable, "-m", "capturer.app"],
-                env=environment,
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+        command = [sys.executable, "-m", "capturer.app"]
+        log = self.folder / "capturer.log"
+        self.capturer = spawn(command, log=log, folder=ROOT, environment=environment)
 
     def kill_capturer(self) -> None:
         """SIGKILL, in the middle of whatever it does."""
@@ -165,6 +164,12 @@ class Rehearsal:
             writer.join(10)
             if writer.failure is not None or not writer.fenced:
                 raise StepFailed(f"{writer.name} was not ended by the fence ({writer.failure})")
+
+    def tidy(self) -> None:
+        """Lifts the fence and drops the application's account: a server that was given stays as it was."""
+        with self.server.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SET GLOBAL read_only = OFF")
+            cursor.execute(f"DROP USER IF EXISTS `{self.shop_account.user}`@'%'")
 
     def fail_if_broken(self) -> None:
         """StepFailed when a writer or the capturer has ended by itself."""

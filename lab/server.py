@@ -167,10 +167,14 @@ class Server:
 
 
 class OutsideServer(Server):
-    """A server that the user runs (ROWFERRY_SERVER_URL): used as it is, never started, stopped or frozen."""
+    """
+    A server that the user runs (ROWFERRY_SERVER_URL): never started, stopped or frozen, and left as it was.
+
+    The database `test` is ours alone: refused when it has tables, dropped afterwards.
+    """
 
     def __init__(self, url: str) -> None:
-        """Connect, make the database `test` if missing, and a capture account. Raises SourceNotReady."""
+        """Connect, make the database `test` and a capture account. Raises SourceNotReady or Refused."""
         parts = urlsplit(url)
         if parts.scheme != "mysql" or not parts.hostname or not parts.username:
             raise SourceNotReady(
@@ -191,6 +195,7 @@ class OutsideServer(Server):
     def _prepare(self, connection: "pymysql.Connection[Any]") -> None:
         self.version = _version(connection)
         self.flavor = "mariadb" if "mariadb" in self.version.lower() else "mysql"
+        self._refuse_what_is_not_ours(connection)
         statements = [
             "CREATE DATABASE IF NOT EXISTS test CHARACTER SET utf8mb4",
             *_account("%", self.capture, CAPTURE_RIGHTS[self.flavor]),
@@ -199,10 +204,25 @@ class OutsideServer(Server):
             for statement in statements:
                 cursor.execute(statement)
 
+    def _refuse_what_is_not_ours(self, connection: "pymysql.Connection[Any]") -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'test'")
+            tables = int(cursor.fetchone()[0])
+            cursor.execute("SELECT @@GLOBAL.read_only")
+            read_only = int(cursor.fetchone()[0])
+        if tables or read_only:
+            raise Refused(
+                "the server of ROWFERRY_SERVER_URL is read-only"
+                if read_only
+                else f"database test on the server of ROWFERRY_SERVER_URL has {tables} tables",
+                "give a server that can be written to and whose database test is empty or missing",
+            )
+
     def forget(self) -> None:
-        """Drop the capture account."""
-        with self.connect() as connection, connection.cursor() as cursor:
+        """Drop the capture account and the database `test`, which was empty or missing before."""
+        with self.connect(database=None) as connection, connection.cursor() as cursor:
             cursor.execute(f"DROP USER IF EXISTS `{self.capture.user}`@'%'")
+            cursor.execute("DROP DATABASE IF EXISTS test")
 
     def start(self) -> None:
         """Refuse."""

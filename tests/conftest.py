@@ -1,5 +1,6 @@
 """The real parts for every test that wants them: one server and one cloud for the whole session."""
 
+import os
 from collections.abc import Iterator
 
 import pymysql
@@ -9,6 +10,8 @@ from lab.database import Server, database
 from tests.integration.cloud_fixtures import cloud, fresh_cloud
 
 __all__ = ["cloud", "fresh_cloud"]
+
+os.environ.pop("ROWFERRY_SERVER_URL", None)  # tests drop databases: never those of a server that was given
 
 
 @pytest.fixture(scope="session")

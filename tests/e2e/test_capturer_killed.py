@@ -43,7 +43,7 @@ def test_killed_three_times_in_mid_stream_nothing_is_lost_or_applied_twice(
             rehearsal.ferry("drain")
         summary = json.loads(rehearsal.ferry("verify", "--json", capture=True))
     finally:
-        _lift_fence(mysql)
+        rehearsal.tidy()
     assert summary["rows"] == _rows(mysql) > 0
     assert (summary["missing"], summary["extra"], summary["different"]) == (0, 0, 0)
     assert rehearsal.control.get(APPLIED)["repeats"] > 0, "no kill made the capturer send anything twice"
@@ -59,8 +59,3 @@ def _rows(server: Server) -> int:
     with server.connect() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT COUNT(*) FROM purchase")
         return int(cursor.fetchone()[0])
-
-
-def _lift_fence(server: Server) -> None:
-    with server.connect() as connection, connection.cursor() as cursor:
-        cursor.execute("SET GLOBAL read_only = OFF")
