@@ -9,7 +9,7 @@ import sys
 import textwrap
 import threading
 import time
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,9 @@ from lab.lambda_runtime import (
     lambda_runtime,
     provided_packages,
 )
+from rowferry.change import Kind, Marker, RowChange, encode_change, encode_marker, encode_record
+from rowferry.control import MARKER, ControlTable
+from rowferry.position import Position
 
 pytestmark = pytest.mark.integration
 
@@ -74,12 +77,10 @@ def event(name: str) -> dict[str, Any]:
     return loaded
 
 
-def members(cloud: Cloud, customer: str, order: str) -> dict[str, Any]:
+def members(cloud: Cloud, customer: str, order: str, table: str = "purchase") -> dict[str, Any]:
     """What a reader finds of an item besides its key and what is Rowferry's own."""
     key = {"customerid": {"S": customer}, "orderid": {"S": order}}
-    item = (
-        cloud.client("dynamodb").get_item(TableName="purchase", Key=key, ConsistentRead=True).get("Item", {})
-    )
+    item = cloud.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True).get("Item", {})
     return {name: value for name, value in item.items() if name not in key and not name.startswith("_")}
 
 
@@ -141,13 +142,24 @@ def test_deleting_the_last_member_leaves_nothing_to_read(invoke: Invoke, cloud: 
     assert members(cloud, "customerid74187", "orderid100") == {}
 
 
-def test_the_events_hold_the_article_s_lines() -> None:
-    lines = [
-        json.loads(b64decode(event(f"article-{name}")["Records"][0]["kinesis"]["data"]))
-        for name in ("insert", "update", "delete")
-    ]
-    assert [line["type"] for line in lines] == ["WriteRowsEvent", "UpdateRowsEvent", "DeleteRowsEvent"]
-    assert {(line["schema"], line["table"]) for line in lines} == {("test", "purchase_temp")}
+ARTICLE = {
+    "insert": b'{"table": "purchase_temp", "row": {"values": {"orderid": "orderidA1", "quantity": 100, '
+    b'"customerid": "customeridA74187", "productid": "productid1"}}, "type": "WriteRowsEvent", '
+    b'"schema": "test"}',
+    "update": b'{"table": "purchase_temp", "row": {"before_values": {"orderid": "orderid1", "quantity": 1, '
+    b'"customerid": "customerid74187", "productid": "productid1"}, "after_values": {"orderid": "orderid1", '
+    b'"quantity": 99, "customerid": "customerid74187", "productid": "productid1"}}, '
+    b'"type": "UpdateRowsEvent", "schema": "test"}',
+    "delete": b'{"table": "purchase_temp", "row": {"values": {"orderid": "orderid100", "quantity": 1, '
+    b'"customerid": "customerid74187", "productid": "productid1"}}, "type": "DeleteRowsEvent", '
+    b'"schema": "test"}',
+}
+
+
+@pytest.mark.parametrize("name", ARTICLE)
+def test_the_events_hold_the_article_s_lines_byte_for_byte(name: str) -> None:
+    (record,) = event(f"article-{name}")["Records"]
+    assert b64decode(record["kinesis"]["data"]) == ARTICLE[name]
 
 
 def test_a_change_of_an_unknown_table_goes_to_the_quarantine(
@@ -159,6 +171,129 @@ def test_a_change_of_an_unknown_table_goes_to_the_quarantine(
     sqs = cloud.client("sqs")
     message = sqs.receive_message(QueueUrl=stack.outputs["QuarantineUrl"])["Messages"][0]
     assert json.loads(message["Body"])["error"] == "UnknownTable"
+
+
+# What cannot be applied now
+
+TWO_TARGETS = """
+[[table]]
+source = "test.purchase"
+target = "purchase"
+layout = "attribute-per-row"
+hash_key = { attribute = "customerid" }
+range_key = { attribute = "orderid" }
+member_name = "productid"
+member_value = "quantity"
+
+[[table]]
+source = "test.late"
+target = "late"
+layout = "attribute-per-row"
+hash_key = { attribute = "customerid" }
+range_key = { attribute = "orderid" }
+member_name = "productid"
+member_value = "quantity"
+"""
+
+
+def insert(at: int, customer: str, product: str, table: str = "purchase") -> bytes:
+    """A record of one change, in lane 3."""
+    row = {"customerid": customer, "orderid": "o", "productid": product, "quantity": at}
+    position = str(Position(1, 1, at, 1))
+    change = RowChange("test", table, Kind.INSERT, None, row, position)
+    return encode_record(3, 1, 1_000, [encode_change(change)])
+
+
+def marker(name: str) -> bytes:
+    return encode_marker(3, 1, 1_000, Marker(name, str(Position(1, 1, 999, 0))))
+
+
+def batch(*data: bytes, first: int = 0) -> dict[str, Any]:
+    """An event of these records; the number behind the shard's prefix is a record's place in it."""
+    whole = event("article-insert")
+    (sample,) = whole["Records"]
+    return {
+        "Records": [
+            {
+                **sample,
+                "eventID": f"shardId-000000000007:{sequence_number(place)}",
+                "kinesis": {
+                    **sample["kinesis"],
+                    "sequenceNumber": sequence_number(place),
+                    "data": b64encode(each).decode(),
+                },
+            }
+            for place, each in enumerate(data, first)
+        ]
+    }
+
+
+def sequence_number(place: int) -> str:
+    return f"4959033827149025660855969253836157109592157598913658{place:04}"
+
+
+def failed(place: int) -> dict[str, Any]:
+    return {"batchItemFailures": [{"itemIdentifier": sequence_number(place)}]}
+
+
+def applied(stack: Stack, cloud: Cloud, name: str) -> Any:
+    """The lanes in which the marker is recorded as applied; None where it is not recorded."""
+    control = ControlTable(cloud.client("dynamodb"), stack.environment["CONTROL_TABLE"])
+    return control.get(f"{MARKER}#{name}").get("applied")
+
+
+def test_a_batch_is_reported_from_the_first_record_that_waits_for_its_table(
+    stack: Stack, cloud: Cloud, artifact: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mapping.toml").write_text(TWO_TARGETS)
+    environment = {**cloud.environment, **stack.environment, "MAPPING_FILE": str(tmp_path / "mapping.toml")}
+    data = [
+        insert(1, "waits", "before"),
+        marker("waits-before"),
+        insert(2, "waits", "late", table="late"),  # this target is not there yet
+        marker("waits-behind"),
+        insert(3, "waits", "late2", table="late"),
+        insert(4, "waits-else", "behind"),
+    ]
+    with lambda_runtime(artifact, HANDLER, environment, folder=tmp_path) as invoke:
+        assert invoke(batch(*data)) == failed(2)
+        assert members(cloud, "waits", "o") == {"before": {"N": "1"}}
+        assert applied(stack, cloud, "waits-before") == {3}
+        assert applied(stack, cloud, "waits-behind") is None
+        assert invoke(batch(*data[2:], first=2)) == failed(2)
+        cloud.client("dynamodb").create_table(**like_purchase(cloud), TableName="late")
+        assert invoke(batch(*data[2:], first=2)) == {"batchItemFailures": []}
+    assert members(cloud, "waits", "o", "late") == {"late": {"N": "2"}, "late2": {"N": "3"}}
+    assert members(cloud, "waits-else", "o") == {"behind": {"N": "4"}}
+    assert applied(stack, cloud, "waits-behind") == {3}
+
+
+def like_purchase(cloud: Cloud) -> dict[str, Any]:
+    table = cloud.client("dynamodb").describe_table(TableName="purchase")["Table"]
+    kept = {name: table[name] for name in ("AttributeDefinitions", "KeySchema")}
+    return {**kept, "BillingMode": "PAY_PER_REQUEST"}
+
+
+@pytest.mark.parametrize("unusable", [b"nonsense", insert(2, "unkept", "p", table="unknown")])
+def test_a_batch_is_reported_from_the_first_record_that_the_quarantine_does_not_take(
+    stack: Stack, cloud: Cloud, artifact: Path, tmp_path: Path, unusable: bytes
+) -> None:
+    (tmp_path / "mapping.toml").write_text(TWO_TARGETS)
+    environment = {**cloud.environment, **stack.environment, "MAPPING_FILE": str(tmp_path / "mapping.toml")}
+    queue = stack.outputs["QuarantineUrl"]
+    cloud.client("sqs").purge_queue(QueueUrl=queue)
+    name = f"unkept-{unusable[:4].hex()}"
+    data = [insert(1, name, "before"), unusable, marker(name), insert(3, name, "behind")]
+    nowhere = {**environment, "QUARANTINE_URL": f"{queue}-nowhere"}
+    with lambda_runtime(artifact, HANDLER, nowhere, folder=tmp_path) as invoke:
+        assert invoke(batch(*data)) == failed(1)
+    assert members(cloud, name, "o")["before"] == {"N": "1"}
+    assert applied(stack, cloud, name) is None
+    with lambda_runtime(artifact, HANDLER, environment, folder=tmp_path) as invoke:
+        assert invoke(batch(*data[1:], first=1)) == {"batchItemFailures": []}
+    assert members(cloud, name, "o") == {"before": {"N": "1"}, "behind": {"N": "3"}}
+    assert applied(stack, cloud, name) == {3}
+    assert len(cloud.client("sqs").receive_message(QueueUrl=queue)["Messages"]) == 1
 
 
 # The runtime itself
