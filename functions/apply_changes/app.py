@@ -44,10 +44,11 @@ class _Wiring:
         dynamodb = boto3.client("dynamodb", config=config)
         self.control = ControlTable(dynamodb, os.environ["CONTROL_TABLE"])
         self.milliseconds_left: Callable[[], int] = lambda: 0
+        self.quarantine = SqsQuarantine(boto3.client("sqs", config=config), os.environ["QUARANTINE_URL"])
         self.applier = Applier(
             Mapping.load(Path(__file__).parent.parent / os.environ["MAPPING_FILE"]),
             DynamoStore(dynamodb, time.time, int(os.environ["TOMBSTONE_DAYS"]) * 86_400),
-            SqsQuarantine(boto3.client("sqs", config=config), os.environ["QUARANTINE_URL"]),
+            self.quarantine,
             ThreadPoolExecutor(WORKERS).map,
             lambda: self.milliseconds_left() > MARGIN,
         )
@@ -62,7 +63,7 @@ def handler(event: KinesisStreamEvent, context: LambdaContext) -> dict[str, list
     """Applies a batch; names the first record that is not wholly applied, so that it comes again."""
     wiring = _wiring()
     wiring.milliseconds_left = context.get_remaining_time_in_millis
-    records = list(event.records)
+    records = wiring.quarantine.records = list(event.records)
     batch = [record.kinesis.data_as_bytes() for record in records]
     result = wiring.applier.apply(batch)
     _account(wiring.control, result, len(batch))

@@ -30,8 +30,12 @@ class Store(Protocol):
 class Quarantine(Protocol):
     """Where a change goes that can never be applied."""
 
-    def add(self, error: UnusableChange, change: RowChange | None, data: bytes) -> None:
-        """Keeps the change, or the whole record where it cannot be read. Unapplied when it cannot be kept."""
+    def add(self, error: UnusableChange, change: RowChange | None, data: bytes, origin: int) -> None:
+        """
+        Keeps the change, or the whole record where it cannot be read. Unapplied when it cannot be kept.
+
+        `origin` is the record's index in the batch.
+        """
 
 
 type Each = Callable[[Callable[["_Item"], None], Iterable["_Item"]], Iterable[None]]
@@ -139,7 +143,7 @@ class Applier:
                 return
             step = write.steps[0]
             try:
-                self._set_aside(error, changes[id(step)], b"", result)
+                self._set_aside(error, changes[id(step)], b"", step.origin, result)
             except Unapplied as unkept:  # a later write would make the redelivered change a repeat: lost
                 raise _Halted(step.origin, unkept.found) from unkept
             return
@@ -164,7 +168,7 @@ class Applier:
     ) -> None:
         """Sets aside what gets to no item; it is refused again when it comes again."""
         try:
-            self._set_aside(error, change, data, result)
+            self._set_aside(error, change, data, origin, result)
         except Unapplied as unkept:
             result.errors[unkept.found] += 1
             result.received += 1
@@ -172,9 +176,9 @@ class Applier:
             result.failed = _lower(result.failed, origin)
 
     def _set_aside(
-        self, error: UnusableChange, change: RowChange | None, data: bytes, result: Result
+        self, error: UnusableChange, change: RowChange | None, data: bytes, origin: int, result: Result
     ) -> None:
-        self._quarantine.add(error, change, data)
+        self._quarantine.add(error, change, data, origin)
         result.received += 1
         result.quarantined += 1
         result.errors[type(error).__name__] += 1

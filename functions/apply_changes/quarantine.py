@@ -2,8 +2,11 @@
 
 import json
 from base64 import b64encode
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+from aws_lambda_powertools.utilities.data_classes.kinesis_stream_event import KinesisStreamRecord
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rowferry.change import RowChange, encode_change
@@ -11,19 +14,29 @@ from rowferry.errors import Unapplied, UnusableChange
 
 MAX_BODY = 250_000
 """Characters, all ASCII; a queue may be limited to 262,144 bytes."""
+_FETCH = (
+    "the record did not fit into this message: before the stream's retention, counted from `arrived`, ends, "
+    "fetch it with kinesis get-shard-iterator --shard-iterator-type AT_SEQUENCE_NUMBER, get-records --limit 1"
+)
 
 
 class SqsQuarantine:
-    """The queue. A message names the reason, the fix and the change with its values: it is no log."""
+    """
+    The queue. A message names the reason, the fix and the change with its values: it is no log.
+
+    `records` is the batch at hand: a message says where its record stands on the stream.
+    """
 
     def __init__(self, client: Any, queue_url: str) -> None:
         self._client = client
         self._queue_url = queue_url
+        self.records: Sequence[KinesisStreamRecord] = ()
 
-    def add(self, error: UnusableChange, change: RowChange | None, data: bytes) -> None:
+    def add(self, error: UnusableChange, change: RowChange | None, data: bytes, origin: int) -> None:
         """Sends the message. Unapplied when the queue does not take it."""
+        body = _body(error, change, data, _place(self.records[origin]))
         try:
-            self._client.send_message(QueueUrl=self._queue_url, MessageBody=_body(error, change, data))
+            self._client.send_message(QueueUrl=self._queue_url, MessageBody=body)
         except (ClientError, BotoCoreError) as failure:
             raise Unapplied(
                 f"the quarantine queue does not answer ({type(failure).__name__})",
@@ -31,8 +44,19 @@ class SqsQuarantine:
             ) from failure
 
 
-def _body(error: UnusableChange, change: RowChange | None, data: bytes) -> str:
+def _place(record: KinesisStreamRecord) -> dict[str, str]:
+    """Where the record stands on the stream, and since when: what it takes to fetch it again."""
+    return {
+        "stream": record.event_source_arn,
+        "shard": record.event_id.partition(":")[0],
+        "sequence_number": record.kinesis.sequence_number,
+        "arrived": datetime.fromtimestamp(record.kinesis.approximate_arrival_timestamp, UTC).isoformat(),
+    }
+
+
+def _body(error: UnusableChange, change: RowChange | None, data: bytes, place: dict[str, str]) -> str:
     message: dict[str, Any] = {"error": type(error).__name__, "found": error.found, "fix": error.fix}
+    message["record"] = place
     if change is not None:
         message |= {"schema": change.schema, "table": change.table, "position": change.position}
         message["change"] = json.loads(encode_change(change))
@@ -53,4 +77,4 @@ def _shortened(message: dict[str, Any], longest: int) -> dict[str, Any]:
         image: {name: value for name, value in values.items() if len(json.dumps(value)) <= longest}
         for image, values in row.items()
     }
-    return {**kept, "truncated": True, "row": images}
+    return {**kept, "truncated": True, "fetch": _FETCH, "row": images}

@@ -126,8 +126,10 @@ def decode_record(data: bytes) -> Record:
             marker=Marker(marker["id"], marker["pos"]) if marker else None,
         )
     except _UNREADABLE as error:
+        no_json = isinstance(error, zlib.error | json.JSONDecodeError | UnicodeDecodeError)
+        reason = "neither JSON nor deflated JSON" if no_json else type(error).__name__
         raise MalformedRecord(
-            f"a stream record cannot be read ({type(error).__name__})",
+            f"a stream record cannot be read ({reason})",
             "see the quarantined bytes; only a Rowferry capturer may write to this stream",
         ) from error
 

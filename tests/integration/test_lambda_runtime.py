@@ -228,6 +228,9 @@ def batch(*data: bytes, first: int = 0) -> dict[str, Any]:
     }
 
 
+ARN = "arn:aws:kinesis:us-east-1:123456789012:stream/RowChangeStream"
+
+
 def sequence_number(place: int) -> str:
     return f"4959033827149025660855969253836157109592157598913658{place:04}"
 
@@ -293,7 +296,10 @@ def test_a_batch_is_reported_from_the_first_record_that_the_quarantine_does_not_
         assert invoke(batch(*data[1:], first=1)) == {"batchItemFailures": []}
     assert members(cloud, name, "o") == {"before": {"N": "1"}, "behind": {"N": "3"}}
     assert applied(stack, cloud, name) == {3}
-    assert len(cloud.client("sqs").receive_message(QueueUrl=queue)["Messages"]) == 1
+    (message,) = cloud.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    place = json.loads(message["Body"])["record"]
+    assert (place["shard"], place["sequence_number"]) == ("shardId-000000000007", sequence_number(1))
+    assert (place["stream"], place["arrived"]) == (ARN, "2017-05-08T03:00:00+00:00")
 
 
 # The runtime itself

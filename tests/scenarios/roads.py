@@ -160,7 +160,7 @@ class Kept:
     def plan(self, away: set[int]) -> None:
         self.away, self._count = away, 0
 
-    def add(self, error: UnusableChange, change: RowChange | None, data: bytes) -> None:
+    def add(self, error: UnusableChange, change: RowChange | None, data: bytes, origin: int) -> None:
         self._count += 1
         if self._count in self.away:
             self.away.discard(self._count)

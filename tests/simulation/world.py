@@ -222,7 +222,7 @@ class Trembling:
 
 
 class NoQuarantine:
-    def add(self, error: Exception, change: Any, data: bytes) -> None:
+    def add(self, error: Exception, change: Any, data: bytes, origin: int) -> None:
         raise Wrong(f"quarantined: {error}")
 
 

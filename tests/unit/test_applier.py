@@ -43,12 +43,14 @@ class Writes:
 class Quarantined:
     def __init__(self, *, away: bool = False) -> None:
         self.kept: list[tuple[str, RowChange | None, bytes]] = []
+        self.origins: list[int] = []
         self.away = away
 
-    def add(self, error: UnusableChange, change: RowChange | None, data: bytes) -> None:
+    def add(self, error: UnusableChange, change: RowChange | None, data: bytes, origin: int) -> None:
         if self.away:
             raise Unapplied("queue away", "wait")
         self.kept.append((type(error).__name__, change, data))
+        self.origins.append(origin)
 
 
 def apply(
@@ -96,6 +98,7 @@ def test_what_is_unusable_in_a_fold_is_set_aside_alone() -> None:
     (item,) = dynamo.items["purchase"].values()
     assert item.keys() - {"_pos"} == {"customerid", "orderid", "p", "a", "b", "q"}
     assert [kept[1] and kept[1].image["productid"] for kept in quarantine.kept] == ["c"]
+    assert quarantine.origins == [3]
 
 
 def test_an_item_waits_while_its_unusable_change_cannot_be_set_aside() -> None:
@@ -123,6 +126,7 @@ def test_a_record_that_cannot_be_read_is_set_aside_with_its_bytes(away: bool) ->
     result = apply([insert(1), b"nonsense", insert(2, "o2")], Writes(), quarantine)
     assert result.applied == 2 and result.failed == (1 if away else None)
     assert quarantine.kept == ([] if away else [("MalformedRecord", None, b"nonsense")])
+    assert quarantine.origins == ([] if away else [1])
 
 
 def test_without_time_nothing_more_is_begun() -> None:

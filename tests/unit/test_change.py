@@ -104,6 +104,12 @@ def test_bytes_that_are_no_record_are_refused_whatever_they_are(data: bytes) -> 
     assert refused.value.fix
 
 
+@pytest.mark.parametrize("data", [b"nonsense", b"", b"{no json}", b"{\xff", zlib.compress(b"nonsense")])
+def test_bytes_that_are_no_json_are_said_to_be_none(data: bytes) -> None:
+    with pytest.raises(MalformedRecord, match="neither JSON nor deflated JSON"):
+        decode_record(data)
+
+
 @given(st.binary(max_size=60))
 def test_any_other_bytes_are_refused_in_the_same_way(data: bytes) -> None:
     for form in (data, b"{" + data, zlib.compress(data)):
