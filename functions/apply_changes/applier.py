@@ -110,7 +110,7 @@ class Applier:
     def _collect(self, record: Record, origin: int, items: dict[ItemKey, _Item], result: Result) -> None:
         for change in record.changes:
             try:
-                found = effects(change, self._mapping)
+                found = effects(change, self._mapping, record.lane)
             except UnusableChange as error:
                 self._refuse(error, change, b"", origin, result)
                 continue

@@ -8,9 +8,13 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rowferry.errors import OversizedItem, Unapplied, ValueOutOfRange
-from rowferry.plan import Write, bury, lookup, members_of, newer, replacement, request
+from rowferry.plan import Write, newer
+from rowferry.requests import bury, contents, lookup, merged, missing_maps, replacement, request
+from rowferry.table import POSITION
 from rowferry.values import Attribute
 
+_TRIES = 8
+"""A lane's changes are applied one after another, so only a sender that lost its lease can be in the way."""
 _TOO_LARGE = ("item size", "maximum allowed size", "exceeds the maximum")
 _NEVER = (
     "number overflow",
@@ -55,19 +59,46 @@ class DynamoStore:
         expires = int(self._clock()) + self._tombstone_seconds
         if write.whole and write.position is None:
             return self._replace(write, expires)
-        try:
-            answer = self._call(*request(write, expires))
-        except _Held as held:
-            rest = newer(write, held.item)
-            if rest is None:
-                return Outcome.REPEAT, 1
-            outcome, requests = self.write(rest)
-            return outcome, requests + 1
-        if not write.may_empty or members_of(answer["Attributes"], write.key):
-            return Outcome.APPLIED, 1
-        with suppress(_Held):  # a change that came in between has raised the position: nothing to bury
-            self._call("update_item", bury(write, answer["Attributes"], expires))
-        return Outcome.APPLIED, 2
+        return self._merge(write, expires) if write.merge else self._update(write, expires)
+
+    def _update(self, write: Write, expires: int) -> tuple[Outcome, int]:
+        """Conditional writes; where the item is not as expected, it says how it is."""
+        missing: frozenset[str] = frozenset()
+        for requests in range(1, _TRIES + 1):
+            method, arguments = request(write, expires, missing)
+            if method == "update_item" and "UpdateExpression" not in arguments:
+                return Outcome.REPEAT, requests - 1  # by hand, to be removed from a map that is not there
+            try:
+                answer = self._call(method, arguments)
+            except _Held as held:
+                if (wanted := missing_maps(write, held.item)) != missing and not _held_already(
+                    write, held.item
+                ):
+                    missing = wanted
+                    continue
+                rest = newer(write, held.item)
+                if rest is None:
+                    return Outcome.REPEAT, requests
+                outcome, further = self.write(rest)
+                return outcome, requests + further
+            if not write.may_empty or contents(answer["Attributes"], write.key, write.target):
+                return Outcome.APPLIED, requests
+            with suppress(_Held):  # a change that came in between has raised the position: nothing to bury
+                self._call("update_item", bury(write, answer["Attributes"], expires))
+            return Outcome.APPLIED, requests + 1
+        raise _restless()
+
+    def _merge(self, write: Write, expires: int) -> tuple[Outcome, int]:
+        """Reads the item, merges, and puts it where it is still as it was read; again when it is not."""
+        for attempt in range(_TRIES):
+            held = self._call("get_item", lookup(write)).get("Item", {})
+            arguments = merged(write, held, expires)
+            if arguments is None:
+                return Outcome.REPEAT, 2 * attempt + 1
+            with suppress(_Held):
+                self._call("put_item", arguments)
+                return Outcome.APPLIED, 2 * attempt + 2
+        raise _restless()
 
     def _replace(self, write: Write, expires: int) -> tuple[Outcome, int]:
         """A whole item by hand. It keeps the position that it has, or older changes could come back."""
@@ -94,6 +125,17 @@ class DynamoStore:
                 f"DynamoDB cannot be reached ({type(error).__name__})", "it is tried again; check the network"
             ) from error
         return answer
+
+
+def _held_already(write: Write, held: dict[str, Attribute]) -> bool:
+    """The item's position is not below the write's first change; by hand: there is no item to remove from."""
+    if write.position is None:
+        return write.may_empty and not held
+    return POSITION in held and held[POSITION]["S"] >= str(write.steps[0].position)
+
+
+def _restless() -> Unapplied:
+    return Unapplied("an item changed again and again while it was written", "it is tried again")
 
 
 class _Held(Exception):

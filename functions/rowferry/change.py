@@ -42,7 +42,12 @@ class Kind(StrEnum):
 
 
 class RowChange(NamedTuple):
-    """One row of one binlog row event. `position` is Position's text; None for an event replayed by hand."""
+    """
+    One row of one binlog row event. `position` is Position's text; None for an event replayed by hand.
+
+    `lanes` is their number where the row has items in several lanes: then the
+    change travels in each of them and is meant for the items of that lane.
+    """
 
     schema: str
     table: str
@@ -50,6 +55,7 @@ class RowChange(NamedTuple):
     before: Row | None
     after: Row | None
     position: str | None = None
+    lanes: int | None = None
 
     @property
     def image(self) -> Row:
@@ -90,9 +96,11 @@ def encode_change(change: RowChange) -> bytes:
         row = {"before_values": change.before, "after_values": change.after}
     else:
         row = {"values": change.image}
-    event = {"schema": change.schema, "table": change.table, "type": change.kind, "row": row}
+    event: dict[str, Any] = {"schema": change.schema, "table": change.table, "type": change.kind, "row": row}
     if change.position is not None:
         event["pos"] = change.position
+    if change.lanes is not None:
+        event["lanes"] = change.lanes
     return _dumps(event)
 
 
@@ -147,7 +155,10 @@ def decode_change(event: dict[str, Any]) -> RowChange:
     position = event.get("pos")
     if position is not None and not _POSITION.fullmatch(position):
         raise ValueError("not a position")  # stored, it would stand above every later change of the item
-    return RowChange(str(event["schema"]), str(event["table"]), kind, before, after, position)
+    lanes = event.get("lanes")
+    if lanes is not None and (type(lanes) is not int or lanes < 1):
+        raise ValueError("not a number of lanes")
+    return RowChange(str(event["schema"]), str(event["table"]), kind, before, after, position, lanes)
 
 
 def refuse_oversized(change: RowChange) -> None:

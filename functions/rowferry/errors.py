@@ -11,6 +11,7 @@ Every error that Rowferry raises on purpose.
     - ValueOutOfRange
     - OversizedItem
     - OversizedChange
+    - HookFailed
   + Unapplied             the same change may succeed next time
   + MappingError          the mapping file is wrong
   + SourceNotReady        the source server, or access to it, must be mended first
@@ -66,6 +67,10 @@ class OversizedItem(UnusableChange):
 
 class OversizedChange(UnusableChange):
     """The change is larger than a stream record may be; the record carries its key only."""
+
+
+class HookFailed(UnusableChange):
+    """The user's hook raised, or gave what is no row."""
 
 
 class Unapplied(RowferryError):

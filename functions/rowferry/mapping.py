@@ -1,88 +1,68 @@
 """
-Which table goes to which item. Read from TOML; see functions/purchase.toml for the documented example.
+Which table goes to which item. docs/mapping.md explains every word of it.
+
+Read from TOML, or from the table mapping JSON of AWS DMS where the file ends in .json.
 """
 
+import json
 import tomllib
+from collections.abc import Iterable
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
+from rowferry import dms, mapping_file
 from rowferry.errors import MappingError
+from rowferry.namespace import names_of
+from rowferry.table import (
+    EXPIRES,
+    KEY_TYPES,
+    POSITION,
+    RESERVED,
+    KeyAttribute,
+    Layout,
+    MapEntry,
+    Place,
+    SetEntry,
+    TableMapping,
+    Target,
+)
 
-POSITION = "_pos"
-"""The item attribute that holds the position of the newest change in the item."""
-EXPIRES = "_ttl"
-"""The item attribute that makes an item a tombstone: seconds since 1970 at which DynamoDB may remove it."""
-RESERVED = frozenset({POSITION, EXPIRES})
-KEY_TYPES = frozenset({"S", "N", "B"})
-
-
-class Layout(StrEnum):
-    """How rows lie in an item."""
-
-    ATTRIBUTE_PER_ROW = "attribute-per-row"
-    """All rows with one key are one item; each row is one attribute, its member."""
-    ITEM_PER_ROW = "item-per-row"
-    """Each row is an item; each column is an attribute."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeyAttribute:
-    """One attribute of the item's key: its name and type (S, N or B) in DynamoDB, its column in MySQL."""
-
-    attribute: str
-    type: str
-    column: str
-
-
-@dataclass(frozen=True, slots=True)
-class TableMapping:
-    """One source table and the items it becomes."""
-
-    schema: str
-    table: str
-    target: str
-    layout: Layout
-    hash_key: KeyAttribute
-    range_key: KeyAttribute | None = None
-    member_name: str | None = None
-    """The column whose value names the row's attribute (attribute-per-row only)."""
-    member_value: str | None = None
-    """The column whose value the attribute holds (attribute-per-row only)."""
-
-    @property
-    def source(self) -> str:
-        """`schema.table`, as in messages and in the control table."""
-        return f"{self.schema}.{self.table}"
-
-    @property
-    def keys(self) -> tuple[KeyAttribute, ...]:
-        """The item's key attributes, hash key first."""
-        return (self.hash_key,) if self.range_key is None else (self.hash_key, self.range_key)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns that the mapping names; item-per-row carries all others too."""
-        members = (self.member_name, self.member_value)
-        return tuple(dict.fromkeys([key.column for key in self.keys] + [name for name in members if name]))
-
-    @property
-    def reserved(self) -> frozenset[str]:
-        """Attribute names that no member may have."""
-        return RESERVED | {key.attribute for key in self.keys}
+__all__ = [
+    "EXPIRES",
+    "KEY_TYPES",
+    "POSITION",
+    "RESERVED",
+    "KeyAttribute",
+    "Layout",
+    "MapEntry",
+    "Mapping",
+    "Place",
+    "SetEntry",
+    "TableMapping",
+    "Target",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """All mapped tables."""
+    """All mapped tables. MappingError when two of them cannot stand together."""
 
     tables: tuple[TableMapping, ...]
     _by_name: Dict[tuple[str, str], TableMapping] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_by_name", {(table.schema, table.table): table for table in self.tables})
+        _refuse_twice([table.source for table in self.tables])
+        sources: dict[str, list[TableMapping]] = {}
+        for table in self.tables:
+            sources.setdefault(table.target, []).append(table)
+        for together in sources.values():
+            _refuse_collisions(together)
+        tables = tuple(_joined(table, sources[table.target]) for table in self.tables)
+        object.__setattr__(self, "tables", tables)
+        object.__setattr__(self, "_by_name", {(table.schema, table.table): table for table in tables})
 
     def find(self, schema: str, table: str) -> TableMapping | None:
         """The entry for a source table, None when it is not mapped."""
@@ -90,9 +70,10 @@ class Mapping:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """The mapping in a TOML file. MappingError names the file, the entry and the fix."""
+        """The mapping in a TOML file, or in DMS JSON (.json). MappingError names the file and the fix."""
         try:
-            return cls.parse(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            return cls.parse_dms(text) if path.suffix == ".json" else cls.parse(text)
         except OSError as error:
             raise MappingError(f"{path}: {error.strerror}", "name an existing mapping file") from error
         except UnicodeDecodeError as error:
@@ -107,93 +88,51 @@ class Mapping:
             document = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise MappingError(f"not TOML: {error}", "correct the line") from error
-        _only(document, {"table"}, "the file")
-        entries = document.get("table", [])
-        if not isinstance(entries, list) or not entries:
-            raise MappingError("no [[table]] entry", "add one for each table to migrate")
-        tables = tuple(_table(entry, f"table {number}") for number, entry in enumerate(entries, 1))
-        _refuse_twice([table.source for table in tables], "source", "map each source table once")
-        _refuse_twice([table.target for table in tables], "target", "give each source table its own target")
-        return cls(tables)
+        return cls(mapping_file.tables(document))
+
+    @classmethod
+    def parse_dms(cls, text: str) -> Self:
+        """The mapping in DMS JSON text. MappingError when it is not one, or says what cannot be done."""
+        try:
+            rules = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise MappingError(f"not JSON: {error}", "correct the line") from error
+        return cls(mapping_file.tables(dms.document(rules).document))
 
 
-def _table(entry: Any, where: str) -> TableMapping:
-    names = {"source", "target", "layout", "hash_key", "range_key", "member_name", "member_value"}
-    _only(entry, names, where)
-    schema, _, table = _text(entry, "source", where).partition(".")
-    if not table:
-        raise MappingError(f"{where}: source has no dot", 'write "schema.table"')
-    where = f"{schema}.{table}"
-    mapped = TableMapping(
-        schema=schema,
-        table=table,
-        target=_text(entry, "target", where),
-        layout=_layout(entry, where),
-        hash_key=_key(entry.get("hash_key"), f"{where}: hash_key"),
-        range_key=_key(entry["range_key"], f"{where}: range_key") if "range_key" in entry else None,
-        member_name=_text(entry, "member_name", where) if "member_name" in entry else None,
-        member_value=_text(entry, "member_value", where) if "member_value" in entry else None,
+def _joined(table: TableMapping, together: list[TableMapping]) -> TableMapping:
+    """The table with what all sources of its target have to know of each other."""
+    shared = len(together) > 1
+    ttl = next((other.ttl.attribute for other in together if other.ttl), None)
+    into = Target(
+        maps=frozenset(t.attribute for t in together if t.layout is Layout.NESTED_MAP and t.attribute),
+        ttl=ttl,
+        merge=table.layout is Layout.STRING_SET or (shared and ttl is not None),
     )
-    _refuse_members(mapped)
-    _refuse_keys(mapped)
-    return mapped
+    return replace(table, shared=shared, into=into)
 
 
-def _key(entry: Any, where: str) -> KeyAttribute:
-    _only(entry, {"attribute", "type", "column"}, where)
-    attribute = _text(entry, "attribute", where)
-    kind = entry.get("type", "S")
-    if not isinstance(kind, str) or kind not in KEY_TYPES:
-        raise MappingError(f"{where}: type is {kind!r}", "a DynamoDB key is S, N or B")
-    return KeyAttribute(attribute, kind, _text(entry, "column", where) if "column" in entry else attribute)
-
-
-def _layout(entry: Dict[str, Any], where: str) -> Layout:
-    name = _text(entry, "layout", where)
-    try:
-        return Layout(name)
-    except ValueError:
-        known = ", ".join(Layout)
-        raise MappingError(f"{where}: layout is {name!r}", f"use one of {known}") from None
-
-
-def _refuse_members(table: TableMapping) -> None:
-    given = (table.member_name is not None, table.member_value is not None)
-    if table.layout is Layout.ATTRIBUTE_PER_ROW and not all(given):
-        raise MappingError(
-            f"{table.source}: attribute-per-row without members", "give member_name and member_value"
-        )
-    if table.layout is Layout.ITEM_PER_ROW and any(given):
-        raise MappingError(
-            f"{table.source}: item-per-row has no members", "remove member_name and member_value"
-        )
-
-
-def _refuse_keys(table: TableMapping) -> None:
-    names = [key.attribute for key in table.keys]
-    _refuse_twice(names, f"{table.source}: key attribute", "give hash key and range key different names")
-    if RESERVED & set(names):
-        raise MappingError(
-            f"{table.source}: key attribute {POSITION} or {EXPIRES}",
-            "these are Rowferry's own: choose another",
-        )
-
-
-def _refuse_twice(names: list[str], what: str, fix: str) -> None:
+def _refuse_twice(names: list[str]) -> None:
     for name in names:
         if names.count(name) > 1:
-            raise MappingError(f"{what} {name!r} stands twice", fix)
+            raise MappingError(f"source {name!r} stands twice", "map each source table once")
 
 
-def _only(entry: Any, names: set[str], where: str) -> None:
-    if not isinstance(entry, dict):
-        raise MappingError(f"{where} is missing or not a table", f"it has {', '.join(sorted(names))}")
-    for name in entry.keys() - names:
-        raise MappingError(f"{where}: unknown name {name!r}", f"it has {', '.join(sorted(names))}")
+def _refuse_collisions(together: Iterable[TableMapping]) -> None:
+    """Sources of one target need one key and names of their own, or they would write over each other."""
+    for one, other in combinations(together, 2):
+        where = f"{one.source} and {other.source} have the target {one.target}"
+        if _keys(one) != _keys(other):
+            raise MappingError(
+                f"{where} but not its key", "give both the same key attributes, of the same types"
+            )
+        if one.ttl and other.ttl:
+            raise MappingError(f"{where} and both a ttl", "an item has one: leave the other out")
+        if clash := names_of(one).clash(names_of(other)):
+            raise MappingError(
+                f"{where} and may both write {clash}", "give one a `prefix`, or another `attribute`"
+            )
 
 
-def _text(entry: Dict[str, Any], name: str, where: str) -> str:
-    value = entry.get(name)
-    if not isinstance(value, str) or not value:
-        raise MappingError(f"{where}: {name} is missing or not text", f'write {name} = "..."')
-    return value
+def _keys(table: TableMapping) -> list[tuple[str, str]]:
+    return [(key.attribute, key.type) for key in table.keys]

@@ -14,20 +14,18 @@ missing, and would bring back what they deleted.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rowferry.items import Effect, ItemKey
-from rowferry.mapping import EXPIRES, POSITION
+from rowferry.members import Members
+from rowferry.table import POSITION, MapEntry, Target
 from rowferry.values import Attribute
 
-MAX_MEMBERS = 400
+MAX_MEMBERS, MAX_ENTRIES = 400, 280
 """
-Members in one update: an expression may have 4,096 bytes of text
+Members in one update, and as many where some lie in a map: an expression may have 4,096 bytes of text
 (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html).
-A member takes 10 at most ("#18f=:18f,"), the rest of the expression under 60.
+A member takes 10 at most ("#18f=:18f,"), 14 in a map ("#m0.#18f=:18f,"), the rest of the expression under 60.
 """
-_NEWER = "attribute_not_exists(#p) OR #p < :p"
-_NEWER_THAN_FIRST = "attribute_not_exists(#p) OR #p < :s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +53,37 @@ class Write:
     """
 
     key: ItemKey
-    members: dict[str, Attribute | None] | None
+    members: Members | None
     whole: bool
     position: str | None
     steps: Sequence[Step]
 
     @property
-    def may_empty(self) -> bool:
-        """Members only go away, so that the item may have none left and become a tombstone."""
-        return not self.whole and not any(self._set)
+    def target(self) -> Target:
+        """What the table's sources agree on."""
+        return self.steps[-1].effect.target
 
     @property
-    def _set(self) -> dict[str, Attribute]:
-        return {name: value for name, value in (self.members or {}).items() if value is not None}
+    def may_empty(self) -> bool:
+        """Members only go away, so that the item may have none left and become a tombstone."""
+        return not self.whole and all(value is None for value in (self.members or {}).values())
+
+    @property
+    def merge(self) -> bool:
+        """It has to read the item first: the place demands it, or a change too large for an expression."""
+        return not self.whole and (self.target.merge or not fits(self.members or {}))
+
+    @property
+    def maps(self) -> frozenset[str]:
+        """The map attributes that it writes into."""
+        return frozenset(place.attribute for place in self.members or {} if isinstance(place, MapEntry))
+
+
+def fits(members: Members) -> bool:
+    """Whether one update can hold so many."""
+    if len(members) <= MAX_ENTRIES:
+        return True
+    return len(members) <= MAX_MEMBERS and not any(isinstance(place, MapEntry) for place in members)
 
 
 def writes(steps: Iterable[Step]) -> Iterator[Write]:
@@ -94,23 +110,25 @@ def _continues(last: Step, step: Step) -> bool:
         last.sender == step.sender
         and last.position < step.position
         and last.effect.whole == step.effect.whole
+        and last.effect.target == step.effect.target
     )
 
 
 def _folded(run: list[Step]) -> Iterator[Write]:
-    if run[-1].effect.whole:
-        yield _write(run, run[-1].effect.members)
+    effect = run[-1].effect
+    if effect.whole:
+        yield write_of(run, effect.members)
         return
     part: list[Step] = []
-    members: dict[str, Attribute | None] = {}
+    members: Members = {}
     for step in run:
         changed = step.effect.members or {}
-        if part and len(members | changed) > MAX_MEMBERS:
-            yield _write(part, members)
+        if part and not effect.target.merge and not fits(members | changed):
+            yield write_of(part, members)
             part, members = [], {}
         part.append(step)
         members.update(changed)
-    yield _write(part, members)
+    yield write_of(part, members)
 
 
 def newer(write: Write, held: dict[str, Attribute]) -> Write | None:
@@ -119,141 +137,13 @@ def newer(write: Write, held: dict[str, Attribute]) -> Write | None:
         return None
     position = held[POSITION]["S"] if POSITION in held else write.steps[0].position
     steps = [step for step in write.steps if step.position and position and step.position > position]
-    members: dict[str, Attribute | None] = {}
+    members: Members = {}
     for step in steps:
         members.update(step.effect.members or {})
-    return _write(steps, members) if steps else None
+    return write_of(steps, members) if steps else None
 
 
-def _write(steps: Sequence[Step], members: dict[str, Attribute | None] | None) -> Write:
+def write_of(steps: Sequence[Step], members: Members | None) -> Write:
+    """The write that folds the steps."""
     last = steps[-1]
     return Write(last.effect.key, members, last.effect.whole, last.position, steps)
-
-
-def request(write: Write, expires: int) -> tuple[str, dict[str, Any]]:
-    """
-    The client's method and its arguments for a write.
-
-    `expires` is when a tombstone that this write makes may be removed, in
-    seconds since 1970.
-    """
-    if write.whole:
-        return "put_item", _put(write, expires)
-    return "update_item", _update(write)
-
-
-def bury(write: Write, found: dict[str, Attribute], expires: int) -> dict[str, Any]:
-    """
-    The update_item arguments that mark an item without members as a tombstone.
-
-    `found` is the item as the write left it. An item without members already
-    counts as absent; the mark lets DynamoDB remove it. Harmless when lost.
-    """
-    arguments: dict[str, Any] = {
-        "TableName": write.key.table,
-        "Key": write.key.attributes(),
-        "UpdateExpression": "SET #t = :t",
-        "ConditionExpression": "#p = :p",
-        "ExpressionAttributeNames": {"#p": POSITION, "#t": EXPIRES},
-        "ExpressionAttributeValues": {":t": {"N": str(expires)}},
-    }
-    if POSITION in found:
-        arguments["ExpressionAttributeValues"][":p"] = found[POSITION]
-    else:
-        arguments["ConditionExpression"] = "attribute_not_exists(#p)"
-    return arguments
-
-
-def lookup(write: Write) -> dict[str, Any]:
-    """The get_item arguments for what `replacement` has to know."""
-    return {"TableName": write.key.table, "Key": write.key.attributes(), "ConsistentRead": True}
-
-
-def replacement(write: Write, held: dict[str, Attribute], expires: int) -> dict[str, Any]:
-    """
-    The put_item arguments of a whole write without a position, over the item `held` (empty: there is none).
-
-    The item keeps its position. The condition fails when it has changed since.
-    """
-    arguments = _put(write, expires)
-    arguments["ExpressionAttributeNames"] = {"#p": POSITION}
-    if POSITION not in held:
-        return {**arguments, "ConditionExpression": "attribute_not_exists(#p)"}
-    arguments["Item"][POSITION] = held[POSITION]
-    arguments["ConditionExpression"] = "#p = :p"
-    arguments["ExpressionAttributeValues"] = {":p": held[POSITION]}
-    return arguments
-
-
-def members_of(item: dict[str, Attribute], key: ItemKey) -> dict[str, Attribute]:
-    """The item without its key and without Rowferry's own attributes."""
-    hidden = {POSITION, EXPIRES} | {value.name for value in key.values}
-    return {name: value for name, value in item.items() if name not in hidden}
-
-
-def _put(write: Write, expires: int) -> dict[str, Any]:
-    present = {} if write.members is None else write._set
-    item: dict[str, Attribute] = {**present, **write.key.attributes()}
-    if write.members is None:
-        item[EXPIRES] = {"N": str(expires)}
-    arguments: dict[str, Any] = {"TableName": write.key.table, "Item": item}
-    if write.position is not None:
-        item[POSITION] = {"S": write.position}
-        arguments |= _condition(write.position)
-    return arguments
-
-
-def _condition(position: str) -> dict[str, Any]:
-    return {
-        "ConditionExpression": _NEWER,
-        "ExpressionAttributeNames": {"#p": POSITION},
-        "ExpressionAttributeValues": {":p": {"S": position}},
-    }
-
-
-def _update(write: Write) -> dict[str, Any]:
-    """Placeholders for every name: members may be reserved words or begin with a digit."""
-    names: dict[str, str] = {}
-    values: dict[str, Attribute] = {}
-    setting, removing = [], []
-    for index, (name, value) in enumerate((write.members or {}).items()):
-        names[f"#{index:x}"] = name
-        if value is None:
-            removing.append(f"#{index:x}")
-        else:
-            values[f":{index:x}"] = value
-            setting.append(f"#{index:x}=:{index:x}")
-    if setting:  # a write that revives a tombstone lifts its TTL, or the live item would expire
-        names["#t"] = EXPIRES
-        removing.append("#t")
-    condition = _guard(write, names, values, setting)
-    expression = (f"SET {','.join(setting)}" if setting else "") + (
-        f" REMOVE {','.join(removing)}" if removing else ""
-    )
-    return {
-        "TableName": write.key.table,
-        "Key": write.key.attributes(),
-        "UpdateExpression": expression.strip(),
-        "ExpressionAttributeNames": names,
-        **({"ExpressionAttributeValues": values} if values else {}),
-        **condition,
-        "ReturnValues": "ALL_NEW" if write.may_empty else "NONE",
-        **({"ReturnValuesOnConditionCheckFailure": "ALL_OLD"} if len(write.steps) > 1 else {}),
-    }
-
-
-def _guard(
-    write: Write, names: dict[str, str], values: dict[str, Attribute], setting: list[str]
-) -> dict[str, str]:
-    """The condition; adds the names and values that it needs, and the position to what is set."""
-    if write.position is not None:
-        names["#p"], values[":p"] = POSITION, {"S": write.position}
-        setting.append("#p=:p")
-        if len(write.steps) == 1:
-            return {"ConditionExpression": _NEWER}
-        values[":s"] = {"S": write.steps[0].position}
-        return {"ConditionExpression": _NEWER_THAN_FIRST}
-    if write.may_empty:  # a delete replayed by hand must not create an empty item
-        names["#k"] = write.key.values[0].name
-        return {"ConditionExpression": "attribute_exists(#k)"}
-    return {}

@@ -1,0 +1,148 @@
+"""Which rows are carried: conditions as data, no language."""
+
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from rowferry.errors import MappingError, MissingColumn, ValueOutOfRange
+from rowferry.values import Row, Value, parse_time, text
+
+_ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "lt": operator.lt,
+    "le": operator.le,
+    "gt": operator.gt,
+    "ge": operator.ge,
+}
+OPERATORS = (*_ORDER, "between", "in", "prefix", "null")
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """
+    One column against constants: `operands` is one value, two for `between`, any number for `in`.
+
+    As in SQL nothing compares with NULL: only `null` asks for it.
+    """
+
+    column: str
+    operator: str
+    operands: tuple[Any, ...]
+
+    def matches(self, row: Row) -> bool:
+        """Whether the row is carried. MissingColumn, ValueOutOfRange when that cannot be said."""
+        try:
+            value = row[self.column]
+        except KeyError:
+            raise MissingColumn(
+                f"a row has no column {self.column!r}", "correct `where` in the mapping"
+            ) from None
+        if self.operator == "null":
+            return (value is None) is self.operands[0]
+        return value is not None and self._compare(value)
+
+    def _compare(self, value: Value) -> bool:
+        if self.operator == "prefix":
+            return text(value).startswith(str(self.operands[0]))
+        left, *right = (_comparable(one, value, self.column) for one in (value, *self.operands))
+        if self.operator == "in":
+            return left in right
+        if self.operator == "between":
+            return bool(right[0] <= left <= right[1])
+        return _ORDER[self.operator](left, right[0])
+
+    @property
+    def columns(self) -> Iterator[str]:
+        """The columns that have to be carried for it."""
+        yield self.column
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Several conditions of which all (`and`), or at least one (`or`), must hold."""
+
+    every: bool
+    parts: tuple["Where", ...]
+
+    def matches(self, row: Row) -> bool:
+        """Whether the row is carried."""
+        return (all if self.every else any)(part.matches(row) for part in self.parts)
+
+    @property
+    def columns(self) -> Iterator[str]:
+        """The columns that have to be carried for it."""
+        for part in self.parts:
+            yield from part.columns
+
+
+type Where = Compare | Joined
+
+
+def _comparable(constant: Any, value: Value, column: str) -> Any:
+    """A constant, or the value itself, in the form in which values of the column's type are compared."""
+    try:
+        match value:
+            case int() | float() | Decimal():
+                return Decimal(repr(constant) if isinstance(constant, float) else constant)
+            case bytes():
+                return constant.encode() if isinstance(constant, str) else constant
+            case timedelta():
+                return constant if isinstance(constant, timedelta) else parse_time(str(constant))
+            case date():  # ISO text sorts as time does; a date alone is the first moment of its day
+                return text(constant) if not isinstance(constant, str) else constant
+        return text(constant)
+    except (InvalidOperation, ValueError, TypeError):
+        raise ValueOutOfRange(
+            f"column {column!r} is compared with a constant of another type", "correct `where` in the mapping"
+        ) from None
+
+
+def parse(entry: Any, where: str) -> Where:
+    """
+    The condition in a TOML table: `{column = "status", eq = "open"}`, `{and = [...]}` or `{or = [...]}`.
+
+    MappingError when it is none; `where` begins its message.
+    """
+    if not isinstance(entry, dict):
+        raise MappingError(f"{where} is not a table", 'write { column = "status", eq = "open" }')
+    for joint in ("and", "or"):
+        if joint in entry:
+            return _joined(entry, joint, where)
+    names = entry.keys() - {"column"}
+    if not isinstance(entry.get("column"), str) or len(names) != 1 or not names <= set(OPERATORS):
+        raise MappingError(
+            f"{where}: a condition has `column` and one operator, or `and`, or `or`",
+            f"operators: {', '.join(OPERATORS)}",
+        )
+    (name,) = names
+    return Compare(entry["column"], name, _operands(name, entry[name], where))
+
+
+def _joined(entry: Mapping[str, Any], joint: str, where: str) -> Joined:
+    parts = entry[joint]
+    if len(entry) != 1 or not isinstance(parts, list) or not parts:
+        raise MappingError(
+            f"{where}: `{joint}` stands alone and has a list", f"write {joint} = [{{...}}, {{...}}]"
+        )
+    return Joined(joint == "and", tuple(parse(part, where) for part in parts))
+
+
+def _operands(name: str, given: Any, where: str) -> tuple[Any, ...]:
+    several = name in ("between", "in")
+    operands = tuple(given) if several and isinstance(given, list) else (given,)
+    right = {
+        "between": len(operands) == 2,
+        "in": isinstance(given, list) and bool(given),
+        "null": isinstance(given, bool),
+        "prefix": isinstance(given, str),
+    }.get(name, True)
+    if not right or any(isinstance(operand, dict | list) for operand in operands):
+        raise MappingError(
+            f"{where}: {name} has the wrong value",
+            "between = [low, high], in = [one, more], null = true or false, prefix = text, others a value",
+        )
+    return operands

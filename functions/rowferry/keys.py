@@ -1,0 +1,115 @@
+"""The key of the item that a row belongs to, and the lane that the item's changes travel in."""
+
+import zlib
+from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
+
+from rowferry.errors import EmptyKey, MissingColumn, ValueOutOfRange
+from rowferry.table import KeyAttribute, TableMapping
+from rowferry.values import Attribute, Row, Value, number, text
+
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+MAX_HASH_KEY, MAX_RANGE_KEY = 2048, 1024  # bytes
+_LIMITS = (MAX_HASH_KEY, MAX_RANGE_KEY)
+
+
+class KeyValue(NamedTuple):
+    """One key attribute of one item: name, type (S, N or B), value (bytes for B, else text)."""
+
+    name: str
+    type: str
+    value: str | bytes
+
+
+class ItemKey(NamedTuple):
+    """One item: its DynamoDB table and its key, hash key first."""
+
+    table: str
+    values: tuple[KeyValue, ...]
+
+    def attributes(self) -> dict[str, Attribute]:
+        """The key as the low-level client takes it."""
+        return {name: {kind: value} for name, kind, value in self.values}
+
+
+def key_of(row: Row, table: TableMapping) -> ItemKey:
+    """
+    The key of the item that a row belongs to.
+
+    EmptyKey when a part is NULL, empty or too long; MissingColumn when the row lacks it.
+    """
+    return ItemKey(
+        table.target,
+        tuple(_key_value(row, key, table, limit) for key, limit in zip(table.keys, _LIMITS, strict=False)),
+    )
+
+
+def lane_of(key: ItemKey, lanes: int) -> int:
+    """
+    The item's lane, 0 to lanes - 1: the same in every process and version.
+
+    Changing it, or the number of lanes, lets changes of one item overtake
+    each other: only with an empty stream.
+    """
+    parts = [key.table.encode(), *(v.encode() if isinstance(v, str) else v for _, _, v in key.values)]
+    return zlib.crc32(b"\0".join(parts)) % lanes
+
+
+def column_of(row: Row, column: str, table: TableMapping) -> Value:
+    """The row's value. MissingColumn when it has none."""
+    try:
+        return row[column]
+    except KeyError:
+        raise MissingColumn(
+            f"a row of {table.source} has no column {column!r}",
+            "correct the name in the mapping, or set binlog_row_image=FULL and binlog_row_metadata=FULL",
+        ) from None
+
+
+def _key_value(row: Row, key: KeyAttribute, table: TableMapping, limit: int) -> KeyValue:
+    value: Value
+    if key.column is not None:
+        value = column_of(row, key.column, table)
+    else:
+        assert key.template is not None  # the mapping has one of the two
+        value = key.template.key(row)
+    if value is None or value in ("", b""):
+        raise EmptyKey(
+            f"key attribute {key.attribute!r} of {table.source} is empty or NULL",
+            "DynamoDB takes no empty key: fill the column or choose another one",
+        )
+    written = _written(value, key)
+    if len(written if isinstance(written, bytes) else written.encode()) > limit:
+        raise EmptyKey(
+            f"key attribute {key.attribute!r} of {table.source} is longer than {limit} bytes",
+            "choose another column for the key",
+        )
+    return KeyValue(key.attribute, key.type, written)
+
+
+def _written(value: Value, key: KeyAttribute) -> str | bytes:
+    if key.type == "S":
+        return text(value)
+    if key.type == "N" and isinstance(value, int | float | Decimal):
+        return number(value)
+    if key.type == "B" and isinstance(value, bytes):
+        return value
+    if isinstance(value, str):  # text that a template made, or a column of text
+        return _from_text(value, key)
+    raise _unfit(key)
+
+
+def _from_text(value: str, key: KeyAttribute) -> str | bytes:
+    if key.type == "B":
+        return value.encode()
+    try:
+        return number(Decimal(value))
+    except InvalidOperation:
+        raise _unfit(key) from None
+
+
+def _unfit(key: KeyAttribute) -> ValueOutOfRange:
+    return ValueOutOfRange(
+        f"{key.column or str(key.template)!r} does not hold what key type {key.type} needs",
+        "change the key's type in the mapping",
+    )

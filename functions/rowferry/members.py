@@ -1,0 +1,138 @@
+"""What a row owns in its item: the members' places and values."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from rowferry.errors import EmptyKey, ReservedName, ValueOutOfRange
+from rowferry.keys import column_of
+from rowferry.table import Layout, MapEntry, Place, SetEntry, TableMapping, Ttl
+from rowferry.template import Template
+from rowferry.values import Attribute, Row, text
+
+MAX_NAME = 65_535  # bytes of an attribute name
+_DAY = 86_400  # seconds
+
+type Members = dict[Place, Attribute | None]
+"""Values by their places; None: nothing is stored there (any more)."""
+
+
+def members_of(row: Row, table: TableMapping) -> Members:
+    """The members of a row. Raises an UnusableChange when it can have none."""
+    if table.layout is Layout.ITEM_PER_ROW:
+        return _item(row, table)
+    place = _place(row, table)
+    if table.member_value is None:
+        return {place: {"M": {name: value for name, value in _stored(row, table) if value is not None}}}
+    value = table.member_value.attribute_of(row)
+    if isinstance(place, SetEntry) and value is not None:
+        value = {"S": place.prefix + _plain(value, table)}
+    return {place: value}
+
+
+def places_left(row: Row, table: TableMapping) -> Members:
+    """What goes away with a row. Its values do not count: a row with an unusable one can be deleted."""
+    if table.layout is not Layout.ITEM_PER_ROW:
+        return {_place(row, table): None}
+    if table.whole:
+        return {}
+    names: dict[Place, None] = {name: None for name, _ in table.attributes}
+    if table.attribute is not None:
+        names[table.attribute] = None
+    else:
+        names |= {found[0]: None for column in table.include or row if (found := table.stored(column))}
+    return {**names, table.ttl.attribute: None} if table.ttl else {**names}
+
+
+def _place(row: Row, table: TableMapping) -> Place:
+    name = table.prefix + _name(row, table)
+    if len(name.encode()) > MAX_NAME:
+        raise EmptyKey(f"a member name of {table.source} is longer than {MAX_NAME} bytes", "shorten it")
+    if table.attribute is None:
+        if name in table.reserved:
+            raise ReservedName(
+                f"a member of {table.source} has the name of a key attribute or of {sorted(table.reserved)}",
+                "rename the row, give a `prefix`, or choose other key attribute names",
+            )
+        return name
+    if table.layout is Layout.NESTED_MAP:
+        return MapEntry(table.attribute, name)
+    if table.separator in name:
+        raise ReservedName(
+            f"a member name of {table.source} holds the separator {table.separator!r}",
+            "choose another `separator` in the mapping",
+        )
+    return SetEntry(table.attribute, name + table.separator)
+
+
+def _name(row: Row, table: TableMapping) -> str:
+    named = table.member_name
+    assert named is not None  # the mapping has one in these layouts
+    value = named.key(row) if isinstance(named, Template) else column_of(row, named, table)
+    if value is None or value == "":
+        raise EmptyKey(
+            f"member name of {table.source} is empty or NULL", "an attribute needs a name: fill the column"
+        )
+    return text(value)
+
+
+def _item(row: Row, table: TableMapping) -> Members:
+    stored = _stored(row, table)
+    members: Members = {}
+    if table.attribute is not None:
+        members[table.attribute] = {"M": {name: value for name, value in stored if value is not None}}
+        stored = iter(())
+    for name, value in (*stored, *((name, source.attribute_of(row)) for name, source in table.attributes)):
+        if name in members or name in table.reserved:
+            raise ReservedName(
+                f"column or attribute {name!r} of {table.source} is a reserved name or stands twice",
+                "leave it out or rename it in the mapping: `exclude`, or columns.NAME.name",
+            )
+        members[name] = value
+    if table.ttl is not None:
+        members[table.ttl.attribute] = _expiry(row, table.ttl, table)
+    return members
+
+
+def _stored(row: Row, table: TableMapping) -> Iterator[tuple[str, Attribute | None]]:
+    """The row's columns, and with a member their further attributes."""
+    for column in table.include if table.include is not None else row:
+        if found := table.stored(column):
+            yield found[0], found[1].attribute_of(row)
+    if table.layout is not Layout.ITEM_PER_ROW:
+        for name, source in table.attributes:
+            yield name, source.attribute_of(row)
+
+
+def _plain(value: Attribute, table: TableMapping) -> str:
+    """The text of a value in a string set."""
+    ((kind, content),) = value.items()
+    if kind == "BOOL":
+        return "true" if content else "false"
+    if kind not in ("S", "N"):
+        raise ValueOutOfRange(
+            f"a member of {table.source} has no text for a string set", "use another layout"
+        )
+    return str(content)
+
+
+def _expiry(row: Row, ttl: Ttl, table: TableMapping) -> Attribute | None:
+    """Seconds since 1970; a DATETIME is taken as UTC. None for NULL, and for a date that no calendar has."""
+    value = column_of(row, ttl.column, table)
+    match value:
+        case None:
+            return None
+        case str() if value.startswith("0000-") or "-00" in value:
+            return None
+        case int() | Decimal():
+            seconds = int(value)
+        case datetime():
+            seconds = int(value.replace(tzinfo=UTC).timestamp())
+        case date():
+            seconds = int(datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp())
+        case _:
+            raise ValueOutOfRange(
+                f"column {ttl.column!r} of {table.source} is no time for a ttl",
+                "name a DATE, DATETIME, TIMESTAMP or a whole number of seconds since 1970",
+            )
+    return {"N": str(seconds + ttl.days * _DAY)}

@@ -1,0 +1,68 @@
+"""Which names a source may write in its items: two sources of one target must not meet."""
+
+from dataclasses import dataclass
+
+from rowferry.table import Layout, TableMapping
+from rowferry.template import Template
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """
+    `fixed` names, and any name that begins with `open` (None: no others).
+
+    `inside` are the names of the members in a map or a set, which more than one source may fill.
+    """
+
+    fixed: frozenset[str]
+    open: str | None = None
+    container: tuple[str, str] | None = None
+    inside: "Names | None" = None
+
+    def clash(self, other: "Names") -> str | None:
+        """A name that both may write, or the beginning of one; None when they never meet."""
+        shared = self.container is not None and self.container == other.container
+        if shared and self.inside and other.inside:
+            return self.inside.clash(other.inside)
+        for one, two in ((self, other), (other, self)):
+            for name in one.every:
+                if name in two.every or (two.open is not None and name.startswith(two.open)):
+                    return repr(name)
+        if self.open is not None and other.open is not None:
+            longer, shorter = sorted((self.open, other.open), key=len, reverse=True)
+            return f"names that begin with {longer!r}" if longer.startswith(shorter) else None
+        return None
+
+    @property
+    def every(self) -> frozenset[str]:
+        """All the fixed names of attributes."""
+        return self.fixed | {self.container[0]} if self.container else self.fixed
+
+
+def names_of(table: TableMapping) -> Names:
+    """The names that a source may write, apart from the key."""
+    if table.layout is Layout.ITEM_PER_ROW:
+        return _columns(table)
+    named = _member(table)
+    if table.attribute is None:
+        return named
+    kind = table.layout + (table.separator if table.layout is Layout.STRING_SET else "")
+    return Names(frozenset(), None, (table.attribute, kind), named)
+
+
+def _member(table: TableMapping) -> Names:
+    name = table.member_name
+    if isinstance(name, Template):
+        begin = table.prefix + name.texts[0]
+        return Names(frozenset(), begin) if name.columns else Names(frozenset({begin}))
+    return Names(frozenset(), table.prefix)
+
+
+def _columns(table: TableMapping) -> Names:
+    fixed = {name for name, _ in table.attributes} | ({table.ttl.attribute} if table.ttl else set())
+    if table.attribute is not None:
+        return Names(frozenset(fixed | {table.attribute}))
+    fixed |= {rule.name for rule in table.rules.values() if rule.name}
+    if table.include is None:
+        return Names(frozenset(fixed), table.prefix)
+    return Names(frozenset(fixed | {found[0] for column in table.include if (found := table.stored(column))}))

@@ -1,0 +1,210 @@
+"""
+Where the value of an attribute comes from: a column, a text with columns, a constant, a map or list of these.
+
+`attribute_of` answers None where there is nothing to store: a NULL that is left out.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import Any
+
+from rowferry.errors import MissingColumn, ValueOutOfRange
+from rowferry.template import Template
+from rowferry.values import Attribute, Row, Value, attribute, number, text
+
+_TRUE, _FALSE = (
+    frozenset({"1", "true", "t", "yes", "y", "on"}),
+    frozenset({"0", "false", "f", "no", "n", "off", ""}),
+)
+NULL: Attribute = {"NULL": True}
+
+
+class Type(StrEnum):
+    """What an attribute is made, instead of what its column's type makes it."""
+
+    STRING = "string"
+    """S: the text that MySQL prints."""
+    NUMBER = "number"
+    """N: from text that is a number."""
+    BINARY = "binary"
+    """B: the bytes, or the text in UTF-8."""
+    BOOLEAN = "boolean"
+    """BOOL: from a number (0 is false), or from text such as `true`, `no`, `1`."""
+    JSON = "json"
+    """M, L, S, N, BOOL or NULL: from JSON text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The value of a column. With `keep_null` a NULL is stored as NULL, else left out."""
+
+    column: str
+    type: Type | None = None
+    keep_null: bool = False
+
+    def attribute_of(self, row: Row) -> Attribute | None:
+        """The attribute; MissingColumn, ValueOutOfRange."""
+        try:
+            value = row[self.column]
+        except KeyError:
+            raise MissingColumn(
+                f"a row has no column {self.column!r}",
+                "correct the name in the mapping, or set binlog_row_image=FULL and binlog_row_metadata=FULL",
+            ) from None
+        return stored(value, self.type, self.column, keep_null=self.keep_null)
+
+    @property
+    def columns(self) -> Iterator[str]:
+        """The columns that have to be carried for it."""
+        yield self.column
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text with columns in it. Left out where all its columns are NULL."""
+
+    template: Template
+    type: Type | None = None
+    keep_null: bool = False
+
+    def attribute_of(self, row: Row) -> Attribute | None:
+        """The attribute; MissingColumn, ValueOutOfRange."""
+        value = self.template.value(row)
+        return stored(value, self.type, str(self.template), keep_null=self.keep_null)
+
+    @property
+    def columns(self) -> Iterator[str]:
+        """The columns that have to be carried for it."""
+        yield from self.template.columns
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """The same for every row."""
+
+    attribute: Attribute
+
+    def attribute_of(self, row: Row) -> Attribute | None:  # noqa: ARG002 - like the others
+        """The attribute."""
+        return self.attribute
+
+    @property
+    def columns(self) -> Iterator[str]:
+        """None."""
+        yield from ()
+
+
+@dataclass(frozen=True, slots=True)
+class MapOf:
+    """A map; entries that are left out are not in it. It is never left out itself."""
+
+    entries: tuple[tuple[str, "Source"], ...]
+
+    def attribute_of(self, row: Row) -> Attribute | None:
+        """The attribute; MissingColumn, ValueOutOfRange."""
+        found = {name: source.attribute_of(row) for name, source in self.entries}
+        return {"M": {name: value for name, value in found.items() if value is not None}}
+
+    @property
+    def columns(self) -> Iterator[str]:
+        """The columns that have to be carried for it."""
+        for _, source in self.entries:
+            yield from source.columns
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """A list; what is left out is not in it."""
+
+    elements: tuple["Source", ...]
+
+    def attribute_of(self, row: Row) -> Attribute | None:
+        """The attribute; MissingColumn, ValueOutOfRange."""
+        found = [source.attribute_of(row) for source in self.elements]
+        return {"L": [value for value in found if value is not None]}
+
+    @property
+    def columns(self) -> Iterator[str]:
+        """The columns that have to be carried for it."""
+        for source in self.elements:
+            yield from source.columns
+
+
+type Source = Column | Text | Constant | MapOf | ListOf
+
+
+def stored(value: Value, kind: Type | None, named: str, *, keep_null: bool) -> Attribute | None:
+    """The attribute of a value; None: it is a NULL that is left out. ValueOutOfRange names the column."""
+    if value is None:
+        return NULL if keep_null else None
+    if kind is None:
+        return attribute(value)
+    try:
+        return _AS[kind](value)
+    except (ValueError, InvalidOperation, TypeError):  # a JSONDecodeError is a ValueError
+        raise ValueOutOfRange(
+            f"a value of {named!r} is no {kind}", "change its type in the mapping, or mend the value in MySQL"
+        ) from None
+
+
+def _number(value: Value) -> Attribute:
+    return {"N": number(Decimal(value.strip()) if isinstance(value, str) else _numeric(value))}
+
+
+def _numeric(value: Value) -> int | float | Decimal:
+    if not isinstance(value, int | float | Decimal):
+        raise TypeError
+    return value
+
+
+def _boolean(value: Value) -> Attribute:
+    if isinstance(value, str):
+        word = value.strip().lower()
+        if word not in _TRUE | _FALSE:
+            raise ValueError
+        return {"BOOL": word in _TRUE}
+    if isinstance(value, bytes):
+        return {"BOOL": any(value)}
+    return {"BOOL": bool(_numeric(value))}
+
+
+def _binary(value: Value) -> Attribute:
+    return {"B": value if isinstance(value, bytes) else text(value).encode()}
+
+
+def _string(value: Value) -> Attribute:
+    return {"S": value.decode() if isinstance(value, bytes) else text(value)}
+
+
+def _json(value: Value) -> Attribute:
+    if not isinstance(value, str):
+        return attribute(value)  # a JSON column is a document already
+    return plain_attribute(json.loads(value, parse_float=Decimal, parse_constant=_refuse))
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(name)
+
+
+_AS: Mapping[Type, Callable[[Value], Attribute]] = {
+    Type.STRING: _string,
+    Type.NUMBER: _number,
+    Type.BINARY: _binary,
+    Type.BOOLEAN: _boolean,
+    Type.JSON: _json,
+}
+
+
+def plain_attribute(document: Any) -> Attribute:
+    """The attribute of a plain structure: dict, list, str, bool, None and numbers."""
+    match document:
+        case bool():
+            return {"BOOL": document}
+        case dict():
+            return {"M": {name: plain_attribute(value) for name, value in document.items()}}
+        case list():
+            return {"L": [plain_attribute(value) for value in document]}
+    return attribute(document)

@@ -1,0 +1,216 @@
+"""One source table and the items that it becomes, as the mapping says it."""
+
+from collections.abc import Iterator
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from rowferry.filters import Where
+from rowferry.hooks import Hook
+from rowferry.sources import Column, Source, Type
+from rowferry.template import Template
+
+POSITION = "_pos"
+"""The item attribute that holds the position of the newest change in the item."""
+EXPIRES = "_ttl"
+"""The item attribute that makes an item a tombstone: seconds since 1970 at which DynamoDB may remove it."""
+RESERVED = frozenset({POSITION, EXPIRES})
+KEY_TYPES = frozenset({"S", "N", "B"})
+
+
+class Layout(StrEnum):
+    """Where a row lies in an item."""
+
+    ATTRIBUTE_PER_ROW = "attribute-per-row"
+    """All rows with one key are one item; each row is one attribute, its member."""
+    NESTED_MAP = "nested-map"
+    """As before, but the members are the entries of one map attribute."""
+    STRING_SET = "string-set"
+    """As before, but the members are the strings `name:value` of one string set attribute."""
+    ITEM_PER_ROW = "item-per-row"
+    """Each row is an item; each column is an attribute, or an entry of one map attribute."""
+
+
+class MapEntry(NamedTuple):
+    """The place of a member in a map attribute."""
+
+    attribute: str
+    name: str
+
+
+class SetEntry(NamedTuple):
+    """The place of a member in a string set; `prefix` is its name with the separator, `p1:`."""
+
+    attribute: str
+    prefix: str
+
+
+type Place = str | MapEntry | SetEntry
+"""Where a member is in its item: an attribute's name, or an entry of a map or a set."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAttribute:
+    """One attribute of the item's key: its name and type (S, N or B), and a MySQL column or a template."""
+
+    attribute: str
+    type: str
+    column: str | None
+    template: Template | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it is made of; none for a constant."""
+        return (self.column,) if self.column is not None else self.template.columns if self.template else ()
+
+
+class ColumnRule(NamedTuple):
+    """What becomes of a column: another name, another type, what NULL is. None: as for all."""
+
+    name: str | None = None
+    type: Type | None = None
+    keep_null: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ttl:
+    """The attribute that says when DynamoDB may remove a live item: the column's time and `days` more."""
+
+    attribute: str
+    column: str
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """
+    A DynamoDB table as all its sources together use it.
+
+    `maps` are its map attributes that hold members: an empty one counts as absent. `ttl` is its TTL
+    attribute where that is the user's. With `merge` a write has to know the old item.
+    """
+
+    maps: frozenset[str] = frozenset()
+    ttl: str | None = None
+    merge: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableMapping:
+    """One source table and the items it becomes. docs/mapping.md has the meaning of each word."""
+
+    schema: str
+    table: str
+    target: str
+    layout: Layout
+    hash_key: KeyAttribute
+    range_key: KeyAttribute | None = None
+    member_name: str | Template | None = None
+    """A column, or a text with columns, that names the row's member; None with item-per-row."""
+    member_value: Source | None = None
+    """What the member holds; None: a map of the row's columns."""
+    attribute: str | None = None
+    """The attribute in which the members lie (item-per-row: the columns)."""
+    prefix: str = ""
+    separator: str = ":"
+    include: tuple[str, ...] | None = None
+    exclude: frozenset[str] = frozenset()
+    rules: Dict[str, ColumnRule] = field(default_factory=dict)
+    attributes: tuple[tuple[str, Source], ...] = ()
+    keep_null: bool = False
+    where: Where | None = None
+    ttl: Ttl | None = None
+    hook: Hook | None = None
+    shared: bool = False
+    """Other sources have the same target, so no item belongs to one row alone. Set by Mapping."""
+    into: Target = field(default_factory=Target)
+    """What all sources of the target agree on. Set by Mapping."""
+    _resolved: dict[str, tuple[str, Column] | None] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    @property
+    def source(self) -> str:
+        """`schema.table`, as in messages and in the control table."""
+        return f"{self.schema}.{self.table}"
+
+    @property
+    def keys(self) -> tuple[KeyAttribute, ...]:
+        """The item's key attributes, hash key first."""
+        return (self.hash_key,) if self.range_key is None else (self.hash_key, self.range_key)
+
+    @property
+    def reserved(self) -> frozenset[str]:
+        """Attribute names that no member may have."""
+        return RESERVED | {key.attribute for key in self.keys}
+
+    @property
+    def whole(self) -> bool:
+        """An item belongs to one row, so that it can be replaced."""
+        return self.layout is Layout.ITEM_PER_ROW and not self.shared
+
+    @property
+    def holds_columns(self) -> bool:
+        """The row's columns are stored, rather than one value."""
+        return self.layout is Layout.ITEM_PER_ROW or self.member_value is None
+
+    @property
+    def simple(self) -> bool:
+        """Every row is carried, and is one row."""
+        return self.where is None and self.hook is None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the mapping names, and the source must have. With a hook only those of `where`."""
+        if self.hook is not None:
+            return tuple(dict.fromkeys(self.where.columns)) if self.where else ()
+        return tuple(dict.fromkeys(self._named()))
+
+    def _named(self) -> Iterator[str]:
+        for key in self.keys:
+            yield from key.columns
+        if self.member_name is not None:
+            yield from (self.member_name,) if isinstance(self.member_name, str) else self.member_name.columns
+        if self.member_value is not None:
+            yield from self.member_value.columns
+        for _, source in self.attributes:
+            yield from source.columns
+        yield from self.include or ()
+        yield from self.rules
+        yield from self.where.columns if self.where else ()
+        yield from (self.ttl.column,) if self.ttl else ()
+
+    @property
+    def group_columns(self) -> tuple[str, ...]:
+        """The columns of the item's key, in its order."""
+        return tuple(dict.fromkeys(column for key in self.keys for column in key.columns))
+
+    def travels(self, column: str) -> bool:
+        """Whether a row carries the column from MySQL."""
+        if self.hook is not None or column in self.columns:
+            return True
+        return self.holds_columns and self.include is None and column not in self.exclude
+
+    def stored(self, column: str) -> tuple[str, Column] | None:
+        """The name and the value under which a column is stored among the row's columns; None: it is not."""
+        try:
+            return self._resolved[column]
+        except KeyError:
+            found = self._resolved[column] = self._resolve(column)
+            return found
+
+    def _resolve(self, column: str) -> tuple[str, Column] | None:
+        if column in self.exclude or (self.include is not None and column not in self.include):
+            return None
+        if self.include is None and column in self._elsewhere:
+            return None
+        rule = self.rules.get(column, ColumnRule())
+        keep = self.keep_null if rule.keep_null is None else rule.keep_null
+        return rule.name or self.prefix + column, Column(column, rule.type, keep)
+
+    @property
+    def _elsewhere(self) -> set[str | None]:
+        """Columns that the item holds already, alone, as a key or as the member's name."""
+        alone: set[str | None] = {key.column for key in self.keys}
+        return alone | {self.member_name} if isinstance(self.member_name, str) else alone
