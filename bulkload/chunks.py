@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from rowferry.errors import Refused
 from rowferry.mapping import TableMapping
 from rowferry.source import Connection, rows
 from rowferry.values import Value, tag, time_text, untag
@@ -81,7 +82,8 @@ def quoted(name: str) -> str:
 
 def describe(connection: Connection, mapping: TableMapping, columns: Sequence[str]) -> Table:
     """How the table is cut: its key columns, and whether an index begins with them."""
-    names = [key.column for key in mapping.keys]
+    names = list(mapping.group_columns) if mapping.hook is None else []
+    names = names or _primary_key(connection, mapping)
     found = rows(
         connection,
         "SELECT column_name AS name, is_nullable AS nullable, data_type AS type"
@@ -100,6 +102,25 @@ def describe(connection: Connection, mapping: TableMapping, columns: Sequence[st
         k.expression == quoted(k.name) for k in keys
     )
     return Table(mapping, keys, tuple(columns), indexed, int(size[0]["bytes"] or 0) if size else 0)
+
+
+def _primary_key(connection: Connection, mapping: TableMapping) -> list[str]:
+    """Where a hook makes the items' keys, the table is cut along its own key."""
+    found = [
+        row["part"]
+        for row in rows(
+            connection,
+            "SELECT column_name AS part FROM information_schema.statistics"
+            " WHERE table_schema = %s AND table_name = %s AND index_name = 'PRIMARY' ORDER BY seq_in_index",
+            (mapping.schema, mapping.table),
+        )
+    ]
+    if not found:
+        raise Refused(
+            f"{mapping.source} has no primary key, along which it could be cut into chunks",
+            "add one, or let the mapping's keys be columns",
+        )
+    return found
 
 
 def _key(name: str, column: dict[str, Any]) -> KeyColumn:
@@ -171,17 +192,18 @@ def where(table: Table, chunk: Chunk) -> tuple[str, list[Any]]:
     parameters: list[Any] = []
     for bound, strict, last in ((chunk.lower, ">", ">"), (chunk.upper, "<", "<=")):
         if bound is not None:
-            conditions.append(_compare(table, strict, last))
+            conditions.append(_compare(table.keys, strict, last))
             values = [_parameter(value) for value in bound]
-            parameters += values if len(values) == 1 else [values[0], values[0], values[1]]
+            parameters += [one for value in values[:-1] for one in (value, value)] + values[-1:]
     return " AND ".join(conditions) or "TRUE", parameters
 
 
-def _compare(table: Table, strict: str, last: str) -> str:
-    first = table.keys[0].expression
-    if len(table.keys) == 1:
+def _compare(keys: Sequence[KeyColumn], strict: str, last: str) -> str:
+    first = keys[0].expression
+    if len(keys) == 1:
         return f"{first} {last} %s"
-    return f"{first} {strict}= %s AND ({first} {strict} %s OR {table.keys[1].expression} {last} %s)"
+    rest = _compare(keys[1:], strict, last)
+    return f"{first} {strict}= %s AND ({first} {strict} %s OR {rest if len(keys) == 2 else f'({rest})'})"
 
 
 def _parameter(value: Value) -> Value:

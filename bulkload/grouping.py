@@ -1,15 +1,17 @@
 """The rows of a chunk as items."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
 from rowferry.errors import UnusableChange
-from rowferry.items import ItemKey, attributes_of, key_of
+from rowferry.items import ItemKey, key_of, places_of
 from rowferry.mapping import POSITION, Layout, TableMapping
+from rowferry.members import Members, members_of
 from rowferry.position import Position
+from rowferry.requests import put_members
 from rowferry.values import Attribute, Value, tag
 
 MOST_MEMBERS = 204_800
@@ -53,7 +55,7 @@ class Unusable:
 class Group:
     """The members of one item, and of how many rows; None when there are too many for an item."""
 
-    members: dict[str, Attribute | None] | None = field(default_factory=dict)
+    members: Members | None = field(default_factory=dict)
     rows: int = 0
 
 
@@ -68,20 +70,36 @@ class Grouping:
     unusable: list[Unusable] = field(default_factory=list)
 
     def take(self, rows: Iterable[Sequence[Value]]) -> None:
-        """Puts each row into its item."""
-        columns, table = self.columns, self.table
-        places = [columns.index(key.column) for key in table.keys]
-        last: Any = None
+        """Puts each row into its item, or its items."""
+        place = self._placer()
         for values in rows:
             self.rows += 1
-            row = dict(zip(columns, values, strict=True))
+            row = dict(zip(self.columns, values, strict=True))
             try:
-                # Most rows follow one of the same item: it is found once. Bytes and text are never equal.
-                if (here := [values[place] for place in places]) != last:
-                    group, last = self._group(key_of(row, table)), here
-                self._place(group, attributes_of(row, table), row)
+                place(values, row)
             except UnusableChange as error:
                 self._refuse(row, str(error))
+
+    def _placer(self) -> Callable[[Sequence[Value], dict[str, Value]], None]:
+        columns, table = self.columns, self.table
+        if not table.simple:
+            return self._place_each
+        places = [columns.index(column) for column in table.group_columns]
+        last: Any = None
+        group = Group()
+
+        def place(values: Sequence[Value], row: dict[str, Value]) -> None:
+            # Most rows follow one of the same item: it is found once. Bytes and text are never equal.
+            nonlocal last, group
+            if (here := [values[place] for place in places]) != last:
+                group, last = self._group(key_of(row, table)), here
+            self._place(group, members_of(row, table), row)
+
+        return place
+
+    def _place_each(self, _values: Sequence[Value], row: dict[str, Value]) -> None:
+        for effect in places_of(row, self.table):
+            self._place(self._group(effect.key), effect.members or {}, row)
 
     def _group(self, key: ItemKey) -> Group:
         group = self.groups.get(key)
@@ -89,35 +107,38 @@ class Grouping:
             group = self.groups[key] = Group()
         return group
 
-    def _place(self, group: Group, attributes: dict[str, Attribute | None], row: dict[str, Value]) -> None:
+    def _place(self, group: Group, found: Members, row: dict[str, Value]) -> None:
         members = group.members
-        if group.rows and (self._whole or (members and not members.keys().isdisjoint(attributes))):
+        whole = self.table.layout is Layout.ITEM_PER_ROW
+        if group.rows and (whole or (members and not members.keys().isdisjoint(found))):
             self._refuse(row, _TWICE)
             return
         group.rows += 1
         if members is not None:
-            members.update(attributes)
+            members.update(found)
             if len(members) > MOST_MEMBERS:
                 group.members = None
 
-    @property
-    def _whole(self) -> bool:
-        return self.table.layout is Layout.ITEM_PER_ROW
-
     def _refuse(self, row: dict[str, Value], reason: str) -> None:
-        named = self.table.columns[:-1] if self.table.member_value else self.table.columns
-        self.unusable.append(Unusable(self.table.source, {name: row.get(name) for name in named}, reason))
+        named = [name for name in self.table.place_columns if name in row] or list(row)
+        self.unusable.append(Unusable(self.table.source, {name: row[name] for name in named}, reason))
+
+    def members(self) -> Iterator[tuple[ItemKey, Members, int]]:
+        """Each item's members, and how many rows it has. What cannot be an item goes to `unusable`."""
+        for key, group in self.groups.items():
+            if group.members is None:
+                self.unusable.append(refused(self.table, key.attributes(), _CROWDED, group.rows))
+            elif group.rows:  # else none of its rows was usable
+                yield key, group.members, group.rows
 
     def items(self, position: Position) -> Iterator[tuple[dict[str, Attribute], int]]:
         """Each item with its position, and how many rows it has. What cannot be one goes to `unusable`."""
         stamp = {POSITION: {"S": str(position)}}
-        for key, group in self.groups.items():
-            if not group.rows:
-                continue  # none of its rows was usable
-            if group.members is None:
-                self.unusable.append(refused(self.table, key.attributes(), _CROWDED, group.rows))
-            else:
-                yield {**group.members, **key.attributes(), **stamp}, group.rows  # type: ignore[dict-item]
+        for key, members, rows in self.members():
+            item: dict[str, Attribute] = {}
+            put_members(item, members)
+            if item or self.table.whole:  # members that are NULL and left out make no item
+                yield {**item, **key.attributes(), **stamp}, rows
 
 
 def refused(table: TableMapping, item: dict[str, Attribute], reason: str, rows: int) -> Unusable:

@@ -56,6 +56,17 @@ class Ledger:
         """`loading`, `done`, or None before a plan was made."""
         return self.control.get(self._load).get("state")
 
+    def start_of(self, target: str) -> str | None:
+        """The watermark at the start of the first load that merged into the target."""
+        found: str | None = self.control.get(f"merge#{target}").get("watermark")
+        return found
+
+    def begin(self, target: str, watermark: str) -> str:
+        """Keeps that watermark once and for all; returns the one that counts."""
+        return self.start_of(target) or str(
+            self.control.update(f"merge#{target}", set={"watermark": watermark})["watermark"]
+        )
+
     def forget(self) -> None:
         """The next load begins with a new plan."""
         self.control.client.delete_item(TableName=self.control.name, Key={"pk": {"S": self._load}})

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bulkload import checks, chunks
@@ -21,12 +21,15 @@ from bulkload.connection import Connect
 from bulkload.grouping import Unusable, refused
 from bulkload.ledger import DONE, Entry, Ledger, Result
 from bulkload.lock import LoaderLock
+from bulkload.merger import Merger
 from bulkload.reader import Reader
 from bulkload.writer import Item, Patience, Writer, batches
 from rowferry import source
 from rowferry.control import ControlTable
 from rowferry.errors import Refused
+from rowferry.items import ItemKey
 from rowferry.mapping import Mapping, TableMapping
+from rowferry.members import Members
 from rowferry.source import Server
 
 
@@ -79,6 +82,8 @@ class Job:
     table: Table
     ledger: Ledger
     entry: Entry
+    start: str | None = None
+    """The watermark at the start of the load, where its items are merged rather than put."""
 
 
 @dataclass(slots=True)
@@ -128,8 +133,9 @@ class Loader:
             for table in self.mapping.tables:
                 checks.refuse_other_keys(self.client, table)
             with self.lock.held(self.reports.tell):
+                starts = self._starts(connection, server, epoch, ledgers)
                 jobs = [
-                    job
+                    replace(job, start=starts.get(table.target))
                     for table in self.mapping.tables
                     for job in self._open(connection, table, ledgers[table.source])
                 ]
@@ -137,6 +143,36 @@ class Loader:
                 return [self._finish(table, ledgers[table.source]) for table in self.mapping.tables]
         finally:
             connection.close()
+
+    def _starts(
+        self, connection: Any, server: Server, epoch: int, ledgers: dict[str, Ledger]
+    ) -> dict[str, str]:
+        """
+        For each target that is merged into: the watermark from before any row of its sources was read.
+
+        Refused when a source was loaded otherwise before: its items may stand above what the others need.
+        """
+        targets = {table.target for table in self.mapping.tables if table.load_merges}
+        starts: dict[str, str] = {}
+        for table in self.mapping.tables:
+            ledger = ledgers[table.source]
+            if table.target not in targets or table.target in starts:
+                continue
+            if ledger.start_of(table.target) is None:
+                self._refuse_put(table.target, ledgers)
+            watermark = source.begin_snapshot(connection, server)
+            connection.commit()
+            starts[table.target] = ledger.begin(table.target, str(watermark.position(epoch)))
+        return starts
+
+    def _refuse_put(self, target: str, ledgers: dict[str, Ledger]) -> None:
+        for table in self.mapping.tables:
+            loaded = table.target == target and ledgers[table.source].state is not None
+            if loaded and not self.settings.again:
+                raise Refused(
+                    f"{table.source} was loaded into {target} when no other source shared it",
+                    "run `ferry load --again`, which loads all of them anew",
+                )
 
     def _ledger(self, table: TableMapping) -> Ledger:
         return Ledger(self.control, table.source, lambda: int(self.now() * 1000))
@@ -210,8 +246,13 @@ class Loader:
         grouping, watermark = reader.read(job.table, job.entry.chunk)
         position = watermark.position(epoch)
         writer = Writer(self.client, job.table.mapping.target, self._guard, self.patience)
-        items = list(grouping.items(position))
-        sending = [senders.submit(_send, writer, job.table.mapping, batch) for batch in batches(items)]
+        if job.start is None:
+            items: list[Any] = list(grouping.items(position))
+            sending = [senders.submit(_send, writer, job.table.mapping, batch) for batch in batches(items)]
+        else:
+            items = list(grouping.members())
+            merger = Merger(writer, job.table.mapping.into, job.start, str(position))
+            sending = [senders.submit(_merge, merger, job.table.mapping, batch) for batch in batches(items)]
         done, open_ = wait(sending, return_when=FIRST_EXCEPTION)
         for future in open_:
             future.cancel()
@@ -258,6 +299,16 @@ def _send(writer: Writer, table: TableMapping, batch: Sequence[tuple[Item, int]]
     return [
         refused(table, item, reason, rows[id(item)])
         for item, reason in writer.write([item for item, _ in batch])
+    ]
+
+
+def _merge(
+    merger: Merger, table: TableMapping, batch: Sequence[tuple[ItemKey, Members, int]]
+) -> list[Unusable]:
+    return [
+        refused(table, key.attributes(), reason, rows)
+        for key, members, rows in batch
+        if (reason := merger.merge(key, members))
     ]
 
 

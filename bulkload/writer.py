@@ -27,7 +27,7 @@ TRANSIENT = frozenset(
         "TransactionConflictException",
     ]
 )
-_TOO_LARGE = frozenset(["ValidationException", "RequestEntityTooLarge", "413"])
+TOO_LARGE = frozenset(["ValidationException", "RequestEntityTooLarge", "413"])
 
 type Item = dict[str, Attribute]
 
@@ -37,6 +37,9 @@ class Client(Protocol):
 
     def batch_write_item(self, **arguments: Any) -> Any:
         """DynamoDB's BatchWriteItem."""
+
+    def update_item(self, **arguments: Any) -> Any:
+        """DynamoDB's UpdateItem."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class Writer:
             self._batch(items)
             return []
         except ClientError as error:
-            if _code(error) not in _TOO_LARGE:
+            if error_code(error) not in TOO_LARGE:
                 raise
         return [(item, reason) for item in items if (reason := self._refusal(item))]
 
@@ -87,7 +90,7 @@ class Writer:
                 pauses = self.patience.pauses()  # something went through: that is progress
             waiting = left
             if waiting:
-                self._pause(pauses)
+                self.pause(pauses)
 
     def _try(self, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The requests that are still to be done."""
@@ -97,7 +100,7 @@ class Writer:
         except (NotConnected, HTTPClientError):
             return requests
         except ClientError as error:
-            if _code(error) not in TRANSIENT:
+            if error_code(error) not in TRANSIENT:
                 raise
             return requests
         return list(answer.get("UnprocessedItems", {}).get(self.table, []))
@@ -107,12 +110,13 @@ class Writer:
         try:
             self._batch([item])
         except ClientError as error:
-            if _code(error) not in _TOO_LARGE:
+            if error_code(error) not in TOO_LARGE:
                 raise
-            return f"DynamoDB refuses the item ({_code(error)}: {error.response['Error'].get('Message', '')})"
+            return refusal(error)
         return None
 
-    def _pause(self, pauses: Iterator[float]) -> None:
+    def pause(self, pauses: Iterator[float]) -> None:
+        """Waits before the next try. Unapplied when there have been enough."""
         pause = next(pauses, None)
         if pause is None:
             raise Unapplied(
@@ -122,10 +126,16 @@ class Writer:
         self.patience.sleep(pause)
 
 
-def batches(items: Iterable[tuple[Item, int]]) -> Iterator[tuple[tuple[Item, int], ...]]:
-    """The items, with their rows, in requests."""
+def batches[T](items: Iterable[T]) -> Iterator[tuple[T, ...]]:
+    """What one request takes, or one task for a thread."""
     return batched(items, ITEMS_IN_A_REQUEST, strict=False)
 
 
-def _code(error: ClientError) -> str:
+def refusal(error: ClientError) -> str:
+    """DynamoDB's refusal in words."""
+    return f"DynamoDB refuses the item ({error_code(error)}: {error.response['Error'].get('Message', '')})"
+
+
+def error_code(error: ClientError) -> str:
+    """DynamoDB's word for what went wrong."""
     return str(error.response.get("Error", {}).get("Code", ""))

@@ -43,11 +43,12 @@ def _key_only(change: RowChange, mapping: Mapping) -> RowChange:
 
     A value that is itself too long for a key is left out, so that this always fits.
     """
-    table = table_of(change, mapping)
-    names = [key.column for key in table.keys] + ([table.member_name] if table.member_name else [])
-    key = {name: value for name in names if not _is_long(value := change.image.get(name))}
+    table, image = table_of(change, mapping), change.image
+    names = [name for name in table.place_columns if name in image] if table.hook is None else list(image)
+    longest = LONGEST_NAME * 3 // max(3, len(names))
+    key = {name: value for name in names if not _is_long(value := image[name], longest)}
     return change._replace(kind=Kind.OVERSIZED, before=key, after=None)
 
 
-def _is_long(value: Value) -> bool:
-    return isinstance(value, str | bytes) and len(value) > LONGEST_NAME
+def _is_long(value: Value, longest: int) -> bool:
+    return isinstance(value, str | bytes) and len(value) > longest

@@ -22,7 +22,7 @@ from enum import Enum, auto
 from itertools import chain
 from typing import NamedTuple
 
-from rowferry.mapping import Layout, Mapping, TableMapping
+from rowferry.mapping import Mapping, TableMapping
 
 
 class Meaning(Enum):
@@ -331,9 +331,7 @@ def alteration(action: Sequence[Token], table: TableMapping) -> str | None:
     first, second = (action[index].word if index < len(action) else "" for index in (0, 1))
     names = {token.text.lower() for token in action}
     if first == "ADD":
-        harmless = second in _INDEXES or (
-            table.layout is Layout.ATTRIBUTE_PER_ROW and second not in ("SYSTEM", "PERIOD")
-        )
+        harmless = second in _INDEXES or (not table.every_column and second not in ("SYSTEM", "PERIOD"))
         return None if harmless else "adds a column, and existing rows may have got its default"
     if first == "ALTER" or (first in ("DROP", "RENAME") and second in _INDEXES - {"PARTITION"}):
         return None  # ALTER [COLUMN] sets a default for rows to come
@@ -350,7 +348,7 @@ def alteration(action: Sequence[Token], table: TableMapping) -> str | None:
 
 def _if_it_travels(what: str, names: set[str], table: TableMapping) -> str | None:
     """Any mention counts, also one as a neighbour (AFTER c): stopping once too often loses nothing."""
-    if table.layout is Layout.ITEM_PER_ROW:
+    if table.every_column:
         return f"{what} a column"
     touched = sorted(column for column in table.columns if column.lower() in names)
     return f"{what} column {touched[0]}" if touched else None

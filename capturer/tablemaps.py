@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from capturer import columns
 from capturer.columns import ColumnType, NotCarried, Read
-from rowferry.mapping import Layout, TableMapping
+from rowferry.mapping import TableMapping
 from rowferry.values import Row, Value
 
 _SIGNEDNESS, _DEFAULT_CHARSET, _COLUMN_CHARSET, _NAMES, _ENUM_LABELS = 1, 2, 3, 4, 6
@@ -151,7 +151,7 @@ def _row_reader(body: bytes, table: TableMapping, textual: frozenset[int]) -> Ro
         raise NotCarried("the binlog has no column names")
     names = [name.decode() for name in _texts(extra[_NAMES])]
     described = _described(found, extra, textual)
-    travels = set(names) if table.layout is Layout.ITEM_PER_ROW else set(table.columns)
+    travels = {name for name in names if table.travels(name)}
     if missing := set(table.columns) - set(names):
         raise NotCarried(f"it has no column {min(missing)}")
     reads = [

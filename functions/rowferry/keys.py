@@ -94,7 +94,7 @@ def _written(value: Value, key: KeyAttribute) -> str | bytes:
         return number(value)
     if key.type == "B" and isinstance(value, bytes):
         return value
-    if isinstance(value, str):  # text that a template made, or a column of text
+    if isinstance(value, str) and key.template is not None:
         return _from_text(value, key)
     raise _unfit(key)
 

@@ -103,11 +103,10 @@ class Mapping:
 def _joined(table: TableMapping, together: list[TableMapping]) -> TableMapping:
     """The table with what all sources of its target have to know of each other."""
     shared = len(together) > 1
-    ttl = next((other.ttl.attribute for other in together if other.ttl), None)
     into = Target(
         maps=frozenset(t.attribute for t in together if t.layout is Layout.NESTED_MAP and t.attribute),
-        ttl=ttl,
-        merge=table.layout is Layout.STRING_SET or (shared and ttl is not None),
+        ttl=table.ttl.attribute if table.ttl and not shared else None,
+        merge=table.layout is Layout.STRING_SET,
     )
     return replace(table, shared=shared, into=into)
 

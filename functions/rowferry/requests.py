@@ -13,12 +13,12 @@ from rowferry.items import ItemKey
 from rowferry.members import Members
 from rowferry.plan import Write, newer
 from rowferry.table import EXPIRES, POSITION, MapEntry, SetEntry, Target
+from rowferry.update import NEWER, Update
 from rowferry.values import Attribute
 
 type Item = dict[str, Attribute]
 
-_NEWER = "attribute_not_exists(#p) OR #p < :p"
-_NEWER_THAN_FIRST = "attribute_not_exists(#p) OR #p < :s"
+_ALONE = Target()
 
 
 def request(write: Write, expires: int, missing: frozenset[str] = frozenset()) -> tuple[str, dict[str, Any]]:
@@ -30,7 +30,7 @@ def request(write: Write, expires: int, missing: frozenset[str] = frozenset()) -
     """
     if write.whole:
         return "put_item", _put(write, expires)
-    return "update_item", _Update(write, missing).arguments()
+    return "update_item", Update(write, missing).arguments()
 
 
 def missing_maps(write: Write, held: Item) -> frozenset[str]:
@@ -96,9 +96,9 @@ def merged(write: Write, held: Item, expires: int) -> dict[str, Any] | None:
     if rest is None or (rest.position is None and not held and rest.may_empty):
         return None
     item = {} if EXPIRES in held else dict(held)  # nothing of a tombstone is kept
-    _change(item, rest.members or {})
-    live = contents(item, write.key, write.target)
-    item = {**(live or _mark(write.target, expires)), **write.key.attributes()}
+    put_members(item, rest.members or {})
+    live = members_of(item, write.key, write.target)
+    item = {**(live or _mark(expires)), **write.key.attributes()}
     if rest.position is not None:
         item[POSITION] = {"S": rest.position}
     elif POSITION in held:
@@ -106,7 +106,7 @@ def merged(write: Write, held: Item, expires: int) -> dict[str, Any] | None:
     return {"TableName": write.key.table, "Item": item, **_as_read(held)}
 
 
-def contents(item: Item, key: ItemKey, target: Target) -> Item:
+def members_of(item: Item, key: ItemKey, target: Target = _ALONE) -> Item:
     """The item without its key, Rowferry's own attributes, and maps that have lost all members."""
     hidden = {POSITION, EXPIRES} | {value.name for value in key.values}
     return {
@@ -116,7 +116,7 @@ def contents(item: Item, key: ItemKey, target: Target) -> Item:
     }
 
 
-def _change(item: Item, members: Members) -> None:
+def put_members(item: Item, members: Members) -> None:
     """Sets and removes members in an item at hand."""
     maps: dict[str, dict[str, Attribute]] = {}
     sets: dict[str, dict[str, Attribute]] = {}
@@ -160,109 +160,27 @@ def _as_read(held: Item) -> dict[str, Any]:
     }
 
 
-def _mark(target: Target, expires: int) -> Item:
-    """What makes an item a tombstone; a table's own TTL attribute lets DynamoDB remove it."""
-    names = (EXPIRES,) if target.ttl is None else (EXPIRES, target.ttl)
-    return {name: {"N": str(expires)} for name in names}
+def _mark(expires: int, ttl: str | None = None) -> Item:
+    """
+    What makes an item a tombstone.
+
+    `ttl` lets DynamoDB remove it where the table's TTL attribute is the user's.
+    Only where the item is always replaced: elsewhere an update that revives it
+    could not tell this time from the one of another row.
+    """
+    return {name: {"N": str(expires)} for name in (EXPIRES, ttl) if name}
 
 
 def _put(write: Write, expires: int) -> dict[str, Any]:
-    item: Item = _mark(write.target, expires) if write.members is None else {}
+    item: Item = _mark(expires, write.target.ttl) if write.members is None else {}
     item |= {str(place): value for place, value in (write.members or {}).items() if value is not None}
     item |= write.key.attributes()
     arguments: dict[str, Any] = {"TableName": write.key.table, "Item": item}
     if write.position is not None:
         item[POSITION] = {"S": write.position}
         arguments |= {
-            "ConditionExpression": _NEWER,
+            "ConditionExpression": NEWER,
             "ExpressionAttributeNames": {"#p": POSITION},
             "ExpressionAttributeValues": {":p": {"S": write.position}},
         }
     return arguments
-
-
-class _Update:
-    """
-    An UpdateItem in the making.
-
-    Placeholders for every name: members may be reserved words or begin with a digit.
-    """
-
-    def __init__(self, write: Write, missing: frozenset[str]) -> None:
-        self.write = write
-        self.missing = sorted(missing)
-        self.maps = {name: f"#m{index}" for index, name in enumerate(sorted(write.maps))}
-        self.names: dict[str, str] = {mark: name for name, mark in self.maps.items()}
-        self.values: Item = {}
-        self.setting: list[str] = []
-        self.removing: list[str] = []
-
-    def arguments(self) -> dict[str, Any]:
-        """The arguments of update_item; without an UpdateExpression when there is nothing to do."""
-        self._members()
-        for name in self.missing:
-            self._whole_map(name)
-        if self.setting:  # a write that revives a tombstone lifts its TTL, or the live item would expire
-            self.names["#t"] = EXPIRES
-            self.removing.append("#t")
-        condition = self._condition()
-        parts = ((verb, parts) for verb, parts in (("SET", self.setting), ("REMOVE", self.removing)) if parts)
-        expression = " ".join(f"{verb} {','.join(parts)}" for verb, parts in parts)
-        asked = len(self.write.steps) > 1 or bool(self.maps)
-        return {
-            "TableName": self.write.key.table,
-            "Key": self.write.key.attributes(),
-            **({"UpdateExpression": expression} if expression else {}),
-            "ExpressionAttributeNames": self.names,
-            **({"ExpressionAttributeValues": self.values} if self.values else {}),
-            **({"ConditionExpression": condition} if condition else {}),
-            "ReturnValues": "ALL_NEW" if self.write.may_empty else "NONE",
-            **({"ReturnValuesOnConditionCheckFailure": "ALL_OLD"} if asked else {}),
-        }
-
-    def _members(self) -> None:
-        for index, (place, value) in enumerate((self.write.members or {}).items()):
-            road = f"#{index:x}"
-            if isinstance(place, MapEntry):
-                if place.attribute in self.missing:
-                    continue
-                self.names[road] = place.name
-                road = f"{self.maps[place.attribute]}.{road}"
-            else:
-                self.names[road] = str(place)
-            if value is None:
-                self.removing.append(road)
-            else:
-                self.values[f":{index:x}"] = value
-                self.setting.append(f"{road}=:{index:x}")
-
-    def _whole_map(self, name: str) -> None:
-        """A path into a map that is not there is an error, so the map comes with its first members."""
-        entries = {
-            place.name: value
-            for place, value in (self.write.members or {}).items()
-            if isinstance(place, MapEntry) and place.attribute == name and value is not None
-        }
-        if entries:
-            value = self.maps[name].replace("#", ":")
-            self.values[value] = {"M": entries}
-            self.setting.append(f"{self.maps[name]}={value}")
-
-    def _condition(self) -> str:
-        """Adds the names and values that it needs, and the position to what is set."""
-        write, first = self.write, ""
-        if write.position is not None:
-            self.names["#p"], self.values[":p"] = POSITION, {"S": write.position}
-            self.setting.append("#p=:p")
-            first = _NEWER
-            if len(write.steps) > 1:
-                self.values[":s"] = {"S": str(write.steps[0].position)}
-                first = _NEWER_THAN_FIRST
-        elif write.may_empty:  # a delete replayed by hand must not create an empty item
-            self.names["#k"] = write.key.values[0].name
-            first = "attribute_exists(#k)"
-        if not self.maps:
-            return first
-        verbs = {name: "not_exists" if name in self.missing else "exists" for name in self.maps}
-        there = " AND ".join(f"attribute_{verbs[name]}({mark})" for name, mark in self.maps.items())
-        return f"{there} AND ({first})" if first else there

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rowferry.errors import SourceNotReady
-from rowferry.mapping import Layout, Mapping, TableMapping
+from rowferry.mapping import Mapping, TableMapping
 from rowferry.position import Position, file_number
 
 NO_SUCH_TABLE = 1146
@@ -214,9 +214,7 @@ def columns(connection: Connection, table: TableMapping) -> list[Column]:
 
 def carried(table: TableMapping, found: Iterable[Column]) -> list[Column]:
     """The columns that a row of the table travels with."""
-    if table.layout is Layout.ITEM_PER_ROW:
-        return list(found)
-    return [column for column in found if column.name in table.columns]
+    return [column for column in found if table.travels(column.name)]
 
 
 def check(connection: Connection, server: Server, mapping: Mapping) -> list[Condition]:

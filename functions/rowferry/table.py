@@ -156,6 +156,11 @@ class TableMapping:
         return self.layout is Layout.ITEM_PER_ROW or self.member_value is None
 
     @property
+    def every_column(self) -> bool:
+        """Columns travel that the mapping does not name, also such as are added to the table later."""
+        return self.hook is not None or (self.holds_columns and self.include is None)
+
+    @property
     def simple(self) -> bool:
         """Every row is carried, and is one row."""
         return self.where is None and self.hook is None
@@ -186,11 +191,29 @@ class TableMapping:
         """The columns of the item's key, in its order."""
         return tuple(dict.fromkeys(column for key in self.keys for column in key.columns))
 
+    @property
+    def place_columns(self) -> tuple[str, ...]:
+        """The columns that find a row's place, and so the row."""
+        name = self.member_name
+        named = () if name is None else (name,) if isinstance(name, str) else name.columns
+        return tuple(dict.fromkeys((*self.group_columns, *named)))
+
+    @property
+    def load_merges(self) -> bool:
+        """
+        A chunk of the bulk load may not have the whole item: others write into it, or the rows of one
+        item may lie in two chunks, because their key columns differ where the key is the same.
+        """
+        if self.whole:
+            return False
+        several = any(len(key.columns) > 1 for key in self.keys)
+        return self.shared or self.hook is not None or several or not self.group_columns
+
     def travels(self, column: str) -> bool:
         """Whether a row carries the column from MySQL."""
         if self.hook is not None or column in self.columns:
             return True
-        return self.holds_columns and self.include is None and column not in self.exclude
+        return self.every_column and column not in self.exclude
 
     def stored(self, column: str) -> tuple[str, Column] | None:
         """The name and the value under which a column is stored among the row's columns; None: it is not."""

@@ -10,6 +10,9 @@ A case is a directory. `changes.jsonl` is the story, a line at a time:
         Other records.
     {"bulk": [1, 4, 100, 0], "rows": [...]}
         A chunk loaded with that watermark, before the next batch.
+    {"bulk": [1, 4, 100, 0], "rows": [...], "of": 1, "seen": [1, 4, 200, 0]}
+        A chunk loaded with that watermark, before the next batch; of the mapping's second table, merged with
+        that watermark of the load's start, from a snapshot with the watermark `seen`.
     {"again": 1}
         Batch 1 is delivered once more.
     {"fail": 2}, {"lose": 2}, {"crash": 2}, {"quarantine": 1}
@@ -35,11 +38,13 @@ from botocore.exceptions import ClientError
 
 from apply_changes.applier import Applier, Result
 from apply_changes.store import DynamoStore
+from bulkload.grouping import Grouping
+from bulkload.merger import Merger
+from bulkload.writer import Patience, Writer
 from capturer.routes import encoded
 from rowferry.change import Marker, RowChange, decode_change, encode_change, encode_marker, encode_record
 from rowferry.errors import Unapplied, UnusableChange
-from rowferry.items import member_of
-from rowferry.mapping import POSITION, Mapping
+from rowferry.mapping import Mapping, TableMapping
 from rowferry.position import Position
 from rowferry.values import untag
 
@@ -65,7 +70,15 @@ class Case:
     def rows(self) -> list[dict[str, Any]] | None:
         """The rows that MySQL holds at the end, with the table's name as `table` where it is not purchase."""
         path = self.folder / "rows.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        found = json.loads(path.read_text()) if path.exists() else None
+        return found if isinstance(found, list) else None
+
+    @property
+    def sources(self) -> dict[str, list[dict[str, Any]]]:
+        """The rows that MySQL holds at the end by table, where there are several."""
+        path = self.folder / "rows.json"
+        found = json.loads(path.read_text()) if path.exists() else None
+        return found if isinstance(found, dict) else {}
 
     def items(self, what: str) -> list[Item]:
         """The expected items, or tombstones, as DynamoDB gives them."""
@@ -208,7 +221,8 @@ def deliver(case: Case, client: Any, *, split: bool = True, now: float | None = 
     sent: dict[int, list[bytes]] = {}
     for step in story(case):
         if "bulk" in step:
-            load(case, step["rows"], Position(*step["bulk"]), client)
+            mapped, seen = case.mapping.tables[step.get("of", 0)], step.get("seen", step["bulk"])
+            load(mapped, step["rows"], Position(*seen), client, Position(*step["bulk"]))
             continue
         batch = sent[step["again"]] if "again" in step else records(case, step["lines"], split)
         sent[step.get("batch", 0)] = batch
@@ -267,22 +281,19 @@ def story(case: Case) -> Iterator[dict[str, Any]]:
     yield from flush()
 
 
-def load(case: Case, rows: list[dict[str, Any]], watermark: Position, client: Any) -> None:
+def load(
+    mapped: TableMapping, rows: list[dict[str, Any]], watermark: Position, client: Any, start: Position | None
+) -> None:
     """The bulk load's road, from rows at hand: what bulkload does, without a server."""
-    for item in grouped(case, rows):
-        table = case.mapping.tables[0].target
-        client.put_item(TableName=table, Item={**item, POSITION: {"S": str(watermark)}})
-
-
-def grouped(case: Case, rows: list[dict[str, Any]]) -> list[Item]:
-    """The items of rows, without their position. Rows that can have no place are left out."""
-    items: dict[Any, Item] = {}
-    for row in rows:
-        values = {name: untag(value) for name, value in row.items()}
-        try:
-            effect = member_of(values, case.mapping.tables[0])
-        except UnusableChange:
-            continue
-        item = items.setdefault(effect.key, effect.key.attributes())
-        item.update(effect.members or {})
-    return list(items.values())
+    if not rows:
+        return
+    grouping = Grouping(mapped, list(rows[0]))
+    grouping.take([untag(value) for value in row.values()] for row in rows)
+    if not mapped.load_merges:
+        for item, _ in grouping.items(watermark):
+            client.put_item(TableName=mapped.target, Item=item)
+        return
+    writer = Writer(client, mapped.target, lambda: None, Patience(sleep=lambda _: None))
+    merger = Merger(writer, mapped.into, str(start or watermark), str(watermark))
+    for key, members, _ in grouping.members():
+        assert merger.merge(key, members) is None

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.htm
 
 import re
 from collections.abc import Callable
+from copy import deepcopy
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +17,9 @@ type Item = dict[str, dict[str, Any]]
 
 _PLACEHOLDER = re.compile(r"[#:][A-Za-z0-9_]+")
 _CONDITIONS: dict[str, Callable[[Item, dict[str, str], dict[str, Any]], bool]] = {
+    "attribute_not_exists(#p) OR #p <= :c": lambda item, names, values: (
+        names["#p"] not in item or item[names["#p"]]["S"] <= values[":c"]["S"]
+    ),
     "attribute_not_exists(#p) OR #p < :s": lambda item, names, values: (
         names["#p"] not in item or item[names["#p"]]["S"] < values[":s"]["S"]
     ),
@@ -66,16 +70,14 @@ class Dynamo:
         check_arguments(arguments)
         place = self._place(table, key)
         changes = assignments(arguments)
-        if set(changes) & set(key):
+        if {path[0] for path in changes} & set(key):
             refuse("Cannot update attribute. This attribute is part of the key")
         check_values(arguments.get("ExpressionAttributeValues", {}))
         self._condition(table, place, arguments)
-        item = {**key, **self.items[table].get(place, {})}
-        for name, value in changes.items():
-            if value is None:
-                item.pop(name, None)
-            else:
-                item[name] = value
+        item = {**key, **deepcopy(self.items[table].get(place, {}))}
+        for path, value in changes.items():
+            _assign(item, path, value)
+        _add(item, arguments)
         check_item(item)
         self.items[table][place] = item
         return {"Attributes": dict(item)} if arguments.get("ReturnValues") == "ALL_NEW" else {}
@@ -93,9 +95,43 @@ class Dynamo:
             return
         held = self.items[table].get(place, {})
         names, values = (arguments.get(f"ExpressionAttribute{what}", {}) for what in ("Names", "Values"))
-        if not _CONDITIONS[condition](held, names, values):
+        if not _holds(condition, held, names, values):
             asked = arguments.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
             refuse("The conditional request failed", "ConditionalCheckFailedException", held if asked else {})
+
+
+def _holds(condition: str, held: Item, names: dict[str, str], values: dict[str, Any]) -> bool:
+    """Every part of the condition; those about a map stand before the one about the position."""
+    while found := re.match(r"attribute_(not_)?exists\((#m\w+)\)(?: AND |$)", condition):
+        if (names[found[2]] in held) == bool(found[1]):
+            return False
+        condition = condition[found.end() :]
+    return not condition or _CONDITIONS[
+        condition.removeprefix("(").removesuffix(")") if condition[0] == "(" else condition
+    ](held, names, values)
+
+
+def _assign(item: Item, path: tuple[str, ...], value: Any) -> None:
+    """Sets or removes an attribute, or an entry of a map that is there."""
+    inside: Any = item
+    for name in path[:-1]:
+        if "M" not in inside.get(name, {}):
+            refuse("The document path provided in the update expression is invalid for update")
+        inside = inside[name]["M"]
+    if value is None:
+        inside.pop(path[-1], None)
+    elif "if_not_exists" in value:
+        inside.setdefault(path[-1], value["if_not_exists"])
+    else:
+        inside[path[-1]] = value
+
+
+def _add(item: Item, arguments: dict[str, Any]) -> None:
+    """ADD of strings to sets."""
+    names, values = (arguments.get(f"ExpressionAttribute{what}", {}) for what in ("Names", "Values"))
+    for name, value in re.findall(r"(#\w+) (:\w+)", arguments["UpdateExpression"].partition("ADD ")[2]):
+        held = set(item.get(names[name], {"SS": []})["SS"])
+        item[names[name]] = {"SS": sorted(held | set(values[value]["SS"]))}
 
 
 def refuse(message: str, code: str = "ValidationException", held: Item | None = None) -> None:
@@ -119,7 +155,16 @@ def check_arguments(arguments: dict[str, Any]) -> None:
         if len(re.findall(r" (?:OR|AND) |<|\w+\(", text)) > 300:
             refuse("The expression contains more than 300 operators")
         bare = set(re.findall(r"(?<![#:\w])\w+", text))
-        if bare - {"SET", "REMOVE", "OR", "attribute_exists", "attribute_not_exists"}:
+        if bare - {
+            "SET",
+            "REMOVE",
+            "ADD",
+            "OR",
+            "AND",
+            "attribute_exists",
+            "attribute_not_exists",
+            "if_not_exists",
+        }:
             refuse(f"bare names: {bare}")
     used = set(_PLACEHOLDER.findall(" ".join(expressions)))
     defined = {*(names or {}), *(values or {})}
@@ -130,23 +175,38 @@ def check_arguments(arguments: dict[str, Any]) -> None:
             refuse("An attribute name has 1 to 65535 bytes")
 
 
-def assignments(arguments: dict[str, Any]) -> Item:
-    """The attributes that an update sets, and those that it removes as None."""
+def assignments(arguments: dict[str, Any]) -> dict[tuple[str, ...], Any]:
+    """The paths that an update sets, and those that it removes as None."""
     names, values = (arguments.get(f"ExpressionAttribute{what}", {}) for what in ("Names", "Values"))
     text = arguments["UpdateExpression"].replace(" = ", "=")
-    matched = re.fullmatch(r"(?:SET ([^ ]+))? ?(?:REMOVE ([^ ]+))?", text)
+    matched = re.fullmatch(r"(?:SET ([^ ]+))? ?(?:REMOVE ([^ ]+))? ?(?:ADD .+)?", text)
     assert matched, text
-    pairs = [part.split("=") for part in matched[1].split(",")] if matched[1] else []
+    pairs = [part.split("=") for part in re.findall(r"[^,=]+=(?:\w+\([^)]*\)|[^,]+)", matched[1] or "")]
     removed = matched[2].split(",") if matched[2] else []
-    paths = [names[name] for name, _ in pairs] + [names[name] for name in removed]
-    if len(paths) != len(set(paths)):
+    paths = [_path(road, names) for road in [*(road for road, _ in pairs), *removed]]
+    if len(set(paths)) < len(paths) or any(path[:1] in set(paths) for path in paths if len(path) > 1):
         refuse("Two document paths overlap with each other")
-    return {names[n]: values[v] for n, v in pairs} | dict.fromkeys(names[name] for name in removed)
+    found: list[Any] = [_value(text, values) for _, text in pairs]
+    return dict(zip(paths, [*found, *[None] * len(removed)], strict=True))
+
+
+def _path(road: str, names: dict[str, str]) -> tuple[str, ...]:
+    return tuple(names[step] for step in road.split("."))
+
+
+def _value(text: str, values: dict[str, Any]) -> Any:
+    if text.startswith("if_not_exists("):
+        return {"if_not_exists": values[text.rpartition(",")[2].removesuffix(")")]}
+    return values[text]
 
 
 def check_values(values: Item) -> None:
     for value in values.values():
         ((kind, content),) = value.items()
+        if kind == "SS" and (not content or len(set(content)) < len(content)):
+            refuse("One or more parameter values were invalid: a set is empty or has duplicates")
+        if kind == "M":
+            check_values(content)
         if kind == "N":
             check_number(content)
         if kind == "S":
@@ -174,4 +234,9 @@ def _size(value: dict[str, Any]) -> int:
     ((kind, content),) = value.items()
     if kind == "N":
         return min(21, len(content) // 2 + 2)
-    return 1 if kind == "NULL" else len(content if isinstance(content, bytes) else content.encode())
+    if kind in ("M", "L"):
+        inside = content.items() if kind == "M" else [("", value) for value in content]
+        return 3 + sum(len(name.encode()) + 1 + _size(value) for name, value in inside)
+    if kind == "SS":
+        return sum(len(text.encode()) for text in content)
+    return 1 if kind in ("NULL", "BOOL") else len(content if isinstance(content, bytes) else content.encode())

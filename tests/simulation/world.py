@@ -20,7 +20,7 @@ from capturer.events import Boundary, Ended
 from capturer.lanes import Lanes, Parcel
 from capturer.routes import encoded
 from capturer.transactions import Transactions
-from rowferry import plan, source
+from rowferry import plan, requests, source
 from rowferry.change import Marker, decode_record
 from rowferry.mapping import EXPIRES, POSITION, Mapping
 from rowferry.plan import Write
@@ -486,7 +486,7 @@ class World:
             want.setdefault(order, {})[product] = str(quantity)
         found: dict[str, dict[str, str]] = {}
         for item in self.dynamo.items["purchase"].values():
-            members = plan.members_of(item, KEY)
+            members = requests.members_of(item, KEY)
             if members and EXPIRES in item:
                 raise Wrong(f"{when}: a live item has a TTL")
             if members:

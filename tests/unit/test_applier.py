@@ -9,7 +9,8 @@ from apply_changes.store import DynamoStore, Outcome
 from rowferry.change import Kind, Marker, RowChange, encode_change, encode_marker, encode_record
 from rowferry.errors import OversizedItem, Unapplied, UnusableChange
 from rowferry.mapping import Mapping
-from rowferry.plan import Write, members_of
+from rowferry.plan import Write
+from rowferry.requests import members_of
 from rowferry.position import Position
 from tests.scenarios.roads import PURCHASE
 from tests.simulation.dynamo import Dynamo

@@ -6,7 +6,7 @@ import pytest
 
 from rowferry import errors
 from rowferry.change import Kind, RowChange
-from rowferry.items import Effect, by_lane, effects, key_of, lane_of, member_of
+from rowferry.items import Effect, by_lane, effects, key_of, lane_of, places_of
 from rowferry.mapping import Mapping
 from tests.scenarios.roads import PURCHASE
 
@@ -111,7 +111,7 @@ def test_a_row_of_its_own_item_has_its_columns_and_no_nulls() -> None:
 def test_a_row_whose_item_key_changes_leaves_one_and_makes_another() -> None:
     gone, made = effects(customer({"id": 7, "name": 1e300}, {"id": 8, "name": "Ann"}), CUSTOMERS)
     assert (gone.members, gone.whole) == (None, True)
-    assert made == member_of({"id": 8, "name": "Ann"}, CUSTOMERS.tables[0])
+    assert [made] == places_of({"id": 8, "name": "Ann"}, CUSTOMERS.tables[0])
 
 
 @pytest.mark.parametrize("value", ["7", b"7", float("nan")])

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from apply_changes.store import DynamoStore, Outcome
 from rowferry.items import Effect, ItemKey, KeyValue
 from rowferry.mapping import EXPIRES, POSITION
-from rowferry.plan import Step, bury, members_of, newer, request, writes
+from rowferry.plan import Step, newer, writes
+from rowferry.requests import bury, members_of, request
 from rowferry.position import Position
 from tests.simulation.dynamo import Dynamo, check_arguments
 

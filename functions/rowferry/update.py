@@ -1,0 +1,154 @@
+"""UpdateItem: members set and removed where they lie, without reading the item."""
+
+from collections.abc import Iterator
+from itertools import batched
+from typing import Any
+
+from rowferry.items import Effect, ItemKey
+from rowferry.members import Members
+from rowferry.plan import MAX_ENTRIES, Step, Write
+from rowferry.table import EXPIRES, POSITION, MapEntry, SetEntry, Target
+from rowferry.values import Attribute
+
+NEWER = "attribute_not_exists(#p) OR #p < :p"
+_NEWER_THAN_FIRST = "attribute_not_exists(#p) OR #p < :s"
+
+
+class Update:
+    """
+    An UpdateItem in the making.
+
+    Placeholders for every name: members may be reserved words or begin with a digit.
+    """
+
+    def __init__(self, write: Write, missing: frozenset[str]) -> None:
+        self.write = write
+        self.missing = sorted(missing)
+        self.maps = {name: f"#m{index}" for index, name in enumerate(sorted(write.maps))}
+        self.names: dict[str, str] = {mark: name for name, mark in self.maps.items()}
+        self.values: dict[str, Attribute] = {}
+        self.setting: list[str] = []
+        self.removing: list[str] = []
+        self.adding: list[str] = []
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of update_item; without an UpdateExpression when there is nothing to do."""
+        self._members()
+        for name in self.missing:
+            self._whole_map(name)
+        if (
+            self.setting or self.adding
+        ):  # a write that revives a tombstone lifts its TTL, or the live item would expire
+            self.names["#t"] = EXPIRES
+            self.removing.append("#t")
+        condition = self._guarded(self._condition())
+        clauses = (("SET", self.setting), ("REMOVE", self.removing), ("ADD", self.adding))
+        expression = " ".join(f"{verb} {','.join(parts)}" for verb, parts in clauses if parts)
+        asked = len(self.write.steps) > 1 or bool(self.maps)
+        return {
+            "TableName": self.write.key.table,
+            "Key": self.write.key.attributes(),
+            **({"UpdateExpression": expression} if expression else {}),
+            "ExpressionAttributeNames": self.names,
+            **({"ExpressionAttributeValues": self.values} if self.values else {}),
+            **({"ConditionExpression": condition} if condition else {}),
+            "ReturnValues": "ALL_NEW" if self.write.may_empty else "NONE",
+            **({"ReturnValuesOnConditionCheckFailure": "ALL_OLD"} if asked else {}),
+        }
+
+    def _members(self) -> None:
+        for index, (place, value) in enumerate((self.write.members or {}).items()):
+            road = f"#{index:x}"
+            if isinstance(place, SetEntry):
+                continue
+            if isinstance(place, MapEntry):
+                if place.attribute in self.missing:
+                    continue
+                self.names[road] = place.name
+                road = f"{self.maps[place.attribute]}.{road}"
+            else:
+                self.names[road] = str(place)
+            if value is None:
+                self.removing.append(road)
+            else:
+                self.values[f":{index:x}"] = value
+                self.setting.append(f"{road}=:{index:x}")
+
+    def _whole_map(self, name: str) -> None:
+        """A path into a map that is not there is an error, so the map comes with its first members."""
+        entries = {
+            place.name: value
+            for place, value in (self.write.members or {}).items()
+            if isinstance(place, MapEntry) and place.attribute == name and value is not None
+        }
+        if entries:
+            value = self.maps[name].replace("#", ":")
+            self.values[value] = {"M": entries}
+            self.setting.append(f"{self.maps[name]}={value}")
+
+    def _condition(self) -> str:
+        """Adds the names and values that it needs, and the position to what is set."""
+        write = self.write
+        if write.position is not None:
+            self.names["#p"], self.values[":p"] = POSITION, {"S": write.position}
+            self.setting.append("#p=:p")
+            if len(write.steps) == 1:
+                return NEWER
+            self.values[":s"] = {"S": str(write.steps[0].position)}
+            return _NEWER_THAN_FIRST
+        if write.may_empty:  # a delete replayed by hand must not create an empty item
+            self.names["#k"] = write.key.values[0].name
+            return "attribute_exists(#k)"
+        return ""
+
+    def _guarded(self, first: str) -> str:
+        """The condition, and that the maps are there, or are not."""
+        if not self.maps:
+            return first
+        verbs = {name: "not_exists" if name in self.missing else "exists" for name in self.maps}
+        there = " AND ".join(f"attribute_{verbs[name]}({mark})" for name, mark in self.maps.items())
+        return f"{there} AND ({first})" if first else there
+
+
+class LoadMerge(Update):
+    """
+    The UpdateItem by which a bulk load puts members into an item that may be there already.
+
+    A new item gets the position `start`, the watermark at the start of the
+    load; one that is there keeps its own, which must not be above `seen`, the
+    watermark of the rows at hand. A lower position is always safe, a later one
+    never: it would skip changes of rows that another chunk has shown too early.
+    """
+
+    def __init__(self, write: Write, missing: frozenset[str], start: str, seen: str) -> None:
+        super().__init__(write, missing)
+        self._start = start
+        self._seen = seen
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of update_item; what it holds comes back where the condition fails."""
+        return {**super().arguments(), "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+
+    def _members(self) -> None:
+        super()._members()
+        sets: dict[str, list[str]] = {}
+        for place, value in (self.write.members or {}).items():
+            if isinstance(place, SetEntry) and value is not None:
+                sets.setdefault(place.attribute, []).append(value["S"])
+        for index, (name, strings) in enumerate(sets.items()):
+            self.names[f"#s{index}"], self.values[f":s{index}"] = name, {"SS": sorted(strings)}
+            self.adding.append(f"#s{index} :s{index}")
+
+    def _condition(self) -> str:
+        self.names["#p"] = POSITION
+        self.values |= {":w": {"S": self._start}, ":c": {"S": self._seen}}
+        self.setting.append("#p=if_not_exists(#p,:w)")
+        return "attribute_not_exists(#p) OR #p <= :c"
+
+
+def load_writes(key: ItemKey, members: Members, target: Target) -> Iterator[Write]:
+    """The writes that put a load's members into an item, each small enough for one update."""
+    present = [(place, value) for place, value in members.items() if value is not None]
+    for part in batched(present, MAX_ENTRIES, strict=False):
+        effect = Effect(key, dict(part), target=target)
+        yield Write(key, effect.members, whole=False, position=None, steps=[Step(effect, None, 0)])
