@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from rowferry.errors import OversizedItem, Unapplied, ValueOutOfRange
 from rowferry.plan import Write, newer
-from rowferry.requests import bury, lookup, members_of, merged, missing_maps, replacement, request
+from rowferry.requests import bury, lookup, merged, missing_maps, replacement, request
 from rowferry.table import POSITION
 from rowferry.values import Attribute
 
@@ -81,10 +81,11 @@ class DynamoStore:
                     return Outcome.REPEAT, requests
                 outcome, further = self.write(rest)
                 return outcome, requests + further
-            if not write.may_empty or members_of(answer["Attributes"], write.key, write.target):
+            burial = bury(write, answer["Attributes"], expires) if write.may_leave_empty else None
+            if burial is None:
                 return Outcome.APPLIED, requests
             with suppress(_Held):  # a change that came in between has raised the position: nothing to bury
-                self._call("update_item", bury(write, answer["Attributes"], expires))
+                self._call("update_item", burial)
             return Outcome.APPLIED, requests + 1
         raise _restless()
 

@@ -69,6 +69,13 @@ class Write:
         return not self.whole and all(value is None for value in (self.members or {}).values())
 
     @property
+    def may_leave_empty(self) -> bool:
+        """It may leave the item without members, or one of its maps."""
+        return self.may_empty or any(
+            value is None and isinstance(place, MapEntry) for place, value in (self.members or {}).items()
+        )
+
+    @property
     def merge(self) -> bool:
         """It has to read the item first: the place demands it, or a change too large for an expression."""
         return not self.whole and (self.target.merge or not fits(self.members or {}))

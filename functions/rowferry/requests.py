@@ -38,28 +38,29 @@ def missing_maps(write: Write, held: Item) -> frozenset[str]:
     return write.maps - held.keys()
 
 
-def bury(write: Write, found: Item, expires: int) -> dict[str, Any]:
+def bury(write: Write, found: Item, expires: int) -> dict[str, Any] | None:
     """
-    The update_item arguments that mark an item without members as a tombstone.
+    The update_item arguments that mark an item without members as a tombstone, and remove empty maps.
 
-    `found` is the item as the write left it. An item without members already
-    counts as absent; the mark lets DynamoDB remove it. Harmless when lost.
+    None when there is nothing to do. `found` is the item as the write left it. An item without members, and
+    a map without, already count as absent; the mark lets DynamoDB remove the item. Harmless when lost.
     """
-    names = {"#p": POSITION, "#t": EXPIRES}
-    values: dict[str, Attribute] = {":t": {"N": str(expires)}}
-    empty = {f"#m{index}": name for index, name in enumerate(sorted(write.target.maps & found.keys()))}
-    names |= empty
-    condition = "attribute_not_exists(#p)"
+    empty = sorted(name for name in write.target.maps if found.get(name) == {"M": {}})
+    removed = {f"#m{index}": name for index, name in enumerate(empty)}
+    buried = not members_of(found, write.key, write.target)
+    if not buried and not empty:
+        return None
+    values = {":t": {"N": str(expires)}} if buried else {}
     if POSITION in found:
         values[":p"] = found[POSITION]
-        condition = "#p = :p"
+    expression = "SET #t = :t " * buried + (f"REMOVE {','.join(removed)}" if removed else "")
     return {
         "TableName": write.key.table,
         "Key": write.key.attributes(),
-        "UpdateExpression": "SET #t = :t" + (f" REMOVE {','.join(empty)}" if empty else ""),
-        "ConditionExpression": condition,
-        "ExpressionAttributeNames": names,
-        "ExpressionAttributeValues": values,
+        "UpdateExpression": expression.strip(),
+        "ConditionExpression": "#p = :p" if POSITION in found else "attribute_not_exists(#p)",
+        "ExpressionAttributeNames": {"#p": POSITION, **({"#t": EXPIRES} if buried else {}), **removed},
+        **({"ExpressionAttributeValues": values} if values else {}),
     }
 
 

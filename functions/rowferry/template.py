@@ -1,14 +1,14 @@
 """Text with columns in it: `${customerid}|${orderid}`."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
 from rowferry.errors import MappingError, MissingColumn
-from rowferry.values import Row, text
+from rowferry.values import Row, Value, text
 
-_PART = re.compile(r"\$\$\{|\$\{([^}]*)\}")
+_OPENING = re.compile(r"(\$+)\{")
+_TRAILING = re.compile(r"\$+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,46 +26,51 @@ class Template:
     @classmethod
     def parse(cls, written: str) -> Self:
         """
-        The template in a text; `$${` is a plain `${`. MappingError for a `${` that is not closed.
+        The template in a text. MappingError for a column that is not closed, or has no name.
 
-        >>> Template.parse("$${price}: ${price}").texts
-        ('${price}: ', '')
+        Before `{`, two dollars are one plain dollar: `$${` is the text `${`,
+        and `$$${price}` is a dollar and the price.
+
+        >>> Template.parse("$${price}: $$${price}").texts
+        ('${price}: $', '')
         """
         texts, columns, end = [""], [], 0
-        for found in _PART.finditer(written):
-            texts[-1] += written[end : found.start()]
+        while found := _OPENING.search(written, end):
+            dollars, is_column = divmod(len(found[1]), 2)
+            texts[-1] += written[end : found.start()] + "$" * dollars
             end = found.end()
-            if found[0] == "$${":
-                texts[-1] += "${"
-            elif not found[1]:
-                raise MappingError(f"template {written!r}: ${{}} names no column", "write ${column}")
-            else:
-                columns.append(found[1])
-                texts.append("")
-        rest = written[end:]
-        if "${" in rest:
-            raise MappingError(
-                f"template {written!r}: a ${{ is not closed", "write ${column}, or $${ for a plain ${"
-            )
-        texts[-1] += rest
+            if not is_column:
+                texts[-1] += "{"
+                continue
+            name, closed, _ = written[end:].partition("}")
+            if not closed or not name:
+                raise MappingError(
+                    f"template {written!r}: a ${{ is not closed, or names no column",
+                    "write ${column}, or $${ for a plain ${",
+                )
+            columns.append(name)
+            texts.append("")
+            end += len(name) + 1
+        texts[-1] += written[end:]
         return cls(tuple(texts), tuple(columns))
 
     def __str__(self) -> str:
         """The text that `parse` reads."""
-        plain = [part.replace("${", "$${") for part in self.texts]
-        return plain[0] + "".join(f"${{{c}}}{part}" for c, part in zip(self.columns, plain[1:], strict=True))
+        plain = [_OPENING.sub(lambda found: found[1] * 2 + "{", part) for part in self.texts]
+        before = [_TRAILING.sub(lambda found: found[0] * 2, part) for part in plain[:-1]]
+        return "".join(f"{part}${{{c}}}" for part, c in zip(before, self.columns, strict=True)) + plain[-1]
 
-    def key(self, row: Row, write: Callable[..., str] = text) -> str | None:
+    def key(self, row: Row) -> str | None:
         """The text for a key or a name: None as soon as one of the columns is NULL."""
         values = [_column(row, column) for column in self.columns]
-        return None if None in values else self._joined([write(value) for value in values])
+        return None if None in values else self._joined([text(value) for value in values])
 
-    def value(self, row: Row, write: Callable[..., str] = text) -> str | None:
+    def value(self, row: Row) -> str | None:
         """The text for an attribute: NULL is empty there, and None where all the columns are NULL."""
         values = [_column(row, column) for column in self.columns]
         if values and all(value is None for value in values):
             return None
-        return self._joined(["" if value is None else write(value) for value in values])
+        return self._joined(["" if value is None else text(value) for value in values])
 
     def _joined(self, values: list[str]) -> str:
         return self.texts[0] + "".join(
@@ -73,7 +78,7 @@ class Template:
         )
 
 
-def _column(row: Row, column: str) -> object:
+def _column(row: Row, column: str) -> Value:
     try:
         return row[column]
     except KeyError:

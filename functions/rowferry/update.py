@@ -52,7 +52,7 @@ class Update:
             "ExpressionAttributeNames": self.names,
             **({"ExpressionAttributeValues": self.values} if self.values else {}),
             **({"ConditionExpression": condition} if condition else {}),
-            "ReturnValues": "ALL_NEW" if self.write.may_empty else "NONE",
+            "ReturnValues": "ALL_NEW" if self.write.may_leave_empty else "NONE",
             **({"ReturnValuesOnConditionCheckFailure": "ALL_OLD"} if asked else {}),
         }
 
@@ -141,9 +141,9 @@ class LoadMerge(Update):
 
     def _condition(self) -> str:
         self.names["#p"] = POSITION
-        self.values |= {":w": {"S": self._start}, ":c": {"S": self._seen}}
+        self.values |= {":w": {"S": self._start}, ":v": {"S": self._seen}}
         self.setting.append("#p=if_not_exists(#p,:w)")
-        return "attribute_not_exists(#p) OR #p <= :c"
+        return "attribute_not_exists(#p) OR #p <= :v"
 
 
 def load_writes(key: ItemKey, members: Members, target: Target) -> Iterator[Write]:

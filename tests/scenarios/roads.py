@@ -21,8 +21,8 @@ A case is a directory. `changes.jsonl` is the story, a line at a time:
 
 `items.json` has the items as they must be, with plain values where JSON has them; `tombstones`,
 `quarantined` (errors in any order) and `markers` where there are some. `rows.json` has the rows that MySQL
-holds at the end, for the cases in which a bulk load must give the same items. `mapping.toml` stands where
-it is not the purchase one.
+holds at the end, for the cases in which a bulk load must give the same items. `mapping.toml`, or DMS's
+`mapping.json`, stands where it is not the purchase one.
 """
 
 import json
@@ -90,10 +90,10 @@ def cases() -> dict[str, Case]:
 
 
 def read(folder: Path) -> Case:
-    own = folder / "mapping.toml"
+    own = next(folder.glob("mapping.*"), PURCHASE)
     lines = [json.loads(line) for line in (folder / "changes.jsonl").read_text().splitlines()]
     expected = json.loads((folder / "items.json").read_text())
-    return Case(folder, Mapping.load(own if own.exists() else PURCHASE), lines, expected)
+    return Case(folder, Mapping.load(own), lines, expected)
 
 
 def _typed(value: Any) -> dict[str, Any]:

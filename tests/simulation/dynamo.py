@@ -17,8 +17,8 @@ type Item = dict[str, dict[str, Any]]
 
 _PLACEHOLDER = re.compile(r"[#:][A-Za-z0-9_]+")
 _CONDITIONS: dict[str, Callable[[Item, dict[str, str], dict[str, Any]], bool]] = {
-    "attribute_not_exists(#p) OR #p <= :c": lambda item, names, values: (
-        names["#p"] not in item or item[names["#p"]]["S"] <= values[":c"]["S"]
+    "attribute_not_exists(#p) OR #p <= :v": lambda item, names, values: (
+        names["#p"] not in item or item[names["#p"]]["S"] <= values[":v"]["S"]
     ),
     "attribute_not_exists(#p) OR #p < :s": lambda item, names, values: (
         names["#p"] not in item or item[names["#p"]]["S"] < values[":s"]["S"]
