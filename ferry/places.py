@@ -5,26 +5,24 @@ Shares no code with the parts that it checks (mapping, items, values, plan, and
 how the load cuts and reads): the mapping file is read again here, rows are
 taken as the text that MySQL itself prints, and what an item should hold is
 worked out anew from the documented format. So that one mistake cannot hide on
-both sides, keep it that way.
+both sides, keep it that way. Two things are shared because there is only one
+of them: the user's hooks, and how DMS's JSON is turned into the words of a
+mapping file.
 """
 
+import importlib
 import json
 import tomllib
-from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Context, Decimal
-from hashlib import blake2b
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ferry import wording, written
+from ferry.wording import Row, Words
+from rowferry import dms
+
 OWN = frozenset({"_pos", "_ttl"})
-EXACT = Context(prec=80)  # a DECIMAL has up to 65 digits
-INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
-CLOCKS = frozenset({"datetime", "timestamp", "time"})
-BINARIES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
-LONG = 40
-"""Values of more characters are compared by their hash, so that the working file stays small."""
 PRESENT = ""
 """The member that stands for the item itself, where an item is a row: no attribute has an empty name."""
 
@@ -39,41 +37,108 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One source table and its target; `keys` are (attribute, type, column)."""
+    """
+    One source table and its target; `keys` are (attribute, type, column or text with columns).
+
+    `entry` is the mapping file's, for all that is not said by the others. With
+    `shared` other sources write into the same items.
+    """
 
     schema: str
     table: str
     target: str
-    keys: tuple[tuple[str, str, str], ...]
-    member_name: str | None
-    member_value: str | None
+    keys: tuple[tuple[str, str, Any], ...]
+    member_name: Any = None
+    member_value: Any = None
+    entry: Mapping[str, Any] = field(default_factory=dict)
+    shared: bool = False
 
     @property
     def item_per_row(self) -> bool:
         """Each row is an item, rather than a member of one."""
         return self.member_name is None
 
+    @property
+    def words(self) -> Words:
+        """What the entry says of values."""
+        keys = {
+            role: {"attribute": name, "column": made}
+            for role, (name, _, made) in zip(("hash_key", "range_key"), self.keys, strict=False)
+        }
+        return Words(
+            {**keys, "member_name": self.member_name, "member_value": self.member_value, **self.entry}
+        )
+
     def key_fields(self, key: str) -> dict[str, Any]:
         """The key of a Place by attribute names."""
         return {name: content for (name, _, _), (_, content) in zip(self.keys, json.loads(key), strict=True)}
 
+    def columns(self, there: Sequence[str]) -> list[str]:
+        """Of the table's columns, those that have to be read; those that are missing come last."""
+        if "hook" in self.entry:
+            return list(there)
+        named = list(_named(self))
+        words = self.words
+        every = self.item_per_row or self.member_value == "*"
+        read = [name for name in there if name in named or (every and words.stores(name))]
+        return [*read, *(name for name in dict.fromkeys(named) if name not in there)]
+
+
+def _named(pair: Pair) -> Iterator[str]:
+    """Columns that the entry names."""
+    made = [made for _, _, made in pair.keys] + [pair.member_name, pair.member_value]
+    for source in [*made, *pair.entry.get("attributes", {}).values()]:
+        yield from _columns(source)
+    yield from pair.entry.get("include", ())
+    yield from _columns(pair.entry.get("where", {}))
+    yield from _columns(pair.entry.get("ttl", {}))
+
+
+def _columns(source: Any) -> Iterator[str]:
+    if isinstance(source, str):
+        if "${" in source:
+            yield from (column for _, column in wording.pieces(source) if column)
+        elif source != "*":
+            yield source
+    elif isinstance(source, list):
+        for part in source:
+            yield from _columns(part)
+    elif isinstance(source, Mapping):
+        if "column" in source:
+            yield source["column"]
+        for name in ("template", "list", "and", "or"):
+            yield from _columns(source.get(name))
+        yield from (column for part in source.get("map", {}).values() for column in _columns(part))
+
 
 def read_pairs(file: Path) -> list[Pair]:
     """The pairs of a mapping file that is known to be right."""
-    return [_pair(entry) for entry in tomllib.loads(file.read_text(encoding="utf-8"))["table"]]
+    text = file.read_text(encoding="utf-8")
+    found = dms.document(json.loads(text)).document if file.suffix == ".json" else tomllib.loads(text)
+    entries = found["table"]
+    targets = [entry["target"] for entry in entries]
+    return [_pair(entry, shared=targets.count(entry["target"]) > 1) for entry in entries]
 
 
-def _pair(entry: Mapping[str, Any]) -> Pair:
+def _pair(entry: Mapping[str, Any], *, shared: bool) -> Pair:
     schema, table = entry["source"].split(".", 1)
     keys = [entry[name] for name in ("hash_key", "range_key") if name in entry]
     return Pair(
         schema,
         table,
         entry["target"],
-        tuple((key["attribute"], key.get("type", "S"), key.get("column", key["attribute"])) for key in keys),
+        tuple((key["attribute"], key.get("type", "S"), _made(key)) for key in keys),
         entry.get("member_name"),
         entry.get("member_value"),
+        entry,
+        shared,
     )
+
+
+def _made(key: Mapping[str, Any]) -> Any:
+    if "constant" in key:
+        return {"constant": key["constant"]}
+    return key.get("template") or key.get("column", key["attribute"])
 
 
 # The source's side
@@ -86,113 +151,104 @@ def expected(pair: Pair, types: Mapping[str, str], rows: Iterator[Sequence[Any]]
     `types` are the columns' MySQL types by name, in the order of the rows'
     values; values are what MySQL prints (bytes for binary columns, None for NULL).
     """
-    names = list(types)
-    at = {name: index for index, name in enumerate(names)}
-    write = [_writer(types[name]) for name in names]
-    keys = [(kind, at[column], _key_writer(kind, types[column])) for _, kind, column in pair.keys]
-    others = [index for name, index in at.items() if name not in {column for _, _, column in pair.keys}]
-    for row in rows:
-        key = _dumps([[kind, None if row[index] is None else text(row[index])] for kind, index, text in keys])
-        if pair.member_name is not None and pair.member_value is not None:
-            name, value = at[pair.member_name], at[pair.member_value]
-            member = "" if row[name] is None else _plain(types[names[name]], row[name])
-            yield Place(key, member, "NULL:" if row[value] is None else write[value](row[value]))
-        else:
+    words, hook = pair.words, _hook(pair.entry.get("hook"))
+    for values in rows:
+        row = Row(dict(zip(types, values, strict=True)), types)
+        if "where" in pair.entry and not wording.carried(pair.entry["where"], row):
+            continue
+        for carried in (row,) if hook is None else _hooked(hook, row):
+            if carried is None:  # the hook failed: the row is nowhere
+                yield Place(_dumps([[kind, None] for _, kind, _ in pair.keys]), PRESENT, "")
+            else:
+                yield from _places(pair, words, carried)
+
+
+def _places(pair: Pair, words: Words, row: Row) -> Iterator[Place]:
+    key = _dumps([[kind, wording.key_of(kind, made, row)] for _, kind, made in pair.keys])
+    if pair.item_per_row:
+        if not pair.shared:
             yield Place(key, PRESENT, "")
-            for index in others:
-                if row[index] is not None:
-                    yield Place(key, names[index], write[index](row[index]))
+        members = words.columns(row)
+        if "attribute" in pair.entry:
+            members = iter([(pair.entry["attribute"], written.map_of(dict(members)))])
+        for name, content in (*members, *words.attributes(row), *words.ttl(row)):
+            yield Place(key, name, written.short(content))
+        return
+    named = wording.name_of(pair.member_name, row)
+    if pair.member_value == "*":
+        value: str | None = written.map_of(dict(words.columns(row)))
+    else:
+        value = words.value(pair.member_value, row)
+    if value is None:
+        return
+    member = "" if named is None else pair.entry.get("prefix", "") + named
+    if "attribute" in pair.entry:
+        member = f"{pair.entry['attribute']}[{member}]"
+    if pair.entry.get("layout") == "string-set":
+        value = f"S:{_lower(value)}"
+    yield Place(key, member, written.short(value))
 
 
-def _writer(kind: str) -> Callable[[Any], str]:
-    if kind in INTEGERS:
-        return lambda text: _short("N", str(int(text)))
-    if kind == "decimal":
-        return _decimal
-    if kind in ("float", "double"):
-        return lambda text: _short("N", _number(Decimal(repr(float(text)))))
-    if kind in BINARIES:
-        return lambda content: _short("B", b64encode(content).decode())
-    if kind in CLOCKS:
-        return lambda text: _short("S", _clock(text))
-    return lambda text: _short("S", text)
+def _lower(value: str) -> str:
+    """The text of a value in a string set."""
+    kind, _, content = value.partition(":")
+    return content.lower() if kind == "BOOL" else content
 
 
-def _decimal(text: str) -> str:
-    value = Decimal(text)
-    digits = len(str(int("".join(map(str, value.as_tuple().digits)).rstrip("0") or "0")))
-    return _short("N", _number(value)) if digits <= 38 else _short("S", str(value))
+def _hook(name: str | None) -> Callable[[dict[str, Any]], Any] | None:
+    if name is None:
+        return None
+    module, function = name.split(":")
+    found: Callable[[dict[str, Any]], Any] = getattr(importlib.import_module(module), function)
+    return found
 
 
-def _key_writer(kind: str, column: str) -> Callable[[Any], str]:
-    if kind == "N":
-        return lambda text: _number(Decimal(text))
-    if kind == "B":
-        return lambda content: b64encode(content).decode()
-    return lambda text: _plain(column, text)
-
-
-def _plain(kind: str, text: Any) -> str:
-    """The value as a key or a name: text as it is, numbers without trailing zeros."""
-    if kind in ("decimal", "double"):
-        return _number(Decimal(text) if kind == "decimal" else Decimal(repr(float(text))))
-    return _clock(text) if kind in CLOCKS else str(text)
-
-
-def _clock(text: str) -> str:
-    """A time as items have it: no fraction when it is zero, else six digits."""
-    whole, _, fraction = text.partition(".")
-    return f"{whole}.{fraction:0<6}" if fraction.strip("0") else whole
+def _hooked(hook: Callable[[dict[str, Any]], Any], row: Row) -> Iterator[Row | None]:
+    """The rows that the user's code makes; None where it fails."""
+    try:
+        made = hook({name: written.value_of(row.types[name], cell) for name, cell in row.cells.items()})
+    except Exception:  # noqa: BLE001 - the user's code: whatever it raises, the row has no place
+        yield None
+        return
+    for one in [] if made is None else [made] if isinstance(made, Mapping) else made:
+        typed = {name: written.cell_of(value) for name, value in one.items()}
+        yield Row({n: cell for n, (_, cell) in typed.items()}, {n: kind for n, (kind, _) in typed.items()})
 
 
 # The target's side
 
 
-def found(pair: Pair, item: Mapping[str, Mapping[str, Any]]) -> Iterator[Place]:
-    """The places that an item has; none for a tombstone."""
+def found(pair: Pair, item: Mapping[str, Mapping[str, Any]], others: Sequence[Pair] = ()) -> Iterator[Place]:
+    """The places that an item has; none for a tombstone. `others` share the target."""
     if "_ttl" in item:
         return
     names = {name for name, _, _ in pair.keys}
     key = _dumps([_key_content(item[name]) for name, _, _ in pair.keys])
-    if pair.item_per_row:
+    if pair.item_per_row and not pair.shared:
         yield Place(key, PRESENT, "")
+    inside = {
+        p.entry["attribute"]: p for p in (pair, *others) if "attribute" in p.entry and not p.item_per_row
+    }
     for name, attribute in item.items():
-        if name not in names and name not in OWN:
-            yield Place(key, name, _content(attribute))
+        if name in inside:
+            yield from _inside(key, name, attribute, inside[name])
+        elif name not in names and name not in OWN:
+            yield Place(key, name, written.short(written.found_content(attribute)))
+
+
+def _inside(key: str, name: str, attribute: Mapping[str, Any], pair: Pair) -> Iterator[Place]:
+    """The members in a map or a set."""
+    for entry, value in attribute.get("M", {}).items():
+        yield Place(key, f"{name}[{entry}]", written.short(written.found_content(value)))
+    for text in attribute.get("SS", ()):
+        member, _, content = text.partition(pair.entry.get("separator", ":"))
+        yield Place(key, f"{name}[{member}]", written.short(f"S:{content}"))
+    if not attribute.keys() & {"M", "SS"}:
+        yield Place(key, name, written.short(written.found_content(attribute)))
 
 
 def _key_content(attribute: Mapping[str, Any]) -> list[str]:
-    ((kind, content),) = attribute.items()
-    if kind == "N":
-        return [kind, _number(Decimal(content))]
-    return [kind, b64encode(content).decode() if kind == "B" else content]
-
-
-def _content(attribute: Mapping[str, Any]) -> str:
-    ((kind, content),) = attribute.items()
-    match kind:
-        case "N":
-            return _short("N", _number(Decimal(content)))
-        case "B":
-            return _short("B", b64encode(content).decode())
-        case "NULL":
-            return "NULL:"
-        case "S":
-            return _short("S", content)
-    return _short(kind, json.dumps(content, sort_keys=True, default=repr))
-
-
-# Both
-
-
-def _number(value: Decimal) -> str:
-    return f"{value.normalize(EXACT):f}" if value else "0"
-
-
-def _short(kind: str, content: str) -> str:
-    if len(content) <= LONG:
-        return f"{kind}:{content}"
-    return f"{kind}:#{blake2b(content.encode(), digest_size=16).hexdigest()}:{len(content)}"
+    return written.found_content(attribute).split(":", 1)
 
 
 def _dumps(key: Sequence[Any]) -> str:

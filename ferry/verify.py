@@ -153,13 +153,17 @@ def verify(
     Refused when a table cannot be read.
     """
     summary = Summary()
+    targets: dict[str, list[Pair]] = {}
     for pair in pairs:
+        targets.setdefault(pair.target, []).append(pair)
+    for together in targets.values():
         sides.clear()
-        sides.add("source", _source_side(pair, address, summary, step))
-        sides.add("target", _target_side(pair, client, summary, step))
+        for pair in together:
+            sides.add("source", _source_side(pair, address, summary, step))
+        sides.add("target", _target_side(together, client, summary, step))
         for difference in sides.differences():
             summary.kinds[difference.kind] += 1
-            report(pair, difference)
+            report(together[0], difference)
     return summary
 
 
@@ -183,16 +187,14 @@ def _types(connection: Any, pair: Pair) -> dict[str, str]:
             (pair.schema, pair.table),
         )
         types = {name: str(kind).lower() for name, kind in cursor.fetchall()}
-    needed = [column for _, _, column in pair.keys]
-    if not pair.item_per_row:
-        needed += [str(pair.member_name), str(pair.member_value)]
-    for column in needed:
+    columns = pair.columns(list(types))
+    for column in columns:
         if column not in types:
             raise Refused(
                 f"{pair.schema}.{pair.table} has no column {column}, or there is no such table",
                 "correct the mapping, or GRANT SELECT on it",
             )
-    return types if pair.item_per_row else {name: types[name] for name in needed}
+    return {name: types[name] for name in columns}
 
 
 def _rows(
@@ -209,10 +211,11 @@ def _rows(
 
 
 def _target_side(
-    pair: Pair, client: Any, summary: Summary, step: Callable[[int, int, str], None]
+    pairs: list[Pair], client: Any, summary: Summary, step: Callable[[int, int, str], None]
 ) -> Iterator[Any]:
+    pair, *others = pairs
     for page in client.get_paginator("scan").paginate(TableName=pair.target, ConsistentRead=True):
-        places = [list(found(pair, item)) for item in page["Items"]]
+        places = [list(found(pair, item, others)) for item in page["Items"]]
         summary.items += sum(map(bool, places))
         summary.members += sum(place.member != PRESENT for item in places for place in item)
         step(summary.rows, 0, f"{summary.rows:,} rows, {summary.items:,} items read")

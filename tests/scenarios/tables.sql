@@ -27,3 +27,24 @@ CREATE TABLE event (
     big     BIGINT UNSIGNED,
     ratio   DOUBLE
 );
+CREATE TABLE product (
+    id   INT PRIMARY KEY,
+    tags VARCHAR(64),
+    name VARCHAR(64)
+);
+CREATE TABLE typed (
+    id INT PRIMARY KEY,
+    a  INT,
+    b  TEXT,
+    c  VARCHAR(16),
+    d  VARCHAR(16),
+    e  INT
+);
+CREATE TABLE line (
+    customerid VARCHAR(64) COLLATE utf8mb4_bin,
+    orderid    VARCHAR(64) COLLATE utf8mb4_bin,
+    productid  VARCHAR(64) COLLATE utf8mb4_bin,
+    quantity   INT,
+    price      INT,
+    PRIMARY KEY (customerid, orderid, productid)
+);

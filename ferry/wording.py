@@ -1,0 +1,197 @@
+"""
+The mapping file's words, read once more for verify: shares no code with rowferry's reading of them.
+
+Functions take an entry of the file as it stands, and a row: the cells by column, and their MySQL types.
+"""
+
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from ferry import written
+from ferry.written import Cell
+
+type Entry = Any
+"""A column's name, a text with ${column}, or a table of the file."""
+
+
+class Row(NamedTuple):
+    """A row's cells and their types, by column."""
+
+    cells: Mapping[str, Cell]
+    types: Mapping[str, str]
+
+
+def pieces(text: str) -> Iterator[tuple[str, str | None]]:
+    """
+    A template's plain texts, each with the column behind it, None behind the last.
+
+    >>> list(pieces("$${a}${b}|"))
+    [('${a}', 'b'), ('|', None)]
+    """
+    plain, at = "", 0
+    while at < len(text):
+        dollars = len(text[at:]) - len(text[at:].lstrip("$"))
+        if not dollars or text[at + dollars : at + dollars + 1] != "{":
+            plain, at = plain + text[at : at + max(1, dollars)], at + max(1, dollars)
+            continue
+        plain, at = plain + "$" * (dollars // 2), at + dollars + 1
+        if dollars % 2 == 0:
+            plain += "{"
+            continue
+        end = text.index("}", at)
+        yield plain, text[at:end]
+        plain, at = "", end + 1
+    yield plain, None
+
+
+def name_of(entry: Entry, row: Row) -> str | None:
+    """A key, or a member's name, as text. None as soon as a column is NULL."""
+    if isinstance(entry, Mapping):
+        return str(entry["constant"])
+    if "${" not in entry:
+        cell = row.cells[entry]
+        return None if cell is None else written.plain(row.types[entry], cell)
+    parts = list(pieces(entry))
+    cells = [row.cells[column] for _, column in parts if column]
+    if None in cells:
+        return None
+    return "".join(
+        text + (written.plain(row.types[column], row.cells[column]) if column else "")
+        for text, column in parts
+    )
+
+
+def key_of(kind: str, entry: Entry, row: Row) -> str | None:
+    """A key attribute's content."""
+    plain_column = isinstance(entry, str) and "${" not in entry
+    cell = row.cells[entry] if plain_column else name_of(entry, row)
+    if cell is None:
+        return None
+    if kind == "N":
+        return written.number(Decimal(cell))
+    if kind == "B":
+        return b64encode(cell if isinstance(cell, bytes) else cell.encode()).decode()
+    return written.plain(row.types[entry], cell) if plain_column else str(cell)
+
+
+class Words:
+    """One [[table]] entry's say on values."""
+
+    def __init__(self, entry: Mapping[str, Any]) -> None:
+        self.entry = entry
+        self.rules: Mapping[str, Any] = entry.get("columns", {})
+        grouped = entry.get("member_name") is not None
+        alone = grouped and entry.get("member_value") != "*" and entry.get("layout") != "string-set"
+        self.null = entry.get("null", "attribute" if alone else "leave-out")
+
+    def value(self, entry: Entry, row: Row) -> str | None:
+        """The content of a value; None where a NULL is left out."""
+        if isinstance(entry, str):
+            entry = {"template" if "${" in entry else "column": entry}
+        if "constant" in entry:
+            return written.constant(entry["constant"])
+        if "map" in entry:
+            inside = {name: self.value(part, row) for name, part in entry["map"].items()}
+            return written.map_of({name: value for name, value in inside.items() if value is not None})
+        if "list" in entry:
+            elements = [self.value(part, row) for part in entry["list"]]
+            return written.list_of([value for value in elements if value is not None])
+        rule = self.rules.get(entry.get("column"), {})
+        kind, cell = self._cell(entry, row)
+        if cell is None:
+            kept = entry.get("null", rule.get("null", self.null)) == "attribute"
+            return written.NULL if kept else None
+        return written.content(kind, cell, entry.get("type", rule.get("type")))
+
+    def _cell(self, entry: Mapping[str, Any], row: Row) -> tuple[str, Cell]:
+        if "column" in entry:
+            return row.types[entry["column"]], row.cells[entry["column"]]
+        text, cells = "", []
+        for plain, column in pieces(entry["template"]):
+            text += plain
+            if column:
+                cells.append(row.cells[column])
+                text += "" if cells[-1] is None else written.plain(row.types[column], cells[-1])
+        return "varchar", None if cells and all(cell is None for cell in cells) else text
+
+    def columns(self, row: Row) -> Iterator[tuple[str, str]]:
+        """The row's columns by the names of their places, and in a member its further attributes."""
+        entry = self.entry
+        for column in row.cells:
+            if not self.stores(column):
+                continue
+            value = self.value(column, row) if "${" not in column else None
+            if value is not None:
+                yield self.rules.get(column, {}).get("name", entry.get("prefix", "") + column), value
+        if entry.get("member_name") is not None:
+            yield from self.attributes(row)
+
+    def attributes(self, row: Row) -> Iterator[tuple[str, str]]:
+        """The further attributes."""
+        for name, source in self.entry.get("attributes", {}).items():
+            if (value := self.value(source, row)) is not None:
+                yield name, value
+
+    def stores(self, column: str) -> bool:
+        """Whether a column is one of the row's columns that are stored."""
+        if "include" in self.entry:
+            return column in self.entry["include"]
+        taken = [self.entry[key] for key in ("hash_key", "range_key") if key in self.entry]
+        names = [
+            key.get("column", key["attribute"]) for key in taken if not key.keys() & {"template", "constant"}
+        ]
+        return column not in [*names, self.entry.get("member_name"), *self.entry.get("exclude", ())]
+
+    def ttl(self, row: Row) -> Iterator[tuple[str, str]]:
+        """The attribute that says when the item may go."""
+        if "ttl" in self.entry:
+            ttl = self.entry["ttl"]
+            cell = row.cells[ttl["column"]]
+            since = None if cell is None else written.seconds(row.types[ttl["column"]], cell)
+            if since is not None:
+                yield ttl["attribute"], f"N:{since + 86_400 * ttl.get('days', 0)}"
+
+
+def carried(condition: Mapping[str, Any], row: Row) -> bool:
+    """Whether `where` lets the row pass."""
+    if "and" in condition:
+        return all(carried(part, row) for part in condition["and"])
+    if "or" in condition:
+        return any(carried(part, row) for part in condition["or"])
+    column = condition["column"]
+    ((name, operand),) = ((name, value) for name, value in condition.items() if name != "column")
+    cell, kind = row.cells[column], row.types[column]
+    if name == "null":
+        return bool((cell is None) == operand)
+    if cell is None:
+        return False
+    if name == "prefix":
+        return written.plain(kind, cell).startswith(str(operand))
+    value = _comparable(kind, cell)
+    others = [_comparable(kind, str(one)) for one in (operand if isinstance(operand, list) else [operand])]
+    return _compared(name, value, others)
+
+
+def _compared(name: str, value: Any, others: Sequence[Any]) -> bool:
+    if name in ("eq", "in"):
+        return value in others
+    if name == "ne":
+        return bool(value != others[0])
+    if name == "between":
+        return bool(others[0] <= value <= others[1])
+    below = name in ("lt", "le")
+    return bool((value < others[0]) if below else (value > others[0])) or (
+        name in ("le", "ge") and value == others[0]
+    )
+
+
+def _comparable(kind: str, text: Any) -> Any:
+    if kind in written.NUMBERS:
+        return Decimal(text)
+    if kind in written.BINARIES:
+        return text.encode() if isinstance(text, str) else text
+    if kind == "time":
+        return written.value_of("time", text)
+    return written.clock(text) if kind in written.CLOCKS else text
