@@ -14,12 +14,13 @@ from pathlib import Path
 import pymysql
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ferry import drain, load, settings, status, switch, verify
+from ferry import drain, load, mapping, settings, status, switch, verify
 from rowferry.errors import RowferryError
 
 EPILOG = f"""\
 a move, in its order:
   export ROWFERRY_SOURCE={settings.EXAMPLE} ROWFERRY_SOURCE_PASSWORD=...
+  ferry mapping check     # what some rows become; writes nothing
   ferry load              # copy the rows that exist; the capturer must be running
   ferry switch on         # apply the changes that waited meanwhile, then the live ones
   ferry status
@@ -40,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (load, switch, status, drain, verify):
+    for module in (mapping, load, switch, status, drain, verify):
         module.add(commands, _common())
     return root
 

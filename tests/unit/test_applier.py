@@ -10,8 +10,8 @@ from rowferry.change import Kind, Marker, RowChange, encode_change, encode_marke
 from rowferry.errors import OversizedItem, Unapplied, UnusableChange
 from rowferry.mapping import Mapping
 from rowferry.plan import Write
-from rowferry.requests import members_of
 from rowferry.position import Position
+from rowferry.requests import members_of
 from tests.scenarios.roads import PURCHASE
 from tests.simulation.dynamo import Dynamo
 

@@ -10,8 +10,8 @@ from apply_changes.store import DynamoStore, Outcome
 from rowferry.items import Effect, ItemKey, KeyValue
 from rowferry.mapping import EXPIRES, POSITION
 from rowferry.plan import Step, newer, writes
-from rowferry.requests import bury, members_of, request
 from rowferry.position import Position
+from rowferry.requests import bury, members_of, request
 from tests.simulation.dynamo import Dynamo, check_arguments
 
 KEY = ItemKey("purchase", (KeyValue("customerid", "S", "c"), KeyValue("orderid", "S", "o")))

@@ -1,0 +1,195 @@
+"""`ferry mapping`: what rows become, without writing anything; and the JSON of AWS DMS."""
+
+import argparse
+import json
+import sys
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bulkload.chunks import quoted
+from ferry.dms_export import export
+from ferry.settings import Setting
+from ferry.sizes import LARGEST, item_bytes
+from ferry.toml_text import toml_text
+from rowferry import dms, mapping_file, source
+from rowferry.errors import MappingError, Refused, UnusableChange
+from rowferry.items import places_of
+from rowferry.mapping import Mapping, TableMapping
+from rowferry.requests import put_members
+from rowferry.values import Row, tag
+
+CHECK = """\
+examples:
+  ferry mapping check --mapping functions/purchase.toml
+  ferry mapping check --sample 100 --json
+
+Reads some rows of each mapped table and shows the item that each becomes: key, members, bytes. Nothing is
+written. The values are shown, so mind who looks on.
+
+exit status: 0 every row has its place; 1 some have not; 2 an error"""
+IMPORT = """\
+examples:
+  ferry mapping import-dms table-mappings.json > functions/mapping.toml
+
+A mapping file that ends in .json is taken as DMS's JSON without this; the TOML can say more.
+
+exit status: 0 done; 2 it says what cannot be done: the error names the rule"""
+EXPORT = """\
+examples:
+  ferry mapping export-dms --mapping functions/customer.toml > table-mappings.json
+
+exit status: 0 done; 1 some tables cannot be expressed: standard error says why; 2 an error"""
+
+
+def add(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Adds the command to the parser."""
+    parser = commands.add_parser(
+        "mapping", help="what rows become; DMS's JSON", description="Explains and converts mappings."
+    )
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    shape: dict[str, Any] = {"parents": [common], "formatter_class": argparse.RawDescriptionHelpFormatter}
+    check = actions.add_parser(
+        "check",
+        help="show the items of some rows",
+        description="Shows what rows become.",
+        epilog=CHECK,
+        **shape,
+    )
+    check.add_argument("--sample", type=int, default=5, metavar="N", help="rows of each table (default: 5)")
+    check.set_defaults(run=run_check)
+    taken = actions.add_parser(
+        "import-dms",
+        help="DMS's JSON as TOML",
+        description="Prints DMS's JSON as TOML.",
+        epilog=IMPORT,
+        **shape,
+    )
+    taken.add_argument("file", type=Path, metavar="FILE", help="table mapping of a DMS task")
+    taken.set_defaults(run=run_import)
+    given = actions.add_parser(
+        "export-dms",
+        help="the mapping as DMS's JSON",
+        description="Prints DMS's JSON.",
+        epilog=EXPORT,
+        **shape,
+    )
+    given.set_defaults(run=run_export)
+
+
+def run_import(arguments: argparse.Namespace, setting: Setting) -> int:  # noqa: ARG001 - needs no stack
+    """Prints TOML; what the operator should know stands in its comments."""
+    try:
+        rules = json.loads(arguments.file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise MappingError(
+            f"{arguments.file}: not JSON: {error}", "name the table mapping of a task"
+        ) from error
+    converted = dms.document(rules)
+    Mapping(mapping_file.tables(converted.document))
+    print(toml_text(converted.document, [f"From {arguments.file.name}, AWS DMS.", *converted.notes]), end="")
+    return 0
+
+
+def run_export(arguments: argparse.Namespace, setting: Setting) -> int:  # noqa: ARG001 - --mapping is in setting
+    """Prints JSON; names what cannot be expressed."""
+    found, beyond = export(setting.mapping)
+    print(json.dumps(found, indent=2, ensure_ascii=False))
+    for reason in beyond:
+        print(f"not expressed: {reason}", file=sys.stderr)
+    return 1 if beyond else 0
+
+
+def run_check(arguments: argparse.Namespace, setting: Setting) -> int:
+    """Prints what the sample becomes."""
+    mapping, connection = setting.mapping, setting.connect()
+    try:
+        told = [explain(table, list(sample(connection, table, arguments.sample))) for table in mapping.tables]
+    finally:
+        connection.close()
+    if arguments.json:
+        print(json.dumps(told, default=_plain, ensure_ascii=False))
+    else:
+        print("\n".join(line for table in told for line in _lines(table)))
+    return 1 if any(row["problem"] for table in told for row in table["rows"]) else 0
+
+
+def sample(connection: Any, table: TableMapping, size: int) -> Iterator[Row]:
+    """The first rows of a table, with the columns that travel. Refused when there is no such table."""
+    names = [column.name for column in source.carried(table, source.columns(connection, table))]
+    missing = set(table.columns) - set(names)
+    if missing or not names:
+        raise Refused(
+            f"{table.source} has no column {min(missing)}"
+            if missing
+            else f"there is no table {table.source}",
+            "correct the mapping, or GRANT SELECT on it",
+        )
+    with connection.cursor() as cursor:
+        columns = ", ".join(map(quoted, names))
+        cursor.execute(
+            f"SELECT {columns} FROM {quoted(table.schema)}.{quoted(table.table)} LIMIT %s", (size,)
+        )
+        for values in cursor.fetchall():
+            yield dict(zip(names, values, strict=True))
+
+
+def explain(table: TableMapping, rows: list[Row]) -> dict[str, Any]:
+    """What is said of a table, and the items of its rows."""
+    return {
+        "source": table.source,
+        "target": table.target,
+        "layout": str(table.layout),
+        "writes": _writes(table),
+        "load": "merges members into items" if table.load_merges else "puts whole items",
+        "rows": [_explained(row, table) for row in rows],
+    }
+
+
+def _writes(table: TableMapping) -> str:
+    if table.whole:
+        return "PutItem"
+    return "GetItem, merge, PutItem" if table.into.merge else "UpdateItem"
+
+
+def _explained(row: Row, table: TableMapping) -> dict[str, Any]:
+    try:
+        items = [{"key": effect.key.attributes(), **_members(effect)} for effect in places_of(row, table)]
+    except UnusableChange as error:
+        return {"row": row, "items": [], "problem": str(error)}
+    large = any(item["bytes"] > LARGEST for item in items)
+    return {"row": row, "items": items, "problem": "larger than 400 KB" if large else ""}
+
+
+def _members(effect: Any) -> dict[str, Any]:
+    item: dict[str, Any] = {}
+    put_members(item, effect.members or {})
+    return {"members": item, "bytes": item_bytes({**effect.key.attributes(), **item})}
+
+
+def _lines(table: dict[str, Any]) -> Iterator[str]:
+    yield f"{table['source']} -> {table['target']}: {table['layout']}"
+    yield f"  the stream: {table['writes']}; the load {table['load']}"
+    if not table["rows"]:
+        yield "  no rows"
+    for row in table["rows"]:
+        yield f"  row {_dumps(row['row'])}"
+        for item in row["items"]:
+            yield f"    key {_dumps(item['key'])}, {item['bytes']:,} bytes"
+            yield from (f"      {name} {_dumps(value)}" for name, value in item["members"].items())
+        if row["problem"]:
+            yield f"    problem: {row['problem']}"
+        elif not row["items"]:
+            yield "    not carried"
+
+
+def _dumps(value: Any) -> str:
+    text = json.dumps(value, default=_plain, ensure_ascii=False)
+    return text if len(text) <= 500 else f"{text[:500]}... ({len(text):,} characters)"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    return next(iter(tag(value).values()))

@@ -1,0 +1,40 @@
+"""
+What attributes count towards an item's 400 KB.
+
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+LARGEST = 400 * 1024
+
+
+def item_bytes(item: Mapping[str, Mapping[str, Any]]) -> int:
+    """Names and values of all attributes."""
+    return sum(len(name.encode()) + value_bytes(value) for name, value in item.items())
+
+
+def value_bytes(value: Mapping[str, Any]) -> int:
+    """
+    One value; a number about.
+
+    >>> value_bytes({"M": {"a": {"S": "xyz"}}})
+    8
+    """
+    ((kind, content),) = value.items()
+    match kind:
+        case "S":
+            return len(content.encode())
+        case "B":
+            return len(content)
+        case "N":
+            digits = content.strip("-").replace(".", "").strip("0")
+            return len(digits) // 2 + 2 + int(content.startswith("-"))
+        case "SS":
+            return sum(len(text.encode()) for text in content)
+        case "M":
+            return 3 + sum(len(name.encode()) + 1 + value_bytes(inside) for name, inside in content.items())
+        case "L":
+            return 3 + sum(1 + value_bytes(inside) for inside in content)
+    return 1
