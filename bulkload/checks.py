@@ -60,6 +60,26 @@ def refuse_other_keys(client: Any, table: TableMapping) -> None:
         raise Refused(f"DynamoDB table {table.target} is {found['TableStatus']}", "wait until it is ACTIVE")
 
 
+def refuse_expiry(client: Any, table: TableMapping) -> None:
+    """
+    Refused while DynamoDB removes items by the user's own TTL.
+
+    With an item goes its position, which keeps late repeats of older changes out: one with a later time would
+    bring the item back for good.
+    """
+    if table.ttl is None:
+        return
+    found = client.describe_time_to_live(TableName=table.target)["TimeToLiveDescription"]
+    if (
+        found.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")
+        and found["AttributeName"] == table.ttl.attribute
+    ):
+        raise Refused(
+            f"DynamoDB removes items of {table.target} by {table.ttl.attribute} already",
+            "turn time to live off (aws dynamodb update-time-to-live) and on again after the cut-over",
+        )
+
+
 def expected_key(table: TableMapping) -> str:
     """The key in words: `customerid (S, hash), orderid (S, range)`."""
     roles = ("hash", "range")

@@ -132,6 +132,7 @@ class Loader:
             epoch = checks.captured_epoch(self.control, connection, server)
             for table in self.mapping.tables:
                 checks.refuse_other_keys(self.client, table)
+                checks.refuse_expiry(self.client, table)
             with self.lock.held(self.reports.tell):
                 starts = self._starts(connection, server, epoch, ledgers)
                 jobs = [
