@@ -6,6 +6,7 @@ The control table: one item a subject, so that each has one writer or one atomic
 | lease | capturer | who captures, with the fencing token |
 | checkpoint | capturer | the position up to which every change is on the stream, state, counters |
 | load#SCHEMA.TABLE | bulk load | the plan and whether it is done |
+| merge#TARGET | bulk load | the watermark at the start of a load that merges members into items |
 | chunk#SCHEMA.TABLE#N | bulk load | bounds, watermark and result of one chunk |
 | marker | ferry | the marker that the capturer has to send next |
 | marker#ID | consumer | the lanes in which the marker has been applied |
