@@ -29,7 +29,14 @@ from tests.scenarios.roads import PURCHASE, Item
 from tests.simulation.dynamo import Dynamo
 from tests.simulation.source import MYSQL, ORDERS, Connection, Disconnected, Source, row
 
-MAPPING = Mapping.load(PURCHASE)
+MAPPINGS = {
+    layout: Mapping.parse(
+        PURCHASE.read_text().replace(
+            '"attribute-per-row"', f'"{layout}"\n' + 'attribute = "products"' * inside
+        )
+    )
+    for layout, inside in (("attribute-per-row", False), ("nested-map", True), ("string-set", True))
+}
 LANES, SHARDS = 4, 2
 RETENTION, TOMBSTONE = 100, 200  # seconds; the real ones are days, in the same proportion
 
@@ -122,7 +129,7 @@ class Capturer:
         start = self.world.source.boundary(self.index)
         self.server = self.world.source.number
         self.indexes[start] = self.index
-        self.transactions = Transactions(MAPPING, self.epoch, start)
+        self.transactions = Transactions(self.world.mapping, self.epoch, start)
         self.lanes = Lanes(LANES, random=self.world.random.random, linger=0.05)
         self.checkpoints = Checkpoints(start)
 
@@ -136,7 +143,7 @@ class Capturer:
         fed = self.pending.pop(0)
         for change in self.transactions.feed(fed):
             world.positions[change.position or ""] = self.index
-            for lane, content in encoded(change, MAPPING, LANES):
+            for lane, content in encoded(change, world.mapping, LANES):
                 self.lanes.add(
                     lane, content, self.transactions.committed, self.transactions.number, world.now
                 )
@@ -205,13 +212,22 @@ class Trembling:
         self._dynamo, self._random = dynamo, random
         self.calm = False
 
+    def get_item(self, **arguments: Any) -> Any:
+        return self._do(self._dynamo.get_item, arguments)
+
+    def put_item(self, **arguments: Any) -> Any:
+        return self._do(self._dynamo.put_item, arguments)
+
     def update_item(self, **arguments: Any) -> Any:
+        return self._do(self._dynamo.update_item, arguments)
+
+    def _do(self, call: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         chance = 1.0 if self.calm else self._random.random()
         if chance < 0.03:
             raise Crash
         if chance < 0.06:
             raise self._failure()
-        answer = self._dynamo.update_item(**arguments)
+        answer = call(**arguments)
         if chance < 0.09:
             raise self._failure()
         return answer
@@ -229,7 +245,8 @@ class NoQuarantine:
 class World:
     """Everything. `broken` names what is made wrong."""
 
-    def __init__(self, seed: int, broken: str = "") -> None:
+    def __init__(self, seed: int, broken: str = "", layout: str = "attribute-per-row") -> None:
+        self.mapping = MAPPINGS[layout]
         self.random = Random(seed)
         self.broken = broken
         self.now = 0.0
@@ -245,7 +262,7 @@ class World:
         self.client = Trembling(self.dynamo, self.random)
         seconds = 0 if broken == "short-tombstone" else TOMBSTONE
         store = DynamoStore(self.client, lambda: self.now, seconds)
-        self.applier = Applier(MAPPING, store, NoQuarantine(), map, lambda: self.random.random() > 0.01)
+        self.applier = Applier(self.mapping, store, NoQuarantine(), map, lambda: self.random.random() > 0.01)
         self.zombies: list[Capturer] = []
         for _ in range(self.random.randrange(12)):
             self.source.commit()
@@ -354,7 +371,7 @@ class World:
         watermark = SNAPSHOTS.get(self.broken, source.begin_snapshot)(connection, MYSQL)
         index = self.index_of(watermark)
         self.meanwhile()
-        grouping = Grouping(MAPPING.tables[0], ["customerid", "orderid", "productid", "quantity"])
+        grouping = Grouping(self.mapping.tables[0], ["customerid", "orderid", "productid", "quantity"])
         shown = self.source.states[connection.snapshot]
         grouping.take(
             list(row(place, quantity).values()) for place, quantity in shown.items() if place[0] in orders
@@ -486,11 +503,11 @@ class World:
             want.setdefault(order, {})[product] = str(quantity)
         found: dict[str, dict[str, str]] = {}
         for item in self.dynamo.items["purchase"].values():
-            members = requests.members_of(item, KEY)
+            members = plain(requests.members_of(item, KEY, self.mapping.tables[0].into))
             if members and EXPIRES in item:
                 raise Wrong(f"{when}: a live item has a TTL")
             if members:
-                found[item["orderid"]["S"]] = {name: value["N"] for name, value in members.items()}
+                found[item["orderid"]["S"]] = members
         if want != found:
             raise Wrong(f"{when}: items are {found}, rows are {want}")
 
@@ -515,12 +532,22 @@ ACTIONS: list[tuple[float, Callable[[World], None]]] = [
 ]
 
 
-def simulate(seed: int, broken: str = "") -> str | None:
+def plain(members: Item) -> dict[str, str]:
+    """Quantities by products, wherever they lie."""
+    if "products" not in members:
+        return {name: value["N"] for name, value in members.items()}
+    ((kind, inside),) = members["products"].items()
+    if kind == "M":
+        return {name: value["N"] for name, value in inside.items()}
+    return dict(text.split(":") for text in inside)
+
+
+def simulate(seed: int, broken: str = "", layout: str = "attribute-per-row") -> str | None:
     """What is wrong in the schedule of this seed; None when nothing is."""
     real = applier_module.writes
     applier_module.writes = WRITES.get(broken, real)
     try:
-        World(seed, broken).run(Random(seed).randint(60, 350))
+        World(seed, broken, layout).run(Random(seed).randint(60, 350))
     except Wrong as wrong:
         return str(wrong)
     finally:
@@ -528,6 +555,6 @@ def simulate(seed: int, broken: str = "") -> str | None:
     return None
 
 
-def hunt(seeds: Iterable[int], broken: str = "") -> tuple[int, str] | None:
+def hunt(seeds: Iterable[int], broken: str = "", layout: str = "attribute-per-row") -> tuple[int, str] | None:
     """The first seed whose schedule goes wrong, and how."""
-    return next(((seed, found) for seed in seeds if (found := simulate(seed, broken))), None)
+    return next(((seed, found) for seed in seeds if (found := simulate(seed, broken, layout))), None)
