@@ -165,7 +165,8 @@ def _explained(row: Row, table: TableMapping) -> dict[str, Any]:
 def _members(effect: Any) -> dict[str, Any]:
     item: dict[str, Any] = {}
     put_members(item, effect.members or {})
-    return {"members": item, "bytes": item_bytes({**effect.key.attributes(), **item})}
+    sizes = {name: item_bytes({name: value}) for name, value in item.items()}
+    return {"members": item, "sizes": sizes, "bytes": item_bytes({**effect.key.attributes(), **item})}
 
 
 def _lines(table: dict[str, Any]) -> Iterator[str]:
@@ -177,7 +178,8 @@ def _lines(table: dict[str, Any]) -> Iterator[str]:
         yield f"  row {_dumps(row['row'])}"
         for item in row["items"]:
             yield f"    key {_dumps(item['key'])}, {item['bytes']:,} bytes"
-            yield from (f"      {name} {_dumps(value)}" for name, value in item["members"].items())
+            for name, value in item["members"].items():
+                yield f"      {name} {_dumps(value)}, {item['sizes'][name]:,} bytes"
         if row["problem"]:
             yield f"    problem: {row['problem']}"
         elif not row["items"]:

@@ -480,9 +480,12 @@ def test_verify_agrees_with_the_load_on_every_type(bed: Bed, ferry: Ferry, tmp_p
 
 
 COMMANDS = ("load", "switch", "status", "drain", "verify")
+ACTIONS = ("check", "import-dms", "export-dms")
 
 
-@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
+@pytest.mark.parametrize(
+    "command", [(), *((name,) for name in COMMANDS), *(("mapping", action) for action in ACTIONS)]
+)
 def test_help_has_examples_and_exit_status(command: tuple[str, ...]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "ferry.cli", *command, "--help"], capture_output=True, text=True, check=True
