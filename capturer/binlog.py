@@ -218,5 +218,5 @@ class Binlog:
             if isinstance(event, Moved):
                 before = self._start.offset if event.file == self._start.file else 0
                 yield event._replace(offset=max(event.offset, before))
-            elif event.end >= before:
+            elif event.start >= before:  # one that ends there may be a statement that was skipped
                 yield event
