@@ -1,4 +1,4 @@
-"""Reading on in a file of more than 4 GiB: no dump command can name the place, so it is read from its start."""
+"""Reading on in a file of over 4 GiB: no dump command can name the place, so it is read from its start."""
 
 import struct
 from typing import Any, ClassVar
