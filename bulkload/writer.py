@@ -29,6 +29,9 @@ TRANSIENT = frozenset(
 )
 _TOO_LARGE = frozenset(["ValidationException", "RequestEntityTooLarge", "413"])
 
+_ITEM_TOO_LARGE = ("item size", "maximum allowed size", "exceeds the maximum")
+"""Pieces of DynamoDB's message, which itself is not shown: it may quote values."""
+
 type Item = dict[str, Attribute]
 
 
@@ -109,7 +112,7 @@ class Writer:
         except ClientError as error:
             if _code(error) not in _TOO_LARGE:
                 raise
-            return f"DynamoDB refuses the item ({_code(error)}: {error.response['Error'].get('Message', '')})"
+            return _reason(error)
         return None
 
     def _pause(self, pauses: Iterator[float]) -> None:
@@ -125,6 +128,28 @@ class Writer:
 def batches(items: Iterable[tuple[Item, int]]) -> Iterator[tuple[tuple[Item, int], ...]]:
     """The items, with their rows, in requests."""
     return batched(items, ITEMS_IN_A_REQUEST, strict=False)
+
+
+def request_config(connections: int, longest: float) -> dict[str, Any]:
+    """
+    For the client that writes items, as botocore's Config takes it.
+
+    One attempt of at most `longest` seconds (Patience tries again, and asks
+    the guard before): a request never outlives the lock that it began under.
+    """
+    return {
+        "connect_timeout": longest * 0.4,
+        "read_timeout": longest * 0.6,
+        "retries": {"total_max_attempts": 1, "mode": "standard"},
+        "max_pool_connections": connections,
+    }
+
+
+def _reason(error: ClientError) -> str:
+    message = str(error.response["Error"].get("Message", "")).lower()
+    if _code(error) != "ValidationException" or any(piece in message for piece in _ITEM_TOO_LARGE):
+        return "the item would be larger than 400 KB: split the group by another key"
+    return "DynamoDB refuses one of its values or its key: repair the row, or leave the column out"
 
 
 def _code(error: ClientError) -> str:
