@@ -71,7 +71,9 @@ def source_address(text: str | None, password_file: Path | None, environ: Dict[s
         raise Refused("no source is named", f"pass --source {EXAMPLE} or set ROWFERRY_SOURCE")
     try:
         parts = urlsplit(text)
-        port = parts.port
+        port = 3306 if parts.port is None else parts.port
+        if not port:
+            raise ValueError("port 0")
     except ValueError as error:
         raise Refused(f"the source's address is not understood ({error})", f"write {EXAMPLE}") from error
     options = parse_qs(parts.query, keep_blank_values=True)
@@ -91,7 +93,7 @@ def source_address(text: str | None, password_file: Path | None, environ: Dict[s
         )
     return Address(
         host=parts.hostname,
-        port=3306 if port is None else port,
+        port=port,
         user=unquote(parts.username),
         password=_password(password_file, environ),
         ca=options["ca"][0] if "ca" in options else None,
