@@ -1,5 +1,6 @@
 """What must hold before a row is copied."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -11,12 +12,15 @@ from rowferry.position import Position, file_number
 from rowferry.source import Connection, Server, current_offset
 
 
-def captured_epoch(control: ControlTable, connection: Connection, server: Server) -> int:
+def captured_epoch(
+    control: ControlTable, connection: Connection, server: Server, sources: Iterable[str]
+) -> int:
     """
     The epoch that the load's watermarks belong to.
 
-    Refused unless a capturer has a checkpoint on this very server, at or
-    before the end of its binlog: changes during the load would be lost.
+    Refused unless a capturer of all these source tables has a checkpoint on
+    this very server, at or before the end of its binlog: changes during the
+    load would be lost.
     """
     checkpoint = control.get(CHECKPOINT)
     if not checkpoint:
@@ -34,7 +38,12 @@ def captured_epoch(control: ControlTable, connection: Connection, server: Server
     if end < reached:
         raise Refused(
             f"the source's binlog ends at {end}, before the checkpoint {reached}",
-            "the server was restored or reset: capture anew before the load",
+            "the server was restored or reset: set CapturerAnew (or --anew) to a new word before the load",
+        )
+    if missing := sorted(set(sources) - set(checkpoint.get("tables", ()))):
+        raise Refused(
+            f"the capturer does not capture {', '.join(missing)}",
+            "deploy the capturer with this mapping first, and wait until it captures",
         )
     return int(checkpoint["epoch"])
 

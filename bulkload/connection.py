@@ -17,7 +17,11 @@ type Connect = Callable[[], Any]
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the source is, and who asks. `ca` is a PEM file that the server's certificate must come from."""
+    """
+    Where the source is, and who asks.
+
+    `ca` is a PEM file: the server's certificate must come from it and name `host`.
+    """
 
     host: str
     port: int
@@ -66,6 +70,7 @@ def connect(address: Address, conversions: dict[Any, Any] | None = None) -> Any:
         charset="utf8mb4",
         autocommit=True,
         ssl_ca=address.ca,
+        ssl_verify_identity=bool(address.ca),
         conv=_CONVERSIONS if conversions is None else conversions,
         connect_timeout=10,
         read_timeout=3600,  # seconds; the first row of a chunk without an index may take long

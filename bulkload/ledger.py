@@ -11,7 +11,7 @@ from itertools import batched
 
 from bulkload.chunks import Chunk, bound_text, read_bound
 from bulkload.writer import ITEMS_IN_A_REQUEST, Writer
-from rowferry.control import ControlTable, Plain, wrap
+from rowferry.control import FLOORS, ControlTable, Plain, wrap
 from rowferry.values import Attribute
 
 LOADING, DONE, OPEN = "loading", "done", "open"
@@ -40,11 +40,16 @@ class Entry:
 
 
 class Ledger:
-    """The load of one source table. `now` gives milliseconds since 1970."""
+    """
+    The load of one source table. `now` gives milliseconds since 1970.
 
-    def __init__(self, control: ControlTable, source: str, now: Callable[[], int]) -> None:
+    A plan of another `epoch` counts as none: capture has begun anew since.
+    """
+
+    def __init__(self, control: ControlTable, source: str, epoch: int, now: Callable[[], int]) -> None:
         self.control = control
         self.source = source
+        self.epoch = epoch
         self.now = now
 
     @property
@@ -53,8 +58,23 @@ class Ledger:
 
     @property
     def state(self) -> str | None:
-        """`loading`, `done`, or None before a plan was made."""
-        return self.control.get(self._load).get("state")
+        """`loading`, `done`, or None before a plan was made in this epoch."""
+        item = self.control.get(self._load)
+        return item.get("state") if item.get("epoch") == self.epoch else None
+
+    @property
+    def outdated(self) -> bool:
+        """There is a plan, and it is another epoch's."""
+        return bool(self.control.get(self._load).get("epoch", self.epoch) != self.epoch)
+
+    def raise_floor(self, position: str) -> None:
+        """
+        Every change up to the position is in this load, so the consumer leaves it out.
+
+        Must stand before the first chunk is loaded: a change that still waits
+        could bring back a row that the load does not have.
+        """
+        self.control.update(FLOORS, set={self.source: position})
 
     def start_of(self, target: str) -> str | None:
         """The watermark at the start of the first load that merged into the target."""
@@ -84,6 +104,7 @@ class Ledger:
             self._load,
             {
                 "state": LOADING,
+                "epoch": self.epoch,
                 "chunks": count,
                 "planned": planned,
                 "rows": 0,

@@ -25,7 +25,7 @@ from bulkload.merger import Merger
 from bulkload.reader import Reader
 from bulkload.writer import Item, Patience, Writer, batches
 from rowferry import source
-from rowferry.control import ControlTable
+from rowferry.control import CHECKPOINT, ControlTable
 from rowferry.errors import Refused
 from rowferry.items import ItemKey
 from rowferry.mapping import Mapping, TableMapping
@@ -115,7 +115,7 @@ class Loader:
         Raises Refused or SourceNotReady before anything is written, Unapplied
         or LeaseLost when it cannot go on: then another run does.
         """
-        ledgers = {table.source: self._ledger(table) for table in self.mapping.tables}
+        ledgers = self._ledgers(int(self.control.get(CHECKPOINT).get("epoch", 0)))
         if not self.settings.again and all(ledger.state == DONE for ledger in ledgers.values()):
             return [
                 self._outcome(table, ledgers[table.source], nothing=True) for table in self.mapping.tables
@@ -129,7 +129,8 @@ class Loader:
         try:
             server = source.identify(connection)
             source.require(source.check(connection, server, self.mapping))
-            epoch = checks.captured_epoch(self.control, connection, server)
+            epoch = checks.captured_epoch(self.control, connection, server, ledgers)
+            ledgers = self._ledgers(epoch)
             for table in self.mapping.tables:
                 checks.refuse_other_keys(self.client, table)
                 checks.refuse_expiry(self.client, table)
@@ -138,7 +139,7 @@ class Loader:
                 jobs = [
                     replace(job, start=starts.get(table.target))
                     for table in self.mapping.tables
-                    for job in self._open(connection, table, ledgers[table.source])
+                    for job in self._open(connection, server, table, ledgers[table.source])
                 ]
                 self._work(jobs, server, epoch)
                 return [self._finish(table, ledgers[table.source]) for table in self.mapping.tables]
@@ -175,11 +176,16 @@ class Loader:
                     "run `ferry load --again`, which loads all of them anew",
                 )
 
-    def _ledger(self, table: TableMapping) -> Ledger:
-        return Ledger(self.control, table.source, lambda: int(self.now() * 1000))
+    def _ledgers(self, epoch: int) -> dict[str, Ledger]:
+        return {
+            table.source: Ledger(self.control, table.source, epoch, lambda: int(self.now() * 1000))
+            for table in self.mapping.tables
+        }
 
-    def _open(self, connection: Any, mapped: TableMapping, ledger: Ledger) -> list[Job]:
+    def _open(self, connection: Any, server: Server, mapped: TableMapping, ledger: Ledger) -> list[Job]:
         """The chunks that are to be loaded; makes the plan where there is none."""
+        if ledger.outdated:
+            self.reports.tell(f"{mapped.source}: capture has begun anew since the last load: a new plan")
         if self.settings.again:
             ledger.forget()
         elif ledger.state == DONE:
@@ -187,7 +193,7 @@ class Loader:
         found = source.columns(connection, mapped)
         table = chunks.describe(connection, mapped, [column.name for column in source.carried(mapped, found)])
         if ledger.state is None:
-            self._plan(connection, table, ledger)
+            self._plan(connection, server, table, ledger)
         entries = list(ledger.entries())
         self.tally.planned += ledger.planned
         self.tally.chunks += len(entries)
@@ -200,7 +206,7 @@ class Loader:
                 jobs.append(Job(table, ledger, entry))
         return sorted(jobs, key=lambda job: job.entry.number)
 
-    def _plan(self, connection: Any, table: Table, ledger: Ledger) -> None:
+    def _plan(self, connection: Any, server: Server, table: Table, ledger: Ledger) -> None:
         if not table.indexed:
             self.reports.tell(
                 f"warning: no index of {table.mapping.source} begins with its key columns ({table.order}),"
@@ -208,6 +214,10 @@ class Loader:
             )
         size = chunks.rows_per_chunk(table, self.settings.chunk_rows)
         self.reports.tell(f"{table.mapping.source}: planning chunks of {size:,} rows")
+        floor = source.begin_snapshot(connection, server)
+        connection.rollback()  # what counts is that everything up to there is visible from now on
+        self._guard()
+        ledger.raise_floor(str(floor.position(ledger.epoch)))
         writer = Writer(self.client, self.control.name, self._guard, self.patience)
         count = ledger.plan(
             chunks.plan(connection, table, size), lambda last: _count(connection, table, last), size, writer

@@ -14,8 +14,13 @@ from rowferry.errors import LeaseLost, Refused
 
 LOADER = "loader"
 """Control table key: owner(str), renewals(int), ttl_ms(int), released(bool)."""
-TTL = 10.0  # seconds; the slowest request of a loader must not outlive it by much
-_SAFE = 0.7  # of the TTL: later than that after a renewal nothing is written any more
+TTL = 15.0  # seconds
+SAFE = 0.5  # of the TTL: later than that after a renewal no request is begun
+LONGEST_REQUEST = TTL * (1 - SAFE)
+"""
+Seconds. A request begun under the lock has ended, or failed, before another
+loader may begin: else it could put an old chunk over what that one has loaded.
+"""
 _FIX = "wait until it has ended, or end it, then run the load again: it goes on with the open chunks"
 
 
@@ -68,7 +73,7 @@ class LoaderLock:
 
     def check(self) -> None:
         """LeaseLost when the last renewal is so long ago that another loader may be at work."""
-        if self.clock() - self._renewed > self.ttl * _SAFE:
+        if self.clock() - self._renewed > self.ttl * SAFE:
             raise LeaseLost(
                 "this loader could not renew its lock", "run the load again: it goes on with the open chunks"
             )

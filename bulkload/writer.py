@@ -29,6 +29,9 @@ TRANSIENT = frozenset(
 )
 TOO_LARGE = frozenset(["ValidationException", "RequestEntityTooLarge", "413"])
 
+_ITEM_TOO_LARGE = ("item size", "maximum allowed size", "exceeds the maximum")
+"""Pieces of DynamoDB's message, which itself is not shown: it may quote values."""
+
 type Item = dict[str, Attribute]
 
 
@@ -131,9 +134,27 @@ def batches[T](items: Iterable[T]) -> Iterator[tuple[T, ...]]:
     return batched(items, ITEMS_IN_A_REQUEST, strict=False)
 
 
+def request_config(connections: int, longest: float) -> dict[str, Any]:
+    """
+    For the client that writes items, as botocore's Config takes it.
+
+    One attempt of at most `longest` seconds (Patience tries again, and asks
+    the guard before): a request never outlives the lock that it began under.
+    """
+    return {
+        "connect_timeout": longest * 0.4,
+        "read_timeout": longest * 0.6,
+        "retries": {"total_max_attempts": 1, "mode": "standard"},
+        "max_pool_connections": connections,
+    }
+
+
 def refusal(error: ClientError) -> str:
-    """DynamoDB's refusal in words."""
-    return f"DynamoDB refuses the item ({error_code(error)}: {error.response['Error'].get('Message', '')})"
+    """DynamoDB's refusal in words of ours."""
+    message = str(error.response["Error"].get("Message", "")).lower()
+    if error_code(error) != "ValidationException" or any(piece in message for piece in _ITEM_TOO_LARGE):
+        return "the item would be larger than 400 KB: split the group by another key"
+    return "DynamoDB refuses one of its values or its key: repair the row, or leave the column out"
 
 
 def error_code(error: ClientError) -> str:

@@ -27,7 +27,8 @@ from rowferry.mapping import Mapping
 DONE, FAILED, NOT_READY, STOPPED, LEASE_LOST = 0, 1, 2, 3, 4
 _EPILOG = """\
 Each option may be given in the environment: STREAM_NAME, CONTROL_TABLE, LANES, MAPPING_FILE, SOURCE_HOST,
-SOURCE_PORT, SOURCE_USER, SOURCE_SERVER_ID, SOURCE_CA, SOURCE_PATIENCE, LEASE_SECONDS.
+SOURCE_PORT, SOURCE_USER, SOURCE_SERVER_ID, SOURCE_CA, SOURCE_PATIENCE, LEASE_SECONDS, SKIP (several with
+commas between them), ANEW.
 The password is taken from SOURCE_PASSWORD only.
 
 exit codes:
@@ -41,6 +42,8 @@ examples:
   SOURCE_PASSWORD=secret capturer --source-host db.internal --stream row-changes --control-table control
   SOURCE_PASSWORD=secret STREAM_NAME=row-changes CONTROL_TABLE=control SOURCE_HOST=db.internal \\
       capturer --skip binlog.000012:4711    # after a TRUNCATE there has been dealt with
+  SOURCE_PASSWORD=secret STREAM_NAME=row-changes CONTROL_TABLE=control SOURCE_HOST=db.internal \\
+      capturer --anew 2026-11-23    # the source was restored: begin at its present end, then load again
 """
 
 
@@ -99,10 +102,21 @@ def arguments(argv: Sequence[str] | None, environment: Dict[str, str]) -> argpar
         type=_number(3, 300), default=str(int(TTL)),
     )  # fmt: skip
     parser.add_argument(
-        "--skip", action="append", default=[], type=_boundary, metavar="FILE:OFFSET",
+        "--skip", action="append", default=None, type=_boundary, metavar="FILE:OFFSET",
         help="pass over the transaction at which capture stopped and that you have dealt with; repeatable",
     )  # fmt: skip
-    return parser.parse_args(argv)
+    parser.add_argument(
+        "--anew", default=environment.get("ANEW", ""), metavar="WORD",
+        help="give up what was not captured and begin where the binlog ends now, once for each new WORD; "
+        "empty the targets and run `ferry load` afterwards",
+    )  # fmt: skip
+    options = parser.parse_args(argv)
+    if options.skip is None:
+        try:
+            options.skip = _boundaries(environment.get("SKIP", ""))
+        except argparse.ArgumentTypeError as error:
+            parser.error(f"SKIP: {error}")
+    return options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -160,6 +174,7 @@ def _parts(options: argparse.Namespace, password: str) -> Parts:
         lease=lease,
         metrics=Metrics(lambda line: print(line, flush=True), lambda: time.time_ns() // 1_000_000),
         skip=options.skip,
+        anew=options.anew,
     )  # fmt: skip
 
 
@@ -198,6 +213,10 @@ def _boundary(text: str) -> Boundary:
         return Boundary.parse(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not FILE:OFFSET, as in binlog.000012:4711") from None
+
+
+def _boundaries(text: str) -> list[Boundary]:
+    return [_boundary(part.strip()) for part in text.split(",") if part.strip()]
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pymysqlreplication import BinLogStreamReader
 
 from capturer.decoding import Decoder
 from capturer.events import Boundary, Event, Moved
+from capturer.progress import AFRESH
 from rowferry.errors import CaptureStopped, RowferryError, SourceNotReady
 from rowferry.mapping import Mapping
 
@@ -19,10 +20,6 @@ HEARTBEAT = 1.0
 """Seconds after which an idle server says that it is there."""
 _LARGEST_START = (1 << 32) - 1  # the dump command takes an offset of 32 bit
 _FIRST_EVENT = 4  # offset, behind the file's magic number
-_AFRESH = (
-    "delete the checkpoint item from the control table, start the capturer, "
-    "then empty the targets and load all tables again"
-)
 _DENIED = frozenset([1044, 1045, 1130, 1142, 1227, 1251, 1698, 1820, 1862, 2059, 2061, 3118])
 
 
@@ -108,12 +105,12 @@ def _refused(text: str) -> RowferryError:
     if "Could not find first log" in text or "purged" in text:
         return CaptureStopped(
             "binlog purged: the file of the checkpoint is no longer on the server",
-            f"changes are lost: raise binlog_expire_logs_seconds; {_AFRESH}",
+            f"changes are lost: raise binlog_expire_logs_seconds; {AFRESH}",
         )
     if "position > file size" in text:
         return CaptureStopped(
             "the binlog ends before the checkpoint: the server lost captured transactions, or was reset",
-            _AFRESH,
+            AFRESH,
         )
     if re.search(r"[Bb]inary log is not open|server[ _-]id", text):
         return SourceNotReady(
@@ -121,8 +118,7 @@ def _refused(text: str) -> RowferryError:
         )
     return CaptureStopped(
         f"the server cannot read its binlog at the checkpoint ({text[:200]})",
-        "check the server's disk and error log; where the file is damaged, delete the checkpoint item, "
-        "start the capturer, then empty the targets and load all tables again",
+        f"check the server's disk and error log; where the file is damaged, {AFRESH}",
     )
 
 
@@ -218,5 +214,5 @@ class Binlog:
             if isinstance(event, Moved):
                 before = self._start.offset if event.file == self._start.file else 0
                 yield event._replace(offset=max(event.offset, before))
-            elif event.end >= before:
+            elif event.start >= before:  # one that ends there may be a statement that was skipped
                 yield event

@@ -20,7 +20,7 @@ from capturer.events import Boundary, Moved
 from capturer.lanes import Lanes
 from capturer.lease import Lease
 from capturer.outbox import Outbox
-from capturer.progress import Progress, Standing
+from capturer.progress import AFRESH, Progress, Standing
 from capturer.routes import encoded
 from capturer.sender import Sender, Sent
 from capturer.telemetry import PERIOD, Metrics, say
@@ -52,6 +52,7 @@ class Parts:
     lease: Lease
     metrics: Metrics
     skip: Iterable[Boundary] = ()
+    anew: str = ""
     clock: Callable[[], float] = time.monotonic
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     random: Random = Random()  # noqa: RUF009 - one for all is enough for jitter
@@ -91,7 +92,10 @@ class Capture:
         """
         if not self._acquire():
             return
-        self._progress = Progress(self.parts.control, self.parts.lease.token, self.parts.lanes)
+        tables = [table.source for table in self.parts.mapping.tables]
+        self._progress = Progress(
+            self.parts.control, self.parts.lease.token, self.parts.lanes, tables, self.parts.anew
+        )
         try:
             start = self._begin()
         except Exception as error:
@@ -133,7 +137,7 @@ class Capture:
         return False
 
     def _begin(self) -> Boundary:
-        """Checks the source, then where to resume. At the first start that is where the binlog ends now."""
+        """Checks the source, then where to resume: at the first start, or anew, where the binlog ends."""
         self._progress.claim()
         connection = self.parts.source.connect()
         try:
@@ -148,7 +152,7 @@ class Capture:
         end = Boundary(watermark.file, watermark.offset)
         start = self._progress.start(server.identity, end, self.parts.now_ms())
         if start is end:
-            say(logging.INFO, "first start: capture begins where the binlog ends now", at=str(end))
+            say(logging.INFO, "first start, or anew: capture begins where the binlog ends now", at=str(end))
         say(logging.INFO, "capturing", at=str(start), epoch=self._progress.epoch, lanes=self.parts.lanes)
         return start
 
@@ -230,8 +234,7 @@ class Capture:
         if found != self._server:
             raise CaptureStopped(
                 f"the source is another server ({found}) than before ({self._server})",
-                "point SOURCE_HOST at the former server; where that is gone, delete the checkpoint item "
-                "from the control table, start the capturer, then empty the targets and load all again",
+                f"point SOURCE_HOST at the former server; where that is gone, {AFRESH}",
             )
 
     # The senders

@@ -1,6 +1,6 @@
 """What the control table says of capture: the checkpoint item and the marker that ferry asks for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,11 @@ class Counters:
 
 
 NOTHING = Counters()
+AFRESH = (
+    "turn the switch off, start the capturer once with a new word for --anew WORD (in the stack: the "
+    "parameter CapturerAnew), empty the targets, run `ferry load`, turn the switch on"
+)
+"""The fix where changes are lost for good, or may be: both roads begin again, under the next epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +55,15 @@ class Progress:
     repeated because its answer was lost counts once.
     """
 
-    def __init__(self, table: ControlTable, token: int, lanes: int) -> None:
+    def __init__(
+        self, table: ControlTable, token: int, lanes: int, tables: Iterable[str] = (), anew: str = ""
+    ) -> None:
+        """`tables` are the source tables that are captured; each new word `anew` begins capture once more."""
         self._table = table
         self._token = token
         self._lanes = lanes
+        self._tables: list[Plain] = [*sorted(tables)]
+        self._anew = anew
         self._item: dict[str, Any] = {}
         self._before = Counters()
         self.epoch = 1
@@ -71,10 +81,11 @@ class Progress:
 
     def start(self, server: str, end: Boundary, now_ms: int) -> Boundary:
         """
-        Where to resume; at the first start `end`, saved before anything is sent.
+        Where to resume: `end` at the first start or anew, saved before anything is sent.
 
-        Refused for another number of lanes, CaptureStopped for another server
-        than the checkpoint's.
+        Beginning anew raises the epoch, so that what was sent before is below
+        the floors of the load that has to follow. Refused for another number
+        of lanes, CaptureStopped for another server than the checkpoint's.
         """
         item = self._item
         if not item:
@@ -84,13 +95,14 @@ class Progress:
                 f"the checkpoint was made with {item['lanes']} lanes, this capturer has {self._lanes}",
                 f"start it with LANES={item['lanes']}: else changes of one item could overtake each other",
             )
+        if self._anew and item.get("anew") != self._anew:
+            return self._begin_anew(server, end)
         if item["server"] != server:
             raise CaptureStopped(
                 f"the source is another server ({server}) than the checkpoint's ({item['server']})",
-                "point SOURCE_HOST at the checkpoint's server; where that is gone, delete the "
-                "checkpoint item from the control table, start the capturer, "
-                "then empty the targets and load all tables again",
+                f"point SOURCE_HOST at the checkpoint's server; where that is gone, {AFRESH}",
             )
+        self._update({"tables": self._tables}, self._token)
         return Boundary(item["file"], item["offset"])
 
     def save(
@@ -141,10 +153,22 @@ class Progress:
                 "epoch": self.epoch, "server": server, "lanes": self._lanes, "token": self._token,
                 "file": start.file, "offset": start.offset,
                 "read_file": start.file, "read_offset": start.offset,
-                "changes": 0, "records": 0, "bytes": 0,
+                "changes": 0, "records": 0, "bytes": 0, "tables": self._tables, "anew": self._anew,
                 **_standing(Standing()), "updated_ms": now_ms,
             },
             None,
+        )  # fmt: skip
+        return start
+
+    def _begin_anew(self, server: str, start: Boundary) -> Boundary:
+        self.epoch += 1
+        self._update(
+            {
+                "epoch": self.epoch, "server": server, "anew": self._anew, "tables": self._tables,
+                "file": start.file, "offset": start.offset,
+                "read_file": start.file, "read_offset": start.offset,
+            },
+            self._token,
         )  # fmt: skip
         return start
 

@@ -22,6 +22,7 @@ _XA = (
     "use plain transactions for mapped tables; when the XA transaction has ended, "
     "load the tables it changed again, then start the capturer with --skip {at}"
 )
+_IN_THE_STACK = "in the stack: CapturerSkip="
 _TAKEN_BACK = "load the tables it changed again, then start the capturer with --skip {at}"
 
 
@@ -157,4 +158,6 @@ class Transactions:
         return released
 
     def _stop(self, found: str, fix: str) -> NoReturn:
-        raise CaptureStopped(f"at {self.boundary}: {found}", fix.format(at=self.boundary))
+        raise CaptureStopped(
+            f"at {self.boundary}: {found}", fix.format(at=f"{self.boundary} ({_IN_THE_STACK}{self.boundary})")
+        )

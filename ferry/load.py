@@ -10,7 +10,8 @@ from typing import Any, TextIO
 
 from bulkload.grouping import Unusable
 from bulkload.loader import Loader, Outcome, Reports, Settings, Tally
-from bulkload.lock import LoaderLock
+from bulkload.lock import LONGEST_REQUEST, LoaderLock
+from bulkload.writer import request_config
 from ferry.progress import Shown, progress
 from ferry.settings import Setting
 
@@ -88,7 +89,11 @@ def run(arguments: argparse.Namespace, setting: Setting) -> int:
     with progress("load") as shown, _unusable(arguments.unusable_file, shown) as unusable:
         loader = Loader(
             connect=setting.connect,
-            client=setting.dynamodb,
+            client=setting.client(
+                "dynamodb",
+                parameter_validation=False,  # as Setting.dynamodb
+                **request_config(arguments.requests, LONGEST_REQUEST),
+            ),
             control=setting.control,
             mapping=setting.mapping,
             settings=settings,

@@ -69,7 +69,13 @@ def source_address(text: str | None, password_file: Path | None, environ: Dict[s
     text = text or environ.get("ROWFERRY_SOURCE")
     if not text:
         raise Refused("no source is named", f"pass --source {EXAMPLE} or set ROWFERRY_SOURCE")
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+        port = 3306 if parts.port is None else parts.port
+        if not port:
+            raise ValueError("port 0")
+    except ValueError as error:
+        raise Refused(f"the source's address is not understood ({error})", f"write {EXAMPLE}") from error
     options = parse_qs(parts.query, keep_blank_values=True)
     if parts.password is not None:
         raise Refused(
@@ -87,7 +93,7 @@ def source_address(text: str | None, password_file: Path | None, environ: Dict[s
         )
     return Address(
         host=parts.hostname,
-        port=parts.port or 3306,
+        port=port,
         user=unquote(parts.username),
         password=_password(password_file, environ),
         ca=options["ca"][0] if "ca" in options else None,
@@ -114,7 +120,7 @@ class Setting:
         """A boto3 client; `config` as botocore's Config takes it."""
         # boto3 itself reads AWS_DEFAULT_REGION only
         region = self._environ.get("AWS_REGION")
-        settings = Config(max_pool_connections=64, **config)
+        settings = Config(**{"max_pool_connections": 64, **config})
         return boto3.client(service, region_name=region, config=settings)  # type: ignore[call-overload]
 
     @cached_property

@@ -79,11 +79,14 @@ def run(arguments: argparse.Namespace, setting: Setting) -> int:
 
 def bulk(control: ControlTable, sources: Sequence[str]) -> list[dict[str, Any]]:
     """For each source table: state (none, loading, done), chunks done and planned, rows, items, unusable."""
-    return [_bulk_of(control, name) for name in sources]
+    epoch = control.get(CHECKPOINT).get("epoch")
+    return [_bulk_of(control, name, epoch) for name in sources]
 
 
-def _bulk_of(control: ControlTable, name: str) -> dict[str, Any]:
+def _bulk_of(control: ControlTable, name: str, epoch: int | None) -> dict[str, Any]:
     plan = control.get(f"load#{name}")
+    if plan.get("epoch") != epoch:  # capture has begun anew since: the load has to be done again
+        plan = {}
     count = int(plan.get("chunks", 0))
     chunks = [
         chunk for chunk in control.items(f"chunk#{name}#") if int(chunk["pk"].rpartition("#")[2]) <= count

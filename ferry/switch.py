@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ferry.settings import Setting, Stack, find_stack
@@ -56,18 +56,30 @@ def _tell(line: str) -> None:
 
 
 def require_load(control: ControlTable, sources: Iterable[str]) -> None:
-    """Refused unless a capturer has a checkpoint and the load of every source table is done."""
-    if not control.get(CHECKPOINT):
+    """Refused unless a capturer captures every source table and each one's load, in its epoch, is done."""
+    checkpoint = control.get(CHECKPOINT)
+    if not checkpoint:
         raise Refused(
             "no capturer has run yet", "start the capturer (CapturerCount=1), then run `ferry load`"
         )
     for source in sources:
-        state = control.get(f"load#{source}").get("state")
-        if state != "done":
+        if source not in checkpoint.get("tables", ()):
             raise Refused(
-                f"the load of {source} {'has not begun' if state is None else 'is not done'}",
-                "run `ferry load` to its end, then turn the switch ON",
+                f"the capturer does not capture {source}",
+                "deploy the capturer with this mapping first, then run `ferry load`",
             )
+        if lacking := _lacking(control.get(f"load#{source}"), checkpoint["epoch"]):
+            raise Refused(
+                f"the load of {source} {lacking}", "run `ferry load` to its end, then turn the switch ON"
+            )
+
+
+def _lacking(load: Mapping[str, Any], epoch: int) -> str:
+    if not load:
+        return "has not begun"
+    if load.get("epoch") != epoch:
+        return "was done before capture began anew"
+    return "" if load["state"] == "done" else "is not done"
 
 
 def turn(

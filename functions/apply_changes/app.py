@@ -18,7 +18,7 @@ from apply_changes.applier import Applier, Result
 from apply_changes.metrics import METRICS, NAMESPACE, counters, metric_values
 from apply_changes.quarantine import SqsQuarantine
 from apply_changes.store import DynamoStore
-from rowferry.control import APPLIED, MARKER, ControlTable
+from rowferry.control import APPLIED, FLOORS, MARKER, ControlTable
 from rowferry.mapping import Mapping
 
 WORKERS = 32
@@ -65,7 +65,7 @@ def handler(event: KinesisStreamEvent, context: LambdaContext) -> dict[str, list
     wiring.milliseconds_left = context.get_remaining_time_in_millis
     records = wiring.quarantine.records = list(event.records)
     batch = [record.kinesis.data_as_bytes() for record in records]
-    result = wiring.applier.apply(batch)
+    result = wiring.applier.apply(batch, wiring.control.get(FLOORS))
     _account(wiring.control, result, len(batch))
     if result.failed is None:
         return {"batchItemFailures": []}

@@ -9,7 +9,9 @@ delivers again from there. Repeats change nothing.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
+from types import MappingProxyType as Fixed
 from typing import Protocol
 
 from apply_changes.store import Outcome
@@ -37,6 +39,8 @@ class Quarantine(Protocol):
         `origin` is the record's index in the batch.
         """
 
+
+NO_FLOORS: Dict[str, str] = Fixed({})
 
 type Each = Callable[[Callable[["_Item"], None], Iterable["_Item"]], Iterable[None]]
 """`map`, or the `map` of a thread pool."""
@@ -86,8 +90,13 @@ class Applier:
         self._each = each
         self._in_time = in_time
 
-    def apply(self, batch: Sequence[bytes]) -> Result:
-        """Applies the records' data, given in stream order."""
+    def apply(self, batch: Sequence[bytes], floors: Dict[str, str] = NO_FLOORS) -> Result:
+        """
+        Applies the records' data, given in stream order.
+
+        `floors` has for `schema.table` the position up to which the bulk load
+        shows everything: changes at or below it are repeats.
+        """
         result = Result()
         items: dict[ItemKey, _Item] = {}
         records: dict[int, Record] = {}
@@ -97,7 +106,7 @@ class Applier:
             except MalformedRecord as error:
                 self._refuse(error, None, data, origin, result)
                 continue
-            self._collect(records[origin], origin, items, result)
+            self._collect(records[origin], floors, origin, items, result)
         for _ in self._each(self._apply_item, items.values()):
             pass
         for item in items.values():
@@ -107,8 +116,14 @@ class Applier:
                 _finish(result, record)
         return result
 
-    def _collect(self, record: Record, origin: int, items: dict[ItemKey, _Item], result: Result) -> None:
+    def _collect(
+        self, record: Record, floors: Dict[str, str], origin: int, items: dict[ItemKey, _Item], result: Result
+    ) -> None:
         for change in record.changes:
+            if _is_loaded(change, floors):
+                result.received += 1
+                result.repeats += 1
+                continue
             try:
                 found = effects(change, self._mapping, record.lane)
             except UnusableChange as error:
@@ -190,6 +205,16 @@ class _Halted(Exception):
     def __init__(self, origin: int, reason: str) -> None:
         self.origin = origin
         self.reason = reason
+
+
+def _is_loaded(change: RowChange, floors: Dict[str, str]) -> bool:
+    """
+    The load was planned after this change was visible.
+
+    Its effect is in no item where the row is gone: there the item's own position cannot tell.
+    """
+    floor = floors.get(f"{change.schema}.{change.table}")
+    return floor is not None and change.position is not None and change.position <= floor
 
 
 def _finish(result: Result, record: Record) -> None:

@@ -5,9 +5,10 @@ The control table: one item a subject, so that each has one writer or one atomic
 | --- | --- | --- |
 | lease | capturer | who captures, with the fencing token |
 | checkpoint | capturer | the position up to which every change is on the stream, state, counters |
-| load#SCHEMA.TABLE | bulk load | the plan and whether it is done |
+| load#SCHEMA.TABLE | bulk load | the plan, its epoch, and whether it is done |
 | merge#TARGET | bulk load | the watermark at the start of a load that merges members into items |
 | chunk#SCHEMA.TABLE#N | bulk load | bounds, watermark and result of one chunk |
+| floors | bulk load | for each source table, the position up to which changes are in the load |
 | marker | ferry | the marker that the capturer has to send next |
 | marker#ID | consumer | the lanes in which the marker has been applied |
 | applied | consumer | counters of what was applied |
@@ -21,7 +22,7 @@ from typing import Any
 
 from rowferry.values import Attribute
 
-LEASE, CHECKPOINT, MARKER, APPLIED = "lease", "checkpoint", "marker", "applied"
+LEASE, CHECKPOINT, FLOORS, MARKER, APPLIED = "lease", "checkpoint", "floors", "marker", "applied"
 
 type Plain = bool | int | str | list["Plain"] | set[int] | dict[str, "Plain"] | None
 

@@ -201,15 +201,36 @@ def parse_owned(text: str) -> set[str]:
 
 
 def columns(connection: Connection, table: TableMapping) -> list[Column]:
-    """The table's columns in their order, with invisible ones. Empty when there is no such table."""
+    """
+    The table's columns in their order, with invisible ones. Empty when there is no such table.
+
+    With lower_case_table_names the server finds `Purchase` though the binlog
+    says `purchase`: a name that is not spelled as stored counts as none.
+    """
     found = rows(
         connection,
-        "SELECT column_name AS name, data_type AS type, character_set_name AS charset"
+        "SELECT table_schema AS s, table_name AS t,"
+        " column_name AS name, data_type AS type, character_set_name AS charset"
         " FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
         " ORDER BY ordinal_position",
         (table.schema, table.table),
     )
-    return [Column(row["name"], row["type"].lower(), row["charset"]) for row in found]
+    return [
+        Column(row["name"], row["type"].lower(), row["charset"])
+        for row in found
+        if (row["s"], row["t"]) == (table.schema, table.table)
+    ]
+
+
+def spellings(connection: Connection, table: TableMapping) -> list[str]:
+    """Tables whose name differs from the mapping's in case only."""
+    found = rows(
+        connection,
+        "SELECT table_schema AS s, table_name AS t FROM information_schema.tables"
+        " WHERE LOWER(table_schema) = LOWER(%s) AND LOWER(table_name) = LOWER(%s)",
+        (table.schema, table.table),
+    )
+    return sorted(f"{row['s']}.{row['t']}" for row in found)
 
 
 def carried(table: TableMapping, found: Iterable[Column]) -> list[Column]:
@@ -286,11 +307,14 @@ def _grants(connection: Connection) -> Iterator[Condition]:
 def _table(connection: Connection, table: TableMapping) -> Iterator[Condition]:
     found = columns(connection, table)
     if not found:
+        others = spellings(connection, table)
         yield Condition(
             f"table {table.source}",
-            "missing or not readable",
+            f"spelled {' or '.join(others)} on the server" if others else "missing or not readable",
             False,
-            "correct the mapping's source, or GRANT SELECT on it to the capture user",
+            f"write {others[0]} in the mapping's source"
+            if others
+            else "correct the mapping's source, or GRANT SELECT on it to the capture user",
         )
         return
     names = {column.name for column in found}

@@ -3,11 +3,14 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -322,6 +325,84 @@ def test_a_killed_server_that_comes_back_is_read_on(ferry: Ferry) -> None:
     assert process.poll() is None
 
 
+class Cut:
+    """
+    A way to the server that breaks: each number of bytes cuts one connection, once it has brought so many.
+
+    `cut` counts the connections that were cut.
+    """
+
+    def __init__(self, server: Server, *after: int) -> None:
+        self.server, self.after, self.cut = server, list(after), 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self) -> None:
+        with suppress(OSError):  # closed
+            while True:
+                near, _ = self.listener.accept()
+                threading.Thread(target=self.connect, args=(near,), daemon=True).start()
+
+    def close(self) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)  # wakes `accept`, as closing alone does not
+        self.listener.close()
+
+    def connect(self, near: socket.socket) -> None:
+        with near, socket.create_connection((self.server.host, self.server.port)) as far:
+            asking = threading.Thread(target=self.carry, args=(near, far, False), daemon=True)
+            asking.start()
+            self.carry(far, near, True)
+            asking.join()
+
+    def carry(self, one: socket.socket, other: socket.socket, counted: bool) -> None:
+        brought = 0
+        with suppress(OSError):
+            while data := one.recv(4096):
+                brought += len(data)
+                if counted and self.after and brought >= self.after[0]:
+                    other.sendall(data[: len(data) - (brought - self.after.pop(0))])
+                    self.cut += 1
+                    break
+                other.sendall(data)
+        for end in (one, other):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_transaction_in_which_the_connection_breaks_is_read_again_from_its_start(ferry: Ferry) -> None:
+    way = Cut(ferry.server, 200_000, 120_000, 500_000)  # in the transaction, earlier in it, later
+    rows = 5_000  # in portions, so that a part of it has been handed out at each cut
+    try:
+        process = ferry.start(SOURCE_PORT=str(way.port))
+        ferry.sql("INSERT INTO purchase VALUES ('a','x','before',1,NULL)")
+        ferry.wait_captured()
+        assert way.cut == 0
+        start = ferry.end()
+        many = ",".join(
+            f"('c{n % 7}','o{n % 50}','p{n}',{n},JSON_OBJECT('pad',REPEAT('x',150)))" for n in range(rows)
+        )
+        ferry.transaction(f"INSERT INTO purchase VALUES {many}", "UPDATE purchase SET quantity=quantity+1")
+        ferry.sql("INSERT INTO purchase VALUES ('a','x','behind',1,NULL)")
+        ferry.wait_captured(40)
+        assert way.cut == 3
+        assert process.poll() is None
+        assert ferry.messages(process).count("reading again") == 3
+    finally:
+        way.close()
+        ferry.close()
+    ferry.assert_carried(repeats=True)
+    found: dict[str, set[str]] = defaultdict(set)
+    for record in ferry.records():
+        for change in record.changes:
+            found[change.position or ""].add(f"{change.kind} {change.image['productid']}")
+    transaction = [str(Position(1, *start, row + 1)) for row in range(rows + rows + 1)]
+    assert sorted(found)[1:-1] == transaction
+    assert [found[at] for at in transaction[:rows]] == [{f"{Kind.INSERT} p{n}"} for n in range(rows)]
+    assert all(len(changes) == 1 for changes in found.values())
+    assert ferry.checkpoint["state"] == "capturing"
+
+
 def test_of_two_capturers_one_sends_and_the_other_takes_over(ferry: Ferry) -> None:
     first = ferry.start()
     second = ferry.start(ready=False)
@@ -365,12 +446,18 @@ def test_a_marker_waits_for_its_position(ferry: Ferry) -> None:
 
 
 class Flaky:
-    """A client whose requests fail in every way: refused records, lost requests, lost answers."""
+    """
+    A client whose requests fail in every way: refused records, lost requests, lost answers.
+
+    A lane fails at most four times in a row, for the pauses in between double: with ten, by mere chance,
+    a record takes a quarter of a minute.
+    """
 
     def __init__(self, client: Any, random: Random) -> None:
         self.client, self.random = client, random
         self.lanes_in_flight: set[str] = set()
         self.kinds: set[str] = set()
+        self.in_a_row: Counter[str] = Counter()
 
     def put_records(self, *, StreamName: str, Records: list[dict[str, Any]]) -> Any:  # noqa: N803
         from botocore.exceptions import ReadTimeoutError
@@ -380,7 +467,10 @@ class Flaky:
         self.lanes_in_flight |= lanes
         try:
             kind = self.random.choice(["good", "good", "some", "request lost", "answer lost"])
+            if any(self.in_a_row[lane] == 4 for lane in lanes):
+                kind = "good"
             self.kinds.add(kind)
+            self.in_a_row.update(lanes)
             if kind == "request lost":
                 raise ReadTimeoutError(endpoint_url="injected")
             some = [record for record in Records if kind != "some" or self.random.random() < 0.5]
@@ -389,6 +479,8 @@ class Flaky:
             if kind == "answer lost":
                 raise ReadTimeoutError(endpoint_url="injected")
             taken = [record["PartitionKey"] for record in some]
+            for lane in taken:
+                self.in_a_row[lane] = 0
             return {
                 "Records": [{} if r["PartitionKey"] in taken else {"ErrorCode": "Throttled"} for r in Records]
             }
@@ -396,9 +488,15 @@ class Flaky:
             self.lanes_in_flight -= lanes
 
 
-def test_failing_requests_of_every_kind_lose_and_reorder_nothing(ferry: Ferry) -> None:
-    import threading
+def noting(ended: list[BaseException], run: Callable[[], None]) -> None:
+    """What ends `run`, so that the test need not wait for what cannot come any more."""
+    try:
+        run()
+    except BaseException as error:  # noqa: BLE001 - the test raises it
+        ended.append(error)
 
+
+def test_failing_requests_of_every_kind_lose_and_reorder_nothing(ferry: Ferry) -> None:
     account = ferry.server.capture
     source = Source(ferry.server.host, ferry.server.port, account.user, account.password, 4711)
     flaky = Flaky(ferry.cloud.client("kinesis"), Random(13))
@@ -408,15 +506,17 @@ def test_failing_requests_of_every_kind_lose_and_reorder_nothing(ferry: Ferry) -
         Metrics(lambda line: None, lambda: 0),
         random=Random(1),
     ))  # fmt: skip
-    thread = threading.Thread(target=capture.run)
+    ended: list[BaseException] = []
+    thread = threading.Thread(target=lambda: noting(ended, capture.run))
     thread.start()
     try:
-        wait_for(lambda: ferry.checkpoint)
+        wait_for(lambda: ferry.checkpoint or ended)
         work(ferry, 13, 150)
-        ferry.wait_captured(30)
+        wait_for(lambda: ended or ferry.captured(), 30)
     finally:
         capture.stop()
         thread.join(20)
+    assert ended == []
     assert capture.flushed
     assert flaky.kinds == {"good", "some", "request lost", "answer lost"}
     ferry.assert_carried(repeats=True)

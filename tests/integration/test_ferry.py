@@ -146,13 +146,18 @@ def test_on_is_refused_until_every_load_is_done(bed: Bed) -> None:
     sources = ["test.purchase"]
     with pytest.raises(Refused, match=r"the load of test.purchase has not begun"):
         switch.require_load(bed.control, sources)
-    bed.control.put("load#test.purchase", {"state": "loading"})
+    bed.control.put("load#test.purchase", {"state": "loading", "epoch": 1})
     with pytest.raises(Refused, match=r"the load of test.purchase is not done"):
         switch.require_load(bed.control, sources)
-    bed.control.put("load#test.purchase", {"state": "done"})
+    bed.control.put("load#test.purchase", {"state": "done", "epoch": 1})
     switch.require_load(bed.control, sources)
-    with pytest.raises(Refused, match=r"the load of test.other has not begun"):
+    with pytest.raises(Refused, match=r"the load of test.single has not begun"):
+        switch.require_load(bed.control, [*sources, "test.single"])
+    with pytest.raises(Refused, match=r"does not capture test.other: deploy the capturer"):
         switch.require_load(bed.control, [*sources, "test.other"])
+    bed.capture(epoch=2)
+    with pytest.raises(Refused, match=r"test.purchase was done before capture began anew"):
+        switch.require_load(bed.control, sources)
     bed.dynamodb.delete_item(TableName=bed.control.name, Key={"pk": {"S": "checkpoint"}})
     with pytest.raises(Refused, match=r"no capturer has run yet"):
         switch.require_load(bed.control, sources)

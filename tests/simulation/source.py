@@ -58,6 +58,12 @@ class Source:
         self.states.append(state)
         self._write()
 
+    def truncate(self) -> None:
+        """All rows are gone, and no row change says so."""
+        self.log.append(Transaction([]))
+        self.states.append({})
+        self._write()
+
     def _change(self, state: dict[Place, int]) -> tuple[Kind, Images]:
         place, chance = self._somewhere(), self.random.random()
         if place not in state:

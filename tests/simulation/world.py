@@ -103,6 +103,7 @@ BROKEN = (
     "short-tombstone",
     "early-checkpoint",
     "no-epoch",
+    "no-floor",
 )
 
 
@@ -269,10 +270,9 @@ class World:
         self.source.visible = self.checkpoint = len(self.source.log)
         self.start = self.checkpoint
         self.capturer = Capturer(self, self.token, self.epoch, self.checkpoint)
-        self.unloaded = [f"o{number}" for number in range(ORDERS)]
-        self.random.shuffle(self.unloaded)
-        self.switch = False
         self.loading = False
+        self.stop = 0
+        self.unload()
 
     def run(self, steps: int) -> None:
         """Lives for some steps, comes to rest, and compares. Wrong when something is not as it must be."""
@@ -351,15 +351,52 @@ class World:
 
     # the bulk load
 
+    def unload(self) -> None:
+        """Nothing is loaded, nothing planned, and the switch is OFF."""
+        self.unloaded = [f"o{number}" for number in range(ORDERS)]
+        self.random.shuffle(self.unloaded)
+        self.floors: dict[str, str] = {}
+        self.planned = self.switch = False
+
+    def load_again(self) -> None:
+        """
+        The operator empties the target and loads again while changes still wait on the stream.
+
+        After a TRUNCATE, once the capturer has reached it and was told to pass
+        it over, or with a capture that begins anew where another server's
+        binlog ends.
+        """
+        if self.loading:
+            return
+        if self.random.random() < 0.5:
+            self.source.truncate()
+            self.stop = len(self.source.log)
+        else:
+            self.checkpoint = len(self.source.log)
+            self.fail_over()
+        self.dynamo.items["purchase"].clear()
+        self.unload()
+
+    def plan(self) -> None:
+        """The floor, before the first chunk."""
+        connection = Connection(self.source, self.meanwhile)
+        floor = str(SNAPSHOTS.get(self.broken, source.begin_snapshot)(connection, MYSQL).position(self.epoch))
+        self.floors = {} if self.broken == "no-floor" else {"test.purchase": floor}
+        self.planned = True
+
     def load(self) -> None:
         """A chunk, possibly once more, possibly interrupted; then the switch."""
         if self.loading or self.switch or self.capturer.server != self.source.number:
+            return
+        if self.checkpoint < self.stop:
             return
         if not self.unloaded:
             self.switch = True
             return
         self.loading = True
         try:
+            if not self.planned:
+                self.plan()
             self.chunk(self.unloaded[: self.random.randint(1, 2)])
         except Disconnected:
             pass
@@ -410,7 +447,7 @@ class World:
     def apply(self, batch: Sequence[bytes]) -> int:
         """How many records are done."""
         try:
-            result = self.applier.apply(batch)
+            result = self.applier.apply(batch, self.floors)
         except Crash:
             return 0
         if result.received != result.applied + result.repeats + result.quarantined + result.unapplied:
@@ -529,6 +566,7 @@ ACTIONS: list[tuple[float, Callable[[World], None]]] = [
     (0.04, World.load),
     (0.002, World.days_pass),
     (0.10, World.consume),
+    (0.004, World.load_again),
 ]
 
 

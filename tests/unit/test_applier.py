@@ -55,9 +55,13 @@ class Quarantined:
 
 
 def apply(
-    batch: list[bytes], store: Any, quarantine: Any = None, in_time: Callable[[], bool] = lambda: True
+    batch: list[bytes],
+    store: Any,
+    quarantine: Any = None,
+    in_time: Callable[[], bool] = lambda: True,
+    floors: dict[str, str] | None = None,
 ) -> Result:
-    result = Applier(MAPPING, store, quarantine or Quarantined(), map, in_time).apply(batch)
+    result = Applier(MAPPING, store, quarantine or Quarantined(), map, in_time).apply(batch, floors or {})
     assert result.received == result.applied + result.repeats + result.quarantined + result.unapplied
     return result
 
@@ -88,6 +92,24 @@ def test_the_first_record_that_is_not_applied_is_named() -> None:
 def test_repeats_count_as_done() -> None:
     result = apply([insert(1), insert(2, "o2")], Writes(o1=Outcome.REPEAT))
     assert (result.applied, result.repeats, result.failed) == (1, 1, None)
+
+
+def test_what_the_load_shows_is_a_repeat_without_a_request() -> None:
+    store, floor = Writes(), {"test.purchase": str(Position(1, 1, 2))}
+    result = apply([insert(1), insert(2, "o2")], store, floors=floor)
+    assert store.done == [("o2", [2])]
+    assert (result.applied, result.repeats, result.requests, result.failed) == (1, 1, 1, None)
+    assert result.committed == {1001: 1, 1002: 1}
+    assert apply([insert(1)], Writes(), floors={"test.other": str(Position(9, 9, 9))}).applied == 1
+    assert apply([insert(10**9)], Writes(), floors={"test.purchase": str(Position(2, 0, 0))}).repeats == 1
+
+
+def test_an_event_by_hand_is_above_every_floor() -> None:
+    row = {"customerid": "c", "orderid": "o1", "productid": "p1", "quantity": 1}
+    record = encode_record(3, 0, 1, [encode_change(RowChange("test", "purchase", Kind.INSERT, None, row))])
+    dynamo = Dynamo(purchase=("customerid", "orderid"))
+    store = DynamoStore(dynamo, lambda: 0.0, 1)
+    assert apply([record], store, floors={"test.purchase": str(Position(9, 9, 9))}).applied == 1
 
 
 def test_what_is_unusable_in_a_fold_is_set_aside_alone() -> None:

@@ -4,21 +4,23 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
-from bulkload.writer import Item, Patience, Writer, batches
+from bulkload.lock import LONGEST_REQUEST, SAFE, TTL
+from bulkload.writer import Item, Patience, Writer, batches, request_config
 from rowferry.errors import LeaseLost, Unapplied
 
 type Answer = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 
 
-def error(code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": "no"}}, "BatchWriteItem")
+def error(code: str, message: str = "no") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, "BatchWriteItem")
 
 
 class Table:
     """Answers as the functions in `answers` say, one a request, then accepts everything."""
 
-    def __init__(self, *answers: Answer, refuses: str = "") -> None:
+    def __init__(self, *answers: Answer, refuses: str = "", says: str = "no") -> None:
         self.answers = list(answers)
+        self.says = says
         self.refuses = refuses
         self.held: dict[str, Item] = {}
         self.sizes: list[int] = []
@@ -28,7 +30,7 @@ class Table:
         self.sizes.append(len(requests))
         left = self.answers.pop(0)(requests) if self.answers else []
         if any(request["PutRequest"]["Item"]["k"]["S"] == self.refuses for request in requests):
-            raise error("ValidationException")
+            raise error("ValidationException", self.says)
         for request in requests:
             if request not in left:
                 item = request["PutRequest"]["Item"]
@@ -81,11 +83,22 @@ def test_without_any_progress_it_gives_up() -> None:
         writer(Table(*[lambda r: r] * 4)).write(items(2))
 
 
+def test_a_refusal_is_told_without_the_services_words() -> None:
+    for message, told in (("Item size has exceeded", "400 KB"), ("key secret", "one of its values")):
+        table = Table(refuses="k1", says=message)
+        ((_, reason),) = writer(table).write(items(2))
+        assert told in reason and "secret" not in reason
+
+
+def test_a_request_ends_before_another_loader_may_begin() -> None:
+    config = request_config(16, LONGEST_REQUEST)
+    assert config["connect_timeout"] + config["read_timeout"] <= TTL - TTL * SAFE
+    assert config["retries"]["total_max_attempts"] == 1
+
+
 def test_one_refused_item_does_not_take_the_others_along() -> None:
     table = Table(refuses="k1")
-    assert [
-        (item["k"]["S"], "ValidationException" in reason) for item, reason in writer(table).write(items(4))
-    ] == [("k1", True)]
+    assert [item["k"]["S"] for item, _ in writer(table).write(items(4))] == ["k1"]
     assert table.held.keys() == {"k0", "k2", "k3"}
 
 

@@ -183,7 +183,7 @@ def test_the_first_checkpoint_is_there_before_anything_is_sent(table: Any) -> No
         "pk": CHECKPOINT, "epoch": 1, "file": "b.1", "offset": 4, "server": "s", "token": 1, "lanes": 8,
         "state": "capturing", "reason": "", "fix": "", "updated_ms": 5,
         "changes": 0, "records": 0, "bytes": 0,
-        "read_file": "b.1", "read_offset": 4,
+        "read_file": "b.1", "read_offset": 4, "tables": [], "anew": "",
     }  # fmt: skip
 
 
@@ -228,6 +228,33 @@ def test_another_server_stops_with_the_reason_in_the_checkpoint(table: Any) -> N
     item = table.get(CHECKPOINT)
     assert (item["state"], item["server"], item["updated_ms"]) == ("stopped", "s", 3)
     assert item["reason"] == stopped.value.found
+
+
+def test_anew_begins_at_the_end_under_the_next_epoch_once_for_each_word(table: Any) -> None:
+    claim(Progress(table, 1, 8), "s", 0)
+    table.items[CHECKPOINT] |= {"offset": 50, "changes": 10}
+    progress = Progress(table, 2, 8, ["test.b", "test.a"], "monday")
+    assert claim(progress, "t", 1) == BEGIN and progress.epoch == 2
+    item = table.get(CHECKPOINT)
+    assert (item["epoch"], item["server"], item["offset"], item["changes"]) == (2, "t", 4, 10)
+    assert item["tables"] == ["test.a", "test.b"]
+    table.items[CHECKPOINT]["offset"] = 60
+    assert claim(Progress(table, 3, 8, [], "monday"), "t", 2) == Boundary("b.1", 60)
+    assert claim(Progress(table, 4, 8), "t", 2) == Boundary("b.1", 60)
+    assert claim(Progress(table, 5, 8, [], "tuesday"), "t", 3) == BEGIN
+    assert table.get(CHECKPOINT)["epoch"] == 3
+
+
+def test_a_word_that_the_first_start_was_given_is_done(table: Any) -> None:
+    claim(Progress(table, 1, 8, [], "monday"), "s", 0)
+    table.items[CHECKPOINT]["offset"] = 50
+    assert claim(Progress(table, 2, 8, [], "monday"), "s", 0) == Boundary("b.1", 50)
+
+
+def test_the_tables_are_those_of_the_newest_start(table: Any) -> None:
+    claim(Progress(table, 1, 8, ["test.a"]), "s", 0)
+    claim(Progress(table, 2, 8, ["test.b"]), "s", 0)
+    assert table.get(CHECKPOINT)["tables"] == ["test.b"]
 
 
 def test_before_the_first_checkpoint_there_is_nothing_to_say_it_in(table: Any) -> None:

@@ -1,11 +1,12 @@
 """Preflight's questions, answered by the real servers."""
 
+from pathlib import Path
 from typing import Any
 
 import pymysql
 import pytest
 
-from lab.database import Server
+from lab.database import Server, database
 from rowferry import source
 from rowferry.mapping import Mapping
 from tests.scenarios.roads import PURCHASE
@@ -103,3 +104,40 @@ def test_a_snapshot_shows_everything_before_its_watermark_and_nothing_later(serv
         end = source.current_offset(connection, who)
     assert shown == ["p1"]
     assert watermark.position(1) < end.position(1)
+
+
+def spelled(mapping: str, server: Server) -> list[source.Condition]:
+    with server.connect(server.capture) as connection:
+        conditions = source.check(connection, source.identify(connection), Mapping.parse(mapping))
+    return [condition for condition in conditions if not condition.holds]
+
+
+PLAIN = """
+    [[table]]
+    source = "test.purchase"
+    target = "purchase"
+    layout = "attribute-per-row"
+    hash_key = { attribute = "customerid" }
+    range_key = { attribute = "orderid" }
+    member_name = "productid"
+    member_value = "quantity"
+"""
+
+
+def test_names_are_compared_to_the_letter_and_the_fix_has_the_right_one(server: Server) -> None:
+    assert spelled(PLAIN, server) == []
+    (table,) = spelled(PLAIN.replace("test.purchase", "test.Purchase"), server)
+    assert table.found == "spelled test.purchase on the server"
+    assert table.fix == "write test.purchase in the mapping's source"
+    (column,) = spelled(PLAIN.replace('"quantity"', '"Quantity"'), server)
+    assert (column.name, column.found) == ("column test.purchase.Quantity", "missing")
+    assert "quantity" in column.fix
+
+
+def test_a_server_that_stores_names_in_lower_case_refuses_others_too(tmp_path: Path) -> None:
+    """It finds `Purchase`, and its binlog says `purchase`: all would be loaded and nothing captured."""
+    with database(tmp_path, "mariadb", options=["--lower-case-table-names=1"]) as lower:
+        run(lower, CREATE.format(type="INT").replace("purchase", "Purchase", 1), "SELECT 1 FROM Purchase")
+        assert spelled(PLAIN, lower) == []
+        (table,) = spelled(PLAIN.replace("test.purchase", "test.Purchase"), lower)
+        assert table.found == "spelled test.purchase on the server"
