@@ -168,4 +168,4 @@ def test_a_load_does_not_merge_older_rows_into_a_newer_item() -> None:
 def test_what_dynamodb_never_takes_is_said_once() -> None:
     dynamo = Dynamo(t=("id",))
     reason = merger(dynamo, at(1), at(5)).merge(KEY, {"a": {"S": "x" * 500_000}})
-    assert reason and "maximum allowed size" in reason
+    assert reason and "larger than 400 KB" in reason
