@@ -135,7 +135,7 @@ class Bed:
             server = source.identify(connection)
             end = source.current_offset(connection, server)
         fields = {"epoch": 1, "file": end.file, "offset": end.offset, "server": server.identity, "lanes": 4}
-        fields |= {"tables": ["test.purchase", "test.single", "test.kinds"]}
+        fields |= {"tables": ["test.purchase", "test.single", "test.kinds", "test.orders", "test.product"]}
         self.control.put(CHECKPOINT, {**fields, "state": "capturing", **changes})
 
     def loader(

@@ -1,4 +1,4 @@
-"""A load again while changes still wait: after a TRUNCATE, and with capture begun anew. All parts are real."""
+"""A load again while changes still wait: after a TRUNCATE, and with capture begun anew. All real."""
 
 import os
 import signal
