@@ -1,6 +1,7 @@
 """The real parts for every test that wants them: one server and one cloud for the whole session."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pymysql
@@ -11,6 +12,8 @@ from tests.integration.cloud_fixtures import cloud, fresh_cloud
 
 __all__ = ["cloud", "fresh_cloud"]
 
+# A shell's background jobs ignore SIGINT, and so would every child: Ctrl-C could not be tried.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.pop("ROWFERRY_SERVER_URL", None)  # tests drop databases: never those of a server that was given
 
 

@@ -31,8 +31,8 @@ PROMISED = {
 }
 
 
-def ask(server: Server, question: str, account: Account | None = None) -> tuple[Any, ...]:
-    with server.connect(account) as connection, connection.cursor() as cursor:
+def ask(server: Server, question: str, account: Account | None = None, **options: Any) -> tuple[Any, ...]:
+    with server.connect(account, **options) as connection, connection.cursor() as cursor:
         cursor.execute(question)
         return tuple(cursor.fetchall())
 
@@ -205,7 +205,8 @@ def test_outside_server_is_used_and_never_stopped(own: Server, monkeypatch: pyte
         for act in (outside.start, outside.stop, outside.kill, outside.pause, outside.resume):
             with pytest.raises(Refused, match="ROWFERRY_SERVER_URL"):
                 act()
-    assert ask(own, "SELECT user FROM mysql.user WHERE user LIKE 'rowferry%'") == ()
+    assert ask(own, "SELECT user FROM mysql.user WHERE user LIKE 'rowferry%'", database=None) == ()
+    assert ask(own, "SHOW DATABASES LIKE 'test'", database=None) == ()
 
 
 @pytest.mark.parametrize("url", ["postgres://a:b@127.0.0.1", f"mysql://a:b@127.0.0.1:{free_port()}"])
