@@ -34,7 +34,8 @@ def text(cursor: Cursor, charset: str, codes: Iterable[bytes]) -> Iterator[tuple
         f" WHERE CHAR_LENGTH(CONVERT(code USING {charset})) = 1"
     )
     for code, converted in cursor.fetchall():
-        yield code, bytes.fromhex(converted).decode()
+        if converted is not None:
+            yield code, bytes.fromhex(converted).decode()
 
 
 def single_byte(cursor: Cursor, charset: str) -> str:

@@ -1,0 +1,162 @@
+"""
+DATE, TIME, DATETIME, TIMESTAMP and YEAR as they are stored in row events and in binary JSON.
+
+https://dev.mysql.com/doc/dev/mysql-server/latest/classbinary__log_1_1Rows__event.html and MySQL's my_time.cc.
+Zero and partial dates become the text that MySQL prints for them. ValueError for what no server stores.
+"""
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+
+from capturer.decoder.wire import damaged
+
+type Reader[T] = Callable[[bytes], T]
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  TIMESTAMP is UTC without saying so, as in a SELECT
+_DATETIME_BIAS = 1 << 39
+_from = int.from_bytes
+
+
+def year(value: int) -> int:
+    """0 stands for 0000, 1 for 1901."""
+    return 1900 + value if value else 0
+
+
+@lru_cache(8192)
+def date3(data: bytes) -> date | str:
+    """A DATE of 3 bytes: day 5 bits, month 4, year 15."""
+    value = _from(data, "little")
+    return _date(value >> 9, value >> 5 & 15, value & 31)
+
+
+def _date(years: int, months: int, days: int) -> date | str:
+    if years and months and days:
+        return date(years, months, days)
+    if months > 12 or years > 9999:
+        damaged("not a date")
+    return f"{years:04}-{months:02}-{days:02}"
+
+
+def _fraction_text(microseconds: int, digits: int) -> str:
+    return f".{microseconds:06}"[: digits + 1] if digits else ""
+
+
+def _datetime(packed: int, microseconds: int, digits: int) -> datetime | str:
+    """From MySQL's packed form: 13 months a year, 32 days a month, then 5 + 6 + 6 bits of clock."""
+    clock = packed & 0x1FFFF
+    years, months = divmod(packed >> 22, 13)
+    days, hours, minutes, seconds = packed >> 17 & 31, clock >> 12, clock >> 6 & 63, clock & 63
+    if years and months and days:
+        return datetime(years, months, days, hours, minutes, seconds, microseconds)  # noqa: DTZ001
+    if hours > 23 or minutes > 59 or seconds > 59 or microseconds > 999_999:
+        damaged("not a time of day")
+    text = f"{_date(years, months, days)} {hours:02}:{minutes:02}:{seconds:02}"
+    if not packed and not microseconds:
+        return text  # 0000-00-00 00:00:00 has no fraction in the value model
+    return text + _fraction_text(microseconds, digits)
+
+
+def datetime2(digits: int) -> Reader[datetime | str]:
+    """DATETIME(digits): 5 bytes, and the fraction in as few bytes as hold it; big-endian."""
+    shift, unit = _fraction_layout(digits)
+    mask = (1 << shift) - 1
+
+    def read(data: bytes) -> datetime | str:
+        value = _from(data, "big")
+        packed = (value >> shift) - _DATETIME_BIAS
+        if packed < 0:
+            damaged("not a date")
+        return _datetime(packed, (value & mask) * unit, digits)
+
+    return read
+
+
+def timestamp2(digits: int) -> Reader[datetime | str]:
+    """TIMESTAMP(digits): seconds since 1970 in 4 bytes, and the fraction; big-endian. In UTC."""
+    shift, unit = _fraction_layout(digits)
+    mask = (1 << shift) - 1
+
+    def read(data: bytes) -> datetime | str:
+        value = _from(data, "big")
+        return _timestamp(value >> shift, (value & mask) * unit)
+
+    return read
+
+
+def _timestamp(seconds: int, microseconds: int) -> datetime | str:
+    if microseconds > 999_999:
+        damaged("not a fraction")
+    if not seconds and not microseconds:
+        return "0000-00-00 00:00:00"
+    return _EPOCH + timedelta(0, seconds, microseconds)
+
+
+def time2(digits: int) -> Reader[timedelta]:
+    """TIME(digits): 3 bytes and the fraction, big-endian, offset by half the range so that it sorts."""
+    shift, unit = _fraction_layout(digits)
+    bias = 1 << (23 + shift)
+    mask = (1 << shift) - 1
+
+    def read(data: bytes) -> timedelta:
+        value = _from(data, "big") - bias
+        packed = abs(value)
+        span = _time(packed >> shift, (packed & mask) * unit)
+        return -span if value < 0 else span
+
+    return read
+
+
+def _time(clock: int, microseconds: int) -> timedelta:
+    hours, minutes, seconds = clock >> 12 & 0x3FF, clock >> 6 & 63, clock & 63
+    if minutes > 59 or seconds > 59 or hours > 838 or microseconds > 999_999:
+        damaged("not a time")
+    return timedelta(0, seconds, microseconds, 0, minutes, hours)
+
+
+def _fraction_layout(digits: int) -> tuple[int, int]:
+    """Bits of the fraction, and microseconds of its unit."""
+    size = (digits + 1) // 2
+    return 8 * size, 10 ** (6 - 2 * size)
+
+
+def packed_datetime(value: int) -> datetime | str:
+    """A DATETIME inside JSON: 40 bits and 24 bits of microseconds."""
+    return _datetime(value >> 24, value & 0xFFFFFF, 6)
+
+
+def packed_date(value: int) -> date | str:
+    """A DATE inside JSON: a DATETIME at midnight."""
+    years, months = divmod(value >> 46, 13)
+    return _date(years, months, value >> 41 & 31)
+
+
+def packed_time(value: int) -> timedelta:
+    """A TIME inside JSON: signed, 24 bits of microseconds."""
+    packed = abs(value)
+    span = _time(packed >> 24, packed & 0xFFFFFF)
+    return -span if value < 0 else span
+
+
+def old_timestamp(seconds: int) -> datetime | str:
+    """TIMESTAMP of tables from before MySQL 5.6 and of MariaDB with mysql56_temporal_format=OFF."""
+    return _timestamp(seconds, 0)
+
+
+def old_datetime(value: int) -> datetime | str:
+    """DATETIME of such tables: the decimal digits YYYYMMDDHHMMSS."""
+    day, clock = divmod(value, 1_000_000)
+    years, months, days = day // 10_000, day // 100 % 100, day % 100
+    hours, minutes, seconds = clock // 10_000, clock // 100 % 100, clock % 100
+    packed = (years * 13 + months) << 22 | days << 17 | hours << 12 | minutes << 6 | seconds
+    if months > 12 or days > 31 or hours > 23 or minutes > 59 or seconds > 59:
+        damaged("not a date")
+    return _datetime(packed, 0, 0)
+
+
+def old_time(data: bytes) -> timedelta:
+    """TIME of such tables: the decimal digits HHMMSS in 3 bytes, signed."""
+    value = _from(data, "little", signed=True)
+    hours, clock = divmod(abs(value), 10_000)
+    span = _time(hours << 12 | clock // 100 << 6 | clock % 100, 0)
+    return -span if value < 0 else span
