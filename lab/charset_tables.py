@@ -107,7 +107,9 @@ def main() -> int:
                 sets = sorted({name for (name,) in cursor.fetchall()} - UNICODE)
                 tables = {
                     "COLLATIONS": collations([server, other]),
-                    "SINGLE_BYTE": {name: single_byte(cursor, name) for name in sets if name not in MULTI_BYTE},
+                    "SINGLE_BYTE": {
+                        name: single_byte(cursor, name) for name in sets if name not in MULTI_BYTE
+                    },
                     "EXCEPTIONS": {name: exceptions(cursor, name) for name in sets if name in MULTI_BYTE},
                 }
     for name, table in tables["SINGLE_BYTE"].items():

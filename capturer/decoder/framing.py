@@ -65,10 +65,9 @@ def header(data: bytes, at: int = 0) -> Header:
     return Header._make(_HEADER.unpack_from(data, at))
 
 
-def verify(data: bytes, at: int = 0) -> None:
-    """ValueError unless the event from `at` on ends in the CRC32 of what is before."""
-    if zlib.crc32(memoryview(data)[at:-CHECKSUM]) != int.from_bytes(data[-CHECKSUM:], "little"):
-        damaged("its checksum differs")
+def is_verified(data: bytes, at: int = 0) -> bool:
+    """Whether the event from `at` on ends in the CRC32 of what is before."""
+    return zlib.crc32(memoryview(data)[at:-CHECKSUM]) == int.from_bytes(data[-CHECKSUM:], "little")
 
 
 def format_description(data: bytes) -> FormatDescription:
@@ -82,7 +81,8 @@ def format_description(data: bytes) -> FormatDescription:
     algorithm = data[tail]
     if algorithm > 1:
         damaged(f"checksum algorithm {algorithm}")
-    verify(data)
+    if not is_verified(data):
+        damaged("its checksum differs")
     return FormatDescription(server.rstrip(b"\0").decode(), algorithm == 1, data[fixed + 1 : tail])
 
 
@@ -113,8 +113,6 @@ def heartbeat_v2(data: bytes) -> tuple[str, int]:
         elif tag == 2:
             offset, _ = packed_int(value, 0)
     return name, offset
-
-
 
 
 def incident(data: bytes) -> str:

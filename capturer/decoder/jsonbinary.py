@@ -121,9 +121,7 @@ class _Reader:
     def _keys(self, large: bool, count: int, entries: int, start: int, end: int) -> list[str]:
         entry = _LARGE_KEY if large else _SMALL_KEY
         table, _ = taken(self._data, entries, count * entry.size)
-        return [
-            self._bytes(start + offset, size, end).decode() for offset, size in entry.iter_unpack(table)
-        ]
+        return [self._bytes(start + offset, size, end).decode() for offset, size in entry.iter_unpack(table)]
 
     def _values(
         self, large: bool, count: int, entries: int, start: int, end: int, depth: int

@@ -14,6 +14,7 @@ from capturer.decoder.errors import UnreadableColumn
 from capturer.decoder.types import (
     CHARACTER,
     CHOICE,
+    DECLARED,
     MARIADB_CHARACTER,
     METADATA_SIZE,
     NUMERIC,
@@ -89,6 +90,13 @@ class Field(IntEnum):
     DIMENSIONS = 13
 
 
+def table_names(body: bytes) -> tuple[str, str]:
+    """Schema and table of a table map's body; ValueError or IndexError when damaged."""
+    schema, at = packed_bytes(body, 0)
+    table, _ = packed_bytes(body, at + 1)
+    return schema.decode(), table.decode()
+
+
 def table_map(body: bytes, *, mariadb: bool = False) -> TableMap:
     """
     The table map in an event's body, after its table id and flags.
@@ -116,23 +124,30 @@ def table_map(body: bytes, *, mariadb: bool = False) -> TableMap:
 
 def described(table: TableMap, definitions: Sequence[Definition]) -> TableMap:
     """
-    The table map with what it does not tell itself taken from the definitions, in the table's order.
+    The table map, with what it does not tell itself taken from the definitions.
 
-    UnreadableColumn unless the definitions fit: they are of now, the rows may be of before an ALTER TABLE.
+    They are of now, and the rows may be of before an ALTER TABLE: names in the event win; without any, the
+    definitions must fit in number and type. UnreadableColumn if not.
     """
-    names = [column.name for column in table.columns]
-    if len(definitions) != len(names) or any(
-        name not in (None, definition.name) for name, definition in zip(names, definitions, strict=True)
-    ):
+    if all(column.name is not None for column in table.columns):
+        by_name = {definition.name: definition for definition in definitions}
+        columns = [_described(column, by_name.get(column.name or "")) for column in table.columns]
+        return replace(table, columns=tuple(columns))
+    if len(definitions) != len(table.columns) or not all(map(_fits, table.columns, definitions)):
         raise UnreadableColumn(
             f"{table.schema}.{table.table} has other columns than when its rows were written",
             "SET GLOBAL binlog_row_metadata=FULL, then load the table anew",
         )
-    columns = map(_described, table.columns, definitions)
-    return replace(table, columns=tuple(columns))
+    return replace(table, columns=tuple(map(_described, table.columns, definitions)))
 
 
-def _described(column: Column, definition: Definition) -> Column:
+def _fits(column: Column, definition: Definition) -> bool:
+    return column.type in DECLARED.get(definition.data_type.lower(), ())
+
+
+def _described(column: Column, definition: Definition | None) -> Column:
+    if definition is None or not _fits(column, definition):
+        return column
     return replace(
         column,
         name=definition.name,

@@ -92,3 +92,46 @@ MARIADB_CHARACTER = _TEXT | {
 }
 """What has a collation in the fields DEFAULT_CHARSET and COLUMN_CHARSET: the servers differ."""
 CHOICE = frozenset([ColumnType.ENUM, ColumnType.SET])
+
+_BLOBS = frozenset([ColumnType.BLOB, ColumnType.BLOB_COMPRESSED])
+_VARCHARS = frozenset([ColumnType.VARCHAR, ColumnType.VARCHAR_COMPRESSED])
+DECLARED: dict[str, frozenset[ColumnType]] = {
+    "tinyint": frozenset([ColumnType.TINY]),
+    "smallint": frozenset([ColumnType.SHORT]),
+    "mediumint": frozenset([ColumnType.INT24]),
+    "int": frozenset([ColumnType.LONG]),
+    "bigint": frozenset([ColumnType.LONGLONG]),
+    "decimal": frozenset([ColumnType.NEWDECIMAL]),
+    "float": frozenset([ColumnType.FLOAT]),
+    "double": frozenset([ColumnType.DOUBLE]),
+    "bit": frozenset([ColumnType.BIT]),
+    "year": frozenset([ColumnType.YEAR]),
+    "date": frozenset([ColumnType.DATE]),
+    "time": frozenset([ColumnType.TIME, ColumnType.TIME2]),
+    "datetime": frozenset([ColumnType.DATETIME, ColumnType.DATETIME2]),
+    "timestamp": frozenset([ColumnType.TIMESTAMP, ColumnType.TIMESTAMP2]),
+    **dict.fromkeys(["varchar", "varbinary"], _VARCHARS),
+    **dict.fromkeys(["char", "binary", "inet4", "inet6", "uuid"], frozenset([ColumnType.STRING])),
+    **dict.fromkeys(
+        [f"{size}{kind}" for size in ("tiny", "", "medium", "long") for kind in ("text", "blob")], _BLOBS
+    ),
+    "enum": frozenset([ColumnType.ENUM]),
+    "set": frozenset([ColumnType.SET]),
+    "json": frozenset([ColumnType.JSON]),
+    "vector": frozenset([ColumnType.VECTOR]),
+    **dict.fromkeys(
+        [
+            "geometry",
+            "point",
+            "linestring",
+            "polygon",
+            "multipoint",
+            "multilinestring",
+            "multipolygon",
+            "geomcollection",
+            "geometrycollection",
+        ],
+        frozenset([ColumnType.GEOMETRY]),
+    ),
+}
+"""information_schema's data_type to the codes that it is announced with."""

@@ -3,9 +3,13 @@
 from typing import NoReturn
 
 
+class Malformed(ValueError):
+    """The bytes are not what they should be. Its text never holds a value; the stream makes DamagedEvent of it."""
+
+
 def damaged(found: str) -> NoReturn:
-    """Raise ValueError, which the stream turns into DamagedEvent."""
-    raise ValueError(found)
+    """Raise Malformed."""
+    raise Malformed(found)
 
 
 def packed_int(data: bytes, at: int) -> tuple[int, int]:

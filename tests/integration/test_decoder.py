@@ -1,0 +1,360 @@
+"""Every column type of real servers, written with SQL and read from the binlog, against values written here."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pymysql
+import pytest
+
+from capturer.decoder.errors import RowImageNotFull, UnreadableColumn
+from capturer.decoder.events import Gtid, Query, Rotate, Rows, XaPrepared, Xid
+from capturer.decoder.stream import EventStream
+from capturer.decoder.tablemap import Definition
+from lab.binlog_dump import dump, end_of_binlog
+from lab.server import Server
+from rowferry.change import Kind
+from rowferry.values import Json, parse_time
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(params=["mysql", "mariadb"])
+def server(request: pytest.FixtureRequest) -> Server:
+    chosen: Server = request.getfixturevalue(request.param)
+    return chosen
+
+
+@pytest.fixture
+def only_mysql(mysql: Server) -> Server:
+    if mysql.flavor != "mysql":
+        pytest.skip("no MySQL on this machine")
+    return mysql
+
+
+def definitions_of(server: Server) -> Any:
+    def ask(schema: str, table: str) -> list[Definition]:
+        with server.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT column_name, data_type, column_type, character_set_name FROM information_schema.columns"
+                " WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position",
+                (schema, table),
+            )
+            return [
+                Definition(name, kind, "unsigned" in full, charset, labels(full))
+                for name, kind, full, charset in cursor.fetchall()
+            ]
+
+    return ask
+
+
+def labels(column_type: str) -> tuple[str, ...]:
+    if not column_type.startswith(("enum(", "set(")):
+        return ()
+    return tuple(column_type.partition("(")[2][1:-2].split("','"))
+
+
+def run(
+    server: Server, statements: Sequence[str], session: Sequence[str] = (), **options: Any
+) -> list[Any]:
+    """The events that the statements leave in the binlog."""
+    start = end_of_binlog(server)
+    connection: pymysql.Connection[Any]
+    with server.connect(charset="utf8mb4") as connection, connection.cursor() as cursor:
+        for statement in (*session, *statements):
+            cursor.execute(statement)
+    stream = EventStream(options.pop("wanted", lambda schema, table: All()), **options)
+    return [event for packet in dump(server, *start) for event in stream.feed(packet, 1)]
+
+
+class All:
+    """Every column."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return 1
+
+
+def changes(events: Sequence[Any]) -> list[tuple[Any, Any]]:
+    return [images for event in events if isinstance(event, Rows) for images in event.images]
+
+
+def span(text: str) -> timedelta:
+    return parse_time(text)
+
+
+A64 = "1" + "0" * 62 + "1"
+BIG = "-12345678901234567890123456789012345.123456789012345678901234567890"
+
+COMMON: list[tuple[str, list[tuple[str, Any]]]] = [
+    ("tinyint", [("-128", -128), ("127", 127), ("0", 0), ("NULL", None)]),
+    ("tinyint unsigned", [("255", 255), ("0", 0)]),
+    ("bool", [("TRUE", 1)]),
+    ("smallint", [("-32768", -32768), ("32767", 32767)]),
+    ("smallint unsigned", [("65535", 65535)]),
+    ("mediumint", [("-8388608", -8388608), ("-1", -1), ("8388607", 8388607)]),
+    ("mediumint unsigned", [("16777215", 16777215)]),
+    ("int", [("-2147483648", -(2**31)), ("2147483647", 2**31 - 1)]),
+    ("int unsigned", [("4294967295", 2**32 - 1)]),
+    ("bigint", [("-9223372036854775808", -(2**63)), ("9223372036854775807", 2**63 - 1)]),
+    ("bigint unsigned", [("18446744073709551615", 2**64 - 1)]),
+    ("year", [("2026", 2026), ("0", 0), ("1901", 1901), ("2155", 2155), ("NULL", None)]),
+    ("bit(1)", [("b'1'", 1), ("b'0'", 0)]),
+    ("bit(9)", [("b'100000001'", 257), ("b'1'", 1)]),
+    ("bit(64)", [(f"b'{A64}'", 2**63 + 1)]),
+    (
+        "decimal(10,2)",
+        [
+            ("-12345678.90", Decimal("-12345678.90")),
+            ("0.01", Decimal("0.01")),
+            ("-0.01", Decimal("-0.01")),
+            ("0", Decimal("0.00")),
+            ("99999999.99", Decimal("99999999.99")),
+        ],
+    ),
+    ("decimal(65,30)", [(BIG, Decimal(BIG)), ("1e-30", Decimal("1E-30"))]),
+    ("decimal(5,0)", [("-7", Decimal(-7)), ("12345", Decimal(12345))]),
+    ("decimal(3,3)", [("-0.001", Decimal("-0.001")), ("0.999", Decimal("0.999"))]),
+    ("decimal(65,0)", [("9" * 65, Decimal("9" * 65)), ("-" + "9" * 65, Decimal("-" + "9" * 65))]),
+    (
+        "decimal(20,10)",
+        [
+            ("-1.0000000001", Decimal("-1.0000000001")),
+            ("1000000000.0000000001", Decimal("1000000000.0000000001")),
+            ("-999999999.999999999", Decimal("-999999999.9999999990")),
+        ],
+    ),
+    ("decimal(10,2) unsigned", [("1.10", Decimal("1.10"))]),
+    (
+        "float",
+        [
+            ("1.1", 1.1),
+            ("-3.4e38", -3.4e38),
+            ("16777217", 16777200.0),
+            ("1e-45", 1.4013e-45),
+            ("0", 0.0),
+            ("0.1", 0.1),
+            ("NULL", None),
+        ],
+    ),
+    ("double", [("1.1", 1.1), ("-1.7976931348623157e308", -1.7976931348623157e308), ("5e-324", 5e-324)]),
+    (
+        "date",
+        [
+            ("'2026-11-23'", date(2026, 11, 23)),
+            ("'0000-00-00'", "0000-00-00"),
+            ("'2026-00-00'", "2026-00-00"),
+            ("'2026-02-00'", "2026-02-00"),
+            ("'1000-01-01'", date(1000, 1, 1)),
+            ("'9999-12-31'", date(9999, 12, 31)),
+        ],
+    ),
+    ("time", [(f"'{t}'", span(t)) for t in ("-838:59:59", "838:59:59", "00:00:00", "-00:00:01")]),
+    ("time(1)", [("'-00:00:01.5'", span("-00:00:01.5"))]),
+    ("time(2)", [("'-00:00:01.25'", span("-00:00:01.25")), ("'-00:00:00.01'", span("-00:00:00.01"))]),
+    ("time(3)", [("'-00:00:01.500'", span("-00:00:01.5")), ("'12:34:56.789'", span("12:34:56.789"))]),
+    ("time(4)", [("'-12:34:56.0001'", span("-12:34:56.0001"))]),
+    (
+        "time(6)",
+        [
+            (f"'{t}'", span(t))
+            for t in ("-00:00:00.000001", "-12:34:56.789012", "838:59:58.999999", "-00:00:01.000000")
+        ],
+    ),
+    (
+        "datetime",
+        [
+            ("'2026-11-23 12:34:56'", datetime(2026, 11, 23, 12, 34, 56)),
+            ("'0000-00-00 00:00:00'", "0000-00-00 00:00:00"),
+            ("'2026-00-00 00:00:00'", "2026-00-00 00:00:00"),
+            ("'9999-12-31 23:59:59'", datetime(9999, 12, 31, 23, 59, 59)),
+            ("'1000-01-01 00:00:00'", datetime(1000, 1, 1)),
+        ],
+    ),
+    ("datetime(1)", [("'2026-11-23 12:34:56.7'", datetime(2026, 11, 23, 12, 34, 56, 700_000))]),
+    ("datetime(3)", [("'2026-11-23 12:34:56.789'", datetime(2026, 11, 23, 12, 34, 56, 789_000))]),
+    ("datetime(4)", [("'2026-11-23 12:34:56.0789'", datetime(2026, 11, 23, 12, 34, 56, 78_900))]),
+    (
+        "datetime(6)",
+        [
+            ("'2026-11-23 12:34:56.000001'", datetime(2026, 11, 23, 12, 34, 56, 1)),
+            ("'2026-11-23 12:34:56.999999'", datetime(2026, 11, 23, 12, 34, 56, 999_999)),
+            ("'2026-00-23 12:34:56.000001'", "2026-00-23 12:34:56.000001"),
+            ("'0000-00-00 00:00:00'", "0000-00-00 00:00:00"),
+        ],
+    ),
+    (
+        "timestamp null",
+        [
+            ("'2026-11-23 12:34:56'", datetime(2026, 11, 23, 12, 34, 56)),
+            ("'0000-00-00 00:00:00'", "0000-00-00 00:00:00"),
+            ("'1970-01-01 00:00:01'", datetime(1970, 1, 1, 0, 0, 1)),
+            ("'2038-01-19 03:14:07'", datetime(2038, 1, 19, 3, 14, 7)),
+            ("NULL", None),
+        ],
+    ),
+    ("timestamp(3) null", [("'2026-11-23 12:34:56.123'", datetime(2026, 11, 23, 12, 34, 56, 123_000))]),
+    (
+        "timestamp(6) null",
+        [
+            ("'2026-11-23 12:34:56.123456'", datetime(2026, 11, 23, 12, 34, 56, 123_456)),
+            ("'0000-00-00 00:00:00'", "0000-00-00 00:00:00"),
+            ("'2038-01-19 03:14:07.999999'", datetime(2038, 1, 19, 3, 14, 7, 999_999)),
+        ],
+    ),
+    ("char(10)", [("'a'", "a"), ("'한글😀'", "한글😀"), ("''", ""), ("'tr  '", "tr"), ("' x'", " x")]),
+    ("char(255)", [("'한글😀'", "한글😀"), ("REPEAT('x',255)", "x" * 255), ("REPEAT('😀',255)", "😀" * 255)]),
+    ("varchar(20)", [("'한글😀'", "한글😀"), ("'tr  '", "tr  "), ("''", ""), ("'\\0'", "\0"), ("NULL", None)]),
+    ("varchar(2000)", [("REPEAT('한',2000)", "한" * 2000), ("'a'", "a")]),
+    ("varchar(10) character set latin1", [("_latin1 x'E9'", "é"), ("'€'", "€"), ("_latin1 x'81'", "\x81")]),
+    ("varchar(10) character set gbk", [("'中'", "中"), ("'a中b'", "a中b")]),
+    ("varchar(10) character set euckr", [("'한글'", "한글")]),
+    ("varchar(10) character set sjis", [("'日'", "日"), (r"_sjis x'5C815F'", "\\\\")]),
+    ("varchar(10) character set cp932", [("'日'", "日")]),
+    ("varchar(10) character set utf16", [("'한😀a'", "한😀a")]),
+    ("varchar(10) character set utf16le", [("'한😀a'", "한😀a")]),
+    ("varchar(10) character set utf32", [("'한😀a'", "한😀a")]),
+    ("varchar(10) character set ucs2", [("'한a'", "한a")]),
+    ("varchar(10) character set utf8mb3", [("'한a'", "한a")]),
+    ("varchar(10) character set ascii", [("'a'", "a")]),
+    ("varchar(10) character set swe7", [("'å{'", "å?"), ("'a'", "a")]),
+    ("char(5) character set utf16", [("'한a '", "한a"), ("''", "")]),
+    ("char(5) character set utf32", [("'한 '", "한")]),
+    ("text character set utf16", [("'한a '", "한a ")]),
+    ("varchar(10) collate utf8mb4_bin", [("'한'", "한")]),
+    ("binary(4)", [("x'0102'", b"\x01\x02\0\0"), ("x'00000000'", bytes(4)), ("x'FF00FE00'", b"\xff\0\xfe\0")]),
+    ("binary(255)", [("x'0102'", b"\x01\x02" + bytes(253))]),
+    ("varbinary(10)", [("x'FF00FE00'", b"\xff\0\xfe\0"), ("x''", b""), ("NULL", None)]),
+    ("varbinary(300)", [("REPEAT(x'FF', 300)", b"\xff" * 300)]),
+    ("tinytext", [("'t'", "t")]),
+    ("text", [("'한글😀'", "한글😀"), ("''", "")]),
+    ("text character set latin1", [("'é'", "é")]),
+    ("mediumtext", [("REPEAT('é', 40000)", "é" * 40000)]),
+    ("longtext", [("REPEAT('z',70000)", "z" * 70000)]),
+    ("tinyblob", [("x'00FF'", b"\0\xff")]),
+    ("blob", [("x'FF00'", b"\xff\0"), ("x''", b"")]),
+    ("mediumblob", [("REPEAT(x'00', 70000)", bytes(70000))]),
+    ("longblob", [("x'00FF00'", b"\0\xff\0")]),
+    ("enum('a','b','한')", [("'b'", "b"), ("'한'", "한"), ("0", ""), ("NULL", None)]),
+    ("enum('é','e') character set latin1 collate latin1_bin", [("'é'", "é"), ("'e'", "e")]),
+    (f"enum({','.join(f"'v{n}'" for n in range(300))})", [("'v0'", "v0"), ("'v299'", "v299")]),
+    ("set('x','y','z')", [("'z,x'", ("x", "z")), ("''", ()), ("NULL", None)]),
+    ("set('é','e') character set latin1 collate latin1_bin", [("'é,e'", ("é", "e")), ("'e'", ("e",))]),
+    *(
+        (f"set({','.join(f"'s{n}'" for n in range(count))})", [(f"'s0,s{count - 1}'", ("s0", f"s{count - 1}"))])
+        for count in (9, 17, 25, 33, 64)
+    ),
+    (
+        "point",
+        [
+            (
+                "ST_GeomFromText('POINT(1 2)')",
+                bytes.fromhex("00000000 01 01000000 000000000000f03f 0000000000000040"),
+            )
+        ],
+    ),
+    ("geometry", [("NULL", None)]),
+]
+
+JSON_TEXT = '{"a":1,"b":[1,2.5,null,true,"한"],"c":{"d":"x"},"":[],"long":' + f'"{"v" * 300}"' + "}"
+DEEP = "[" * 99 + "]" * 99
+JSON_CASES: list[tuple[str, Any]] = [
+    (f"'{JSON_TEXT}'", {"": [], "a": 1, "b": [1, 2.5, None, True, "한"], "c": {"d": "x"}, "long": "v" * 300}),
+    ("'[]'", []),
+    ("'{}'", {}),
+    ("'null'", None),
+    ("'\"str\"'", "str"),
+    ("'\"\"'", ""),
+    ("'12345678901'", 12345678901),
+    ("'-1'", -1),
+    ("'1.5'", 1.5),
+    ("'1e300'", 1e300),
+    ("'false'", False),
+    ("'0'", 0),
+    ("'18446744073709551615'", 2**64 - 1),
+    ("'-9223372036854775808'", -(2**63)),
+    ("'[32767,-32768,65535,32768,2147483647,-2147483648,4294967295,-32769]'",
+     [32767, -32768, 65535, 32768, 2147483647, -2147483648, 4294967295, -32769]),
+    ("CAST(-1.10 AS JSON)", Decimal("-1.10")),
+    (
+        "JSON_OBJECT('d',CAST('2026-11-23' AS DATE),'t',CAST('-26:00:00.5' AS TIME(6)),"
+        "'dt',CAST('2026-11-23 12:34:56.123456' AS DATETIME(6)),'n',-1.10,'b',x'ff00','z',CAST('0000-00-00' AS DATE),"
+        "'p',ST_GeomFromText('POINT(1 2)'),'y',CAST(2026 AS YEAR),'bit',b'101')",
+        {
+            "d": date(2026, 11, 23),
+            "t": -timedelta(hours=26, milliseconds=500),
+            "dt": datetime(2026, 11, 23, 12, 34, 56, 123456),
+            "n": Decimal("-1.10"),
+            "b": "base64:type15:/wA=",
+            "z": "0000-00-00",
+            "p": {"type": "Point", "coordinates": [1.0, 2.0]},
+            "y": "base64:type13:MjAyNg==",
+            "bit": "base64:type16:BQ==",
+        },
+    ),
+    ("JSON_OBJECT('k',REPEAT('v',70000),'z',-5,'y',70000,'n',null,'a',JSON_ARRAY(1,'x'))",
+     {"k": "v" * 70000, "z": -5, "y": 70000, "n": None, "a": [1, "x"]}),
+    (f"'{DEEP}'", eval(DEEP)),
+]
+
+MYSQL: list[tuple[str, list[tuple[str, Any]]]] = [
+    ("json", [*((sql, Json(value)) for sql, value in JSON_CASES), ("NULL", None)]),
+    ("varchar(10) character set gb18030", [("'中😀'", "中😀"), ("'a'", "a")]),
+    (
+        "vector(3)",
+        [("STRING_TO_VECTOR('[1,2,3]')", bytes.fromhex("0000803f 00000040 00004040")), ("NULL", None)],
+    ),
+    (
+        "geometry srid 4326",
+        [
+            (
+                "ST_GeomFromText('POINT(0 1)',4326)",
+                bytes.fromhex("e6100000 01 01000000 000000000000f03f 0000000000000000"),
+            )
+        ],
+    ),
+]
+MARIADB: list[tuple[str, list[tuple[str, Any]]]] = [
+    ("json", [("'{\"a\": 1}'", '{"a": 1}'), ("NULL", None)]),
+    ("inet4", [("'127.0.0.1'", "127.0.0.1"), ("'0.0.0.0'", "0.0.0.0"), ("NULL", None)]),
+    ("inet6", [(f"'{a}'", a) for a in ("::1", "2001:db8::ff00:42:8329", "::", "::ffff:192.0.2.1", "::192.0.2.1")]),
+    ("uuid", [(f"'{u}'", u) for u in ("123e4567-e89b-12d3-a456-426655440000", "00000000-0000-0000-0000-000000000000",
+                                      "f47ac10b-58cc-4372-a567-0e02b2c3d479")]),
+    ("varchar(500) compressed", [("REPEAT('한', 400)", "한" * 400), ("'a'", "a"), ("''", ""), ("NULL", None)]),
+    ("text compressed", [("REPEAT('z', 40000)", "z" * 40000), ("'é'", "é")]),
+    ("varbinary(500) compressed", [("REPEAT(x'00', 400)", bytes(400)), ("x'00ff'", b"\0\xff")]),
+    ("blob compressed", [("REPEAT(x'ff', 40000)", b"\xff" * 40000)]),
+    ("text compressed character set utf16", [("REPEAT('한', 400)", "한" * 400)]),
+]  # fmt: skip
+
+SESSION = ["SET sql_mode = ''", "SET time_zone = '+00:00'"]
+
+
+def cases(flavor: str) -> list[tuple[str, list[tuple[str, Any]]]]:
+    return COMMON + (MYSQL if flavor == "mysql" else MARIADB)
+
+
+def both(type_: str, values: Sequence[tuple[str, Any]]) -> list[str]:
+    inserts = [f"INSERT INTO t (id, v) VALUES ({n}, {sql})" for n, (sql, _) in enumerate(values)]
+    return [f"CREATE TABLE t (id INT PRIMARY KEY, v {type_}, w TINYINT)", *inserts]
+
+
+def test_every_type(server: Server) -> None:
+    wrong = []
+    for type_, values in cases(server.flavor):
+        events = run(server, ["DROP TABLE IF EXISTS t", *both(type_, values)], SESSION, definitions=definitions_of(server))
+        read = [after["v"] for _, after in changes(events)]
+        expected = [value for _, value in values]
+        wrong += [
+            (type_, sql, found)
+            for (sql, value), found in zip(values, read, strict=True)
+            if (type(found), repr(found)) != (type(value), repr(value))
+        ]
+        assert len(read) == len(expected)
+    assert wrong == []
