@@ -217,6 +217,8 @@ def _inet4(data: bytes) -> str:
 
 
 def _inet6(data: bytes) -> str:
+    if not any(data[:12]) and any(data[12:14]):
+        return f"::{IPv4Address(data[12:])}"  # ::192.0.2.1, which Python prints as ::c000:201
     return str(IPv6Address(data))
 
 

@@ -8,7 +8,6 @@ Readers take the event's bytes, header and all, without the OK byte before it an
 import struct
 import zlib
 from enum import IntEnum
-from typing import NamedTuple
 
 from capturer.decoder.events import FormatDescription
 from capturer.decoder.wire import damaged, fixed_int, packed_bytes, packed_int, taken
@@ -17,7 +16,6 @@ HEADER = 19
 CHECKSUM = 4
 ARTIFICIAL = 0x20
 """Flag of an event that the server made up for the reader: it stands in no file."""
-_HEADER = struct.Struct("<IBIIIH")
 _SERVER_VERSION = 50
 _XA_IDENTIFIER = 64
 
@@ -49,20 +47,8 @@ class Type(IntEnum):
     WRITE_ROWS_COMPRESSED, UPDATE_ROWS_COMPRESSED, DELETE_ROWS_COMPRESSED = 169, 170, 171
 
 
-class Header(NamedTuple):
-    """The first 19 bytes. `timestamp` in seconds; `end` has 32 bits and wraps in files over 4 GiB."""
-
-    timestamp: int
-    type: int
-    server_id: int
-    size: int
-    end: int
-    flags: int
-
-
-def header(data: bytes, at: int = 0) -> Header:
-    """The header at this offset. struct.error when cut off."""
-    return Header._make(_HEADER.unpack_from(data, at))
+unpack_header = struct.Struct("<IBIIIH").unpack_from
+"""(bytes, offset) to the first 19 bytes: timestamp (s), type, server id, size, end (32 bit), flags. struct.error if cut off."""
 
 
 def is_verified(data: bytes, at: int = 0) -> bool:

@@ -5,7 +5,7 @@ from functools import cache
 from uuid import UUID
 
 from capturer.decoder.events import Gtid
-from capturer.decoder.framing import HEADER, Header, Type
+from capturer.decoder.framing import HEADER, Type, unpack_header
 from capturer.decoder.wire import damaged, fixed_int, taken
 
 _MYSQL = struct.Struct("<B16sq")
@@ -14,6 +14,7 @@ _TIMES = HEADER + _MYSQL.size + 1 + 16
 _HAS_ORIGINAL = 1 << 55
 _MARIADB = struct.Struct("<QIB")
 _STANDALONE, _PREPARED_XA = 0x01, 0x40
+_ANONYMOUS = int(Type.ANONYMOUS_GTID)
 _UUID, _GNO, _TAG, _COMMITTED = 1, 2, 3, 6
 """Fields of a tagged GTID."""
 _LAST_FIELD = 11
@@ -24,24 +25,26 @@ def _uuid(data: bytes) -> str:
     return str(UUID(bytes=data))
 
 
-def mysql_gtid(data: bytes, head: Header, start: int, end: int) -> Gtid:
+def mysql_gtid(data: bytes, kind: int, start: int, end: int) -> Gtid:
     """GTID and ANONYMOUS_GTID; servers before 8.0 give no commit time but that of the header."""
     _, server, number = _MYSQL.unpack_from(data, HEADER)
-    committed = head.timestamp * 1_000_000
     if len(data) >= _TIMES + 7:
         committed = int.from_bytes(data[_TIMES : _TIMES + 7], "little") & ~_HAS_ORIGINAL
-    gtid = None if head.type == Type.ANONYMOUS_GTID else f"{_uuid(server)}:{number}"
+    else:
+        committed = unpack_header(data)[0] * 1_000_000
+    gtid = None if kind == _ANONYMOUS else f"{_uuid(server)}:{number}"
     return Gtid(start, end, gtid, committed)
 
 
-def mariadb_gtid(data: bytes, head: Header, start: int, end: int) -> Gtid:
+def mariadb_gtid(data: bytes, start: int, end: int) -> Gtid:
     """DOMAIN-SERVER-NUMBER, with flags."""
+    timestamp, _, server, *_ = unpack_header(data)
     number, domain, flags = _MARIADB.unpack_from(data, HEADER)
     return Gtid(
         start,
         end,
-        f"{domain}-{head.server_id}-{number}",
-        head.timestamp * 1_000_000,
+        f"{domain}-{server}-{number}",
+        timestamp * 1_000_000,
         bool(flags & _STANDALONE),
         bool(flags & _PREPARED_XA),
     )

@@ -5,7 +5,7 @@ from io import BytesIO
 
 from backports.zstd import ZstdError, ZstdFile
 
-from capturer.decoder.framing import HEADER, header
+from capturer.decoder.framing import HEADER, unpack_header
 from capturer.decoder.wire import damaged, packed_bytes, packed_int
 
 _END, _SIZE, _COMPRESSION, _PLAIN_SIZE = 0, 1, 2, 3
@@ -37,7 +37,7 @@ def inner_events(data: bytes) -> Iterator[bytes]:
 
 def _cut(plain: BytesIO | ZstdFile) -> Iterator[bytes]:
     while head := plain.read(HEADER):
-        size = header(head).size
+        _, _, _, size, *_ = unpack_header(head)
         if not HEADER <= size < MAX_EVENT:
             damaged("a compressed event of an impossible length")
         event = head + plain.read(size - HEADER)

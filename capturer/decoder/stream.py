@@ -4,6 +4,7 @@ import struct
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
+from zlib import crc32
 
 from capturer.decoder import framing
 from capturer.decoder.columns import inflated
@@ -19,13 +20,13 @@ from capturer.decoder.events import (
     XaPrepared,
     Xid,
 )
-from capturer.decoder.framing import ARTIFICIAL, CHECKSUM, HEADER, Header, Type, header
+from capturer.decoder.framing import ARTIFICIAL, CHECKSUM, HEADER, Type, unpack_header
 from capturer.decoder.gtids import mariadb_gtid, mysql_gtid, tagged_gtid
 from capturer.decoder.payload import inner_events
 from capturer.decoder.queries import query
-from capturer.decoder.rows import RowDecoder
+from capturer.decoder.rows import Decode, RowDecoder
 from capturer.decoder.tablemap import Definition, described, table_map, table_names
-from capturer.decoder.wire import Malformed, damaged, packed_int
+from capturer.decoder.wire import Malformed, damaged, packed_int, taken
 from rowferry.change import Kind
 
 type Wanted = Callable[[str, str], Collection[str] | None]
@@ -46,12 +47,16 @@ _DAMAGE = (
 _WRAP = 0xFFFF_FFFF
 _AFTER_TABLE_ID = HEADER + 6
 _FLAGS = 2
-_DUMMY_TABLE = (1 << 24) - 1
+_OPENING = _AFTER_TABLE_ID + _FLAGS
+_TYPE = 4
+_FORMAT_DESCRIPTION = int(Type.FORMAT_DESCRIPTION)
+_DUMMY_TABLE = bytes([255, 255, 255, 0, 0, 0])
 """MySQL ends a statement with a rows event of this table where it changed none."""
 _MAX_TABLES = 4096
 _NEVER_INSIDE = frozenset([Type.FORMAT_DESCRIPTION, Type.ROTATE, Type.TRANSACTION_PAYLOAD])
 
-type _Reader = Callable[[bytes, Header, int, int], Iterable[Event]]
+type _Reader = Callable[[bytes, int, int, int], Iterable[Event]]
+"""(event without checksum, its type, start, end) to what it is."""
 
 
 class _RowsType(NamedTuple):
@@ -79,13 +84,23 @@ _ROWS: dict[int, _RowsType] = {
 }
 
 
+class _Ready(NamedTuple):
+    """How rows events of one type are read: `opening` is all between flags and rows, which is always the same."""
+
+    kind: Kind
+    decode: Decode
+    opening: bytes
+    compressed: bool
+
+
 class _Table(NamedTuple):
     """A table as it was announced; `decoder` None where nobody wants its rows."""
 
     schema: str
     table: str
-    columns: int = 0
-    decoder: RowDecoder | None = None
+    columns: int
+    decoder: RowDecoder | None
+    ready: dict[int, _Ready]
 
 
 class EventStream:
@@ -105,12 +120,12 @@ class EventStream:
         self._checksums: bool | None = None
         self._mariadb = False
         self._end = 0
-        self._tables: dict[int, _Table] = {}
+        self._tables: dict[bytes, _Table] = {}
         self._known: dict[bytes, _Table] = {}
         self._readers = self._all_readers()
 
     def _all_readers(self) -> dict[int, _Reader]:
-        return {
+        readers: dict[int, _Reader] = {
             **dict.fromkeys(_ROWS, self._rows),
             Type.TABLE_MAP: self._table_map,
             Type.GTID: _gtid,
@@ -128,6 +143,7 @@ class EventStream:
             Type.ROTATE: self._rotate,
             Type.TRANSACTION_PAYLOAD: self._payload,
         }
+        return {int(kind): reader for kind, reader in readers.items()}  # an int finds an int faster
 
     def forget(self) -> None:
         """Ask `wanted` and `definitions` again for every table: call it after DDL."""
@@ -141,38 +157,35 @@ class EventStream:
         DamagedEvent, RowImageNotFull or UnreadableColumn: nothing of the event has been given then.
         """
         try:
-            head = header(packet, at)
-            if head.size != len(packet) - at or head.size < HEADER:
-                damaged(f"it has {len(packet) - at} bytes and says {head.size}")
-            data = packet[at:-CHECKSUM] if self._has_checksum(packet, at, head) else packet[at:]
-            start, end = self._span(head)
-            reader = self._readers.get(head.type)
-            return reader(data, head, start, end) if reader else (Passed(start, end, head.type),)
+            _, kind, _, size, position, flags = unpack_header(packet, at)
+            if size != len(packet) - at or size < HEADER:
+                damaged(f"it has {len(packet) - at} bytes and says {size}")
+            if self._has_checksum(packet, at, kind, position):
+                data = packet[at:-CHECKSUM]
+                if self._verify and crc32(data) != int.from_bytes(packet[-CHECKSUM:], "little"):
+                    damaged("its checksum differs")
+            else:
+                data = packet[at:]
+            if not position or flags & ARTIFICIAL:
+                start = end = self._end  # made up for the reader, it stands between two others
+            else:
+                # 32 bits that wrap: no two events are 4 GiB apart
+                self._end = end = self._end + ((position - self._end) & _WRAP)
+                start = end - size
+            reader = self._readers.get(kind)
+            return reader(data, kind, start, end) if reader else (Passed(start, end, kind),)
         except _DAMAGE as error:
             raise _damaged(error) from error
 
-    def _has_checksum(self, packet: bytes, at: int, head: Header) -> bool:
-        """Whether there is one, checked. Before the file's first event only the bytes themselves can tell."""
-        if head.type == Type.FORMAT_DESCRIPTION:
+    def _has_checksum(self, packet: bytes, at: int, kind: int, position: int) -> bool:
+        """Before a file's first event, only the bytes themselves tell."""
+        if kind == _FORMAT_DESCRIPTION:
             return False
-        if self._checksums is None or (head.type == Type.ROTATE and not head.end):
+        if self._checksums is None or not position:
             return framing.is_verified(packet, at)
-        if self._checksums and self._verify and not framing.is_verified(packet, at):
-            damaged("its checksum differs")
         return self._checksums
 
-    def _span(self, head: Header) -> tuple[int, int]:
-        """
-        Where the event stands, its 32 bit offset unwrapped: no two are 4 GiB apart.
-
-        Made-up events stand nowhere, between two others.
-        """
-        if not head.end or head.flags & ARTIFICIAL:
-            return self._end, self._end
-        self._end += (head.end - self._end) & _WRAP
-        return self._end - head.size, self._end
-
-    def _format_description(self, data: bytes, head: Header, start: int, end: int) -> Iterable[Event]:
+    def _format_description(self, data: bytes, kind: int, start: int, end: int) -> Iterable[Event]:
         found = framing.format_description(data)
         self._checksums = found.checksums
         if ("MariaDB" in found.server) is not self._mariadb:
@@ -181,23 +194,23 @@ class EventStream:
         self._tables.clear()
         return (found,)
 
-    def _rotate(self, data: bytes, head: Header, start: int, end: int) -> Iterable[Event]:
+    def _rotate(self, data: bytes, kind: int, start: int, end: int) -> Iterable[Event]:
         file, self._end = framing.rotate(data)
         return (Rotate(file, self._end),)
 
-    def _payload(self, data: bytes, head: Header, start: int, end: int) -> Iterator[Event]:
+    def _payload(self, data: bytes, kind: int, start: int, end: int) -> Iterator[Event]:
         try:
             for event in inner_events(data):
-                inner = header(event)
-                reader = None if inner.type in _NEVER_INSIDE else self._readers.get(inner.type)
-                yield from reader(event, inner, start, end) if reader else (Passed(start, end, inner.type),)
+                inner = event[_TYPE]
+                reader = None if inner in _NEVER_INSIDE else self._readers.get(inner)
+                yield from reader(event, inner, start, end) if reader else (Passed(start, end, inner),)
         except _DAMAGE as error:
             raise _damaged(error) from error
 
-    def _table_map(self, data: bytes, head: Header, start: int, end: int) -> Iterable[Event]:
+    def _table_map(self, data: bytes, kind: int, start: int, end: int) -> Iterable[Event]:
         content = data[_AFTER_TABLE_ID:]
-        self._tables[_table_id(data)] = self._known.get(content) or self._learned(content)
-        return (Passed(start, end, head.type),)
+        self._tables[data[HEADER:_AFTER_TABLE_ID]] = self._known.get(content) or self._learned(content)
+        return ()
 
     def _learned(self, content: bytes) -> _Table:
         """Parsing and compiling take about a millisecond; a table is announced again in every transaction."""
@@ -206,37 +219,42 @@ class EventStream:
         body = content[_FLAGS:]
         schema, table = table_names(body)
         wanted = self._wanted(schema, table)
-        found = _Table(schema, table)
+        found = _Table(schema, table, 0, None, {})
         if wanted is not None:
             parsed = table_map(body, mariadb=self._mariadb)
             definitions = self._definitions(schema, table)
             if definitions is not None:
                 parsed = described(parsed, definitions)
-            found = _Table(schema, table, len(parsed.columns), RowDecoder(parsed, wanted))
+            found = _Table(schema, table, len(parsed.columns), RowDecoder(parsed, wanted), {})
         self._known[content] = found
         return found
 
-    def _rows(self, data: bytes, head: Header, start: int, end: int) -> Iterable[Event]:
-        table = self._tables.get(_table_id(data))
-        if table is None and _table_id(data) != _DUMMY_TABLE:
+    def _rows(self, data: bytes, kind: int, start: int, end: int) -> Iterable[Event]:
+        table = self._tables.get(data[HEADER:_AFTER_TABLE_ID])
+        if table is None and data[HEADER:_AFTER_TABLE_ID] != _DUMMY_TABLE:
             damaged("rows of a table that was not announced")
         if table is None or table.decoder is None:
-            return (Passed(start, end, head.type),)
-        kind, method, version, compressed = _ROWS[head.type]
-        at = _rows_start(data, table, version, 1 + (kind is Kind.UPDATE))
-        if compressed:
+            return (Passed(start, end, kind),)
+        ready = table.ready.get(kind)
+        if ready is None or not data.startswith(ready.opening, _OPENING):
+            ready = table.ready[kind] = _prepared(data, kind, table, table.decoder)
+        at = _OPENING + len(ready.opening)
+        if ready.compressed:
             data, at = inflated(data[at:]), 0
-        images = getattr(table.decoder, method)(data, data.decode("latin-1"), at, len(data))
-        return (Rows(start, end, table.schema, table.table, kind, images),)
+        images = ready.decode(data, data.decode("latin-1"), at, len(data))
+        return (Rows(start, end, table.schema, table.table, ready.kind, images),)
 
 
-def _table_id(data: bytes) -> int:
-    return int.from_bytes(data[HEADER:_AFTER_TABLE_ID], "little")
+def _prepared(data: bytes, kind: int, table: _Table, decoder: RowDecoder) -> _Ready:
+    form = _ROWS[kind]
+    at = _rows_start(data, table, form.version, 1 + (form.kind is Kind.UPDATE))
+    decode = getattr(decoder, form.method)
+    return _Ready(form.kind, decode, data[_OPENING:at], form.compressed)
 
 
 def _rows_start(data: bytes, table: _Table, version: int, bitmaps: int) -> int:
     """Where the rows start, once their columns are known to be all there."""
-    at = _AFTER_TABLE_ID + _FLAGS
+    at = _OPENING
     if version == 2:
         extra = data[at] | data[at + 1] << 8  # counts its own two bytes
         if extra < 2:
@@ -245,53 +263,53 @@ def _rows_start(data: bytes, table: _Table, version: int, bitmaps: int) -> int:
     count, at = packed_int(data, at)
     if count != table.columns:
         damaged("rows with another number of columns than their table")
-    every, size = (1 << count) - 1, (count + 7) // 8
+    every = (1 << count) - 1
     for _ in range(bitmaps):
-        if int.from_bytes(data[at : at + size], "little") & every != every:
+        present, at = taken(data, at, (count + 7) // 8)
+        if int.from_bytes(present, "little") & every != every:
             raise RowImageNotFull(f"{table.schema}.{table.table}")
-        at += size
     return at
 
 
-def _gtid(data: bytes, head: Header, start: int, end: int) -> Iterable[Event]:
-    return (mysql_gtid(data, head, start, end),)
+def _gtid(data: bytes, kind: int, start: int, end: int) -> Iterable[Event]:
+    return (mysql_gtid(data, kind, start, end),)
 
 
-def _tagged_gtid(data: bytes, head: Header, start: int, end: int) -> Iterable[Event]:
+def _tagged_gtid(data: bytes, kind: int, start: int, end: int) -> Iterable[Event]:
     return (tagged_gtid(data, start, end),)
 
 
-def _mariadb_gtid(data: bytes, head: Header, start: int, end: int) -> Iterable[Event]:
-    return (mariadb_gtid(data, head, start, end),)
+def _mariadb_gtid(data: bytes, kind: int, start: int, end: int) -> Iterable[Event]:
+    return (mariadb_gtid(data, start, end),)
 
 
-def _query(data: bytes, head: Header, start: int, end: int) -> Iterable[Event]:
+def _query(data: bytes, kind: int, start: int, end: int) -> Iterable[Event]:
     return (Query(start, end, *query(data)),)
 
 
-def _query_compressed(data: bytes, head: Header, start: int, end: int) -> Iterable[Event]:
+def _query_compressed(data: bytes, kind: int, start: int, end: int) -> Iterable[Event]:
     return (Query(start, end, *query(data, compressed=True)),)
 
 
-def _xid(data: bytes, head: Header, start: int, end: int) -> Iterable[Event]:
+def _xid(data: bytes, kind: int, start: int, end: int) -> Iterable[Event]:
     if len(data) != HEADER + 8:
         damaged("not a transaction number")
     return (Xid(start, end),)
 
 
-def _xa_prepare(data: bytes, head: Header, start: int, end: int) -> Iterable[Event]:
+def _xa_prepare(data: bytes, kind: int, start: int, end: int) -> Iterable[Event]:
     return (XaPrepared(start, end, framing.xa_prepare(data)),)
 
 
-def _incident(data: bytes, head: Header, start: int, end: int) -> Iterable[Event]:
+def _incident(data: bytes, kind: int, start: int, end: int) -> Iterable[Event]:
     return (Incident(start, end, framing.incident(data)),)
 
 
-def _heartbeat(data: bytes, head: Header, start: int, end: int) -> Iterable[Event]:
+def _heartbeat(data: bytes, kind: int, start: int, end: int) -> Iterable[Event]:
     return (Heartbeat(data[HEADER:].decode(), end),)
 
 
-def _heartbeat_v2(data: bytes, head: Header, start: int, end: int) -> Iterable[Event]:
+def _heartbeat_v2(data: bytes, kind: int, start: int, end: int) -> Iterable[Event]:
     return (Heartbeat(*framing.heartbeat_v2(data)),)
 
 

@@ -294,8 +294,8 @@ JSON_CASES: list[tuple[str, Any]] = [
             "b": "base64:type15:/wA=",
             "z": "0000-00-00",
             "p": {"type": "Point", "coordinates": [1.0, 2.0]},
-            "y": "base64:type13:MjAyNg==",
-            "bit": "base64:type16:BQ==",
+            "y": 2026,
+            "bit": "base64:type15:BQ==",
         },
     ),
     ("JSON_OBJECT('k',REPEAT('v',70000),'z',-5,'y',70000,'n',null,'a',JSON_ARRAY(1,'x'))",
@@ -323,7 +323,8 @@ MYSQL: list[tuple[str, list[tuple[str, Any]]]] = [
 MARIADB: list[tuple[str, list[tuple[str, Any]]]] = [
     ("json", [("'{\"a\": 1}'", '{"a": 1}'), ("NULL", None)]),
     ("inet4", [("'127.0.0.1'", "127.0.0.1"), ("'0.0.0.0'", "0.0.0.0"), ("NULL", None)]),
-    ("inet6", [(f"'{a}'", a) for a in ("::1", "2001:db8::ff00:42:8329", "::", "::ffff:192.0.2.1", "::192.0.2.1")]),
+    ("inet6", [(f"'{a}'", a) for a in ("::1", "2001:db8::ff00:42:8329", "::", "::ffff:192.0.2.1", "::192.0.2.1",
+                                       "2001:db8:0:1:1:1:1:1", "2001:0:0:1::", "::0.1.0.2", "1::2:0:0:3:4", "::ffff:0.0.0.0")]),
     ("uuid", [(f"'{u}'", u) for u in ("123e4567-e89b-12d3-a456-426655440000", "00000000-0000-0000-0000-000000000000",
                                       "f47ac10b-58cc-4372-a567-0e02b2c3d479")]),
     ("varchar(500) compressed", [("REPEAT('한', 400)", "한" * 400), ("'a'", "a"), ("''", ""), ("NULL", None)]),
@@ -345,6 +346,15 @@ def both(type_: str, values: Sequence[tuple[str, Any]]) -> list[str]:
     return [f"CREATE TABLE t (id INT PRIMARY KEY, v {type_}, w TINYINT)", *inserts]
 
 
+def shown(value: Any) -> str:
+    """Tells 1 from True, 1.0 and Decimal(1); members of JSON objects in one order."""
+    if isinstance(value, Json):
+        return f"Json {shown(value.document)}"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name!r}: {shown(value[name])}' for name in sorted(value))}}}"
+    return f"[{', '.join(map(shown, value))}]" if isinstance(value, list) else repr(value)
+
+
 def test_every_type(server: Server) -> None:
     wrong = []
     for type_, values in cases(server.flavor):
@@ -354,7 +364,7 @@ def test_every_type(server: Server) -> None:
         wrong += [
             (type_, sql, found)
             for (sql, value), found in zip(values, read, strict=True)
-            if (type(found), repr(found)) != (type(value), repr(value))
+            if shown(found) != shown(value)
         ]
         assert len(read) == len(expected)
     assert wrong == []
