@@ -5,8 +5,8 @@ Negative numbers have every bit flipped, and the first bit is flipped again so t
 (MySQL's decimal.cc, bin2decimal).
 """
 
-from collections.abc import Callable
-from decimal import Decimal
+from collections.abc import Callable, Iterator
+from decimal import Context, Decimal
 from functools import cache
 
 from capturer.decoder.wire import damaged
@@ -14,6 +14,7 @@ from capturer.decoder.wire import damaged
 _BYTES = (0, 1, 1, 2, 2, 3, 3, 4, 4, 4)
 """Bytes that hold 0 to 9 digits."""
 MAX_PRECISION = 65
+_EXACT = Context(prec=MAX_PRECISION + 1)
 
 
 def size(precision: int, scale: int) -> int:
@@ -37,14 +38,10 @@ def reader(precision: int, scale: int) -> Callable[[bytes], Decimal]:
     >>> reader(3, 1)(bytes([0x80 + 12, 5]))
     Decimal('12.5')
     """
-    groups = [digits for digits in _groups(precision, scale) if digits]
     total = size(precision, scale)
     sign, ones = 1 << (8 * total - 1), (1 << 8 * total) - 1
-    layout = []
-    shift = 8 * total
-    for digits in groups:
-        shift -= 8 * _BYTES[digits]
-        layout.append((shift, (1 << 8 * _BYTES[digits]) - 1, 10**digits))
+    layout = tuple(_layout(precision, scale))
+    unit, multiply = Decimal((0, (1,), -scale)), _EXACT.multiply
 
     def read(data: bytes) -> Decimal:
         value = int.from_bytes(data, "big") ^ sign
@@ -57,6 +54,14 @@ def reader(precision: int, scale: int) -> Callable[[bytes], Decimal]:
             if group >= limit:
                 damaged("not the digits of a DECIMAL")
             number = number * limit + group
-        return Decimal(f"-{number}e-{scale}" if negative else f"{number}e-{scale}")
+        return multiply(-number if negative else number, unit)
 
     return read
+
+
+def _layout(precision: int, scale: int) -> Iterator[tuple[int, int, int]]:
+    """How far each group stands from the end in bits, its mask, and the first number that is too large for it."""
+    shift = 8 * size(precision, scale)
+    for digits in filter(None, _groups(precision, scale)):
+        shift -= 8 * _BYTES[digits]
+        yield shift, (1 << 8 * _BYTES[digits]) - 1, 10**digits
