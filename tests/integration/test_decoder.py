@@ -1,5 +1,7 @@
 """Every column type of real servers, written with SQL and read from the binlog, against values written here."""
 
+import itertools
+import json
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -8,8 +10,11 @@ from typing import Any
 import pymysql
 import pytest
 
+from capturer.decoder.charset_rules import MULTI_BYTE
+from capturer.decoder.charsets import reader
 from capturer.decoder.errors import RowImageNotFull, UnreadableColumn
 from capturer.decoder.events import Gtid, Query, Rotate, Rows, XaPrepared, Xid
+from capturer.decoder.framing import Type
 from capturer.decoder.stream import EventStream
 from capturer.decoder.tablemap import Definition
 from lab.binlog_dump import dump, end_of_binlog
@@ -55,9 +60,7 @@ def labels(column_type: str) -> tuple[str, ...]:
     return tuple(column_type.partition("(")[2][1:-2].split("','"))
 
 
-def run(
-    server: Server, statements: Sequence[str], session: Sequence[str] = (), **options: Any
-) -> list[Any]:
+def run(server: Server, statements: Sequence[str], session: Sequence[str] = (), **options: Any) -> list[Any]:
     """The events that the statements leave in the binlog."""
     start = end_of_binlog(server)
     connection: pymysql.Connection[Any]
@@ -210,7 +213,10 @@ COMMON: list[tuple[str, list[tuple[str, Any]]]] = [
     ),
     ("char(10)", [("'a'", "a"), ("'한글😀'", "한글😀"), ("''", ""), ("'tr  '", "tr"), ("' x'", " x")]),
     ("char(255)", [("'한글😀'", "한글😀"), ("REPEAT('x',255)", "x" * 255), ("REPEAT('😀',255)", "😀" * 255)]),
-    ("varchar(20)", [("'한글😀'", "한글😀"), ("'tr  '", "tr  "), ("''", ""), ("'\\0'", "\0"), ("NULL", None)]),
+    (
+        "varchar(20)",
+        [("'한글😀'", "한글😀"), ("'tr  '", "tr  "), ("''", ""), ("'\\0'", "\0"), ("NULL", None)],
+    ),
     ("varchar(2000)", [("REPEAT('한',2000)", "한" * 2000), ("'a'", "a")]),
     ("varchar(10) character set latin1", [("_latin1 x'E9'", "é"), ("'€'", "€"), ("_latin1 x'81'", "\x81")]),
     ("varchar(10) character set gbk", [("'中'", "中"), ("'a中b'", "a中b")]),
@@ -228,7 +234,10 @@ COMMON: list[tuple[str, list[tuple[str, Any]]]] = [
     ("char(5) character set utf32", [("'한 '", "한")]),
     ("text character set utf16", [("'한a '", "한a ")]),
     ("varchar(10) collate utf8mb4_bin", [("'한'", "한")]),
-    ("binary(4)", [("x'0102'", b"\x01\x02\0\0"), ("x'00000000'", bytes(4)), ("x'FF00FE00'", b"\xff\0\xfe\0")]),
+    (
+        "binary(4)",
+        [("x'0102'", b"\x01\x02\0\0"), ("x'00000000'", bytes(4)), ("x'FF00FE00'", b"\xff\0\xfe\0")],
+    ),
     ("binary(255)", [("x'0102'", b"\x01\x02" + bytes(253))]),
     ("varbinary(10)", [("x'FF00FE00'", b"\xff\0\xfe\0"), ("x''", b""), ("NULL", None)]),
     ("varbinary(300)", [("REPEAT(x'FF', 300)", b"\xff" * 300)]),
@@ -247,7 +256,10 @@ COMMON: list[tuple[str, list[tuple[str, Any]]]] = [
     ("set('x','y','z')", [("'z,x'", ("x", "z")), ("''", ()), ("NULL", None)]),
     ("set('é','e') character set latin1 collate latin1_bin", [("'é,e'", ("é", "e")), ("'e'", ("e",))]),
     *(
-        (f"set({','.join(f"'s{n}'" for n in range(count))})", [(f"'s0,s{count - 1}'", ("s0", f"s{count - 1}"))])
+        (
+            f"set({','.join(f"'s{n}'" for n in range(count))})",
+            [(f"'s0,s{count - 1}'", ("s0", f"s{count - 1}"))],
+        )
         for count in (9, 17, 25, 33, 64)
     ),
     (
@@ -279,8 +291,10 @@ JSON_CASES: list[tuple[str, Any]] = [
     ("'0'", 0),
     ("'18446744073709551615'", 2**64 - 1),
     ("'-9223372036854775808'", -(2**63)),
-    ("'[32767,-32768,65535,32768,2147483647,-2147483648,4294967295,-32769]'",
-     [32767, -32768, 65535, 32768, 2147483647, -2147483648, 4294967295, -32769]),
+    (
+        "'[32767,-32768,65535,32768,2147483647,-2147483648,4294967295,-32769]'",
+        [32767, -32768, 65535, 32768, 2147483647, -2147483648, 4294967295, -32769],
+    ),
     ("CAST(-1.10 AS JSON)", Decimal("-1.10")),
     (
         "JSON_OBJECT('d',CAST('2026-11-23' AS DATE),'t',CAST('-26:00:00.5' AS TIME(6)),"
@@ -298,8 +312,10 @@ JSON_CASES: list[tuple[str, Any]] = [
             "bit": "base64:type15:BQ==",
         },
     ),
-    ("JSON_OBJECT('k',REPEAT('v',70000),'z',-5,'y',70000,'n',null,'a',JSON_ARRAY(1,'x'))",
-     {"k": "v" * 70000, "z": -5, "y": 70000, "n": None, "a": [1, "x"]}),
+    (
+        "JSON_OBJECT('k',REPEAT('v',70000),'z',-5,'y',70000,'n',null,'a',JSON_ARRAY(1,'x'))",
+        {"k": "v" * 70000, "z": -5, "y": 70000, "n": None, "a": [1, "x"]},
+    ),
     (f"'{DEEP}'", eval(DEEP)),
 ]
 
@@ -358,7 +374,12 @@ def shown(value: Any) -> str:
 def test_every_type(server: Server) -> None:
     wrong = []
     for type_, values in cases(server.flavor):
-        events = run(server, ["DROP TABLE IF EXISTS t", *both(type_, values)], SESSION, definitions=definitions_of(server))
+        events = run(
+            server,
+            ["DROP TABLE IF EXISTS t", *both(type_, values)],
+            SESSION,
+            definitions=definitions_of(server),
+        )
         read = [after["v"] for _, after in changes(events)]
         expected = [value for _, value in values]
         wrong += [
@@ -368,3 +389,315 @@ def test_every_type(server: Server) -> None:
         ]
         assert len(read) == len(expected)
     assert wrong == []
+
+
+def test_update_and_delete_have_both_images_and_nulls(server: Server) -> None:
+    events = run(
+        server,
+        [
+            "DROP TABLE IF EXISTS t",
+            "CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(20), b INT, c TEXT, d DATE, e BIGINT, f INT, g INT, h INT)",
+            "INSERT INTO t (id, a, c) VALUES (1, 'x', NULL), (2, NULL, 'c')",
+            "UPDATE t SET a = NULL, h = 9 WHERE id = 1",
+            "DELETE FROM t WHERE id = 1",
+        ],
+    )
+    nothing = dict.fromkeys("abcdefgh")
+    first, second = {"id": 1, **nothing, "a": "x"}, {"id": 2, **nothing, "c": "c"}
+    updated = {"id": 1, **nothing, "h": 9}
+    assert changes(events) == [(None, first), (None, second), (first, updated), (updated, None)]
+    assert [event.kind for event in events if isinstance(event, Rows)] == [
+        Kind.INSERT,
+        Kind.UPDATE,
+        Kind.DELETE,
+    ]
+
+
+def test_only_wanted_columns_and_tables_are_read(server: Server) -> None:
+    columns = ", ".join(
+        f"c{n} {type_.replace(' null', '')} NULL"
+        for n, (type_, _) in enumerate(cases(server.flavor))
+        if len(type_) < 60
+    )
+    asked = []
+
+    def wanted(schema: str, table: str) -> set[str] | None:
+        asked.append((schema, table))
+        return {"id", "last"} if table == "t" else None
+
+    statements = [
+        "DROP TABLE IF EXISTS t, u",
+        f"CREATE TABLE t (id INT PRIMARY KEY, {columns}, last VARCHAR(9))",
+        "CREATE TABLE u (id INT PRIMARY KEY)",
+        *(
+            f"INSERT INTO t (id, c{n}, last) VALUES ({n}, {values[0][0]}, 'z')"
+            for n, (type_, values) in enumerate(cases(server.flavor))
+            if len(type_) < 60
+        ),
+        "INSERT INTO u VALUES (1)",
+    ]
+    events = run(server, statements, SESSION, wanted=wanted)
+    assert [after for _, after in changes(events)] == [
+        {"id": n, "last": "z"} for n, (type_, _) in enumerate(cases(server.flavor)) if len(type_) < 60
+    ]
+    assert asked == [("test", "t"), ("test", "u")]
+
+
+def test_transactions_and_offsets(server: Server) -> None:
+    file, start = end_of_binlog(server)
+    events = run(
+        server, ["CREATE TABLE t (a INT PRIMARY KEY)", "INSERT INTO t VALUES (1)", "FLUSH BINARY LOGS"]
+    )
+    place = start
+    for event in events:
+        if isinstance(event, Rotate):
+            if event.file != file:
+                break
+        elif hasattr(event, "start") and event.start != event.end:
+            assert place <= event.start < event.end
+            place = event.end
+    begun = [event for event in events if isinstance(event, Gtid)]
+    assert len(begun) == 2
+    now = datetime.now().timestamp()
+    assert all(now - 100 < event.committed / 1e6 <= now + 1 for event in begun)
+    assert begun[0].gtid and begun[0].gtid != begun[1].gtid
+    assert begun[0].standalone is (server.flavor == "mariadb")
+    assert not begun[1].standalone
+    assert [event.sql for event in events if isinstance(event, Query) and "CREATE" in event.sql]
+    assert sum(isinstance(event, Xid) for event in events) == 1
+    assert events[0] == Rotate(file, start)
+
+
+def test_statements_keep_their_text(server: Server) -> None:
+    events = run(
+        server, ["CREATE TABLE `t-é한` (a INT)", "SET NAMES latin1", "CREATE TABLE u (a INT) COMMENT 'x'"]
+    )
+    statements = [event.sql for event in events if isinstance(event, Query)]
+    assert statements == ["CREATE TABLE `t-é한` (a INT)", "CREATE TABLE u (a INT) COMMENT 'x'"]
+    with server.connect(charset="latin1") as connection, connection.cursor() as cursor:
+        start = end_of_binlog(server)
+        cursor.execute("CREATE TABLE `é` (a INT)")
+    stream = EventStream(lambda schema, table: None)
+    found = [
+        event
+        for packet in dump(server, *start)
+        for event in stream.feed(packet, 1)
+        if isinstance(event, Query)
+    ]
+    assert [(event.schema, event.sql) for event in found] == [("test", "CREATE TABLE `é` (a INT)")]
+
+
+def test_xa_prepare(server: Server) -> None:
+    statements = ["CREATE TABLE t (a INT PRIMARY KEY)", "XA START 'x', 'y', 3", "INSERT INTO t VALUES (1)",
+                  "XA END 'x', 'y', 3", "XA PREPARE 'x', 'y', 3", "XA ROLLBACK 'x', 'y', 3"]  # fmt: skip
+    events = run(server, statements)
+    assert [event.one_phase for event in events if isinstance(event, XaPrepared)] == [False]
+    if server.flavor == "mariadb":
+        assert [event.prepared for event in events if isinstance(event, Gtid)] == [False, True, False]
+
+
+@pytest.mark.parametrize("image", ["MINIMAL", "NOBLOB"])
+def test_a_row_image_that_is_not_full_is_refused(server: Server, image: str) -> None:
+    statements = ["CREATE TABLE t (a INT PRIMARY KEY, b TEXT, c INT)", "INSERT INTO t (a) VALUES (1)",
+                  "UPDATE t SET c = 2"]  # fmt: skip
+    session = [f"SET binlog_row_image = {image}"]
+    with pytest.raises(RowImageNotFull, match=r"of test\.t"):
+        run(server, statements, session)
+    assert changes(run(server, ["UPDATE t SET c = 3"], session, wanted=lambda schema, table: None)) == []
+
+
+def test_rows_without_metadata_need_definitions(server: Server) -> None:
+    columns = (
+        "id BIGINT UNSIGNED PRIMARY KEY, n TINYINT, l VARCHAR(9) CHARACTER SET latin1, b VARBINARY(5), f BINARY(3),"
+        " e ENUM('x','é') CHARACTER SET latin1, s SET('p','q'), u TEXT"
+    )
+    row = "18446744073709551615, -1, 'é', x'ff', x'01', 'é', 'q', '한'"
+    before = {"mysql": "MINIMAL", "mariadb": "NO_LOG"}[server.flavor]
+    statements = ["DROP TABLE IF EXISTS t", f"CREATE TABLE t ({columns})", f"INSERT INTO t VALUES ({row})"]
+    session = [f"SET GLOBAL binlog_row_metadata = {before}"]
+    try:
+        events = run(server, statements, session, definitions=definitions_of(server))
+        with pytest.raises(UnreadableColumn, match="binlog_row_metadata=FULL"):
+            run(server, statements)
+        assert changes(run(server, statements, wanted=lambda schema, table: None)) == []
+        other = [Definition("id", "int"), Definition("n", "varchar")]
+        with pytest.raises(UnreadableColumn, match="other columns"):
+            run(server, statements, definitions=lambda schema, table: other)
+    finally:
+        run(server, ["SET GLOBAL binlog_row_metadata = FULL"])
+    expected = {
+        "id": 2**64 - 1,
+        "n": -1,
+        "l": "é",
+        "b": b"\xff",
+        "f": b"\x01\0\0",
+        "e": "é",
+        "s": ("q",),
+        "u": "한",
+    }
+    assert changes(events) == [(None, expected)]
+
+
+def test_old_temporal_formats_of_mariadb(mariadb: Server) -> None:
+    session = ["SET GLOBAL mysql56_temporal_format = OFF", *SESSION]
+    statements = [
+        "CREATE TABLE t (id INT, ts TIMESTAMP NULL, dt DATETIME, tm TIME)",
+        "INSERT INTO t VALUES (1, '2026-11-23 12:34:56', '2026-11-23 12:34:56', '-838:59:59'),"
+        " (2, '0000-00-00', '0000-00-00', '12:34:56'), (3, NULL, '9999-12-31 23:59:59', '00:00:00')",
+    ]
+    try:
+        read = [after for _, after in changes(run(mariadb, statements, session))]
+    finally:
+        run(mariadb, ["SET GLOBAL mysql56_temporal_format = ON"])
+    moment, zero = datetime(2026, 11, 23, 12, 34, 56), "0000-00-00 00:00:00"
+    assert read == [
+        {"id": 1, "ts": moment, "dt": moment, "tm": span("-838:59:59")},
+        {"id": 2, "ts": zero, "dt": zero, "tm": span("12:34:56")},
+        {"id": 3, "ts": None, "dt": datetime(9999, 12, 31, 23, 59, 59), "tm": span("00:00:00")},
+    ]
+
+
+def test_compressed_events_of_mariadb(mariadb: Server) -> None:
+    statements = [
+        "CREATE TABLE t (id INT PRIMARY KEY, a TEXT)",
+        "INSERT INTO t VALUES (1, REPEAT('한', 1000)), (2, NULL)",
+        "UPDATE t SET a = REPEAT('y', 1000)",
+        "DELETE FROM t",
+        f"CREATE TABLE u (a INT) COMMENT '{'c' * 900}'",
+    ]
+    try:
+        events = run(
+            mariadb,
+            statements,
+            ["SET GLOBAL log_bin_compress = ON", "SET GLOBAL log_bin_compress_min_len = 10"],
+        )
+    finally:
+        run(mariadb, ["SET GLOBAL log_bin_compress = OFF"])
+    old = [{"id": 1, "a": "한" * 1000}, {"id": 2, "a": None}]
+    new = [{"id": 1, "a": "y" * 1000}, {"id": 2, "a": "y" * 1000}]
+    assert changes(events) == [
+        (None, old[0]),
+        (None, old[1]),
+        (old[0], new[0]),
+        (old[1], new[1]),
+        (new[0], None),
+        (new[1], None),
+    ]
+    assert [
+        event.sql for event in events if isinstance(event, Query) and "COMMENT" in event.sql
+    ] == statements[-1:]
+
+
+def test_compressed_transactions(only_mysql: Server) -> None:
+    statements = [
+        "CREATE TABLE t (id INT PRIMARY KEY, a TEXT)",
+        "BEGIN",
+        *(f"INSERT INTO t VALUES ({n}, REPEAT('한', {n}))" for n in range(300)),
+        "UPDATE t SET a = 'x' WHERE id = 7",
+        "COMMIT",
+    ]
+    events = run(only_mysql, statements, ["SET binlog_transaction_compression = ON"])
+    assert changes(events) == [
+        *((None, {"id": n, "a": "한" * n}) for n in range(300)),
+        ({"id": 7, "a": "한" * 7}, {"id": 7, "a": "x"}),
+    ]
+    assert sum(isinstance(event, Xid) for event in events) == 1
+
+
+def test_tagged_gtids(only_mysql: Server) -> None:
+    session = ["SET gtid_next = 'AUTOMATIC:nightly_load'"]
+    events = run(only_mysql, ["CREATE TABLE t (a INT PRIMARY KEY)", "INSERT INTO t VALUES (1)"], session)
+    with only_mysql.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT @@server_uuid")
+        (uuid,) = cursor.fetchone()
+    begun = [event for event in events if isinstance(event, Gtid)]
+    assert [event.gtid for event in begun] == [f"{uuid}:nightly_load:{n}" for n in (1, 2)]
+    now = datetime.now().timestamp()
+    assert all(now - 100 < event.committed / 1e6 <= now + 1 for event in begun)
+
+
+CHANGES = [
+    "JSON_SET(j, '$.a', 2)",
+    "JSON_REPLACE(j, '$.a', 'a longer text than before')",
+    "JSON_SET(j, '$.\"b c\"', JSON_OBJECT('x', NULL))",
+    "JSON_SET(j, '$.list[1].n', 5, '$.list[0]', -1)",
+    "JSON_REMOVE(j, '$.list[0]')",
+    "JSON_SET(j, '$.list[9]', 'end')",
+    "JSON_REMOVE(JSON_SET(j, '$.\"한\\\\\"\"', 1.5), '$.a')",
+    "JSON_SET(j, '$.big', REPEAT('x', 70000))",
+    "JSON_ARRAY_INSERT(j, '$.list[0]', 'first')",
+    "JSON_SET(j, '$.big', NULL)",
+    "NULL",
+]
+
+
+def test_partial_json_is_put_together(only_mysql: Server) -> None:
+    statements = [
+        "CREATE TABLE t (id INT PRIMARY KEY, j JSON, k JSON, v VARCHAR(10))",
+        """INSERT INTO t VALUES (1, '{"a": 1, "list": [1, {"n": 2}, 3], "pad": "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}', '[1]', 'v')""",
+    ]
+    connection: pymysql.Connection[Any]
+    expected = []
+    start = end_of_binlog(only_mysql)
+    with only_mysql.connect(charset="utf8mb4") as connection, connection.cursor() as cursor:
+        cursor.execute("SET binlog_row_value_options = PARTIAL_JSON")
+        for statement in statements:
+            cursor.execute(statement)
+        for change in CHANGES:
+            cursor.execute(f"UPDATE t SET j = {change}, k = JSON_ARRAY_APPEND(k, '$', 1)")
+            cursor.execute("SELECT j, k FROM t")
+            expected.append(tuple(text and json.loads(text) for text in cursor.fetchone()))
+    stream = EventStream(lambda schema, table: All())
+    packets = list(dump(only_mysql, *start))
+    assert sum(packet[5] == Type.PARTIAL_UPDATE_ROWS for packet in packets) > len(CHANGES) // 2
+    found = changes([event for packet in packets for event in stream.feed(packet, 1)])
+    assert [
+        tuple(json and json.document for json in (after["j"], after["k"])) for _, after in found[1:]
+    ] == expected
+    assert [before["j"] for before, _ in found[1:]] == [after["j"] for _, after in found[:-1]]
+
+
+def test_every_character_set_reads_as_the_server_converts_it(server: Server) -> None:
+    with server.connect(charset="utf8mb4") as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT character_set_name, maxlen FROM information_schema.character_sets")
+        wrong = {
+            name: differences(cursor, name, size) for name, size in cursor.fetchall() if name != "binary"
+        }
+    assert len(wrong) > 35
+    assert {name: found[:9] for name, found in wrong.items() if found} == {}
+
+
+def differences(cursor: Any, charset: str, size: int) -> list[Any]:
+    codes = [bytes([code]) for code in range(256)] if size == 1 or charset in MULTI_BYTE else []
+    if size > 1:
+        text = [chr(code) for code in range(0x20, 0x10FFFF, 7) if not 0xD800 <= code < 0xE000]
+        codes += stored(cursor, charset, [*text, *map(chr, range(0x80, 0x500)), *"①∥～－￠￡￢\\¥‾〜−"])
+    cursor.execute("DROP TEMPORARY TABLE IF EXISTS codes")
+    cursor.execute(
+        f"CREATE TEMPORARY TABLE codes (code VARBINARY(4), converted VARCHAR(4) CHARACTER SET {charset})"
+    )
+    found = []
+    for some in itertools.batched(dict.fromkeys(codes), 8192, strict=False):
+        cursor.execute("DELETE FROM codes")
+        cursor.execute("INSERT INTO codes (code) VALUES " + ",".join(f"(x'{code.hex()}')" for code in some))
+        cursor.execute(
+            f"SELECT code, HEX(CONVERT(CONVERT(code USING {charset}) USING utf8mb4)) FROM codes"
+            f" WHERE CHAR_LENGTH(CONVERT(code USING {charset})) = 1 AND HEX(CONVERT(code USING {charset})) = HEX(code)"
+        )
+        for code, converted in cursor.fetchall():
+            if converted is not None and not (charset == "eucjpms" and len(code) == 1 and code > b"\x7f"):
+                found += [(code.hex(), read)] * (
+                    (read := reader(charset)(code)) != bytes.fromhex(converted).decode()
+                )
+    return found
+
+
+def stored(cursor: Any, charset: str, text: Sequence[str]) -> set[bytes]:
+    codes = set()
+    for some in itertools.batched(text, 8192, strict=False):
+        cursor.execute("DROP TEMPORARY TABLE IF EXISTS texts")
+        cursor.execute("CREATE TEMPORARY TABLE texts (c VARBINARY(4))")
+        cursor.execute("INSERT INTO texts VALUES " + ",".join(f"(x'{c.encode().hex()}')" for c in some))
+        cursor.execute(f"SELECT HEX(CONVERT(CONVERT(c USING utf8mb4) USING {charset})) FROM texts")
+        codes |= {bytes.fromhex(code) for (code,) in cursor.fetchall() if code}
+    return codes
