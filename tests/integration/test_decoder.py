@@ -274,6 +274,7 @@ COMMON: list[tuple[str, list[tuple[str, Any]]]] = [
     ("geometry", [("NULL", None)]),
 ]
 
+MYSQL_CRS = {"name": "urn:ogc:def:crs:MySQL::0"}
 JSON_TEXT = '{"a":1,"b":[1,2.5,null,true,"한"],"c":{"d":"x"},"":[],"long":' + f'"{"v" * 300}"' + "}"
 DEEP = "[" * 99 + "]" * 99
 JSON_CASES: list[tuple[str, Any]] = [
@@ -307,7 +308,7 @@ JSON_CASES: list[tuple[str, Any]] = [
             "n": Decimal("-1.10"),
             "b": "base64:type15:/wA=",
             "z": "0000-00-00",
-            "p": {"type": "Point", "coordinates": [1.0, 2.0]},
+            "p": {"type": "Point", "coordinates": [1.0, 2.0], "crs": {"type": "name", "properties": MYSQL_CRS}},
             "y": 2026,
             "bit": "base64:type15:BQ==",
         },
@@ -670,7 +671,7 @@ def test_every_character_set_reads_as_the_server_converts_it(server: Server) -> 
 def differences(cursor: Any, charset: str, size: int) -> list[Any]:
     codes = [bytes([code]) for code in range(256)] if size == 1 or charset in MULTI_BYTE else []
     if size > 1:
-        text = [chr(code) for code in range(0x20, 0x10FFFF, 7) if not 0xD800 <= code < 0xE000]
+        text = [chr(code) for code in range(0x20, 0x10FFFF, 41) if not 0xD800 <= code < 0xE000]
         codes += stored(cursor, charset, [*text, *map(chr, range(0x80, 0x500)), *"①∥～－￠￡￢\\¥‾〜−"])
     cursor.execute("DROP TEMPORARY TABLE IF EXISTS codes")
     cursor.execute(
@@ -685,10 +686,8 @@ def differences(cursor: Any, charset: str, size: int) -> list[Any]:
             f" WHERE CHAR_LENGTH(CONVERT(code USING {charset})) = 1 AND HEX(CONVERT(code USING {charset})) = HEX(code)"
         )
         for code, converted in cursor.fetchall():
-            if converted is not None and not (charset == "eucjpms" and len(code) == 1 and code > b"\x7f"):
-                found += [(code.hex(), read)] * (
-                    (read := reader(charset)(code)) != bytes.fromhex(converted).decode()
-                )
+            if converted and reader(charset)(code) != bytes.fromhex(converted).decode():
+                found.append((code.hex(), reader(charset)(code)))
     return found
 
 
