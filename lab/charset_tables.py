@@ -19,14 +19,18 @@ from lab.database import Server, database
 
 TARGET = Path(__file__).parent.parent / "capturer/decoder/charset_tables.py"
 UNICODE = {"binary", "utf8mb3", "utf8mb4", "ucs2", "utf16", "utf16le", "utf32"}
+HEAD = '''"""Character sets as MySQL and MariaDB read them. Written by lab/charset_tables.py."""
+# ruff: noqa: E501
+'''
+ASCII = "".join(map(chr, range(128)))
 type Cursor = "pymysql.cursors.Cursor"
 
 
 def text(cursor: Cursor, charset: str, codes: Iterable[bytes]) -> Iterator[tuple[bytes, str]]:
-    """Every code that is one character in this character set, with the character; `?` where Unicode has none."""
+    """Every code that is one character in the character set, and that; `?` where Unicode has none."""
     cursor.execute("DROP TEMPORARY TABLE IF EXISTS codes")
     cursor.execute("CREATE TEMPORARY TABLE codes (code VARBINARY(4))")
-    for some in itertools.batched(codes, 4096):
+    for some in itertools.batched(codes, 4096, strict=False):
         cursor.execute("INSERT INTO codes VALUES " + ",".join(f"(x'{code.hex()}')" for code in some))
     # a code that is not well-formed becomes NULL in MySQL, which MariaDB does not do: its tables are the same
     cursor.execute(
@@ -93,7 +97,7 @@ def collations(servers: Iterable[Server]) -> dict[str, str]:
 def written(tables: Mapping[str, Any]) -> str:
     """The module's text."""
     body = "".join(f"{name} = {value!r}\n" for name, value in tables.items())
-    return f'"""Character sets as MySQL and MariaDB read them. Written by lab/charset_tables.py."""\n\n{body}'
+    return f"{HEAD}\n{body}"
 
 
 def main() -> int:
@@ -108,18 +112,15 @@ def main() -> int:
                 tables = {
                     "COLLATIONS": collations([server, other]),
                     "SINGLE_BYTE": {
-                        name: single_byte(cursor, name) for name in sets if name not in MULTI_BYTE
+                        name: single_byte(cursor, name).removeprefix(ASCII)
+                        for name in sets
+                        if name not in MULTI_BYTE
                     },
                     "EXCEPTIONS": {name: exceptions(cursor, name) for name in sets if name in MULTI_BYTE},
                 }
-    for name, table in tables["SINGLE_BYTE"].items():
-        if table.startswith(ASCII):
-            tables["SINGLE_BYTE"][name] = table[128:]
     TARGET.write_text(written(tables))
     return subprocess.run([sys.executable, "-m", "ruff", "format", "--quiet", TARGET], check=False).returncode
 
-
-ASCII = "".join(map(chr, range(128)))
 
 if __name__ == "__main__":
     sys.exit(main())

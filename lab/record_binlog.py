@@ -12,9 +12,10 @@ from lab.database import Server, database
 
 FOLDER = Path(__file__).parent.parent / "tests/unit/binlog"
 COLUMNS = (
-    "id BIGINT UNSIGNED PRIMARY KEY, a TINYINT, m MEDIUMINT, f FLOAT, d DECIMAL(12,3), y YEAR, b BIT(9), dt DATETIME(3),"
-    " ts TIMESTAMP NULL, tm TIME(6), day DATE, c CHAR(9), l VARCHAR(9) CHARACTER SET latin1, v VARCHAR(300),"
-    " bi BINARY(3), t TEXT, e ENUM('x','한'), s SET('p','q'), g POINT"
+    "id BIGINT UNSIGNED PRIMARY KEY, a TINYINT, m MEDIUMINT, f FLOAT, d DECIMAL(12,3), y YEAR,"
+    " b BIT(9), dt DATETIME(3), ts TIMESTAMP NULL, tm TIME(6), day DATE, c CHAR(9),"
+    " l VARCHAR(9) CHARACTER SET latin1, v VARCHAR(300), bi BINARY(3), t TEXT,"
+    " e ENUM('x','한'), s SET('p','q'), g POINT"
 )
 ROW = (
     "1, -1, -2, 1.1, -12345.678, 2026, 257, '2026-11-23 12:34:56.789', '2026-11-23 12:34:56', '-26:00:00.5',"
@@ -28,7 +29,7 @@ COMMON = [
     "UPDATE t SET v = 'other', day = '2026-00-00', a = NULL WHERE id = 1",
     "DELETE FROM t",
     "CREATE TABLE j (id INT PRIMARY KEY, j JSON)",
-    """INSERT INTO j VALUES (1, '{"a": [1, 2.5, null, true, "한"], "b": {"c": -70000, "pad": "xxxxxxxxxxxxxxxxxxxxxx"}}')""",
+    """INSERT INTO j VALUES (1, '{"a": [1, 2.5, null, true, "한"], "b": {"c": -70000, "pad": "xxxxxxxxxxxxxxxxxxxxxx"}}')""",  # noqa: E501
     "XA START 'x'",
     "INSERT INTO j VALUES (2, NULL)",
     "XA END 'x'",
@@ -37,7 +38,7 @@ COMMON = [
 ]
 OWN = {
     "mysql": [
-        "UPDATE j SET j = JSON_SET(j, '$.d', JSON_ARRAY(CAST('2026-11-23' AS DATE), -1.10, x'ff')) WHERE id = 1",
+        "UPDATE j SET j = JSON_SET(j, '$.d', JSON_ARRAY(DATE '2026-11-23', -1.10, x'ff')) WHERE id = 1",
         "SET binlog_row_value_options = PARTIAL_JSON",
         "UPDATE j SET j = JSON_SET(j, '$.a[1]', 'y') WHERE id = 1",
         "SET gtid_next = 'AUTOMATIC:tag'",

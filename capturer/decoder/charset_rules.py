@@ -1,4 +1,4 @@
-"""How the multi-byte character sets of MySQL are cut into characters, and the Python codec nearest to each."""
+"""How MySQL's multi-byte character sets are cut into characters, and the Python codec nearest to each."""
 
 import re
 from typing import NamedTuple
@@ -34,11 +34,11 @@ MULTI_BYTE = {
 
 
 def private_use(code: bytes) -> str:
-    """
+    r"""
     The private use character of a user-defined EUC-JP code (rows 85 to 94); `?` for any other.
 
-    >>> private_use(b"\\xf5\\xa1"), private_use(b"\\x8f\\xf5\\xa1")
-    ('\\ue000', '\\ue3ac')
+    >>> private_use(b"\xf5\xa1"), private_use(b"\x8f\xf5\xa1")
+    ('\ue000', '\ue3ac')
     """
     *plane, row, cell = code if len(code) > 1 else (0, 0)
     if row < 0xF5 or cell < 0xA1:

@@ -1,4 +1,5 @@
 """Character sets as MySQL and MariaDB read them. Written by lab/charset_tables.py."""
+# ruff: noqa: E501
 
 COLLATIONS = {
     "armscii8": "32 64 1056 1088",

@@ -10,7 +10,7 @@ from capturer.decoder import decimals, temporal
 from capturer.decoder.charsets import charset_of, keeps_ascii, reader
 from capturer.decoder.errors import UnreadableColumn
 from capturer.decoder.jsonbinary import document
-from capturer.decoder.tablemap import Column
+from capturer.decoder.schema import Column
 from capturer.decoder.types import INTEGERS, ColumnType
 from capturer.decoder.wire import damaged
 from rowferry.values import Json
@@ -228,9 +228,10 @@ def _uuid(data: bytes) -> str:
 
 def inflated(data: bytes) -> bytes:
     """
-    What MariaDB compressed: one byte of method and length's length, the length, then zlib (storage-engine independent).
+    What MariaDB compressed: a byte of method and length's length, the length, then zlib.
 
-    https://mariadb.com/kb/en/storage-engine-independent-column-compression/. ValueError or zlib.error if damaged.
+    https://mariadb.com/kb/en/storage-engine-independent-column-compression/
+    ValueError or zlib.error when damaged.
     """
     if not data or data[0] == 0:
         return data[1:]

@@ -33,7 +33,7 @@ def _groups(precision: int, scale: int) -> tuple[int, ...]:
 @cache
 def reader(precision: int, scale: int) -> Callable[[bytes], Decimal]:
     """
-    Reads a DECIMAL(precision, scale) from its `size` bytes, with the column's scale. ValueError for bad digits.
+    Reads a DECIMAL(precision, scale) from its `size` bytes, with its scale. ValueError for bad digits.
 
     >>> reader(3, 1)(bytes([0x80 + 12, 5]))
     Decimal('12.5')
@@ -60,7 +60,7 @@ def reader(precision: int, scale: int) -> Callable[[bytes], Decimal]:
 
 
 def _layout(precision: int, scale: int) -> Iterator[tuple[int, int, int]]:
-    """How far each group stands from the end in bits, its mask, and the first number that is too large for it."""
+    """For each group: bits behind it, its mask, and the first number that is too large for it."""
     shift = 8 * size(precision, scale)
     for digits in filter(None, _groups(precision, scale)):
         shift -= 8 * _BYTES[digits]

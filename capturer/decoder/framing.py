@@ -48,7 +48,7 @@ class Type(IntEnum):
 
 
 unpack_header = struct.Struct("<IBIIIH").unpack_from
-"""(bytes, offset) to the first 19 bytes: timestamp (s), type, server id, size, end (32 bit), flags. struct.error if cut off."""
+"""(bytes, offset) to timestamp (s), type, server id, size, end (32 bit), flags. struct.error when cut off."""
 
 
 def is_verified(data: bytes, at: int = 0) -> bool:
@@ -57,7 +57,11 @@ def is_verified(data: bytes, at: int = 0) -> bool:
 
 
 def format_description(data: bytes) -> FormatDescription:
-    """Of an event with its checksum, which this one has even where checksums are off. ValueError for another format."""
+    """
+    Of an event with its checksum, which this one has even where checksums are off.
+
+    ValueError for another format.
+    """
     fixed = HEADER + 2 + _SERVER_VERSION + 4
     version, at = fixed_int(data, HEADER, 2)
     server, _ = taken(data, at, _SERVER_VERSION)

@@ -58,7 +58,7 @@ def _length(data: bytes, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << 7 * number
         if byte < 0x80:
             return value, at + number + 1
-    damaged("not a length in JSON")
+    return damaged("not a length in JSON")
 
 
 class _Reader:
@@ -85,7 +85,7 @@ class _Reader:
             return self._opaque(at, end)
         if kind == _LITERAL:
             return _LITERALS[self._data[at]]
-        damaged("not a type of JSON")
+        return damaged("not a type of JSON")
 
     def _spend(self, size: int) -> None:
         self._left -= size

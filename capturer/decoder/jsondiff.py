@@ -1,5 +1,5 @@
 """
-Partial JSON updates (binlog_row_value_options=PARTIAL_JSON): the changes of a document instead of the document.
+Partial JSON updates (binlog_row_value_options=PARTIAL_JSON): changes in place of the document.
 
 https://dev.mysql.com/doc/dev/mysql-server/latest/classJson__diff.html
 """
@@ -26,7 +26,7 @@ class Diff(NamedTuple):
 
 
 def diffs(data: bytes) -> Iterator[Diff]:
-    """The changes in the bytes that a partial update has in place of the document. ValueError when damaged."""
+    """The changes that a partial update has in place of the document. ValueError when damaged."""
     at = 0
     while at < len(data):
         operation = data[at]
@@ -36,6 +36,8 @@ def diffs(data: bytes) -> Iterator[Diff]:
         value = b""
         if operation != REMOVE:
             value, at = packed_bytes(data, at)
+            if not value:
+                damaged("a change of JSON without a value")
         yield Diff(operation, parsed(path.decode()), document(value))
 
 
@@ -84,21 +86,25 @@ def _changed(root: Document, change: Diff) -> Document:
 
 
 def _child(parent: Document, leg: str | int) -> Document:
-    if isinstance(parent, dict if isinstance(leg, str) else list):
+    if _leads_on(parent, leg):
         return parent[leg]
     if leg == 0:
         return parent  # a scalar counts as an array of one
-    damaged("a JSON path that leads nowhere")
+    return damaged("a JSON path that leads nowhere")
+
+
+def _leads_on(parent: Document, leg: str | int) -> bool:
+    return isinstance(parent, dict) if isinstance(leg, str) else isinstance(parent, list)
 
 
 def _change(parent: Document, leg: str | int, change: Diff) -> None:
-    if not isinstance(parent, dict if isinstance(leg, str) else list):
+    if not _leads_on(parent, leg):
         damaged("a JSON path that leads nowhere")
     if change.operation == REMOVE:
         del parent[leg]
     elif change.operation == INSERT and isinstance(leg, int):
         parent.insert(leg, change.value)
+    elif change.operation == REPLACE and leg not in parent and isinstance(leg, str):
+        damaged("a JSON path that leads nowhere")
     else:
-        if change.operation == REPLACE:
-            parent[leg]  # noqa: B018  KeyError or IndexError: only what is there can be replaced
         parent[leg] = change.value

@@ -1,4 +1,4 @@
-"""Compressed transactions (binlog_transaction_compression=ON): one event that holds those of the transaction."""
+"""Compressed transactions (binlog_transaction_compression=ON): one event that holds the others."""
 
 from collections.abc import Iterator
 from io import BytesIO

@@ -25,7 +25,7 @@ def query(data: bytes, *, compressed: bool = False) -> tuple[str, str]:
     return parse(data[_CONTENT:], compressed)
 
 
-def _parsed(content: bytes, compressed: bool) -> tuple[str, str]:  # noqa: FBT001
+def _parsed(content: bytes, compressed: bool) -> tuple[str, str]:
     schema_size, _, status_size = _FIXED.unpack_from(content)
     status, at = taken(content, _FIXED.size, status_size)
     schema, at = taken(content, at, schema_size)

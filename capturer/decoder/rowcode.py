@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from capturer.decoder.columns import Fixed, Plan, Sized
-from capturer.decoder.tablemap import TableMap
+from capturer.decoder.schema import TableMap
 from capturer.decoder.types import ColumnType
 
 _LENGTH_CODES = {1: "B", 2: "H", 4: "I"}
@@ -41,12 +41,13 @@ class RowCode:
         """
         Lines that read one image: NULLs by a way of their own, so that rows without any pay nothing for them.
 
-        With `partial`, JSON documents whose bit is set in the variable `partial` are changes to the image `b`.
+        With `partial`, JSON documents whose bit in the variable `partial` is set are changes to image `b`.
         """
         count = len(self._plans)
         size = (count + 7) // 8
         everything = range(count)
-        yield f"nulls = {_LENGTHS.get(size) or f"from_bytes(data[pos:pos + {size}], 'little')"} & {(1 << count) - 1}"
+        bitmap = _LENGTHS.get(size, f"from_bytes(data[pos:pos + {size}], 'little')")
+        yield f"nulls = {bitmap} & {(1 << count) - 1}"
         yield f"pos += {size}"
         yield "if nulls:"
         yield from _indented(self._with_nulls(prefix, everything, partial=partial))
@@ -98,7 +99,7 @@ class RowCode:
         yield from self._group(prefix, group, None)
 
     def _group(self, prefix: str, group: Sequence[int], after: Sized | None) -> Iterator[str]:
-        """Reads a run of fixed columns and, where there is a `struct` letter for it, the length of what follows."""
+        """A run of fixed columns and, where `struct` has a letter for it, the length of what follows."""
         plans = [(n, place) for n in group if isinstance(place := self._plans[n], Fixed)]
         size = sum(place.size for _, place in plans)
         read = [(n, place) for n, place in plans if self._wanted[n]]

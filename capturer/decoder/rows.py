@@ -1,6 +1,6 @@
 """Row decoders, compiled for each table and each kind of event when the first one comes."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Container, Iterable
 from functools import cached_property
 from typing import Any
 
@@ -9,7 +9,7 @@ from capturer.decoder.errors import UnreadableColumn
 from capturer.decoder.events import Image
 from capturer.decoder.jsondiff import applied
 from capturer.decoder.rowcode import RowCode
-from capturer.decoder.tablemap import TableMap
+from capturer.decoder.schema import TableMap
 from capturer.decoder.wire import damaged, packed_int
 from rowferry.values import Json
 
@@ -18,28 +18,36 @@ type Decode = Callable[[bytes, str, int, int], Images]
 """
 (an event, the same as Latin-1 text, where its rows start, where they must end) to before and after images.
 
-ValueError, IndexError, KeyError, TypeError, ArithmeticError, struct.error or zlib.error when damaged; never some of the rows.
+Any of stream's _DAMAGE when the rows are damaged; all of them are given or none.
 """
 
 _BEFORE, _AFTER = "b", "a"
+
+
+class _EveryColumn:
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+EVERY_COLUMN: Container[str] = _EveryColumn()
 
 
 class RowDecoder:
     """
     Reads the rows of one table.
 
-    `wanted` names the columns that images have, in the table's order; others are passed over. UnreadableColumn
-    where a wanted column cannot be read or names are not known.
+    `wanted` names the columns that images have, in the table's order; others are passed over.
+    UnreadableColumn where a wanted column cannot be read or names are not known.
     """
 
-    def __init__(self, table: TableMap, wanted: Collection[str] | None = None) -> None:
+    def __init__(self, table: TableMap, wanted: Container[str]) -> None:
         if any(column.name is None for column in table.columns):
             raise UnreadableColumn(
                 f"the columns of {table.schema}.{table.table} have no names",
                 "SET GLOBAL binlog_row_metadata=FULL, then reconnect the writers",
             )
         self.table = table
-        chosen = [wanted is None or column.name in wanted for column in table.columns]
+        chosen = [column.name in wanted for column in table.columns]
         plans = [
             plan(column, wanted=is_wanted) for column, is_wanted in zip(table.columns, chosen, strict=True)
         ]

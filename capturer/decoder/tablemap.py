@@ -2,74 +2,25 @@
 TABLE_MAP: which columns the row events that follow have.
 
 https://dev.mysql.com/doc/dev/mysql-server/latest/classbinary__log_1_1Table__map__event.html
-Names, labels, signs and character sets are there with binlog_row_metadata=FULL; otherwise `described` adds them.
+Names, labels, signs and character sets are there with binlog_row_metadata=FULL; else see `schema.described`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
 from itertools import accumulate
 
 from capturer.decoder.errors import UnreadableColumn
+from capturer.decoder.schema import Column, TableMap
 from capturer.decoder.types import (
     CHARACTER,
     CHOICE,
-    DECLARED,
     MARIADB_CHARACTER,
     METADATA_SIZE,
     NUMERIC,
     ColumnType,
 )
 from capturer.decoder.wire import bits, damaged, packed_bytes, packed_int, taken
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """
-    One column. `metadata` is the type's own (VARCHAR: most bytes; DECIMAL: precision << 8 | scale; ...).
-
-    `name`, `unsigned`, `collation`, `labels` and `charset` are None where the
-    event does not tell. `charset` is a name that wins over the collation id; `declared` is
-    information_schema's data_type, which alone tells MariaDB's INET6 from BINARY(16).
-    """
-
-    type: ColumnType
-    metadata: int
-    nullable: bool
-    name: str | None = None
-    unsigned: bool | None = None
-    collation: int | None = None
-    labels: tuple[bytes, ...] | tuple[str, ...] | None = None
-    visible: bool = True
-    geometry: int | None = None
-    dimensions: int | None = None
-    charset: str | None = None
-    declared: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """A column as information_schema has it; `charset` None for what is not text."""
-
-    name: str
-    data_type: str
-    unsigned: bool = False
-    charset: str | None = None
-    labels: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TableMap:
-    """
-    A table as it was when the rows were written.
-
-    `primary_key` holds column numbers, with the number of characters that count (0: all).
-    """
-
-    schema: str
-    table: str
-    columns: tuple[Column, ...]
-    primary_key: tuple[tuple[int, int], ...] = ()
 
 
 class Field(IntEnum):
@@ -120,42 +71,6 @@ def table_map(body: bytes, *, mariadb: bool = False) -> TableMap:
     columns = list(_with_names(_with_charsets(_with_signs(columns, fields), fields, characters), fields))
     columns = list(_with_labels(columns, fields))
     return TableMap(schema.decode(), table.decode(), tuple(_with_rest(columns, fields)), _primary_key(fields))
-
-
-def described(table: TableMap, definitions: Sequence[Definition]) -> TableMap:
-    """
-    The table map, with what it does not tell itself taken from the definitions.
-
-    They are of now, and the rows may be of before an ALTER TABLE: names in the event win; without any, the
-    definitions must fit in number and type. UnreadableColumn if not.
-    """
-    if all(column.name is not None for column in table.columns):
-        by_name = {definition.name: definition for definition in definitions}
-        columns = [_described(column, by_name.get(column.name or "")) for column in table.columns]
-        return replace(table, columns=tuple(columns))
-    if len(definitions) != len(table.columns) or not all(map(_fits, table.columns, definitions)):
-        raise UnreadableColumn(
-            f"{table.schema}.{table.table} has other columns than when its rows were written",
-            "SET GLOBAL binlog_row_metadata=FULL, then load the table anew",
-        )
-    return replace(table, columns=tuple(map(_described, table.columns, definitions)))
-
-
-def _fits(column: Column, definition: Definition) -> bool:
-    return column.type in DECLARED.get(definition.data_type.lower(), ())
-
-
-def _described(column: Column, definition: Definition | None) -> Column:
-    if definition is None or not _fits(column, definition):
-        return column
-    return replace(
-        column,
-        name=definition.name,
-        unsigned=definition.unsigned if column.unsigned is None else column.unsigned,
-        labels=definition.labels or None if column.labels is None else column.labels,
-        charset=(definition.charset or "binary") if column.collation is None else None,
-        declared=definition.data_type.lower(),
-    )
 
 
 def _typed(types: bytes, metadata: bytes) -> Iterator[tuple[ColumnType, int]]:
@@ -210,7 +125,7 @@ def _texts(data: bytes) -> list[bytes]:
 def _each(
     columns: Sequence[Column], chosen: Callable[[Column], bool], values: Sequence[Mapping[str, object]]
 ) -> list[Column]:
-    """The columns, the chosen ones changed by one value after the other. ValueError for another number of them."""
+    """The columns, the chosen ones changed by one value after the other; ValueError if not as many."""
     if sum(map(chosen, columns)) != len(values):
         damaged("metadata of another number of columns")
     rest = iter(values)
@@ -262,7 +177,7 @@ def _with_names(columns: Sequence[Column], fields: Mapping[int, bytes]) -> Seque
     if Field.COLUMN_NAME not in fields:
         return columns
     names = [{"name": name.decode()} for name in _texts(fields[Field.COLUMN_NAME])]
-    return _each(columns, lambda column: True, names)
+    return _each(columns, lambda _: True, names)
 
 
 def _with_labels(columns: Sequence[Column], fields: Mapping[int, bytes]) -> Sequence[Column]:

@@ -1,10 +1,10 @@
-"""The few encodings that binlog events share. They take bytes and an offset and return the value and the next offset."""
+"""Encodings that binlog events share: from bytes and an offset to the value and the next offset."""
 
 from typing import NoReturn
 
 
 class Malformed(ValueError):
-    """The bytes are not what they should be. Its text never holds a value; the stream makes DamagedEvent of it."""
+    """The bytes are not what they should be; becomes DamagedEvent. Its text never holds a value."""
 
 
 def damaged(found: str) -> NoReturn:

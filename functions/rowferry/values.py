@@ -22,7 +22,7 @@ type Attribute = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Json:
-    """A JSON document: dict, list, str, numbers, bool, None and MySQL's typed scalars; tells NULL from `null`."""
+    """A JSON document: dict, list, str, numbers, bool, None, typed scalars. Tells JSON's null from NULL."""
 
     document: Any
 
