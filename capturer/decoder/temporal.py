@@ -16,7 +16,7 @@ type Reader[T] = Callable[[bytes], T]
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  TIMESTAMP is UTC without saying so, as in a SELECT
 _DATETIME_BIAS = 1 << 39
 _REMEMBERED = 4096
-"""Of each type. Rows of a transaction, and the images of an update, mostly have the same times."""
+"""Of each type. Rows of a transaction, and images of an update, mostly share days and timestamps."""
 _from = int.from_bytes
 
 
@@ -33,28 +33,34 @@ def date3(data: bytes) -> date | str:
 
 
 def _date(years: int, months: int, days: int) -> date | str:
-    if years and months and days:
+    try:
         return date(years, months, days)
-    if months > 12 or years > 9999:
-        damaged("not a date")
-    return f"{years:04}-{months:02}-{days:02}"
+    except ValueError:  # zero, partial, or 2026-02-31 of a session with ALLOW_INVALID_DATES
+        if months > 12 or years > 9999:
+            damaged("not a date")
+        return f"{years:04}-{months:02}-{days:02}"
 
 
 def _fraction_text(microseconds: int, digits: int) -> str:
     return f".{microseconds:06}"[: digits + 1] if digits else ""
 
 
+@lru_cache(_REMEMBERED)
+def _day(packed: int) -> tuple[int, int, int]:
+    """Year, month and day: 13 months a year, 32 days a month."""
+    years, months = divmod(packed >> 5, 13)
+    return years, months, packed & 31
+
+
 def _datetime(packed: int, microseconds: int, digits: int) -> datetime | str:
-    """From MySQL's packed form: 13 months a year, 32 days a month, then 5 + 6 + 6 bits of clock."""
-    if packed < 0:
-        damaged("not a date")
-    years, months = divmod(packed >> 22, 13)
-    days, hours, minutes, seconds = packed >> 17 & 31, packed >> 12 & 31, packed >> 6 & 63, packed & 63
-    if years and months and days:
-        return datetime(years, months, days, hours, minutes, seconds, microseconds)  # noqa: DTZ001
-    if hours > 23 or minutes > 59 or seconds > 59 or microseconds > 999_999:
-        damaged("not a time of day")
-    text = f"{_date(years, months, days)} {hours:02}:{minutes:02}:{seconds:02}"
+    """From MySQL's packed form: the day, then 5 + 6 + 6 bits of clock."""
+    hours, minutes, seconds = packed >> 12 & 31, packed >> 6 & 63, packed & 63
+    try:
+        return datetime(*_day(packed >> 17), hours, minutes, seconds, microseconds)  # noqa: DTZ001
+    except ValueError:
+        if packed < 0 or hours > 23 or minutes > 59 or seconds > 59 or microseconds > 999_999:
+            damaged("not a date and time")
+    text = f"{_date(*_day(packed >> 17))} {hours:02}:{minutes:02}:{seconds:02}"
     if not packed and not microseconds:
         return text  # 0000-00-00 00:00:00 has no fraction in the value model
     return text + _fraction_text(microseconds, digits)
@@ -66,7 +72,6 @@ def datetime2(digits: int) -> Reader[datetime | str]:
     shift, unit = _fraction_layout(digits)
     mask = (1 << shift) - 1
 
-    @lru_cache(_REMEMBERED)
     def read(data: bytes) -> datetime | str:
         value = _from(data, "big")
         return _datetime((value >> shift) - _DATETIME_BIAS, (value & mask) * unit, digits)

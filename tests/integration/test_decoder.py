@@ -406,6 +406,15 @@ def test_every_type(server: Server) -> None:
     assert wrong == []
 
 
+def test_dates_that_do_not_exist_are_text(server: Server) -> None:
+    statements = [
+        "CREATE TABLE t (a DATE, b DATETIME(3))",
+        "INSERT INTO t VALUES ('2026-02-31', '2026-02-31 01:02:03.04')",
+    ]
+    events = run(server, statements, ["SET sql_mode = 'ALLOW_INVALID_DATES'"])
+    assert changes(events) == [(None, {"a": "2026-02-31", "b": "2026-02-31 01:02:03.040"})]
+
+
 def test_update_and_delete_have_both_images_and_nulls(server: Server) -> None:
     events = run(
         server,
