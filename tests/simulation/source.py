@@ -6,7 +6,6 @@ from random import Random
 from typing import Any
 
 from capturer.events import Began, Boundary, Ended, Event, Moved, Rows, Statement
-
 from rowferry.change import Kind
 from rowferry.source import Server
 

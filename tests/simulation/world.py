@@ -10,16 +10,16 @@ from random import Random
 from typing import Any
 
 from botocore.exceptions import ClientError
-from capturer.checkpoints import Checkpoints
-from capturer.events import Boundary, Ended
-from capturer.lanes import Lanes, Parcel
-from capturer.routes import encoded
-from capturer.transactions import Transactions
 
 from apply_changes import applier as applier_module
 from apply_changes.applier import Applier
 from apply_changes.store import DynamoStore
 from bulkload.grouping import Grouping
+from capturer.checkpoints import Checkpoints
+from capturer.events import Boundary, Ended
+from capturer.lanes import Lanes, Parcel
+from capturer.routes import encoded
+from capturer.transactions import Transactions
 from rowferry import plan, source
 from rowferry.change import Marker, decode_record
 from rowferry.mapping import EXPIRES, POSITION, Mapping
