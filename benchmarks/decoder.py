@@ -143,7 +143,7 @@ def baseline(server: Server, packets: Sequence[bytes]) -> Callable[[], int]:
             "host": server.host,
             "port": server.port,
             "user": server.admin.user,
-            "passwd": server.admin.password,
+            "password": server.admin.password,
         },
         server_id=4_294_967_294,
         only_events=[WriteRowsEvent, UpdateRowsEvent, DeleteRowsEvent],

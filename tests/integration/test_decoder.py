@@ -440,6 +440,39 @@ def test_update_and_delete_have_both_images_and_nulls(server: Server) -> None:
     ]
 
 
+def test_partitions_wide_tables_and_strange_names(server: Server) -> None:
+    names = ["a'b", 'c"d', "{e}", "f\\g", "수량 qty", "h\ni", "None", "data"]
+    many = {f"n{number}": None if number % 3 else number for number in range(1, 300)}
+    statements = [
+        "CREATE TABLE p (id INT PRIMARY KEY) PARTITION BY HASH (id) PARTITIONS 5",
+        "INSERT INTO p VALUES (1), (2), (3), (4), (5), (6)",
+        "UPDATE p SET id = id + 100 ORDER BY id",
+        f"CREATE TABLE s ({', '.join(f'`{name}` INT' for name in names)})",
+        f"INSERT INTO s VALUES ({', '.join(map(str, range(len(names))))})",
+        f"CREATE TABLE w ({', '.join(f'{name} BIGINT' for name in many)})",
+        f"INSERT INTO w VALUES ({', '.join(str(value or 'NULL') for value in many.values())})",
+    ]
+    found = changes(run(server, statements))
+    inserted = sorted(after["id"] for before, after in found[:6] if before is None)
+    assert inserted == [1, 2, 3, 4, 5, 6]
+    assert sorted((before["id"], after["id"]) for before, after in found[6:12]) == [
+        (n, n + 100) for n in inserted
+    ]
+    assert found[12:] == [(None, dict(zip(names, itertools.count(), strict=False))), (None, many)]
+
+
+def test_generated_hidden_and_invisible_columns(only_mysql: Server) -> None:
+    statements = [
+        "CREATE TABLE t (id INT PRIMARY KEY, j JSON, v INT AS (id + 1), s INT AS (id + 2) STORED, z INT)",
+        "ALTER TABLE t ADD i INT INVISIBLE AFTER s, ADD INDEX ((id * 2))",
+        "ALTER TABLE t ADD INDEX ((CAST(j->'$.a' AS UNSIGNED ARRAY)))",
+        """INSERT INTO t (id, j, i, z) VALUES (1, '{"a": [1, 2]}', 5, 9)""",
+        "DELETE FROM t",
+    ]
+    row = {"id": 1, "j": Json({"a": [1, 2]}), "v": 2, "s": 3, "i": 5, "z": 9}
+    assert changes(run(only_mysql, statements)) == [(None, row), (row, None)]
+
+
 def test_only_wanted_columns_and_tables_are_read(server: Server) -> None:
     columns = ", ".join(
         f"c{n} {type_.replace(' null', '')} NULL"
