@@ -33,7 +33,7 @@ _DAMAGE = (
     struct.error,
     zlib.error,
 )
-_WRAP = 0xFFFF_FFFF
+_WRAP, _HALF = 0xFFFF_FFFF, 1 << 31
 _TYPE = 4
 _FORMAT_DESCRIPTION = int(Type.FORMAT_DESCRIPTION)
 _DUMMY_TABLE = bytes([255, 255, 255, 0, 0, 0])
@@ -47,16 +47,22 @@ class EventStream:
     Decodes events in their order; keeps what later ones need: checksums, file offset, table maps.
 
     `wanted` chooses tables and columns, `definitions` tells what table maps leave out, `verify` has every
-    CRC32 checked. Nothing else is known of the server: it can be fed from a dump, a file or a test.
+    CRC32 checked; `checksums` tells whether events have them, where that is known before the first one tells.
+    It can be fed from a dump, a file or a test. Another connection needs another EventStream.
     """
 
     def __init__(
-        self, wanted: Wanted, *, definitions: Definitions | None = None, verify: bool = True
+        self,
+        wanted: Wanted,
+        *,
+        definitions: Definitions | None = None,
+        checksums: bool | None = None,
+        verify: bool = True,
     ) -> None:
         self._wanted = wanted
         self._definitions = definitions
         self._verify = verify
-        self._checksums: bool | None = None
+        self._checksums = checksums
         self._mariadb = False
         self._end = 0
         self._tables: dict[bytes, Table] = {}
@@ -89,7 +95,7 @@ class EventStream:
             _, kind, _, size, position, flags = unpack_header(packet, at)
             if size != len(packet) - at or size < HEADER:
                 damaged(f"it has {len(packet) - at} bytes and says {size}")
-            if self._has_checksum(packet, at, kind, position):
+            if kind != _FORMAT_DESCRIPTION and (self._checksums or self._tells_checksum(packet, at)):
                 data = packet[at:-CHECKSUM]
                 if self._verify and crc32(data) != int.from_bytes(packet[-CHECKSUM:], "little"):
                     damaged("its checksum differs")
@@ -98,21 +104,18 @@ class EventStream:
             if not position or flags & ARTIFICIAL:
                 start = end = self._end  # made up for the reader, it stands between two others
             else:
-                # 32 bits that wrap: no two events are 4 GiB apart
-                self._end = end = self._end + ((position - self._end) & _WRAP)
+                # The low 32 bits of an offset near the last one, for an event has at most 1 GiB.
+                end = self._end + ((position - self._end + _HALF) & _WRAP) - _HALF
                 start = end - size
+                self._end = end
             reader = self._readers.get(kind)
             return reader(data, kind, start, end) if reader else (Passed(start, end, kind),)
         except _DAMAGE as error:
             raise _damaged(error) from error
 
-    def _has_checksum(self, packet: bytes, at: int, kind: int, position: int) -> bool:
-        """Before a file's first event, only the bytes themselves tell."""
-        if kind == _FORMAT_DESCRIPTION:
-            return False
-        if self._checksums is None or not position:
-            return framing.is_verified(packet, at)
-        return self._checksums
+    def _tells_checksum(self, packet: bytes, at: int) -> bool:
+        """Before the file's first event has told, only the bytes themselves can."""
+        return self._checksums is None and framing.is_verified(packet, at)
 
     def _format_description(self, data: bytes, _kind: int, _start: int, _end: int) -> Iterable[Event]:
         found = framing.format_description(data)

@@ -15,7 +15,7 @@ import pytest
 from capturer.decoder.charset_rules import MULTI_BYTE
 from capturer.decoder.charsets import reader
 from capturer.decoder.errors import RowImageNotFull, UnreadableColumn
-from capturer.decoder.events import Gtid, Query, Rotate, Rows, XaPrepared, Xid
+from capturer.decoder.events import FormatDescription, Gtid, Query, Rotate, Rows, XaPrepared, Xid
 from capturer.decoder.framing import Type
 from capturer.decoder.rows import EVERY_COLUMN
 from capturer.decoder.schema import Definition
@@ -526,6 +526,19 @@ def test_transactions_and_offsets(server: Server) -> None:
     assert [event.sql for event in events if isinstance(event, Query) and "CREATE" in event.sql]
     assert sum(isinstance(event, Xid) for event in events) == 1
     assert events[0] == Rotate(file, start)
+
+
+def test_checksums_are_switched_while_reading(server: Server) -> None:
+    statements = ["CREATE TABLE t (a INT PRIMARY KEY)", "INSERT INTO t VALUES (1)"]
+    for number, setting in enumerate(("NONE", "CRC32", "NONE", "CRC32"), start=2):
+        statements += [f"SET GLOBAL binlog_checksum = {setting}", f"INSERT INTO t VALUES ({number})"]
+    events = run(server, statements)
+    assert [after["a"] for _, after in changes(events)] == [1, 2, 3, 4, 5]
+    assert [event.checksums for event in events if isinstance(event, FormatDescription)][:3] == [
+        True,
+        False,
+        True,
+    ]
 
 
 def test_statements_keep_their_text(server: Server) -> None:
