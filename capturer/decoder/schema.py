@@ -1,10 +1,15 @@
 """A table's columns, as its rows were written; and what information_schema adds where events do not tell."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 from capturer.decoder.errors import UnreadableColumn
 from capturer.decoder.types import DECLARED, ColumnType
+
+_ADDRESS_SIZES = (4, 16)
+_BINARY = 63
+_LABEL = re.compile(r"'((?:[^']|'')*)'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,18 @@ class TableMap:
     primary_key: tuple[tuple[int, int], ...] = ()
 
 
+def labels(column_type: str) -> tuple[str, ...]:
+    """
+    The labels in information_schema's column_type; none of other types than ENUM and SET.
+
+    >>> labels("enum('a','it''s')")
+    ('a', "it's")
+    """
+    if not column_type.lower().startswith(("enum(", "set(")):
+        return ()
+    return tuple(label.replace("''", "'") for label in _LABEL.findall(column_type))
+
+
 def described(table: TableMap, definitions: Sequence[Definition]) -> TableMap:
     """
     The table map, with what it does not tell itself taken from the definitions.
@@ -90,3 +107,19 @@ def _described(column: Column, definition: Definition | None) -> Column:
         charset=(definition.charset or "binary") if column.collation is None else None,
         declared=definition.data_type.lower(),
     )
+
+
+def refuse_lookalikes(table: TableMap, wanted: Container[str]) -> None:
+    """
+    UnreadableColumn for a wanted column of MariaDB that may be BINARY as well as INET4, INET6 or UUID.
+
+    Events do not tell them apart; SELECT gives bytes for one and text for the others.
+    """
+    for column in table.columns:
+        alike = column.type is ColumnType.STRING and column.metadata in _ADDRESS_SIZES
+        if alike and column.collation in (_BINARY, None) and not column.declared and column.name in wanted:
+            raise UnreadableColumn(
+                f"column {column.name} of {table.schema}.{table.table} may be BINARY, INET or UUID,"
+                " and is not in the table any more",
+                "leave it out of the mapping, or load the table anew",
+            )

@@ -14,7 +14,7 @@ from capturer.decoder.payload import inner_events
 from capturer.decoder.readers import SIMPLE, Reader
 from capturer.decoder.rowevents import AFTER_TABLE_ID, FLAGS, OPENING, ROWS, Table, prepared
 from capturer.decoder.rows import RowDecoder
-from capturer.decoder.schema import Definition, described
+from capturer.decoder.schema import Definition, described, refuse_lookalikes
 from capturer.decoder.tablemap import table_map, table_names
 from capturer.decoder.wire import Malformed, damaged
 
@@ -46,8 +46,9 @@ class EventStream:
     """
     Decodes events in their order; keeps what later ones need: checksums, file offset, table maps.
 
-    `wanted` chooses tables and columns, `definitions` tells what table maps leave out, `verify` has every
-    CRC32 checked; `checksums` tells whether events have them, where that is known before the first one tells.
+    `wanted` chooses tables and columns. `definitions` tells what table maps leave out: always needed for
+    MariaDB's BINARY(16), which looks like UUID. `checksums` tells whether events have them, where that is known
+    before the first one tells; with `verify` each is checked.
     It can be fed from a dump, a file or a test. Another connection needs another EventStream.
     """
 
@@ -157,6 +158,8 @@ class EventStream:
             definitions = self._definitions(schema, table) if self._definitions else None
             if definitions is not None:
                 parsed = described(parsed, definitions)
+            if self._mariadb:
+                refuse_lookalikes(parsed, wanted)
             found = Table(schema, table, len(parsed.columns), RowDecoder(parsed, wanted), {})
         self._known[content] = found
         return found

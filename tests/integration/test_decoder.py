@@ -18,7 +18,7 @@ from capturer.decoder.errors import RowImageNotFull, UnreadableColumn
 from capturer.decoder.events import FormatDescription, Gtid, Query, Rotate, Rows, XaPrepared, Xid
 from capturer.decoder.framing import Type
 from capturer.decoder.rows import EVERY_COLUMN
-from capturer.decoder.schema import Definition
+from capturer.decoder.schema import Definition, labels
 from capturer.decoder.stream import EventStream
 from lab.binlog_dump import dump, end_of_binlog
 from lab.server import Server
@@ -56,12 +56,6 @@ def definitions_of(server: Server) -> Any:
             ]
 
     return ask
-
-
-def labels(column_type: str) -> tuple[str, ...]:
-    if not column_type.startswith(("enum(", "set(")):
-        return ()
-    return tuple(column_type.partition("(")[2][1:-2].split("','"))
 
 
 def run(server: Server, statements: Sequence[str], session: Sequence[str] = (), **options: Any) -> list[Any]:
@@ -582,7 +576,7 @@ def test_a_row_image_that_is_not_full_is_refused(server: Server, image: str) -> 
 def test_rows_without_metadata_need_definitions(server: Server) -> None:
     columns = (
         "id BIGINT UNSIGNED PRIMARY KEY, n TINYINT, l VARCHAR(9) CHARACTER SET latin1, b VARBINARY(5),"
-        " f BINARY(3), e ENUM('x','é') CHARACTER SET latin1, s SET('p','q'), u TEXT"
+        " f BINARY(3), e ENUM('x','é','it''s,"') CHARACTER SET latin1, s SET('p','q'), u TEXT"
     )
     row = "18446744073709551615, -1, 'é', x'ff', x'01', 'é', 'q', '한'"
     before = {"mysql": "MINIMAL", "mariadb": "NO_LOG"}[server.flavor]
@@ -609,6 +603,19 @@ def test_rows_without_metadata_need_definitions(server: Server) -> None:
         "u": "한",
     }
     assert changes(events) == [(None, expected)]
+
+
+def test_columns_of_mariadb_that_look_alike_are_not_guessed(mariadb: Server) -> None:
+    statements = [
+        "DROP TABLE IF EXISTS t",
+        "CREATE TABLE t (id INT PRIMARY KEY, u UUID, b BINARY(16))",
+        "INSERT INTO t VALUES (1, '123e4567-e89b-12d3-a456-426655440000', x'01')",
+    ]
+    row = {"id": 1, "u": "123e4567-e89b-12d3-a456-426655440000", "b": b"\x01" + bytes(15)}
+    assert changes(run(mariadb, statements, definitions=definitions_of(mariadb))) == [(None, row)]
+    assert changes(run(mariadb, statements, wanted=lambda schema, table: {"id"})) == [(None, {"id": 1})]
+    with pytest.raises(UnreadableColumn, match="BINARY, INET or UUID"):
+        run(mariadb, statements)
 
 
 def test_old_temporal_formats_of_mariadb(mariadb: Server) -> None:
