@@ -47,8 +47,8 @@ class EventStream:
     Decodes events in their order; keeps what later ones need: checksums, file offset, table maps.
 
     `wanted` chooses tables and columns. `definitions` tells what table maps leave out: always needed for
-    MariaDB's BINARY(16), which looks like UUID. `checksums` tells whether events have them, where that is known
-    before the first one tells; with `verify` each is checked.
+    MariaDB's BINARY(16), which looks like UUID. `checksums` tells whether events have them, where that is
+    known before the first one tells; with `verify` each is checked.
     It can be fed from a dump, a file or a test. Another connection needs another EventStream.
     """
 
