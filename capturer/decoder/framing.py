@@ -47,6 +47,9 @@ class Type(IntEnum):
     WRITE_ROWS_COMPRESSED, UPDATE_ROWS_COMPRESSED, DELETE_ROWS_COMPRESSED = 169, 170, 171
 
 
+unpack_frame = struct.Struct("<4xB4xIIH").unpack_from
+"""(bytes, offset) to type, size, end (32 bit), flags. struct.error when cut off."""
+unpack_checksum = struct.Struct("<I").unpack_from
 unpack_header = struct.Struct("<IBIIIH").unpack_from
 """(bytes, offset) to timestamp (s), type, server id, size, end (32 bit), flags. struct.error when cut off."""
 

@@ -9,7 +9,7 @@ from capturer.decoder import framing
 from capturer.decoder.columns import inflated
 from capturer.decoder.errors import DamagedEvent
 from capturer.decoder.events import Event, Passed, Rotate, Rows
-from capturer.decoder.framing import ARTIFICIAL, CHECKSUM, HEADER, Type, unpack_header
+from capturer.decoder.framing import ARTIFICIAL, CHECKSUM, HEADER, Type, unpack_checksum, unpack_frame
 from capturer.decoder.payload import inner_events
 from capturer.decoder.readers import SIMPLE, Reader
 from capturer.decoder.rowevents import AFTER_TABLE_ID, FLAGS, OPENING, ROWS, Table, prepared
@@ -93,12 +93,12 @@ class EventStream:
         DamagedEvent, RowImageNotFull or UnreadableColumn: nothing of the event has been given then.
         """
         try:
-            _, kind, _, size, position, flags = unpack_header(packet, at)
+            kind, size, position, flags = unpack_frame(packet, at)
             if size != len(packet) - at or size < HEADER:
                 damaged(f"it has {len(packet) - at} bytes and says {size}")
             if kind != _FORMAT_DESCRIPTION and (self._checksums or self._tells_checksum(packet, at)):
                 data = packet[at:-CHECKSUM]
-                if self._verify and crc32(data) != int.from_bytes(packet[-CHECKSUM:], "little"):
+                if self._verify and (crc32(data),) != unpack_checksum(packet, -CHECKSUM):
                     damaged("its checksum differs")
             else:
                 data = packet[at:]
