@@ -8,6 +8,6 @@ readers      one reader for each type of event
 tablemap     which columns rows have; schema for what is known of them, types for their codes
 rowevents    what stands before the rows
 rows         a decoder compiled for each table; rowcode writes it, columns tells it how each type is read
-temporal, decimals, charsets, jsonbinary, jsondiff   single values
+temporal, decimals, charsets, jsonbinary, jsondiff, mariadb   single values
 errors       what makes reading stop
 """

@@ -1,22 +1,17 @@
 """How each column is read: its place in the row, and the expression that makes the value of it."""
 
-import zlib
 from collections.abc import Callable, Sequence
-from ipaddress import IPv4Address, IPv6Address
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from capturer.decoder import decimals, temporal
 from capturer.decoder.charsets import charset_of, keeps_ascii, reader
 from capturer.decoder.errors import UnreadableColumn
 from capturer.decoder.jsonbinary import document
+from capturer.decoder.mariadb import inet4, inet6, inflated, uuid
 from capturer.decoder.schema import Column
 from capturer.decoder.types import INTEGERS, ColumnType
 from capturer.decoder.wire import damaged
 from rowferry.values import Json
-
-MAX_ROW = 1 << 30
-"""Bytes; the largest max_allowed_packet."""
 
 
 class Fixed(NamedTuple):
@@ -206,44 +201,10 @@ def _binary(column: Column, place: Sized) -> Sized:
     if column.type is not ColumnType.STRING:
         return place
     padded = f"{{bytes}}.ljust({column.metadata}, b'\\0')"  # the binlog leaves trailing zeros out
-    printed = {"inet4": _inet4, "inet6": _inet6, "uuid": _uuid}.get(column.declared or "")
+    printed = {"inet4": inet4, "inet6": inet6, "uuid": uuid}.get(column.declared or "")
     if printed is None:
         return place._replace(make=padded)
     return place._replace(make=f"{{use}}({padded})", helper=printed)
-
-
-def _inet4(data: bytes) -> str:
-    return str(IPv4Address(data))
-
-
-def _inet6(data: bytes) -> str:
-    if not any(data[:12]) and any(data[12:14]):
-        return f"::{IPv4Address(data[12:])}"  # ::192.0.2.1, which Python prints as ::c000:201
-    return str(IPv6Address(data))
-
-
-def _uuid(data: bytes) -> str:
-    return str(UUID(bytes=data))
-
-
-def inflated(data: bytes) -> bytes:
-    """
-    What MariaDB compressed: a byte of method and length's length, the length, then zlib.
-
-    https://mariadb.com/kb/en/storage-engine-independent-column-compression/
-    ValueError or zlib.error when damaged.
-    """
-    if not data or data[0] == 0:
-        return data[1:]
-    size = data[0] & 7
-    expected = int.from_bytes(data[1 : 1 + size], "big")
-    if data[0] & 0x80 == 0 or expected > MAX_ROW:
-        damaged("not MariaDB's compression")
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS if data[0] & 8 else zlib.MAX_WBITS)
-    plain = inflater.decompress(data[1 + size :], expected + 1)
-    if len(plain) != expected or not inflater.eof:
-        damaged("compressed bytes of another length")
-    return plain
 
 
 def _untold(column: Column, what: str) -> UnreadableColumn:

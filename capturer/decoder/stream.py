@@ -6,10 +6,10 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from zlib import crc32
 
 from capturer.decoder import framing
-from capturer.decoder.columns import inflated
 from capturer.decoder.errors import DamagedEvent
 from capturer.decoder.events import Event, Passed, Rotate, Rows
 from capturer.decoder.framing import ARTIFICIAL, CHECKSUM, HEADER, Type, unpack_checksum, unpack_frame
+from capturer.decoder.mariadb import inflated
 from capturer.decoder.payload import inner_events
 from capturer.decoder.readers import SIMPLE, Reader
 from capturer.decoder.rowevents import AFTER_TABLE_ID, FLAGS, OPENING, ROWS, Table, prepared

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from capturer.decoder import decimals, temporal
 from capturer.decoder.charset_tables import COLLATIONS
 from capturer.decoder.charsets import charset_of, keeps_ascii, reader
-from capturer.decoder.columns import inflated
 from capturer.decoder.errors import UnreadableColumn
 from capturer.decoder.jsonbinary import document
 from capturer.decoder.jsondiff import applied, parsed
+from capturer.decoder.mariadb import inflated
 from capturer.decoder.wire import packed_int
 from rowferry.values import parse_time
 
