@@ -7,6 +7,7 @@ the same whether it comes from the binlog or from a SELECT.
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Context, Decimal
 from typing import Any
@@ -17,6 +18,14 @@ type Value = int | float | str | bytes | Decimal | date | datetime | timedelta |
 type Row = Mapping[str, Value]
 type Attribute = dict[str, Any]
 """One attribute as the low-level client takes it: {"S": "text"}, {"N": "1.5"}, {"NULL": True}."""
+
+
+@dataclass(frozen=True, slots=True)
+class Json:
+    """A JSON document: dict, list, str, numbers, bool, None, typed scalars. Tells JSON's null from NULL."""
+
+    document: Any
+
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 MAX_DIGITS = 38

@@ -1,0 +1,46 @@
+"""
+The speed of the parts on this machine, on one core, as build/bench/report.json.
+
+    python -m benchmarks
+    python -m benchmarks --rows 20000 --rounds 2 decoder_single
+
+Each figure is {name, value, unit, baseline, ratio}: `baseline` is what the usual library does with the same
+bytes in the same run, `ratio` how many times faster we are.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.decoder import BENCHMARKS, Figure, measure
+
+REPORT = Path(__file__).resolve().parent.parent / "build/bench/report.json"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], help="default: all", metavar="NAME")
+    parser.add_argument("--rows", type=int, default=100_000, help="rows in large transactions (100000)")
+    parser.add_argument("--rounds", type=int, default=5, help="the best of so many counts (5)")
+    chosen = parser.parse_args(arguments)
+    figures: list[Figure] = []
+    for figure in measure(chosen.names or list(BENCHMARKS), chosen.rows, chosen.rounds):
+        figures.append(figure)
+        print(
+            f"{figure['name']:22} {figure['value']:>10,.0f} {figure['unit']}, "
+            f"baseline {figure['baseline']:>8,.0f}, ratio {figure['ratio']:.1f}",
+            flush=True,
+        )
+    REPORT.parent.mkdir(parents=True, exist_ok=True)
+    REPORT.write_text(json.dumps(figures, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

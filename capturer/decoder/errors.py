@@ -1,0 +1,35 @@
+"""
+What makes reading stop; the position stays before the event.
+
+* CaptureStopped
+  + DamagedEvent       the bytes are not an event as a server writes it
+  + RowImageNotFull    the event leaves columns out
+  + UnreadableColumn   the event alone does not tell how to read a column
+"""
+
+from rowferry.errors import CaptureStopped
+
+
+class DamagedEvent(CaptureStopped):
+    """The bytes are not what a server writes: cut off, changed, or of a table that was never described."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"a binlog event is damaged ({found})",
+            "start again from the checkpoint; if it happens again at the same place, check the server's disk "
+            "with mysqlbinlog --verify-binlog-checksum and load the tables anew",
+        )
+
+
+class RowImageNotFull(CaptureStopped):
+    """The writer ran with binlog_row_image MINIMAL or NOBLOB: columns are missing, which is not NULL."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(
+            f"a row change of {table} does not have all columns",
+            "SET GLOBAL binlog_row_image=FULL, reconnect the writers, then load the table anew",
+        )
+
+
+class UnreadableColumn(CaptureStopped):
+    """A column of a type, character set or metadata that cannot be read exactly."""

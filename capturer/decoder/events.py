@@ -1,0 +1,108 @@
+"""
+What the decoder gives for an event.
+
+`start` and `end` are byte offsets in the file that the newest Rotate named, as
+64 bit. Events inside a compressed transaction have those of the event around them.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from rowferry.change import Kind
+
+type Image = Mapping[str, Any] | None
+"""Column name to value; None where there is no such image (before an insert, after a delete)."""
+
+
+class FormatDescription(NamedTuple):
+    """The first event of a file: who wrote it, and whether events end in a CRC32."""
+
+    server: str
+    checksums: bool
+    post_headers: bytes
+
+
+class Rotate(NamedTuple):
+    """The events that follow stand in this file from this offset on."""
+
+    file: str
+    offset: int
+
+
+class Gtid(NamedTuple):
+    """
+    A transaction begins. `gtid` is None for an anonymous one, `committed` its commit time in µs since 1970.
+
+    MariaDB has whole seconds and no BEGIN: with `standalone` exactly one event
+    follows, else all up to Xid or a COMMIT. `prepared` marks its XA PREPARE.
+    """
+
+    start: int
+    end: int
+    gtid: str | None
+    committed: int
+    standalone: bool = False
+    prepared: bool = False
+
+
+class Query(NamedTuple):
+    """SQL text as it stands in the binlog, and the default schema that it ran in."""
+
+    start: int
+    end: int
+    schema: str
+    sql: str
+
+
+class Rows(NamedTuple):
+    """Row changes of one table: (before, after) for each row, with the wanted columns."""
+
+    start: int
+    end: int
+    schema: str
+    table: str
+    kind: Kind
+    images: Sequence[tuple[Image, Image]]
+
+
+class Xid(NamedTuple):
+    """The transaction is committed."""
+
+    start: int
+    end: int
+
+
+class XaPrepared(NamedTuple):
+    """The transaction is prepared, or with `one_phase` committed."""
+
+    start: int
+    end: int
+    one_phase: bool
+
+
+class Heartbeat(NamedTuple):
+    """Nothing to send; the server has read its file up to `offset`."""
+
+    file: str
+    offset: int
+
+
+class Incident(NamedTuple):
+    """The server lost changes before this place."""
+
+    start: int
+    end: int
+    message: str
+
+
+class Passed(NamedTuple):
+    """Anything else: it only moves the position. `kind` is the event type code."""
+
+    start: int
+    end: int
+    kind: int
+
+
+type Event = (
+    FormatDescription | Rotate | Gtid | Query | Rows | Xid | XaPrepared | Heartbeat | Incident | Passed
+)

@@ -1,0 +1,98 @@
+"""The events that begin a transaction."""
+
+import struct
+from functools import cache
+from uuid import UUID
+
+from capturer.decoder.events import Gtid
+from capturer.decoder.framing import HEADER, Type, unpack_header
+from capturer.decoder.wire import damaged, fixed_int, taken
+
+_MYSQL = struct.Struct("<B16sq")
+_TIMES = HEADER + _MYSQL.size + 1 + 16
+"""Where commit times stand: after the type of the logical clock and its two numbers."""
+_HAS_ORIGINAL = 1 << 55
+_MARIADB = struct.Struct("<QIB")
+_STANDALONE, _PREPARED_XA = 0x01, 0x40
+_ANONYMOUS = int(Type.ANONYMOUS_GTID)
+_UUID, _GNO, _TAG, _COMMITTED = 1, 2, 3, 6
+"""Fields of a tagged GTID."""
+_LAST_FIELD = 11
+
+
+@cache
+def _uuid(data: bytes) -> str:
+    return str(UUID(bytes=data))
+
+
+def mysql_gtid(data: bytes, kind: int, start: int, end: int) -> Gtid:
+    """GTID and ANONYMOUS_GTID; servers before 8.0 give no commit time but that of the header."""
+    _, server, number = _MYSQL.unpack_from(data, HEADER)
+    if len(data) >= _TIMES + 7:
+        committed = int.from_bytes(data[_TIMES : _TIMES + 7], "little") & ~_HAS_ORIGINAL
+    else:
+        committed = unpack_header(data)[0] * 1_000_000
+    gtid = None if kind == _ANONYMOUS else f"{_uuid(server)}:{number}"
+    return Gtid(start, end, gtid, committed)
+
+
+def mariadb_gtid(data: bytes, start: int, end: int) -> Gtid:
+    """DOMAIN-SERVER-NUMBER, with flags."""
+    timestamp, _, server, *_ = unpack_header(data)
+    number, domain, flags = _MARIADB.unpack_from(data, HEADER)
+    return Gtid(
+        start,
+        end,
+        f"{domain}-{server}-{number}",
+        timestamp * 1_000_000,
+        bool(flags & _STANDALONE),
+        bool(flags & _PREPARED_XA),
+    )
+
+
+def tagged_gtid(data: bytes, start: int, end: int) -> Gtid:
+    """
+    UUID:TAG:NUMBER, in MySQL's own serialization of numbered fields.
+
+    https://dev.mysql.com/doc/dev/mysql-server/latest/PageLibsMysqlSerialization.html
+    """
+    version, at = _varint(data, HEADER)
+    size, at = _varint(data, at)
+    _, at = _varint(data, at)
+    if version != 1 or HEADER + size != len(data):
+        damaged("not a tagged GTID")
+    server, tag, number, committed = b"", "", 0, 0
+    while at < len(data):
+        field, at = _varint(data, at)
+        if field > _LAST_FIELD:
+            break  # of a newer server, and marked as one that may be left out
+        if field == _UUID:
+            server, at = _small_bytes(data, at, 16)
+        elif field == _TAG:
+            size, at = _varint(data, at)
+            text, at = taken(data, at, size)
+            tag = text.decode()
+        else:
+            value, at = _varint(data, at)
+            if field == _GNO:
+                number = value >> 1 ^ -(value & 1)
+            elif field == _COMMITTED:
+                committed = value
+    return Gtid(start, end, f"{_uuid(server)}:{tag}:{number}", committed)
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """As many ones at the low end of the first byte as bytes follow; the rest of the bits are the number."""
+    more = (~data[at] & (data[at] + 1)).bit_length() - 1
+    if more == 8:
+        return fixed_int(data, at + 1, 8)
+    value, after = fixed_int(data, at, more + 1)
+    return value >> (more + 1), after
+
+
+def _small_bytes(data: bytes, at: int, count: int) -> tuple[bytes, int]:
+    found = bytearray()
+    for _ in range(count):
+        value, at = _varint(data, at)
+        found.append(value)
+    return bytes(found), at

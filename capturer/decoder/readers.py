@@ -1,0 +1,70 @@
+"""Readers of the events that stand for themselves."""
+
+from collections.abc import Callable, Iterable
+
+from capturer.decoder import framing
+from capturer.decoder.events import Event, Heartbeat, Incident, Query, XaPrepared, Xid
+from capturer.decoder.framing import HEADER, Type
+from capturer.decoder.gtids import mariadb_gtid, mysql_gtid, tagged_gtid
+from capturer.decoder.queries import query
+from capturer.decoder.wire import damaged
+
+type Reader = Callable[[bytes, int, int, int], Iterable[Event]]
+"""(event without checksum, its type, start, end) to what it is."""
+
+
+def _gtid(data: bytes, kind: int, start: int, end: int) -> Iterable[Event]:
+    return (mysql_gtid(data, kind, start, end),)
+
+
+def _tagged_gtid(data: bytes, _kind: int, start: int, end: int) -> Iterable[Event]:
+    return (tagged_gtid(data, start, end),)
+
+
+def _mariadb_gtid(data: bytes, _kind: int, start: int, end: int) -> Iterable[Event]:
+    return (mariadb_gtid(data, start, end),)
+
+
+def _query(data: bytes, _kind: int, start: int, end: int) -> Iterable[Event]:
+    return (Query(start, end, *query(data)),)
+
+
+def _query_compressed(data: bytes, _kind: int, start: int, end: int) -> Iterable[Event]:
+    return (Query(start, end, *query(data, compressed=True)),)
+
+
+def _xid(data: bytes, _kind: int, start: int, end: int) -> Iterable[Event]:
+    if len(data) != HEADER + 8:
+        damaged("not a transaction number")
+    return (Xid(start, end),)
+
+
+def _xa_prepare(data: bytes, _kind: int, start: int, end: int) -> Iterable[Event]:
+    return (XaPrepared(start, end, framing.xa_prepare(data)),)
+
+
+def _incident(data: bytes, _kind: int, start: int, end: int) -> Iterable[Event]:
+    return (Incident(start, end, framing.incident(data)),)
+
+
+def _heartbeat(data: bytes, _kind: int, _start: int, end: int) -> Iterable[Event]:
+    return (Heartbeat(data[HEADER:].decode(), end),)
+
+
+def _heartbeat_v2(data: bytes, _kind: int, _start: int, _end: int) -> Iterable[Event]:
+    return (Heartbeat(*framing.heartbeat_v2(data)),)
+
+
+SIMPLE: dict[int, Reader] = {
+    Type.GTID: _gtid,
+    Type.ANONYMOUS_GTID: _gtid,
+    Type.TAGGED_GTID: _tagged_gtid,
+    Type.MARIADB_GTID: _mariadb_gtid,
+    Type.QUERY: _query,
+    Type.QUERY_COMPRESSED: _query_compressed,
+    Type.XID: _xid,
+    Type.XA_PREPARE: _xa_prepare,
+    Type.INCIDENT: _incident,
+    Type.HEARTBEAT: _heartbeat,
+    Type.HEARTBEAT_V2: _heartbeat_v2,
+}

@@ -1,0 +1,90 @@
+"""WRITE, UPDATE and DELETE_ROWS: what stands before the rows."""
+
+from typing import NamedTuple
+
+from capturer.decoder.errors import RowImageNotFull
+from capturer.decoder.framing import HEADER, Type
+from capturer.decoder.rows import Decode, RowDecoder
+from capturer.decoder.wire import damaged, packed_int, taken
+from rowferry.change import Kind
+
+AFTER_TABLE_ID = HEADER + 6
+FLAGS = 2
+OPENING = AFTER_TABLE_ID + FLAGS
+
+
+class RowsType(NamedTuple):
+    """A type of rows event: what happened, the method of RowDecoder, the version of its head."""
+
+    kind: Kind
+    method: str
+    version: int
+    compressed: bool = False
+
+
+_INSERT, _UPDATE, _DELETE = (Kind.INSERT, "insert"), (Kind.UPDATE, "update"), (Kind.DELETE, "delete")
+ROWS: dict[int, RowsType] = {
+    Type.WRITE_ROWS_V1: RowsType(*_INSERT, 1),
+    Type.UPDATE_ROWS_V1: RowsType(*_UPDATE, 1),
+    Type.DELETE_ROWS_V1: RowsType(*_DELETE, 1),
+    Type.WRITE_ROWS: RowsType(*_INSERT, 2),
+    Type.UPDATE_ROWS: RowsType(*_UPDATE, 2),
+    Type.DELETE_ROWS: RowsType(*_DELETE, 2),
+    Type.PARTIAL_UPDATE_ROWS: RowsType(Kind.UPDATE, "partial_update", 2),
+    Type.WRITE_ROWS_COMPRESSED_V1: RowsType(*_INSERT, 1, True),
+    Type.UPDATE_ROWS_COMPRESSED_V1: RowsType(*_UPDATE, 1, True),
+    Type.DELETE_ROWS_COMPRESSED_V1: RowsType(*_DELETE, 1, True),
+    Type.WRITE_ROWS_COMPRESSED: RowsType(*_INSERT, 2, True),
+    Type.UPDATE_ROWS_COMPRESSED: RowsType(*_UPDATE, 2, True),
+    Type.DELETE_ROWS_COMPRESSED: RowsType(*_DELETE, 2, True),
+}
+
+
+class Ready(NamedTuple):
+    """How rows events of one type are read; `opening`, between flags and rows, is always the same."""
+
+    kind: Kind
+    decode: Decode
+    opening: bytes
+    compressed: bool
+
+
+class Table(NamedTuple):
+    """A table as it was announced; `decoder` None where nobody wants its rows."""
+
+    schema: str
+    table: str
+    columns: int
+    decoder: RowDecoder | None
+    ready: dict[int, Ready]
+
+
+def prepared(data: bytes, kind: int, table: Table, decoder: RowDecoder) -> Ready:
+    """
+    How the rows in an event like this one are read.
+
+    RowImageNotFull, ValueError or IndexError when they cannot be.
+    """
+    form = ROWS[kind]
+    at = _rows_start(data, table, form.version, 1 + (form.kind is Kind.UPDATE))
+    decode = getattr(decoder, form.method)
+    return Ready(form.kind, decode, data[OPENING:at], form.compressed)
+
+
+def _rows_start(data: bytes, table: Table, version: int, bitmaps: int) -> int:
+    """Where the rows start, once their columns are known to be all there."""
+    at = OPENING
+    if version == 2:
+        extra = data[at] | data[at + 1] << 8  # counts its own two bytes
+        if extra < 2:
+            damaged("not a length")
+        at += extra
+    count, at = packed_int(data, at)
+    if count != table.columns:
+        damaged("rows with another number of columns than their table")
+    every = (1 << count) - 1
+    for _ in range(bitmaps):
+        present, at = taken(data, at, (count + 7) // 8)
+        if int.from_bytes(present, "little") & every != every:
+            raise RowImageNotFull(f"{table.schema}.{table.table}")
+    return at

@@ -1,0 +1,125 @@
+"""A table's columns, as its rows were written; and what information_schema adds where events do not tell."""
+
+import re
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
+
+from capturer.decoder.errors import UnreadableColumn
+from capturer.decoder.types import DECLARED, ColumnType
+
+_ADDRESS_SIZES = (4, 16)
+_BINARY = 63
+_LABEL = re.compile(r"'((?:[^']|'')*)'")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """
+    One column. `metadata` is the type's own (VARCHAR: most bytes; DECIMAL: precision << 8 | scale; ...).
+
+    `name`, `unsigned`, `collation`, `labels` and `charset` are None where the
+    event does not tell. `charset` is a name that wins over the collation id; `declared` is
+    information_schema's data_type, which alone tells MariaDB's INET6 from BINARY(16).
+    """
+
+    type: ColumnType
+    metadata: int
+    nullable: bool
+    name: str | None = None
+    unsigned: bool | None = None
+    collation: int | None = None
+    labels: tuple[bytes, ...] | tuple[str, ...] | None = None
+    visible: bool = True
+    geometry: int | None = None
+    dimensions: int | None = None
+    charset: str | None = None
+    declared: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A column as information_schema has it; `charset` None for what is not text."""
+
+    name: str
+    data_type: str
+    unsigned: bool = False
+    charset: str | None = None
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TableMap:
+    """
+    A table as it was when the rows were written.
+
+    `primary_key` holds column numbers, with the number of characters that count (0: all).
+    """
+
+    schema: str
+    table: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[tuple[int, int], ...] = ()
+
+
+def labels(column_type: str) -> tuple[str, ...]:
+    """
+    The labels in information_schema's column_type; none of other types than ENUM and SET.
+
+    >>> labels("enum('a','it''s')")
+    ('a', "it's")
+    """
+    if not column_type.lower().startswith(("enum(", "set(")):
+        return ()
+    return tuple(label.replace("''", "'") for label in _LABEL.findall(column_type))
+
+
+def described(table: TableMap, definitions: Sequence[Definition]) -> TableMap:
+    """
+    The table map, with what it does not tell itself taken from the definitions.
+
+    They are of now, and the rows may be of before an ALTER TABLE: names in the event win; without any, the
+    definitions must fit in number and type. UnreadableColumn if not.
+    """
+    if all(column.name is not None for column in table.columns):
+        by_name = {definition.name: definition for definition in definitions}
+        columns = [_described(column, by_name.get(column.name or "")) for column in table.columns]
+        return replace(table, columns=tuple(columns))
+    if len(definitions) != len(table.columns) or not all(map(_fits, table.columns, definitions)):
+        raise UnreadableColumn(
+            f"{table.schema}.{table.table} has other columns than when its rows were written",
+            "SET GLOBAL binlog_row_metadata=FULL, then load the table anew",
+        )
+    return replace(table, columns=tuple(map(_described, table.columns, definitions)))
+
+
+def _fits(column: Column, definition: Definition) -> bool:
+    return column.type in DECLARED.get(definition.data_type.lower(), ())
+
+
+def _described(column: Column, definition: Definition | None) -> Column:
+    if definition is None or not _fits(column, definition):
+        return column
+    return replace(
+        column,
+        name=definition.name,
+        unsigned=definition.unsigned if column.unsigned is None else column.unsigned,
+        labels=definition.labels or None if column.labels is None else column.labels,
+        charset=(definition.charset or "binary") if column.collation is None else None,
+        declared=definition.data_type.lower(),
+    )
+
+
+def refuse_lookalikes(table: TableMap, wanted: Container[str]) -> None:
+    """
+    UnreadableColumn for a wanted column of MariaDB that may be BINARY as well as INET4, INET6 or UUID.
+
+    Events do not tell them apart; SELECT gives bytes for one and text for the others.
+    """
+    for column in table.columns:
+        alike = column.type is ColumnType.STRING and column.metadata in _ADDRESS_SIZES
+        if alike and column.collation in (_BINARY, None) and not column.declared and column.name in wanted:
+            raise UnreadableColumn(
+                f"column {column.name} of {table.schema}.{table.table} may be BINARY, INET or UUID,"
+                " and is not in the table any more",
+                "leave it out of the mapping, or load the table anew",
+            )

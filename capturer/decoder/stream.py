@@ -1,0 +1,185 @@
+"""From the raw events of a binlog dump, or of a binlog file, to decoded events."""
+
+import struct
+import zlib
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from zlib import crc32
+
+from capturer.decoder import framing
+from capturer.decoder.errors import DamagedEvent
+from capturer.decoder.events import Event, Passed, Rotate, Rows
+from capturer.decoder.framing import ARTIFICIAL, CHECKSUM, HEADER, Type, unpack_checksum, unpack_frame
+from capturer.decoder.mariadb import inflated
+from capturer.decoder.payload import inner_events
+from capturer.decoder.readers import SIMPLE, Reader
+from capturer.decoder.rowevents import AFTER_TABLE_ID, FLAGS, OPENING, ROWS, Table, prepared
+from capturer.decoder.rows import RowDecoder
+from capturer.decoder.schema import Definition, described, refuse_lookalikes
+from capturer.decoder.tablemap import table_map, table_names
+from capturer.decoder.wire import Malformed, damaged
+
+type Wanted = Callable[[str, str], Container[str] | None]
+"""(schema, table) to the columns that images shall have, or EVERY_COLUMN; None to pass over its rows."""
+type Definitions = Callable[[str, str], Sequence[Definition] | None]
+
+_DAMAGE = (
+    ValueError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    RecursionError,
+    MemoryError,
+    EOFError,
+    struct.error,
+    zlib.error,
+)
+_WRAP, _HALF = 0xFFFF_FFFF, 1 << 31
+_TYPE = 4
+_FORMAT_DESCRIPTION = int(Type.FORMAT_DESCRIPTION)
+_DUMMY_TABLE = bytes([255, 255, 255, 0, 0, 0])
+"""MySQL ends a statement with a rows event of this table where it changed none."""
+_MAX_TABLES = 4096
+_NEVER_INSIDE = frozenset([Type.FORMAT_DESCRIPTION, Type.ROTATE, Type.TRANSACTION_PAYLOAD])
+
+
+class EventStream:
+    """
+    Decodes events in their order; keeps what later ones need: checksums, file offset, table maps.
+
+    `wanted` chooses tables and columns. `definitions` tells what table maps leave out: always needed for
+    MariaDB's BINARY(16), which looks like UUID. `checksums` tells whether events have them, where that is
+    known before the first one tells; with `verify` each is checked.
+    It can be fed from a dump, a file or a test. Another connection needs another EventStream.
+    """
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        *,
+        definitions: Definitions | None = None,
+        checksums: bool | None = None,
+        verify: bool = True,
+    ) -> None:
+        self._wanted = wanted
+        self._definitions = definitions
+        self._verify = verify
+        self._checksums = checksums
+        self._mariadb = False
+        self._end = 0
+        self._tables: dict[bytes, Table] = {}
+        self._known: dict[bytes, Table] = {}
+        self._readers = self._all_readers()
+
+    def _all_readers(self) -> dict[int, Reader]:
+        readers: dict[int, Reader] = {
+            **dict.fromkeys(ROWS, self._rows),
+            Type.TABLE_MAP: self._table_map,
+            **SIMPLE,
+            Type.FORMAT_DESCRIPTION: self._format_description,
+            Type.ROTATE: self._rotate,
+            Type.TRANSACTION_PAYLOAD: self._payload,
+        }
+        return {int(kind): reader for kind, reader in readers.items()}  # an int finds an int faster
+
+    def forget(self) -> None:
+        """Ask `wanted` and `definitions` again for every table: call it after DDL."""
+        self._known.clear()
+
+    def feed(self, packet: bytes, at: int = 0) -> Iterable[Event]:
+        """
+        The events in a packet from offset `at` on (1 in a dump: the OK byte): one, or those of a compressed
+        transaction, decoded while they are asked for.
+
+        DamagedEvent, RowImageNotFull or UnreadableColumn: nothing of the event has been given then.
+        """
+        try:
+            kind, size, position, flags = unpack_frame(packet, at)
+            if size != len(packet) - at or size < HEADER:
+                damaged(f"it has {len(packet) - at} bytes and says {size}")
+            if kind != _FORMAT_DESCRIPTION and (self._checksums or self._tells_checksum(packet, at)):
+                data = packet[at:-CHECKSUM]
+                if self._verify and (crc32(data),) != unpack_checksum(packet, -CHECKSUM):
+                    damaged("its checksum differs")
+            else:
+                data = packet[at:]
+            if not position or flags & ARTIFICIAL:
+                start = end = self._end  # made up for the reader, it stands between two others
+            else:
+                # The low 32 bits of an offset near the last one, for an event has at most 1 GiB.
+                end = self._end + ((position - self._end + _HALF) & _WRAP) - _HALF
+                start = end - size
+                self._end = end
+            reader = self._readers.get(kind)
+            return reader(data, kind, start, end) if reader else (Passed(start, end, kind),)
+        except _DAMAGE as error:
+            raise _damaged(error) from error
+
+    def _tells_checksum(self, packet: bytes, at: int) -> bool:
+        """Before the file's first event has told, only the bytes themselves can."""
+        return self._checksums is None and framing.is_verified(packet, at)
+
+    def _format_description(self, data: bytes, _kind: int, _start: int, _end: int) -> Iterable[Event]:
+        found = framing.format_description(data)
+        self._checksums = found.checksums
+        if ("MariaDB" in found.server) is not self._mariadb:
+            self._mariadb = not self._mariadb
+            self._known.clear()
+        self._tables.clear()
+        return (found,)
+
+    def _rotate(self, data: bytes, _kind: int, _start: int, _end: int) -> Iterable[Event]:
+        file, self._end = framing.rotate(data)
+        return (Rotate(file, self._end),)
+
+    def _payload(self, data: bytes, _kind: int, start: int, end: int) -> Iterator[Event]:
+        try:
+            for event in inner_events(data):
+                inner = event[_TYPE]
+                reader = None if inner in _NEVER_INSIDE else self._readers.get(inner)
+                yield from reader(event, inner, start, end) if reader else (Passed(start, end, inner),)
+        except _DAMAGE as error:
+            raise _damaged(error) from error
+
+    def _table_map(self, data: bytes, _kind: int, _start: int, _end: int) -> Iterable[Event]:
+        content = data[AFTER_TABLE_ID:]
+        self._tables[data[HEADER:AFTER_TABLE_ID]] = self._known.get(content) or self._learned(content)
+        return ()
+
+    def _learned(self, content: bytes) -> Table:
+        """Parsing and compiling take about a millisecond; a table is announced again in every transaction."""
+        if len(self._known) >= _MAX_TABLES:
+            self._known.clear()
+        body = content[FLAGS:]
+        schema, table = table_names(body)
+        wanted = self._wanted(schema, table)
+        found = Table(schema, table, 0, None, {})
+        if wanted is not None:
+            parsed = table_map(body, mariadb=self._mariadb)
+            definitions = self._definitions(schema, table) if self._definitions else None
+            if definitions is not None:
+                parsed = described(parsed, definitions)
+            if self._mariadb:
+                refuse_lookalikes(parsed, wanted)
+            found = Table(schema, table, len(parsed.columns), RowDecoder(parsed, wanted), {})
+        self._known[content] = found
+        return found
+
+    def _rows(self, data: bytes, kind: int, start: int, end: int) -> Iterable[Event]:
+        table = self._tables.get(data[HEADER:AFTER_TABLE_ID])
+        if table is None and data[HEADER:AFTER_TABLE_ID] != _DUMMY_TABLE:
+            damaged("rows of a table that was not announced")
+        if table is None or table.decoder is None:
+            return (Passed(start, end, kind),)
+        ready = table.ready.get(kind)
+        if ready is None or not data.startswith(ready.opening, OPENING):
+            ready = table.ready[kind] = prepared(data, kind, table, table.decoder)
+        at = OPENING + len(ready.opening)
+        if ready.compressed:
+            data, at = inflated(data[at:]), 0
+        images = ready.decode(data, data.decode("latin-1"), at, len(data))
+        return (Rows(start, end, table.schema, table.table, ready.kind, images),)
+
+
+def _damaged(error: BaseException) -> DamagedEvent:
+    """Only our own words: those of Python could hold row values."""
+    return DamagedEvent(str(error) if type(error) is Malformed else type(error).__name__)

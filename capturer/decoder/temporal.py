@@ -1,0 +1,171 @@
+"""
+DATE, TIME, DATETIME, TIMESTAMP and YEAR as they are stored in row events and in binary JSON.
+
+https://dev.mysql.com/doc/dev/mysql-server/latest/classbinary__log_1_1Rows__event.html and MySQL's my_time.cc.
+Zero and partial dates become the text that MySQL prints for them. ValueError for what no server stores.
+"""
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from functools import cache, lru_cache
+
+from capturer.decoder.wire import damaged
+
+type Reader[T] = Callable[[bytes], T]
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  TIMESTAMP is UTC without saying so, as in a SELECT
+_DATETIME_BIAS = 1 << 39
+_REMEMBERED = 4096
+"""Of each type. Rows of a transaction, and images of an update, mostly share days and timestamps."""
+_from = int.from_bytes
+
+
+def year(value: int) -> int:
+    """0 stands for 0000, 1 for 1901."""
+    return 1900 + value if value else 0
+
+
+@lru_cache(_REMEMBERED)
+def date3(data: bytes) -> date | str:
+    """A DATE of 3 bytes: day 5 bits, month 4, year 15."""
+    value = _from(data, "little")
+    return _date(value >> 9, value >> 5 & 15, value & 31)
+
+
+def _date(years: int, months: int, days: int) -> date | str:
+    try:
+        return date(years, months, days)
+    except ValueError:  # zero, partial, or 2026-02-31 of a session with ALLOW_INVALID_DATES
+        if months > 12 or years > 9999:
+            damaged("not a date")
+        return f"{years:04}-{months:02}-{days:02}"
+
+
+def _fraction_text(microseconds: int, digits: int) -> str:
+    return f".{microseconds:06}"[: digits + 1] if digits else ""
+
+
+@lru_cache(_REMEMBERED)
+def _day(packed: int) -> tuple[int, int, int]:
+    """Year, month and day: 13 months a year, 32 days a month."""
+    years, months = divmod(packed >> 5, 13)
+    return years, months, packed & 31
+
+
+def _datetime(packed: int, microseconds: int, digits: int) -> datetime | str:
+    """From MySQL's packed form: the day, then 5 + 6 + 6 bits of clock."""
+    hours, minutes, seconds = packed >> 12 & 31, packed >> 6 & 63, packed & 63
+    try:
+        return datetime(*_day(packed >> 17), hours, minutes, seconds, microseconds)  # noqa: DTZ001
+    except ValueError:
+        if packed < 0 or hours > 23 or minutes > 59 or seconds > 59 or microseconds > 999_999:
+            damaged("not a date and time")
+    text = f"{_date(*_day(packed >> 17))} {hours:02}:{minutes:02}:{seconds:02}"
+    if not packed and not microseconds:
+        return text  # 0000-00-00 00:00:00 has no fraction in the value model
+    return text + _fraction_text(microseconds, digits)
+
+
+@cache
+def datetime2(digits: int) -> Reader[datetime | str]:
+    """DATETIME(digits): 5 bytes, and the fraction in as few bytes as hold it; big-endian."""
+    shift, unit = _fraction_layout(digits)
+    mask = (1 << shift) - 1
+
+    def read(data: bytes) -> datetime | str:
+        value = _from(data, "big")
+        return _datetime((value >> shift) - _DATETIME_BIAS, (value & mask) * unit, digits)
+
+    return read
+
+
+@cache
+def timestamp2(digits: int) -> Reader[datetime | str]:
+    """TIMESTAMP(digits): seconds since 1970 in 4 bytes, and the fraction; big-endian. In UTC."""
+    shift, unit = _fraction_layout(digits)
+    mask = (1 << shift) - 1
+
+    @lru_cache(_REMEMBERED)
+    def read(data: bytes) -> datetime | str:
+        value = _from(data, "big")
+        return _timestamp(value >> shift, (value & mask) * unit)
+
+    return read
+
+
+def _timestamp(seconds: int, microseconds: int) -> datetime | str:
+    if microseconds > 999_999:
+        damaged("not a fraction")
+    if not seconds and not microseconds:
+        return "0000-00-00 00:00:00"
+    return _EPOCH + timedelta(0, seconds, microseconds)
+
+
+def time2(digits: int) -> Reader[timedelta]:
+    """TIME(digits): 3 bytes and the fraction, big-endian, offset by half the range so that it sorts."""
+    shift, unit = _fraction_layout(digits)
+    bias = 1 << (23 + shift)
+    mask = (1 << shift) - 1
+
+    def read(data: bytes) -> timedelta:
+        value = _from(data, "big") - bias
+        packed = abs(value)
+        span = _time(packed >> shift, (packed & mask) * unit)
+        return -span if value < 0 else span
+
+    return read
+
+
+def _time(clock: int, microseconds: int) -> timedelta:
+    hours, minutes, seconds = clock >> 12 & 0x3FF, clock >> 6 & 63, clock & 63
+    if minutes > 59 or seconds > 59 or hours > 838 or microseconds > 999_999:
+        damaged("not a time")
+    return timedelta(0, seconds, microseconds, 0, minutes, hours)
+
+
+def _fraction_layout(digits: int) -> tuple[int, int]:
+    """Bits of the fraction, and microseconds of its unit."""
+    size = (digits + 1) // 2
+    return 8 * size, 10 ** (6 - 2 * size)
+
+
+def packed_datetime(value: int) -> datetime | str:
+    """A DATETIME inside JSON: 40 bits and 24 bits of microseconds."""
+    return _datetime(value >> 24, value & 0xFFFFFF, 6)
+
+
+def packed_date(value: int) -> date | str:
+    """A DATE inside JSON: a DATETIME at midnight."""
+    years, months = divmod(value >> 46, 13)
+    return _date(years, months, value >> 41 & 31)
+
+
+def packed_time(value: int) -> timedelta:
+    """A TIME inside JSON: signed, 24 bits of microseconds."""
+    packed = abs(value)
+    span = _time(packed >> 24, packed & 0xFFFFFF)
+    return -span if value < 0 else span
+
+
+def old_timestamp(seconds: int) -> datetime | str:
+    """TIMESTAMP of tables from before MySQL 5.6 and of MariaDB with mysql56_temporal_format=OFF."""
+    return _timestamp(seconds, 0)
+
+
+def old_datetime(value: int) -> datetime | str:
+    """DATETIME of such tables: the decimal digits YYYYMMDDHHMMSS."""
+    day, clock = divmod(value, 1_000_000)
+    years, months, days = day // 10_000, day // 100 % 100, day % 100
+    hours, minutes, seconds = clock // 10_000, clock // 100 % 100, clock % 100
+    packed = (years * 13 + months) << 22 | days << 17 | hours << 12 | minutes << 6 | seconds
+    if months > 12 or days > 31 or hours > 23 or minutes > 59 or seconds > 59:
+        damaged("not a date")
+    return _datetime(packed, 0, 0)
+
+
+def old_time(data: bytes) -> timedelta:
+    """TIME of such tables: the decimal digits HHMMSS in 3 bytes, signed."""
+    value = _from(data, "little", signed=True)
+    hours, clock = divmod(abs(value), 10_000)
+    span = _time(hours << 12 | clock // 100 << 6 | clock % 100, 0)
+    return -span if value < 0 else span

@@ -1,0 +1,25 @@
+"""The benchmarks measure what they say, and the decoder keeps its distance."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import __main__ as command
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:'db' is deprecated"),  # by the library that is compared with
+]
+
+
+def test_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "REPORT", tmp_path / "bench" / "report.json")
+    assert command.main(["--rows", "10000", "--rounds", "2", "decoder_multi", "decoder_single"]) == 0
+    figures = json.loads((tmp_path / "bench" / "report.json").read_text())
+    assert [figure["name"] for figure in figures] == ["decoder_multi", "decoder_single"]
+    for figure in figures:
+        assert set(figure) == {"name", "value", "unit", "baseline", "ratio"}
+        assert figure["ratio"] == pytest.approx(figure["value"] / figure["baseline"], rel=0.01)
+        assert figure["ratio"] > 5  # 12 and 10 were measured; a busy machine takes some
