@@ -217,7 +217,18 @@ def test_options_come_from_the_environment_too() -> None:
         3307,
         740047,
     )
-    assert options.skip == [Boundary("b.7", 9)]
+    assert (options.skip, options.anew) == ([Boundary("b.7", 9)], "")
+    more = arguments([], environment | {"SKIP": "b.7:9, b.8:4,", "ANEW": "monday"})
+    assert (more.skip, more.anew) == ([Boundary("b.7", 9), Boundary("b.8", 4)], "monday")
+    assert arguments([], environment | {"SKIP": "", "ANEW": ""}).skip == []
+
+
+def test_a_wrong_skip_in_the_environment_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    environment = {"STREAM_NAME": "s", "CONTROL_TABLE": "t", "SOURCE_HOST": "h", "SKIP": "b.7:9;b.8:4"}
+    with pytest.raises(SystemExit) as ended:
+        arguments([], environment)
+    assert ended.value.code == 2
+    assert "SKIP" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What template.yaml promises: nothing moves until asked, and nothing is lost when something fails."""
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -272,6 +273,14 @@ def test_the_example_table_is_the_one_that_the_example_mapping_names() -> None:
     ]
     assert table["target"] == PARAMETERS["TargetTableName"]["Default"]
     assert keys == RESOURCES["PurchaseTable"]["Properties"]["KeySchema"]
+
+
+def test_the_capturer_can_be_told_what_its_fixes_name() -> None:
+    for variable, parameter in (("SKIP", "CapturerSkip"), ("ANEW", "CapturerAnew")):
+        assert {"Name": variable, "Value": {"Ref": parameter}} in CONTAINER["Environment"]
+    allowed = re.compile(PARAMETERS["CapturerSkip"]["AllowedPattern"])
+    assert all(map(allowed.search, ("", "binlog.000012:4711", "b.1:4,b.2:157")))
+    assert not any(map(allowed.search, ("binlog.000012", "b.1:4;b.2:4", "b.1:4,")))
 
 
 def test_the_outputs_name_what_the_operator_needs() -> None:
