@@ -31,7 +31,9 @@ class Boundary(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> "Boundary":
         """The boundary in `binlog.000012:345`. ValueError when it is none."""
-        file, _, offset = text.rpartition(":")
+        file, separator, offset = text.partition(":")
+        if not separator:
+            raise ValueError(f"not FILE:OFFSET: {text!r}")
         file_number(file)
         return cls(file, int(offset))
 
