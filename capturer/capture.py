@@ -16,7 +16,9 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from capturer.binlog import Binlog, ConnectionLost, Source
-from capturer.events import Boundary, Moved
+from capturer.decoder.events import Rotate
+from capturer.definitions import Definitions
+from capturer.events import Boundary
 from capturer.lanes import Lanes
 from capturer.lease import Lease
 from capturer.outbox import Outbox
@@ -94,8 +96,9 @@ class Capture:
             return
         tables = [table.source for table in self.parts.mapping.tables]
         self._progress = Progress(
-            self.parts.control, self.parts.lease.token, self.parts.lanes, tables, self.parts.anew
-        )
+            self.parts.control, self.parts.lease.token, self.parts.lanes, tables, self.parts.anew,
+            self.parts.skip,
+        )  # fmt: skip
         try:
             start = self._begin()
         except Exception as error:
@@ -104,7 +107,9 @@ class Capture:
         self._outbox = Outbox(
             Lanes(self.parts.lanes, random=self.parts.random.random), start, self.parts.clock
         )
-        self._transactions = Transactions(self.parts.mapping, self._progress.epoch, start, self.parts.skip)
+        self._transactions = Transactions(
+            self.parts.mapping, self._progress.epoch, start, self._progress.skip
+        )
         self._sender = Sender(self.parts.kinesis, self.parts.stream, self.parts.lease.token, self.parts.lanes)
         reader = self._thread("reader", self._read)
         senders = [self._thread(f"sender-{number}", self._send) for number in range(SENDERS)]
@@ -203,15 +208,19 @@ class Capture:
     def _read_once(self) -> None:
         """Reads from the newest boundary on until capture stops or the connection breaks."""
         self._same_server()
-        binlog = self._binlog = Binlog(self.parts.source, self.parts.mapping, self._transactions.boundary)
+        source, boundary = self.parts.source, self._transactions.boundary
+        binlog = self._binlog = Binlog(source, self.parts.mapping, boundary, Definitions(source.connect))
         try:
             if self._stopping.is_set():  # `stop` may have looked for the binlog before it was there
                 return
             for event in binlog.events():
-                self._pass_on(self._transactions.feed(event))
+                changes = self._transactions.feed(event)
+                if changes or (self._transactions.boundary is not boundary and not self._transactions.again):
+                    boundary = self._transactions.boundary
+                    self._pass_on(changes)
                 if self._stopping.is_set():
                     return
-                if self._standing.state == "waiting" and not isinstance(event, Moved):
+                if self._standing.state == "waiting" and not isinstance(event, Rotate):
                     self._standing = Standing()
                     say(logging.INFO, "reading again", at=str(self._transactions.boundary))
         finally:
@@ -221,7 +230,7 @@ class Capture:
     def _pass_on(self, changes: Iterable[RowChange]) -> None:
         read = self._transactions
         parts = [part for change in changes for part in encoded(change, self.parts.mapping, self.parts.lanes)]
-        self._outbox.add(parts, read.committed, read.number, read.boundary)
+        self._outbox.add(parts, read.committed, read.number, read.boundary, read.restart)
 
     def _same_server(self) -> None:
         connection = self.parts.source.connect()
@@ -277,7 +286,7 @@ class Capture:
         if self._is_due("marker", LOOK_EVERY):
             self._quietly("looking for a marker", self._mark)
         if self._is_due("metrics", PERIOD):
-            _, _, counters = self._outbox.reached()
+            counters = self._outbox.reached().sent
             lag, self._lag_ms = self._lag_ms, 0
             self.parts.metrics.running(counters, max(0, lag))
 
@@ -296,13 +305,15 @@ class Capture:
             raise
 
     def _save(self) -> None:
-        reached, read, counters = self._outbox.reached()
+        reach = self._outbox.reached()
         standing = self._standing
         if standing.state == "capturing" and self._sending_trouble:
             standing = Standing(
                 "waiting", f"the stream refuses records ({self._sending_trouble})", "see the stream's limits"
             )
-        self._progress.save(reached, read, counters, standing, self.parts.now_ms())
+        self._progress.save(
+            reach.reached, reach.read, reach.sent, standing, self.parts.now_ms(), reach.restart
+        )
 
     def _mark(self) -> None:
         wanted = self._progress.wanted_marker()
@@ -310,7 +321,7 @@ class Capture:
             self._marker, self._marker_placed = wanted, False
         if wanted is None:
             return
-        _, read, _ = self._outbox.reached()
+        read = self._outbox.reached().read
         if not self._marker_placed and Position.parse(wanted.position) <= Position(
             self._progress.epoch, *read.order
         ):

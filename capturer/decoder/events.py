@@ -34,14 +34,15 @@ class Gtid(NamedTuple):
     A transaction begins. `gtid` is None for an anonymous one, `committed` its commit time in µs since 1970.
 
     MariaDB has whole seconds and no BEGIN: with `standalone` exactly one event
-    follows, else all up to Xid or a COMMIT. `prepared` marks its XA PREPARE.
+    follows, else all up to Xid or a COMMIT; None for MySQL, where BEGIN tells.
+    `prepared` marks MariaDB's XA PREPARE.
     """
 
     start: int
     end: int
     gtid: str | None
     committed: int
-    standalone: bool = False
+    standalone: bool | None = None
     prepared: bool = False
 
 
@@ -55,7 +56,7 @@ class Query(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Row changes of one table: (before, after) for each row, with the wanted columns."""
+    """Row changes of one table: (before, after) for each row, with the wanted columns. `size` in bytes."""
 
     start: int
     end: int
@@ -63,6 +64,7 @@ class Rows(NamedTuple):
     table: str
     kind: Kind
     images: Sequence[tuple[Image, Image]]
+    size: int
 
 
 class Xid(NamedTuple):
@@ -73,11 +75,16 @@ class Xid(NamedTuple):
 
 
 class XaPrepared(NamedTuple):
-    """The transaction is prepared, or with `one_phase` committed."""
+    """
+    The transaction is prepared, or with `one_phase` committed.
+
+    `xid` is its name as XA COMMIT and XA ROLLBACK have it in the binlog: X'6162',X'',1
+    """
 
     start: int
     end: int
     one_phase: bool
+    xid: str
 
 
 class Heartbeat(NamedTuple):

@@ -16,8 +16,18 @@ HEADER = 19
 CHECKSUM = 4
 ARTIFICIAL = 0x20
 """Flag of an event that the server made up for the reader: it stands in no file."""
+IGNORABLE = 0x80
+"""Flag of an event that a reader who does not know it may pass over."""
+HARMLESS = frozenset([3, 5, 9, 11, 13, 14, 17, 28, 29, 35, 36, 37, 160, 161, 163, 164])
+"""
+Types that change no rows: end of file, variables, parts of LOAD DATA, notes, GTID sets, encryption.
+
+https://dev.mysql.com/doc/dev/mysql-server/latest/namespacemysql_1_1binlog_1_1event.html (Log_event_type);
+from 160 on https://mariadb.com/kb/en/2-binlog-event-header/
+"""
 _SERVER_VERSION = 50
 _XA_IDENTIFIER = 64
+_XA_PREPARE = struct.Struct("<BIII")
 
 
 class Type(IntEnum):
@@ -27,6 +37,7 @@ class Type(IntEnum):
     ROTATE = 4
     FORMAT_DESCRIPTION = 15
     XID = 16
+    EXECUTE_LOAD_QUERY = 18
     TABLE_MAP = 19
     WRITE_ROWS_V1, UPDATE_ROWS_V1, DELETE_ROWS_V1 = 23, 24, 25
     INCIDENT = 26
@@ -87,12 +98,14 @@ def rotate(data: bytes) -> tuple[str, int]:
     return data[at:].decode(), offset
 
 
-def xa_prepare(data: bytes) -> bool:
-    """Whether it is XA COMMIT ... ONE PHASE."""
-    one_phase, _, gtrid, bqual = struct.unpack_from("<BIII", data, HEADER)
-    if one_phase > 1 or max(gtrid, bqual) > _XA_IDENTIFIER or len(data) != HEADER + 13 + gtrid + bqual:
+def xa_prepare(data: bytes) -> tuple[bool, str]:
+    """Whether it is XA COMMIT ... ONE PHASE, and the XID as statements in the binlog have it."""
+    one_phase, form, gtrid, bqual = _XA_PREPARE.unpack_from(data, HEADER)
+    at = HEADER + _XA_PREPARE.size
+    if one_phase > 1 or max(gtrid, bqual) > _XA_IDENTIFIER or len(data) != at + gtrid + bqual:
         damaged("not an XA identifier")
-    return bool(one_phase)
+    first, second = data[at : at + gtrid].hex(), data[at + gtrid :].hex()
+    return bool(one_phase), f"X'{first}',X'{second}',{form}"
 
 
 def heartbeat_v2(data: bytes) -> tuple[str, int]:

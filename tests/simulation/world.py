@@ -16,14 +16,17 @@ from apply_changes.applier import Applier
 from apply_changes.store import DynamoStore
 from bulkload.grouping import Grouping
 from capturer.checkpoints import Checkpoints
-from capturer.events import Boundary, Ended
+from capturer.decoder.events import Gtid
+from capturer.events import Boundary
 from capturer.lanes import Lanes, Parcel
 from capturer.routes import encoded
 from capturer.transactions import Transactions
 from rowferry import plan, requests, source
-from rowferry.change import Marker, decode_record
+from rowferry.change import Marker, RowChange, decode_record
+from rowferry.errors import CaptureStopped
 from rowferry.mapping import EXPIRES, POSITION, Mapping
 from rowferry.plan import Write
+from rowferry.position import Position
 from rowferry.source import Watermark
 from tests.scenarios.roads import PURCHASE, Item
 from tests.simulation.dynamo import Dynamo
@@ -104,6 +107,8 @@ BROKEN = (
     "early-checkpoint",
     "no-epoch",
     "no-floor",
+    "prepared-forgotten",
+    "position-of-prepare",
 )
 
 
@@ -115,11 +120,12 @@ class Capturer:
     token: int
     epoch: int
     index: int
+    restart: int
     server: int = 0
     since: float = 0.0
     transactions: Transactions = field(init=False)
     lanes: Lanes = field(init=False)
-    checkpoints: Checkpoints = field(init=False)
+    checkpoints: Checkpoints[tuple[Boundary, Boundary]] = field(init=False)
     pending: list[Any] = field(default_factory=list)
     flying: list[Parcel] = field(default_factory=list)
     astray: list[Parcel] = field(default_factory=list)
@@ -127,12 +133,13 @@ class Capturer:
     marker: Marker | None = None
 
     def __post_init__(self) -> None:
-        start = self.world.source.boundary(self.index)
+        start, restart = map(self.world.source.boundary, (self.index, self.restart))
         self.server = self.world.source.number
-        self.indexes[start] = self.index
-        self.transactions = Transactions(self.world.mapping, self.epoch, start)
+        self.indexes |= {start: self.index, restart: self.restart}
+        self.index = self.restart
+        self.transactions = Transactions(self.world.mapping, self.epoch, start, restart=restart)
         self.lanes = Lanes(LANES, random=self.world.random.random, linger=0.05)
-        self.checkpoints = Checkpoints(start)
+        self.checkpoints = Checkpoints((start, restart))
 
     def read(self) -> None:
         """Feeds one event of the binlog; nothing from a server that is not in charge any more."""
@@ -142,16 +149,35 @@ class Capturer:
                 return
             self.pending = list(world.source.events(self.index, self.transactions.boundary))
         fed = self.pending.pop(0)
-        for change in self.transactions.feed(fed):
+        for change in self.feed(fed):
             world.positions[change.position or ""] = self.index
             for lane, content in encoded(change, world.mapping, LANES):
                 self.lanes.add(
                     lane, content, self.transactions.committed, self.transactions.number, world.now
                 )
-        if isinstance(fed, Ended):
+        if isinstance(fed, Gtid):
+            self.indexes[self.transactions.boundary] = self.index
+        if not self.pending:
             self.index += 1
             self.indexes[self.transactions.boundary] = self.index
-            self.checkpoints.ended(self.transactions.number, self.transactions.boundary)
+            forgetful = world.broken == "prepared-forgotten"
+            restart = self.transactions.boundary if forgetful else self.transactions.restart
+            if not self.transactions.again:
+                self.checkpoints.ended(self.transactions.number, (self.transactions.boundary, restart))
+
+    def feed(self, event: Any) -> Sequence[RowChange]:
+        """What may be sent."""
+        try:
+            changes = self.transactions.feed(event)
+        except CaptureStopped as stopped:
+            raise Wrong(f"capture stopped: {stopped}") from None
+        transaction = self.world.source.log[self.index]
+        if self.world.broken == "position-of-prepare" and transaction.outcome:
+            there = Position(self.epoch, *self.world.source.boundary(transaction.prepared).order)
+            return [
+                change._replace(position=str(there._replace(row=n))) for n, change in enumerate(changes, 1)
+            ]
+        return changes
 
     def send(self) -> None:
         """Takes what is due into flight."""
@@ -183,12 +209,12 @@ class Capturer:
         """The checkpoint, where the lease is still this capturer's."""
         if self.token != self.world.token:
             return
-        reached = self.checkpoints.reached(self.lanes.oldest)
+        reached, restart = self.checkpoints.reached(self.lanes.oldest)
         if self.world.broken == "early-checkpoint":
             reached = self.transactions.boundary
         index = self.indexes.get(reached)
-        if index is not None:
-            self.world.checkpoint = max(self.world.checkpoint, index)
+        if index is not None and index >= self.world.checkpoint:
+            self.world.checkpoint, self.world.restart = index, self.indexes[restart]
 
     def mark(self) -> None:
         """Sends a marker behind everything read, between two transactions."""
@@ -267,9 +293,10 @@ class World:
         self.zombies: list[Capturer] = []
         for _ in range(self.random.randrange(12)):
             self.source.commit()
+        self.source.resolve()
         self.source.visible = self.checkpoint = len(self.source.log)
-        self.start = self.checkpoint
-        self.capturer = Capturer(self, self.token, self.epoch, self.checkpoint)
+        self.start = self.restart = self.checkpoint
+        self.capturer = Capturer(self, self.token, self.epoch, self.checkpoint, self.restart)
         self.loading = False
         self.stop = 0
         self.unload()
@@ -333,7 +360,7 @@ class World:
 
     def begin(self) -> None:
         self.token += 1
-        self.capturer = Capturer(self, self.token, self.epoch, self.checkpoint)
+        self.capturer = Capturer(self, self.token, self.epoch, self.checkpoint, self.restart)
 
     def zombie(self) -> None:
         if self.zombies:
@@ -372,7 +399,8 @@ class World:
             self.source.truncate()
             self.stop = len(self.source.log)
         else:
-            self.checkpoint = len(self.source.log)
+            self.source.resolve()
+            self.checkpoint = self.restart = len(self.source.log)
             self.fail_over()
         self.dynamo.items["purchase"].clear()
         self.unload()
@@ -506,11 +534,11 @@ class World:
 
     def rest(self) -> None:
         """Writes stop; everything else goes on until there is nothing left to do."""
-        self.source.visible = len(self.source.log)
+        self.calm()
         while not (self.switch and self.capturer.idle):
             self.now += 1
             self.load()
-            self.source.visible = len(self.source.log)
+            self.calm()
             for act in (self.read, self.send, self.land, self.save, self.zombie):
                 act()
             if self.capturer.server != self.source.number:
@@ -520,6 +548,11 @@ class World:
         if self.checkpoint != len(self.source.log):
             raise Wrong(f"checkpoint {self.checkpoint} of {len(self.source.log)} with everything sent")
         self.prove()
+
+    def calm(self) -> None:
+        """Every transaction has its outcome and is seen."""
+        self.source.resolve()
+        self.source.visible = len(self.source.log)
 
     def prove(self) -> None:
         """The cutover's marker: once it is applied in every lane, nothing is missing."""
