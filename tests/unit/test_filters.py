@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ferry import wording
-from ferry.written import cell_of
+from ferry.hooked import cell_of
 from rowferry import filters
 from rowferry.errors import MappingError, ValueOutOfRange
 
