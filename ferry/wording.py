@@ -49,7 +49,7 @@ def pieces(text: str) -> Iterator[tuple[str, str | None]]:
 
 def name_of(entry: Entry, row: Row) -> str | None:
     """A key or a member's name. None as soon as a column is NULL; ValueError where one has no text."""
-    if isinstance(entry, Mapping):
+    if isinstance(entry, dict):  # not Mapping: asked of every row
         return str(entry["constant"])
     if "${" not in entry:
         cell = row.cells[entry]
