@@ -116,14 +116,14 @@ def _boolean(kind: str, cell: Cell) -> str:
         return f"BOOL:{Decimal(cell) != 0}"
     if isinstance(cell, bytes):
         return f"BOOL:{cell.strip(b'\0') != b''}"
-    word = cell.strip().lower()
+    word = plain(kind, cell).strip().lower()
     if word in ("1", "t", "true", "y", "yes", "on"):
         return "BOOL:True"
     return "BOOL:False" if word in ("", "0", "f", "false", "n", "no", "off") else f"BOOL:{NO}"
 
 
 def _number(kind: str, cell: Cell) -> str:
-    return f"N:{number(numeric(kind, cell if kind in NUMBERS else cell.strip()))}"
+    return f"N:{number(numeric(kind, cell) if kind in NUMBERS else Decimal(plain(kind, cell).strip()))}"
 
 
 def _text(kind: str, cell: Cell) -> str:
