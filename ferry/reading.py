@@ -16,11 +16,14 @@ from bulkload.connection import Address
 from ferry.written import BINARIES, Cell
 
 ROWS_AT_ONCE = 1000
-SESSION = "SET time_zone = '+00:00', sql_mode = '', net_write_timeout = 3600"
-"""A TIMESTAMP is printed in the session's zone; a sql_mode may add blanks to a CHAR."""
+SESSION = (
+    "SET time_zone = '+00:00', sql_mode = '', net_write_timeout = 3600,"
+    " sql_select_limit = 18446744073709551615, sql_big_selects = 1"
+)
+"""A TIMESTAMP is printed in the session's zone, a sql_mode may add blanks to a CHAR, a limit loses rows."""
 _HALF = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
-"""Half a surrogate pair, which is no text: servers keep it where a character set has two bytes."""
-_PRINTED = {"bit": "CAST({} AS UNSIGNED)", "float": "CAST({} AS FLOAT)", "double": "{} + 0e0"}
+"""Half a surrogate pair, which is no text: MySQL keeps it in ucs2, MariaDB in others, too."""
+_PRINTED = {"bit": "CAST({} AS UNSIGNED)", "float": "CAST({} AS FLOAT)", "double": "{} * 1e0"}
 """BIT as a number; FLOAT(M,D) and DOUBLE(M,D) with the digits of the value, not those of D."""
 
 

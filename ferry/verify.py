@@ -30,9 +30,10 @@ examples:
 Run it at rest: writes stopped, then `ferry drain`, then this. While the application writes, changes on
 their way show up as differences.
 
-Reads every row of the mapped tables in one query each, and every item of their targets. Memory stays
-bounded; the working file needs about 100 bytes of disk for each row and each member, in the folder that
-TMPDIR names. A tombstone (an item with _ttl) counts as absent.
+Reads every row of the mapped tables in one query each, and every item of their targets. The source's user
+needs SELECT on these tables, nothing else. Memory stays bounded; the working file needs about 100 bytes of
+disk for each row and each member, in the folder that TMPDIR names. A tombstone (an item with _ttl) counts
+as absent.
 
 differences, one JSON line each: table, key, member, kind, expected and found (types, never values); kind is
   missing      the row has no place in the target

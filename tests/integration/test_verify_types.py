@@ -239,6 +239,7 @@ MYSQL = [
 ]
 MARIADB = [
     Case("json", [("'{\"a\": 1.0}'", s('{"a": 1.0}'))], [{"M": {"a": n("1")}}, s('{"a":1.0}')]),
+    Case("varchar(9)", [("_utf8mb4 x'61eda080'", s("a\ufffd"))], [s("a"), s("a\ufffd\ufffd\ufffd")]),
     Case("inet4", [("'127.0.0.1'", s("127.0.0.1"))], [b("7f000001"), s("127.0.0.2")]),
     Case(
         "inet6",
