@@ -6,6 +6,7 @@ Functions take an entry of the file as it stands, and a row: the cells by column
 
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import time
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -209,16 +210,18 @@ def _comparable(kind: str, cell: Cell) -> Any:
 
 def _operand(kind: str, given: Any) -> Any:
     """A constant of the file in the same form."""
-    text = given if isinstance(given, str) else _told(given)
-    if kind in written.NUMBERS:
-        return Decimal(text)
+    if kind == "time":
+        return written.time_of(str(given))
     if kind in written.BINARIES:
-        return given.encode() if isinstance(given, str) else given
-    return written.time_of(text) if kind == "time" else text
+        return bytes(given, "utf-8")
+    text = given if isinstance(given, str) else _told(given)
+    return Decimal(text) if kind in written.NUMBERS else text
 
 
 def _told(given: Any) -> str:
-    """A number or a time in the file, as text."""
+    """A number or a date in the file, as text."""
+    if isinstance(given, time):
+        raise TypeError("a time of day is no text")
     if isinstance(given, float):
         return number(double(repr(given)))
     return str(int(given) if isinstance(given, bool) else given)

@@ -216,7 +216,7 @@ def seconds(kind: str, cell: Cell) -> int | None:
         return int(Decimal(cell))
     try:
         return timegm(strptime(cell[:19], "%Y-%m-%d" if len(cell) == 10 else "%Y-%m-%d %H:%M:%S"))
-    except ValueError:
+    except UNFIT:
         return None
 
 
