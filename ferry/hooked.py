@@ -6,7 +6,7 @@ with it the class in which a hook sees a JSON document.
 """
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -26,16 +26,20 @@ def load(name: str) -> Hook:
     return found
 
 
-def rows(hook: Hook, row: Row) -> Iterator[Row | None]:
-    """What the hook makes of a row; None where it fails."""
+def rows(hook: Hook, row: Row) -> list[Row | None]:
+    """What the hook makes of a row; None where it fails, or gives no rows."""
     try:
         made = hook({name: value_of(row.types[name], cell) for name, cell in row.cells.items()})
+        return [
+            _typed(one) for one in ([] if made is None else [made] if isinstance(made, Mapping) else made)
+        ]
     except Exception:  # noqa: BLE001 - the user's code: whatever it raises, the row has no place
-        yield None
-        return
-    for one in [] if made is None else [made] if isinstance(made, Mapping) else made:
-        typed = {name: cell_of(value) for name, value in one.items()}
-        yield Row({n: cell for n, (_, cell) in typed.items()}, {n: kind for n, (kind, _) in typed.items()})
+        return [None]
+
+
+def _typed(made: Mapping[str, Any]) -> Row:
+    cells = {name: cell_of(value) for name, value in made.items()}
+    return Row({n: cell for n, (_, cell) in cells.items()}, {n: kind for n, (kind, _) in cells.items()})
 
 
 def value_of(kind: str, cell: Cell) -> Any:

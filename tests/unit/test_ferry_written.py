@@ -243,6 +243,11 @@ def test_a_hook_that_changes_nothing_changes_nothing(kind: str, cell: Any, attri
     assert written.content(row.types["c"], row.cells["c"]) == written.found_content(attribute)
 
 
+@pytest.mark.parametrize("made", [5, [5], "text", {"c": Json({1})}])
+def test_a_row_of_which_a_hook_makes_no_rows_has_no_place(made: Any) -> None:
+    assert hooked.rows(lambda _: made, Row({"c": "1"}, {"c": "int"})) == [None]
+
+
 @pytest.mark.parametrize(
     ("condition", "kind", "cell", "passes"),
     [
