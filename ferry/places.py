@@ -6,23 +6,23 @@ how the load cuts and reads): the mapping file is read again here, rows are
 taken as the text that MySQL itself prints, and what an item should hold is
 worked out anew from the documented format. So that one mistake cannot hide on
 both sides, keep it that way. Two things are shared because there is only one
-of them: the user's hooks, and how DMS's JSON is turned into the words of a
-mapping file.
+of them: the user's hooks (with the class in which they see JSON), and how DMS's
+JSON is turned into the words of a mapping file.
 """
 
-import importlib
 import json
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ferry import wording, written
+from ferry import hooked, wording, written
 from ferry.wording import Row, Words
 from rowferry import dms
 
 OWN = frozenset({"_pos", "_ttl"})
+_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 PRESENT = ""
 """The member that stands for the item itself, where an item is a row: no attribute has an empty name."""
 
@@ -149,18 +149,29 @@ def expected(pair: Pair, types: Mapping[str, str], rows: Iterator[Sequence[Any]]
     The places that rows should have.
 
     `types` are the columns' MySQL types by name, in the order of the rows'
-    values; values are what MySQL prints (bytes for binary columns, None for NULL).
+    values; values are cells as `reading.rows` gives them.
     """
-    words, hook = pair.words, _hook(pair.entry.get("hook"))
+    words = pair.words
+    hook = hooked.load(pair.entry["hook"]) if "hook" in pair.entry else None
     for values in rows:
         row = Row(dict(zip(types, values, strict=True)), types)
+        for carried in _carried(pair, row, hook):
+            yield from _nowhere(pair) if carried is None else _places(pair, words, carried)
+
+
+def _carried(pair: Pair, row: Row, hook: hooked.Hook | None) -> Iterable[Row | None]:
+    """What `where` and the hook make of a row; None where they fail."""
+    try:
         if "where" in pair.entry and not wording.carried(pair.entry["where"], row):
-            continue
-        for carried in (row,) if hook is None else _hooked(hook, row):
-            if carried is None:  # the hook failed: the row is nowhere
-                yield Place(_dumps([[kind, None] for _, kind, _ in pair.keys]), PRESENT, "")
-            else:
-                yield from _places(pair, words, carried)
+            return ()
+    except written.UNFIT:
+        return (None,)
+    return (row,) if hook is None else hooked.rows(hook, row)
+
+
+def _nowhere(pair: Pair) -> Iterator[Place]:
+    """The place of a row that can have none: no item is there."""
+    yield Place(_dumps([[kind, None] for _, kind, _ in pair.keys]), PRESENT, "")
 
 
 def _places(pair: Pair, words: Words, row: Row) -> Iterator[Place]:
@@ -174,7 +185,10 @@ def _places(pair: Pair, words: Words, row: Row) -> Iterator[Place]:
         for name, content in (*members, *words.attributes(row), *words.ttl(row)):
             yield Place(key, name, written.short(content))
         return
-    named = wording.name_of(pair.member_name, row)
+    try:
+        named = wording.name_of(pair.member_name, row)
+    except ValueError:  # bytes, or JSON
+        named = None
     if pair.member_value == "*":
         value: str | None = written.map_of(dict(words.columns(row)))
     else:
@@ -193,26 +207,6 @@ def _lower(value: str) -> str:
     """The text of a value in a string set."""
     kind, _, content = value.partition(":")
     return content.lower() if kind == "BOOL" else content
-
-
-def _hook(name: str | None) -> Callable[[dict[str, Any]], Any] | None:
-    if name is None:
-        return None
-    module, function = name.split(":")
-    found: Callable[[dict[str, Any]], Any] = getattr(importlib.import_module(module), function)
-    return found
-
-
-def _hooked(hook: Callable[[dict[str, Any]], Any], row: Row) -> Iterator[Row | None]:
-    """The rows that the user's code makes; None where it fails."""
-    try:
-        made = hook({name: written.value_of(row.types[name], cell) for name, cell in row.cells.items()})
-    except Exception:  # noqa: BLE001 - the user's code: whatever it raises, the row has no place
-        yield None
-        return
-    for one in [] if made is None else [made] if isinstance(made, Mapping) else made:
-        typed = {name: written.cell_of(value) for name, value in one.items()}
-        yield Row({n: cell for n, (_, cell) in typed.items()}, {n: kind for n, (kind, _) in typed.items()})
 
 
 # The target's side
@@ -249,7 +243,3 @@ def _inside(key: str, name: str, attribute: Mapping[str, Any], pair: Pair) -> It
 
 def _key_content(attribute: Mapping[str, Any]) -> list[str]:
     return written.found_content(attribute).split(":", 1)
-
-
-def _dumps(key: Sequence[Any]) -> str:
-    return json.dumps(key, ensure_ascii=False, separators=(",", ":"))

@@ -5,16 +5,14 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
-from pymysql.converters import escape_str
-from pymysql.cursors import SSCursor
-
-from bulkload.connection import Address, connect
+from bulkload.connection import Address
+from ferry import reading
 from ferry.comparison import Difference, Sides, working_file
 from ferry.places import PRESENT, Pair, expected, found, read_pairs
 from ferry.progress import Shown, progress
@@ -23,7 +21,6 @@ from rowferry.errors import Refused
 from rowferry.mapping import Mapping
 
 SHOWN = 10
-ROWS_AT_ONCE = 1000
 EPILOG = """\
 examples:
   ferry verify
@@ -33,9 +30,10 @@ examples:
 Run it at rest: writes stopped, then `ferry drain`, then this. While the application writes, changes on
 their way show up as differences.
 
-Reads every row of the mapped tables in one query each, and every item of their targets. Memory stays
-bounded; the working file needs about 100 bytes of disk for each row and each member, in the folder that
-TMPDIR names. A tombstone (an item with _ttl) counts as absent.
+Reads every row of the mapped tables in one query each, and every item of their targets. The source's user
+needs SELECT on these tables, nothing else. Memory stays bounded; the working file needs about 100 bytes of
+disk for each row and each member, in the folder that TMPDIR names. A tombstone (an item with _ttl) counts
+as absent.
 
 differences, one JSON line each: table, key, member, kind, expected and found (types, never values); kind is
   missing      the row has no place in the target
@@ -170,23 +168,14 @@ def verify(
 def _source_side(
     pair: Pair, address: Address, summary: Summary, step: Callable[[int, int, str], None]
 ) -> Iterator[Any]:
-    connection = connect(address, conversions={str: escape_str})  # no conversion: values as MySQL prints them
-    try:
+    with closing(reading.connect(address)) as connection:
         types = _types(connection, pair)
-        yield from expected(pair, types, _rows(connection, pair, list(types), summary, step))
-    finally:
-        connection.close()
+        yield from expected(pair, types, _rows(connection, pair, types, summary, step))
 
 
 def _types(connection: Any, pair: Pair) -> dict[str, str]:
     """The types of the columns that travel, by name."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT column_name, data_type FROM information_schema.columns"
-            " WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position",
-            (pair.schema, pair.table),
-        )
-        types = {name: str(kind).lower() for name, kind in cursor.fetchall()}
+    types = reading.types(connection, pair.schema, pair.table)
     columns = pair.columns(list(types))
     for column in columns:
         if column not in types:
@@ -198,16 +187,16 @@ def _types(connection: Any, pair: Pair) -> dict[str, str]:
 
 
 def _rows(
-    connection: Any, pair: Pair, columns: list[str], summary: Summary, step: Callable[[int, int, str], None]
+    connection: Any,
+    pair: Pair,
+    types: dict[str, str],
+    summary: Summary,
+    step: Callable[[int, int, str], None],
 ) -> Iterator[Any]:
-    # The whole table in one query, without a condition: whatever the load's chunks left out is in it.
-    names = ", ".join("`" + name.replace("`", "``") + "`" for name in columns)
-    with connection.cursor(SSCursor) as cursor:
-        cursor.execute(f"SELECT {names} FROM `{pair.schema}`.`{pair.table}`")
-        while some := cursor.fetchmany(ROWS_AT_ONCE):
-            summary.rows += len(some)
-            step(summary.rows, 0, f"{summary.rows:,} rows, {summary.items:,} items read")
-            yield from some
+    for some in reading.rows(connection, pair.schema, pair.table, types):
+        summary.rows += len(some)
+        step(summary.rows, 0, f"{summary.rows:,} rows, {summary.items:,} items read")
+        yield from some
 
 
 def _target_side(

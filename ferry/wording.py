@@ -6,10 +6,12 @@ Functions take an entry of the file as it stands, and a row: the cells by column
 
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import time
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from ferry import written
+from ferry.exact import double, number
 from ferry.written import Cell
 
 type Entry = Any
@@ -47,8 +49,8 @@ def pieces(text: str) -> Iterator[tuple[str, str | None]]:
 
 
 def name_of(entry: Entry, row: Row) -> str | None:
-    """A key, or a member's name, as text. None as soon as a column is NULL."""
-    if isinstance(entry, Mapping):
+    """A key or a member's name. None as soon as a column is NULL; ValueError where one has no text."""
+    if isinstance(entry, dict):  # not Mapping: asked of every row
         return str(entry["constant"])
     if "${" not in entry:
         cell = row.cells[entry]
@@ -64,16 +66,24 @@ def name_of(entry: Entry, row: Row) -> str | None:
 
 
 def key_of(kind: str, entry: Entry, row: Row) -> str | None:
-    """A key attribute's content."""
-    plain_column = isinstance(entry, str) and "${" not in entry
-    cell = row.cells[entry] if plain_column else name_of(entry, row)
-    if cell is None:
+    """A key attribute's content. None where the row can have none."""
+    try:
+        if kind == "S" or not isinstance(entry, str) or "${" in entry:
+            name = name_of(entry, row)
+            return name if name is None or kind == "S" else _from_text(kind, name)
+        cell, type_ = row.cells[entry], row.types[entry]
+        if cell is None or type_ not in _FIT[kind]:
+            return None
+        return number(written.numeric(type_, cell)) if kind == "N" else b64encode(cell).decode()
+    except written.UNFIT:
         return None
-    if kind == "N":
-        return written.number(Decimal(cell))
-    if kind == "B":
-        return b64encode(cell if isinstance(cell, bytes) else cell.encode()).decode()
-    return written.plain(row.types[entry], cell) if plain_column else str(cell)
+
+
+_FIT = {"N": written.NUMBERS, "B": written.BINARIES}
+
+
+def _from_text(kind: str, text: str) -> str:
+    return number(Decimal(text)) if kind == "N" else b64encode(text.encode()).decode()
 
 
 class Words:
@@ -99,7 +109,10 @@ class Words:
             elements = [self.value(part, row) for part in entry["list"]]
             return written.list_of([value for value in elements if value is not None])
         rule = self.rules.get(entry.get("column"), {})
-        kind, cell = self._cell(entry, row)
+        try:
+            kind, cell = self._cell(entry, row)
+        except ValueError:  # a part of the text has none
+            return f"S:{written.NO}"
         if cell is None:
             kept = entry.get("null", rule.get("null", self.null)) == "attribute"
             return written.NULL if kept else None
@@ -155,7 +168,7 @@ class Words:
 
 
 def carried(condition: Mapping[str, Any], row: Row) -> bool:
-    """Whether `where` lets the row pass."""
+    """Whether `where` lets the row pass. Raises one of written.UNFIT where that cannot be said."""
     if "and" in condition:
         return all(carried(part, row) for part in condition["and"])
     if "or" in condition:
@@ -168,10 +181,9 @@ def carried(condition: Mapping[str, Any], row: Row) -> bool:
     if cell is None:
         return False
     if name == "prefix":
-        return written.plain(kind, cell).startswith(str(operand))
-    value = _comparable(kind, cell)
-    others = [_comparable(kind, str(one)) for one in (operand if isinstance(operand, list) else [operand])]
-    return _compared(name, value, others)
+        return written.plain(kind, cell).startswith(operand)
+    others = [_operand(kind, one) for one in (operand if isinstance(operand, list) else [operand])]
+    return _compared(name, _comparable(kind, cell), others)
 
 
 def _compared(name: str, value: Any, others: Sequence[Any]) -> bool:
@@ -187,11 +199,29 @@ def _compared(name: str, value: Any, others: Sequence[Any]) -> bool:
     )
 
 
-def _comparable(kind: str, text: Any) -> Any:
+def _comparable(kind: str, cell: Cell) -> Any:
+    """A cell in the form in which values of its type are compared."""
     if kind in written.NUMBERS:
-        return Decimal(text)
+        return written.numeric(kind, cell)
     if kind in written.BINARIES:
-        return text.encode() if isinstance(text, str) else text
+        return cell
+    return written.time_of(cell) if kind == "time" else written.plain(kind, cell)
+
+
+def _operand(kind: str, given: Any) -> Any:
+    """A constant of the file in the same form."""
     if kind == "time":
-        return written.value_of("time", text)
-    return written.clock(text) if kind in written.CLOCKS else text
+        return written.time_of(str(given))
+    if kind in written.BINARIES:
+        return bytes(given, "utf-8")
+    text = given if isinstance(given, str) else _told(given)
+    return Decimal(text) if kind in written.NUMBERS else text
+
+
+def _told(given: Any) -> str:
+    """A number or a date in the file, as text."""
+    if isinstance(given, time):
+        raise TypeError("a time of day is no text")
+    if isinstance(given, float):
+        return number(double(repr(given)))
+    return str(int(given) if isinstance(given, bool) else given)

@@ -8,54 +8,107 @@ import json
 from base64 import b64encode
 from calendar import timegm
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, timedelta
-from decimal import Context, Decimal, InvalidOperation
+from datetime import date, timedelta
+from decimal import Decimal
 from hashlib import blake2b
 from time import strptime
 from typing import Any
 
-EXACT = Context(prec=80)  # a DECIMAL has up to 65 digits
-INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
-NUMBERS = INTEGERS | {"decimal", "float", "double"}
+from ferry import exact
+from ferry.exact import document, json_text, number
+
+INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit"})
+FLOATS = frozenset({"float", "double"})
+NUMBERS = INTEGERS | FLOATS | {"decimal"}
 CLOCKS = frozenset({"datetime", "timestamp", "time"})
-BINARIES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
+GEOMETRIES = frozenset(
+    {"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon"}
+) | {"geomcollection", "geometrycollection"}
+BINARIES = GEOMETRIES | {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "vector"}
 LONG = 40
 """Values of more characters are compared by their hash, so that the working file stays small."""
 NULL = "NULL:"
 NO = "!"
 """The content of a value that no attribute can be: it matches nothing."""
+UNFIT = (ValueError, ArithmeticError, TypeError, RecursionError)
+"""What reading a value raises that cannot be what the mapping makes it: its row has no place."""
 
 type Cell = Any
-"""What MySQL printed: text, bytes for binary columns, None for NULL."""
+"""What MySQL printed: text, bytes for binary columns, None for NULL; a SET may be a tuple of labels."""
 
 
 def content(kind: str, cell: Cell, made: str | None = None) -> str:
     """The attribute of a cell of a MySQL type, made `made` where the mapping says so."""
     try:
         return _MADE[made](kind, cell) if made else _natural(kind, cell)
-    except (ValueError, InvalidOperation):
-        return f"{made}:{NO}"
+    except UNFIT:
+        return f"{made or kind}:{NO}"
 
 
 def _natural(kind: str, cell: Cell) -> str:
-    if kind in INTEGERS:
-        return f"N:{int(cell)}"
-    if kind == "decimal":
-        value = Decimal(cell)
-        digits = len(str(int("".join(map(str, value.as_tuple().digits)).rstrip("0") or "0")))
-        return f"N:{number(value)}" if digits <= 38 else f"S:{value}"
-    if kind in ("float", "double"):
-        return f"N:{number(Decimal(repr(float(cell))))}"
-    if kind in BINARIES:
-        return f"B:{b64encode(cell).decode()}"
-    return f"S:{clock(cell) if kind in CLOCKS else cell}"
+    write = _NATURAL.get(kind)
+    return f"S:{cell}" if write is None else write(cell)
+
+
+def _decimal(cell: Cell) -> str:
+    value = Decimal(cell)
+    return f"N:{number(value)}" if exact.fits(value) else f"S:{value}"
+
+
+def clock(text: str) -> str:
+    """A time as items have it: no fraction when it is zero, else six digits."""
+    whole, _, fraction = text.partition(".")
+    return f"{whole}.{fraction:0<6}" if fraction.strip("0") else whole
+
+
+_NATURAL: dict[str, Callable[[Cell], str]] = {
+    **dict.fromkeys(INTEGERS, lambda cell: f"N:{int(cell)}"),
+    "decimal": _decimal,
+    **dict.fromkeys(FLOATS, lambda cell: f"N:{number(exact.double(cell))}"),
+    **dict.fromkeys(CLOCKS, lambda cell: f"S:{clock(cell)}"),
+    **dict.fromkeys(BINARIES, lambda cell: f"B:{b64encode(cell).decode()}"),
+    "set": lambda cell: list_of([f"S:{label}" for label in labels(cell)]),
+    "json": lambda cell: _document(document(cell)),
+}
 
 
 def plain(kind: str, cell: Cell) -> str:
-    """The cell as a key, a name or a part of a text: numbers without trailing zeros."""
-    if kind in ("decimal", "double"):
-        return number(Decimal(cell) if kind == "decimal" else Decimal(repr(float(cell))))
-    return clock(cell) if kind in CLOCKS else str(cell)
+    """
+    The cell as a key, a name or a part of a text: numbers without trailing zeros, a SET as `a,b`.
+
+    ValueError for bytes and JSON, which have no text.
+    """
+    write = _PLAIN.get(kind)
+    return str(cell) if write is None else write(cell)
+
+
+def _no_text(_cell: Cell) -> str:
+    raise ValueError("no text")
+
+
+_PLAIN: dict[str, Callable[[Cell], str]] = {
+    **dict.fromkeys(INTEGERS, lambda cell: str(int(cell))),
+    "decimal": lambda cell: number(Decimal(cell)),
+    **dict.fromkeys(FLOATS, lambda cell: number(exact.double(cell))),
+    **dict.fromkeys(CLOCKS, clock),
+    **dict.fromkeys(BINARIES | {"json"}, _no_text),
+    "set": lambda cell: ",".join(labels(cell)),
+}
+
+
+def numeric(kind: str, cell: Cell) -> Decimal:
+    """The number in a cell, exactly; a FLOAT or DOUBLE as its shortest text."""
+    return exact.double(cell) if kind in FLOATS else Decimal(cell)
+
+
+def labels(cell: Cell) -> tuple[str, ...]:
+    """
+    The labels of a SET; an empty one is not listed.
+
+    >>> labels("a,,b"), labels("")
+    (('a', 'b'), ())
+    """
+    return cell if isinstance(cell, tuple) else tuple(filter(None, cell.split(",")))
 
 
 def _boolean(kind: str, cell: Cell) -> str:
@@ -63,28 +116,34 @@ def _boolean(kind: str, cell: Cell) -> str:
         return f"BOOL:{Decimal(cell) != 0}"
     if isinstance(cell, bytes):
         return f"BOOL:{cell.strip(b'\0') != b''}"
-    word = cell.strip().lower()
+    word = plain(kind, cell).strip().lower()
     if word in ("1", "t", "true", "y", "yes", "on"):
         return "BOOL:True"
     return "BOOL:False" if word in ("", "0", "f", "false", "n", "no", "off") else f"BOOL:{NO}"
 
 
-def _number(_kind: str, cell: Cell) -> str:
-    return f"N:{NO}" if isinstance(cell, bytes) else f"N:{number(Decimal(cell.strip()))}"
+def _number(kind: str, cell: Cell) -> str:
+    return f"N:{number(numeric(kind, cell) if kind in NUMBERS else Decimal(plain(kind, cell).strip()))}"
+
+
+def _text(kind: str, cell: Cell) -> str:
+    if isinstance(cell, bytes):
+        return cell.decode()
+    return json_text(document(cell)) if kind == "json" else plain(kind, cell)
 
 
 def _string(kind: str, cell: Cell) -> str:
-    return f"S:{cell.decode() if isinstance(cell, bytes) else plain(kind, cell)}"
+    return f"S:{_text(kind, cell)}"
 
 
 def _binary(kind: str, cell: Cell) -> str:
-    return f"B:{b64encode(cell if isinstance(cell, bytes) else plain(kind, cell).encode()).decode()}"
+    return f"B:{b64encode(cell if isinstance(cell, bytes) else _text(kind, cell).encode()).decode()}"
 
 
 def _json(kind: str, cell: Cell) -> str:
-    if kind in NUMBERS | BINARIES:
+    if kind in NUMBERS | CLOCKS | {"date", "set", "json"}:
         return _natural(kind, cell)
-    return _document(json.loads(cell, parse_float=Decimal))
+    return _document(document(_text(kind, cell)))
 
 
 def _document(value: Any) -> str:
@@ -96,7 +155,10 @@ def _document(value: Any) -> str:
         return NULL
     if isinstance(value, bool):
         return f"BOOL:{value}"
-    return f"S:{value}" if isinstance(value, str) else f"N:{number(Decimal(value))}"
+    if isinstance(value, str | date):
+        return f"S:{value}"
+    exactly = exact.double(repr(value)) if isinstance(value, float) else Decimal(value)
+    return f"{'N' if exact.fits(exactly) else 'S'}:{number(exactly)}"
 
 
 _MADE = {"boolean": _boolean, "number": _number, "string": _string, "binary": _binary, "json": _json}
@@ -133,22 +195,19 @@ def found_content(attribute: Mapping[str, Any]) -> str:
 
 def constant(value: Any) -> str:
     """The content of a constant in the mapping file."""
-    return (
-        _document(value)
-        if isinstance(value, str | bool | int | dict | list)
-        else f"N:{number(Decimal(str(value)))}"
-    )
+    return _document(value)
 
 
-def number(value: Decimal) -> str:
-    """One text for each number."""
-    return f"{value.normalize(EXACT):f}" if value else "0"
+def time_of(text: str) -> timedelta:
+    """
+    A TIME.
 
-
-def clock(text: str) -> str:
-    """A time as items have it: no fraction when it is zero, else six digits."""
-    whole, _, fraction = text.partition(".")
-    return f"{whole}.{fraction:0<6}" if fraction.strip("0") else whole
+    >>> time_of("-26:00:00.5") == -timedelta(hours=26, milliseconds=500)
+    True
+    """
+    hours, minutes, rest = text.lstrip("-").split(":")
+    value = timedelta(hours=int(hours), minutes=int(minutes), seconds=float(rest))
+    return -value if text.startswith("-") else value
 
 
 def seconds(kind: str, cell: Cell) -> int | None:
@@ -157,7 +216,7 @@ def seconds(kind: str, cell: Cell) -> int | None:
         return int(Decimal(cell))
     try:
         return timegm(strptime(cell[:19], "%Y-%m-%d" if len(cell) == 10 else "%Y-%m-%d %H:%M:%S"))
-    except ValueError:
+    except UNFIT:
         return None
 
 
@@ -167,52 +226,3 @@ def short(whole: str) -> str:
     if len(value) <= LONG:
         return whole
     return f"{kind}:#{blake2b(value.encode(), digest_size=16).hexdigest()}:{len(value)}"
-
-
-def value_of(kind: str, cell: Cell) -> Any:
-    """The plain value that a hook sees."""
-    if cell is None or isinstance(cell, bytes):
-        return cell
-    readers: dict[str, Any] = {"decimal": Decimal, "float": float, "double": float, "time": _time}
-    if kind in INTEGERS:
-        return int(cell)
-    try:
-        if kind == "date":
-            return date.fromisoformat(cell)
-        if kind in ("datetime", "timestamp"):
-            return datetime.fromisoformat(cell)
-    except ValueError:
-        return cell
-    return readers[kind](cell) if kind in readers else cell
-
-
-def _time(text: str) -> timedelta:
-    hours, minutes, rest = text.lstrip("-").split(":")
-    value = timedelta(hours=int(hours), minutes=int(minutes), seconds=float(rest))
-    return -value if text.startswith("-") else value
-
-
-def _printed(value: timedelta) -> str:
-    micros = abs(value) // timedelta(microseconds=1)
-    whole = micros // 1_000_000
-    text = f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}.{micros % 1_000_000:06}"
-    return f"-{text}" if value < timedelta(0) else text
-
-
-_CELLS: list[tuple[type, str, Callable[[Any], Cell]]] = [
-    (bytes, "blob", bytes),
-    (int, "bigint", lambda value: str(int(value))),
-    (Decimal, "decimal", str),
-    (float, "double", repr),
-    (datetime, "datetime", lambda value: value.isoformat(sep=" ")),  # before date: it is one, too
-    (date, "date", date.isoformat),
-    (timedelta, "time", _printed),
-]
-
-
-def cell_of(value: Any) -> tuple[str, Cell]:
-    """The type and the cell of a plain value that a hook gave."""
-    for kind, name, write in _CELLS:
-        if isinstance(value, kind):
-            return name, write(value)
-    return "varchar", None if value is None else str(value)

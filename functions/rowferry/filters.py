@@ -89,7 +89,7 @@ def _comparable(constant: Any, value: Value, column: str) -> Any:
             case int() | float() | Decimal():
                 return Decimal(repr(constant) if isinstance(constant, float) else constant)
             case bytes():
-                return constant.encode() if isinstance(constant, str) else constant
+                return constant if isinstance(constant, bytes) else bytes(constant, "utf-8")
             case timedelta():
                 return constant if isinstance(constant, timedelta) else parse_time(str(constant))
             case date():  # ISO text sorts as time does; a date alone is the first moment of its day

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from ferry.comparison import compare
+from ferry.hooked import cell_of
 from ferry.places import Pair, Place, expected, found, read_pairs
-from ferry.written import cell_of
 from rowferry.values import untag
 from tests.scenarios.roads import PURCHASE, Case, cases
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from ferry import wording
-from ferry.written import cell_of
+from ferry.hooked import cell_of
+from ferry.written import UNFIT
 from rowferry import filters
 from rowferry.errors import MappingError, ValueOutOfRange
 
@@ -61,9 +62,14 @@ def test_conditions_are_joined() -> None:
     assert list(where.columns) == ["a", "b", "c"]
 
 
-def test_a_constant_of_another_type_is_told() -> None:
+@pytest.mark.parametrize(("condition", "value"), [({"eq": "abc"}, 5), ({"eq": 5}, b"5"), ({"lt": 5}, b"5")])
+def test_a_constant_of_another_type_is_told(condition: dict[str, Any], value: Any) -> None:
+    entry = {"column": "c", **condition}
     with pytest.raises(ValueOutOfRange, match="'c'"):
-        filters.parse({"column": "c", "eq": "abc"}, "t").matches({"c": 5})
+        filters.parse(entry, "t").matches({"c": value})
+    kind, cell = cell_of(value)
+    with pytest.raises(UNFIT):
+        wording.carried(entry, wording.Row({"c": cell}, {"c": kind}))
 
 
 @pytest.mark.parametrize(
