@@ -1,9 +1,10 @@
 """
 What an action of ALTER TABLE does to the values that travel of a mapped table. Pure.
 
-stops      drops, renames, changes or retypes a column that travels; drops, truncates or exchanges a partition;
-           CONVERT TO; ALTER IGNORE with a unique key, which deletes rows; any action that is not known here
+stops      drops, renames, changes or retypes a column that travels
 stops      adds a column that travels, where existing rows have a value in it: it stands in no row event
+stops      drops, truncates or exchanges a partition; CONVERT TO; ALTER IGNORE with a unique key, which
+           deletes rows; any action that is not known here
 goes on    adds a column that travels and is NULL in every existing row, where the mapping leaves NULL out
 goes on    indexes, constraints, options, defaults of later rows, columns that do not travel
 """

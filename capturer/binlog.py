@@ -18,8 +18,8 @@ from rowferry.mapping import Mapping
 
 HEARTBEAT = 1.0
 """Seconds after which an idle server says that it is there."""
-_LARGEST_START = (1 << 32) - 1  # the dump command takes an offset of 32 bit
-_FIRST_EVENT = 4  # offset, behind the file's magic number
+LARGEST_START = (1 << 32) - 1  # the dump command takes an offset of 32 bit
+FIRST_EVENT = 4  # offset, behind the file's magic number
 _DENIED = frozenset([1044, 1045, 1130, 1142, 1227, 1251, 1698, 1820, 1862, 2059, 2061, 3118])
 
 
@@ -164,7 +164,7 @@ class Binlog:
             blocking=True,
             resume_stream=True,
             log_file=start.file,
-            log_pos=start.offset if start.offset <= _LARGEST_START else _FIRST_EVENT,
+            log_pos=start.offset if start.offset <= LARGEST_START else FIRST_EVENT,
             slave_heartbeat=HEARTBEAT,
             enable_logging=False,
         )

@@ -28,7 +28,7 @@ from capturer.sender import Sender, Sent
 from capturer.telemetry import PERIOD, Metrics, say
 from capturer.transactions import Transactions
 from rowferry.change import Marker, RowChange
-from rowferry.control import ControlTable
+from rowferry.control import FLOORS, ControlTable
 from rowferry.errors import CaptureStopped, LeaseLost, RowferryError, SourceNotReady
 from rowferry.mapping import Mapping
 from rowferry.position import Position
@@ -106,7 +106,15 @@ class Capture:
         self._outbox = Outbox(
             Lanes(self.parts.lanes, random=self.parts.random.random), start, self.parts.clock
         )
-        self._transactions = Transactions(self.parts.mapping, self._progress.epoch, start, self.parts.skip)
+        skip = [*self.parts.skip, *self._progress.passed()]
+        self._transactions = Transactions(self.parts.mapping, self._progress.epoch, start, skip)
+        self._definitions = Definitions(
+            self.parts.source,
+            self.parts.mapping,
+            self._progress.epoch,
+            at=lambda: self._transactions.boundary,
+            floors=lambda: self.parts.control.get(FLOORS),
+        )
         self._sender = Sender(self.parts.kinesis, self.parts.stream, self.parts.lease.token, self.parts.lanes)
         reader = self._thread("reader", self._read)
         senders = [self._thread(f"sender-{number}", self._send) for number in range(SENDERS)]
@@ -168,6 +176,8 @@ class Capture:
         if isinstance(error, RowferryError):
             standing = Standing.of("stopped", error)
             self._quietly("saying why", lambda: self._progress.stop(standing, self.parts.now_ms()))
+        if isinstance(error, CaptureStopped):
+            self.parts.metrics.stopped()
         self._quietly("giving the lease back", self.parts.lease.release)
 
     def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
@@ -205,9 +215,8 @@ class Capture:
     def _read_once(self) -> None:
         """Reads from the newest boundary on until capture stops or the connection breaks."""
         self._same_server()
-        source = self.parts.source
         binlog = self._binlog = Binlog(
-            source, self.parts.mapping, self._transactions.boundary, Definitions(source.connect)
+            self.parts.source, self.parts.mapping, self._transactions.boundary, self._definitions
         )
         try:
             if self._stopping.is_set():  # `stop` may have looked for the binlog before it was there

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from capturer.events import Boundary
 from capturer.lease import was_refused
 from rowferry.change import Marker
-from rowferry.control import CHECKPOINT, MARKER, ControlTable, Plain
+from rowferry.control import CHECKPOINT, MARKER, PASSED, ControlTable, Plain
 from rowferry.errors import CaptureStopped, LeaseLost, Refused, RowferryError
 
 
@@ -35,15 +35,23 @@ AFRESH = (
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How capture stands: `capturing`, `waiting` or `stopped`, and for the last two why and what to do."""
+    """
+    How capture stands: `capturing`, `waiting` or `stopped`, and for the last two why and what to do.
+
+    `remedy` and `again` (source tables) as CaptureStopped has them.
+    """
 
     state: str = "capturing"
     reason: str = ""
     fix: str = ""
+    remedy: str = ""
+    again: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, state: str, error: RowferryError) -> "Standing":
         """The standing that an error brings."""
+        if isinstance(error, CaptureStopped):
+            return cls(state, error.found, error.fix, error.remedy, tuple(error.tables))
         return cls(state, error.found, error.fix)
 
 
@@ -130,6 +138,11 @@ class Progress:
         if self._item:
             self._update({**_standing(standing), "updated_ms": now_ms}, self._token)
 
+    def passed(self) -> list[Boundary]:
+        """Where the operator has said to go on (`ferry resume`); an older epoch's word does not count."""
+        item = self._table.get(PASSED)
+        return [Boundary.parse(item["at"])] if item and item["epoch"] == self.epoch else []
+
     def wanted_marker(self) -> Marker | None:
         """The marker that has been asked for and not sent."""
         item = self._table.get(MARKER)
@@ -182,7 +195,11 @@ class Progress:
 
 
 def _standing(standing: Standing) -> dict[str, Plain]:
-    return {"state": standing.state, "reason": standing.reason, "fix": standing.fix}
+    again: list[Plain] = [*standing.again]
+    return {
+        "state": standing.state, "reason": standing.reason, "fix": standing.fix,
+        "remedy": standing.remedy, "again": again,
+    }  # fmt: skip
 
 
 def _lost() -> LeaseLost:

@@ -68,9 +68,9 @@ _VERBS = frozenset([
     "ANALYZE", "CHECK", "FLUSH", "GRANT", "INSTALL", "KILL", "OPTIMIZE", "PURGE", "RELEASE", "REPAIR",
     "REVOKE", "SAVEPOINT", "UNINSTALL", "USE", "XA",
 ])  # fmt: skip
+STEPS = "`ferry resume --after-ddl` has the steps"
 RELOAD = (
-    "empty the target of the table and load it again, then start the capturer with --skip {at}; "
-    "`ferry resume --after-ddl` has the steps"
+    f"empty the target of the table and load it again, then start the capturer with --skip {{at}}; {STEPS}"
 )
 
 

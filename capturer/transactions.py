@@ -23,7 +23,7 @@ from capturer.decoder.events import (
 from capturer.events import Boundary, Event, Unreadable
 from capturer.statements import Meaning, judge
 from rowferry.change import RowChange
-from rowferry.errors import CaptureStopped
+from rowferry.errors import PASS, CaptureStopped
 from rowferry.mapping import Mapping
 from rowferry.position import Position, file_number
 
@@ -148,7 +148,7 @@ class Transactions:
             case Meaning.ROLLBACK:
                 return self._end(event.end)
             case Meaning.STOP if not self._skipping:
-                self._stop(verdict.found, verdict.fix)
+                self._stop(verdict.found, verdict.fix, tables=verdict.tables)
             case _ if not self._block:
                 return self._end(event.end)
         return []
@@ -172,7 +172,7 @@ class Transactions:
 
     def _unreadable(self, event: Unreadable) -> list[RowChange]:
         if self.boundary.order not in self._skip:
-            self._stop(event.found, event.fix)
+            self._stop(event.found, event.fix, event.remedy, event.tables)
         return self._end(event.end) if event.last or not self._block else []
 
     def _end(self, end: int) -> list[RowChange]:
@@ -185,6 +185,8 @@ class Transactions:
         released, self._kept, self._kept_bytes = self._kept, [], 0
         return released
 
-    def _stop(self, found: str, fix: str) -> NoReturn:
+    def _stop(self, found: str, fix: str, remedy: str = PASS, tables: Iterable[str] = ()) -> NoReturn:
+        """`tables` have to be loaded again: all, where the transaction may have changed any."""
         at = f"{self.boundary} ({_IN_THE_STACK}{self.boundary})"
-        raise CaptureStopped(f"at {self.boundary}: {found}", fix.replace("{at}", at))
+        every = [table.source for table in self._mapping.tables]
+        raise CaptureStopped(f"at {self.boundary}: {found}", fix.replace("{at}", at), remedy, tables or every)

@@ -12,6 +12,7 @@ from capturer.decoder.framing import Type
 from capturer.decoder.schema import Definition
 from capturer.decoder.stream import EventStream
 from capturer.events import Boundary, Event, Unreadable
+from capturer.statements import RELOAD, judge
 from rowferry.errors import CaptureStopped
 from rowferry.mapping import Mapping, TableMapping
 
@@ -20,7 +21,6 @@ type Definitions = Callable[[str, str], Sequence[Definition] | None]
 
 _KIND = 5  # the type's place in a packet: behind the status byte and the time
 _NO_DDL = re.compile(r"\s*(BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|XA)\b", re.IGNORECASE)
-_RELOAD = "empty the target of the table and load it again, then start the capturer with --skip {at}"
 
 
 class _Travelling:
@@ -74,11 +74,23 @@ class Translation:
         try:
             for event in self._stream.feed(packet, 1):
                 yield event
-                if type(event) is Query and not _NO_DDL.match(event.sql):
+                if type(event) is Query and self._reshapes(event):
                     self._stream.forget()
         except CaptureStopped as error:
             last = packet[_KIND : _KIND + 1] == bytes([Type.TRANSACTION_PAYLOAD])
-            yield Unreadable(start, self._stream.end, error.found, f"{error.fix}; {_RELOAD}", last)
+            yield self._unreadable(error, start, last=last)
+
+    def _reshapes(self, query: Query) -> bool:
+        """Whether a mapped table may have other columns from here on."""
+        if _NO_DDL.match(query.sql):
+            return False
+        return bool(judge(query.sql, query.schema, self._mapping).reshapes)
+
+    def _unreadable(self, error: CaptureStopped, start: int, *, last: bool) -> Unreadable:
+        end = self._stream.end
+        if error.remedy:
+            return Unreadable(start, end, error.found, error.fix, last, error.remedy, error.tables)
+        return Unreadable(start, end, error.found, f"{error.fix}; {RELOAD}", last)
 
     def _place(self, event: Event) -> int:
         if isinstance(event, FormatDescription):

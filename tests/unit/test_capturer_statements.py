@@ -123,7 +123,7 @@ STOPS = [
     "SELECT `shop`.`refill`(5)",
     "TRUNCATE a; ; TRUNCATE purchase",
     "RENAME TABLE `purchase` TO `_purchase_old`, `_purchase_new` TO `purchase`",  # pt-online-schema-change
-    "rename /* gh-ost */ table `shop`.`purchase` to `shop`.`_purchase_del`, `shop`.`_purchase_gho` to `shop`.`purchase`",
+    "rename /* gh-ost */ table `shop`.`purchase` to `shop`.`_del`, `shop`.`_gho` to `shop`.`purchase`",
     "ALTER TABLE customer DROP COLUMN x",
     "ALTER TABLE customer MODIFY name VARCHAR(99)",
     "INSERT INTO purchase VALUES (1)",
@@ -183,7 +183,7 @@ GOES_ON = [
     "ALTER TABLE purchase PARTITION BY HASH(x) PARTITIONS 4",
     "ALTER TABLE customer ADD INDEX i (x)",
     "ALTER TABLE customer ADD x INT",
-    "ALTER TABLE customer ADD COLUMN IF NOT EXISTS x DECIMAL(5,2) NULL DEFAULT NULL COMMENT 'NOT NULL DEFAULT 5'",
+    "ALTER TABLE customer ADD COLUMN IF NOT EXISTS x DECIMAL(5,2) NULL DEFAULT NULL COMMENT 'NOT NULL'",
     "ALTER TABLE customer ADD (x INT, y ENUM('a','b') DEFAULT NULL, KEY k (x)), ALGORITHM=INSTANT",
     "ALTER TABLE customer ADD x TIMESTAMP NULL FIRST",
     "ALTER TABLE customer ADD `default` INT AFTER `not`",
