@@ -18,7 +18,7 @@ from capturer.ahead import statements
 from capturer.binlog import ConnectionLost, Source
 from capturer.decoder.schema import Definition, RowsNotNeeded, labels
 from capturer.events import Boundary
-from capturer.statements import STEPS, judge
+from capturer.statements import judge
 from capturer.telemetry import say
 from rowferry import source as questions
 from rowferry.errors import LOAD, CaptureStopped
@@ -76,7 +76,7 @@ class Definitions:
             raise RowsNotNeeded
         raise CaptureStopped(
             f"the binlog does not name the columns of {name}, and at {later[0]} they were changed",
-            f"{_FULL}, then start the capturer: it goes on behind that place; {STEPS}",
+            f"{_FULL}, then start the capturer: it goes on behind that place",
             LOAD,
             [name],
         )

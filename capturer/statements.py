@@ -68,10 +68,7 @@ _VERBS = frozenset([
     "ANALYZE", "CHECK", "FLUSH", "GRANT", "INSTALL", "KILL", "OPTIMIZE", "PURGE", "RELEASE", "REPAIR",
     "REVOKE", "SAVEPOINT", "UNINSTALL", "USE", "XA",
 ])  # fmt: skip
-STEPS = "`ferry resume --after-ddl` has the steps"
-RELOAD = (
-    f"empty the target of the table and load it again, then start the capturer with --skip {{at}}; {STEPS}"
-)
+RELOAD = "empty the target of the table and load it again, then start the capturer with --skip {at}"
 
 
 def judge(text: str, schema: str, mapping: Mapping) -> Verdict:

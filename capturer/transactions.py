@@ -34,6 +34,7 @@ _XA = (
     "use plain transactions for mapped tables; when the XA transaction has ended, "
     "load the tables it changed again, then start the capturer with --skip {at}"
 )
+_STEPS = "; `ferry resume --after-ddl` has the steps"
 _IN_THE_STACK = "in the stack: CapturerSkip="
 _RELOAD_ALL = (
     "empty the targets of all mapped tables and load them again, then start the capturer with --skip {at}"
