@@ -32,7 +32,7 @@ from rowferry.control import FLOORS, ControlTable
 from rowferry.errors import CaptureStopped, LeaseLost, RowferryError, SourceNotReady
 from rowferry.mapping import Mapping
 from rowferry.position import Position
-from rowferry.source import check, current_offset, identify, require
+from rowferry.source import advice, check, current_offset, identify, require
 
 SENDERS = 2
 FLUSH_WITHIN = 15.0
@@ -152,12 +152,15 @@ class Capture:
         connection = self.parts.source.connect()
         try:
             server = identify(connection)
-            require(check(connection, server, self.parts.mapping))
+            conditions = check(connection, server, self.parts.mapping)
+            require(conditions)
             watermark = current_offset(connection, server)
         except Exception as error:
             raise self._explained(error) from error
         finally:
             connection.close()
+        for line in advice(conditions):
+            say(logging.WARNING, line)
         self._server = server.identity
         end = Boundary(watermark.file, watermark.offset)
         start = self._progress.start(server.identity, end, self.parts.now_ms())

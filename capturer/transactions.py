@@ -190,4 +190,5 @@ class Transactions:
         """`tables` have to be loaded again: all, where the transaction may have changed any."""
         at = f"{self.boundary} ({_IN_THE_STACK}{self.boundary})"
         every = [table.source for table in self._mapping.tables]
-        raise CaptureStopped(f"at {self.boundary}: {found}", fix.replace("{at}", at), remedy, tables or every)
+        fix = fix.replace("{at}", at) + (_STEPS if remedy else "")
+        raise CaptureStopped(f"at {self.boundary}: {found}", fix, remedy, tables or every)

@@ -554,10 +554,6 @@ STOPS = {
         ["XA START 'x'", "UPDATE purchase SET quantity=9", "XA END 'x'", "XA PREPARE 'x'", "XA ROLLBACK 'x'"],
         "an XA transaction changes test.purchase",
     ),
-    "no names": (
-        ["SET GLOBAL binlog_row_metadata=MINIMAL", "UPDATE purchase SET quantity=9"],
-        "no column names",
-    ),
 }  # fmt: skip
 
 
