@@ -38,7 +38,7 @@ class Standing:
     """
     How capture stands: `capturing`, `waiting` or `stopped`, and for the last two why and what to do.
 
-    `remedy` and `again` (source tables) as CaptureStopped has them.
+    `remedy`, `again` (source tables) and `at` as CaptureStopped has them.
     """
 
     state: str = "capturing"
@@ -46,12 +46,13 @@ class Standing:
     fix: str = ""
     remedy: str = ""
     again: tuple[str, ...] = ()
+    at: str = ""
 
     @classmethod
     def of(cls, state: str, error: RowferryError) -> "Standing":
         """The standing that an error brings."""
         if isinstance(error, CaptureStopped):
-            return cls(state, error.found, error.fix, error.remedy, tuple(error.tables))
+            return cls(state, error.found, error.fix, error.remedy, tuple(error.tables), error.at)
         return cls(state, error.found, error.fix)
 
 
@@ -64,17 +65,38 @@ class Progress:
     """
 
     def __init__(
-        self, table: ControlTable, token: int, lanes: int, tables: Iterable[str] = (), anew: str = ""
+        self,
+        table: ControlTable,
+        token: int,
+        lanes: int,
+        tables: Iterable[str] = (),
+        anew: str = "",
+        skip: Iterable[Boundary] = (),
     ) -> None:
-        """`tables` are the source tables that are captured; each new word `anew` begins capture once more."""
+        """
+        `tables` are the source tables that are captured; each new word `anew` begins capture once more.
+
+        What is given to `skip` when capture begins means places of a former binlog,
+        and never counts again: the new one may have other transactions there.
+        """
         self._table = table
         self._token = token
         self._lanes = lanes
         self._tables: list[Plain] = [*sorted(tables)]
         self._anew = anew
+        self._skip: list[Plain] = [*map(str, skip)]
         self._item: dict[str, Any] = {}
         self._before = Counters()
         self.epoch = 1
+
+    @property
+    def skip(self) -> list[Boundary]:
+        """The places in this binlog that are to be passed over, also by the word of `ferry resume`."""
+        former = self._item.get("former_skip", ())
+        word = self._table.get(PASSED)
+        passed = word["at"] if word.get("epoch") == self.epoch else []
+        given = (at for at in self._skip if at not in former)
+        return [Boundary.parse(str(at)) for at in (*given, *passed)]
 
     def claim(self) -> None:
         """From here on the previous holder cannot write any more. LeaseLost when a newer one has claimed."""
@@ -138,11 +160,6 @@ class Progress:
         if self._item:
             self._update({**_standing(standing), "updated_ms": now_ms}, self._token)
 
-    def passed(self) -> list[Boundary]:
-        """Where the operator has said to go on (`ferry resume`); an older epoch's word does not count."""
-        item = self._table.get(PASSED)
-        return [Boundary.parse(item["at"])] if item and item["epoch"] == self.epoch else []
-
     def wanted_marker(self) -> Marker | None:
         """The marker that has been asked for and not sent."""
         item = self._table.get(MARKER)
@@ -161,12 +178,13 @@ class Progress:
                 raise
 
     def _first(self, server: str, start: Boundary, now_ms: int) -> Boundary:
-        self._update(
+        self._item = self._update(
             {
                 "epoch": self.epoch, "server": server, "lanes": self._lanes, "token": self._token,
                 "file": start.file, "offset": start.offset,
                 "read_file": start.file, "read_offset": start.offset,
                 "changes": 0, "records": 0, "bytes": 0, "tables": self._tables, "anew": self._anew,
+                "former_skip": self._skip,
                 **_standing(Standing()), "updated_ms": now_ms,
             },
             None,
@@ -175,11 +193,11 @@ class Progress:
 
     def _begin_anew(self, server: str, start: Boundary) -> Boundary:
         self.epoch += 1
-        self._update(
+        self._item = self._update(
             {
                 "epoch": self.epoch, "server": server, "anew": self._anew, "tables": self._tables,
                 "file": start.file, "offset": start.offset,
-                "read_file": start.file, "read_offset": start.offset,
+                "read_file": start.file, "read_offset": start.offset, "former_skip": self._skip,
             },
             self._token,
         )  # fmt: skip
@@ -198,7 +216,7 @@ def _standing(standing: Standing) -> dict[str, Plain]:
     again: list[Plain] = [*standing.again]
     return {
         "state": standing.state, "reason": standing.reason, "fix": standing.fix,
-        "remedy": standing.remedy, "again": again,
+        "remedy": standing.remedy, "again": again, "stopped_at": standing.at,
     }  # fmt: skip
 
 

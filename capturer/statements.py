@@ -11,6 +11,7 @@ stops      a statement that is not understood and mentions a mapped table or sch
 goes on    every other statement
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -27,7 +28,10 @@ class Meaning(Enum):
     COMMIT = auto()
     ROLLBACK = auto()
     ROLLBACK_TO = auto()
+    SAVEPOINT = auto()
     XA_BEGIN = auto()
+    XA_COMMIT = auto()
+    XA_ROLLBACK = auto()
     HARMLESS = auto()
     STOP = auto()
 
@@ -39,7 +43,8 @@ class Verdict:
 
     Where it stops capture: what it does (`found`), what to do (`fix`, in which `{at}` is for the position)
     and the source tables that have to be loaded again (`tables`). `reshapes`: the mapped source tables that
-    may have other columns afterwards.
+    may have other columns afterwards. `name` is that of the savepoint, or of the XA transaction:
+    X'6162',X'',1
     """
 
     meaning: Meaning
@@ -47,6 +52,7 @@ class Verdict:
     fix: str = ""
     tables: frozenset[str] = frozenset()
     reshapes: frozenset[str] = frozenset()
+    name: str = ""
 
 
 HARMLESS = Verdict(Meaning.HARMLESS)
@@ -56,8 +62,11 @@ _CONTROL = {
     ("COMMIT",): Meaning.COMMIT,
     ("ROLLBACK", "TO"): Meaning.ROLLBACK_TO,
     ("ROLLBACK",): Meaning.ROLLBACK,
+    ("SAVEPOINT",): Meaning.SAVEPOINT,
     ("XA", "START"): Meaning.XA_BEGIN,
     ("XA", "BEGIN"): Meaning.XA_BEGIN,
+    ("XA", "COMMIT"): Meaning.XA_COMMIT,
+    ("XA", "ROLLBACK"): Meaning.XA_ROLLBACK,
 }
 _ROW_VERBS = frozenset([
     "CALL", "DELETE", "DO", "HANDLER", "IMPORT", "INSERT", "LOAD", "MERGE", "REPLACE", "SELECT", "UPDATE",
@@ -66,8 +75,9 @@ _ROW_VERBS = frozenset([
 # Statements that never change a table's rows.
 _VERBS = frozenset([
     "ANALYZE", "CHECK", "FLUSH", "GRANT", "INSTALL", "KILL", "OPTIMIZE", "PURGE", "RELEASE", "REPAIR",
-    "REVOKE", "SAVEPOINT", "UNINSTALL", "USE", "XA",
+    "REVOKE", "UNINSTALL", "USE", "XA",
 ])  # fmt: skip
+_XID = re.compile(r"X'[0-9a-f]*',X'[0-9a-f]*',\d+")
 RELOAD = "empty the target of the table and load it again, then start the capturer with --skip {at}"
 
 
@@ -81,15 +91,21 @@ def judge(text: str, schema: str, mapping: Mapping) -> Verdict:
         return _not_understood(names(text), text, mapping)
     has_body = bool(parsed) and parsed[0].word in ("CREATE", "ALTER")  # a routine's, with semicolons in it
     parts = [parsed] if has_body else list(split(parsed, ";"))
-    if len(parts) == 1 and (control := _control(parts[0])):
+    if len(parts) == 1 and (control := _control(parts[0], text)):
         return control
     return _together([_Judge(part, text, schema, mapping).verdict() for part in parts])
 
 
-def _control(parsed: Sequence[Token]) -> Verdict | None:
+def _control(parsed: Sequence[Token], text: str) -> Verdict | None:
     words = tuple(token.word for token in parsed[:2])
     meaning = _CONTROL.get(words) or _CONTROL.get(words[:1])
-    return Verdict(meaning) if meaning else None
+    return Verdict(meaning, name=_name(text, parsed)) if meaning else None
+
+
+def _name(text: str, parsed: Sequence[Token]) -> str:
+    """Of a savepoint, or of an XA transaction in the one form in which servers write it."""
+    xid = _XID.search(text)
+    return xid[0] if xid else parsed[-1].text.lower()
 
 
 def _together(verdicts: Sequence[Verdict]) -> Verdict:

@@ -99,9 +99,10 @@ def find_stop(control: ControlTable) -> Stop | None:
     checkpoint = control.get(CHECKPOINT)
     if checkpoint.get("state") != "stopped":
         return None
-    at, epoch = f"{checkpoint['file']}:{checkpoint['offset']}", int(checkpoint["epoch"])
+    at, epoch = checkpoint.get("stopped_at") or _reached(checkpoint), int(checkpoint["epoch"])
     tables, floors = checkpoint.get("again", []), control.get(FLOORS)
-    position = str(Position(epoch, file_number(checkpoint["file"]), checkpoint["offset"]))
+    file, _, offset = at.partition(":")
+    position, word = str(Position(epoch, file_number(file), int(offset))), control.get(PASSED)
     return Stop(
         at=at,
         epoch=epoch,
@@ -110,12 +111,12 @@ def find_stop(control: ControlTable) -> Stop | None:
         remedy=checkpoint.get("remedy", ""),
         tables=tuple(tables),
         loaded=tuple(table for table in tables if floors.get(table, "") > position),
-        passed=_is_passed(control.get(PASSED), at, epoch),
+        passed=word.get("epoch") == epoch and at in word["at"],
     )
 
 
-def _is_passed(word: Dict[str, Any], at: str, epoch: int) -> bool:
-    return (word.get("at"), word.get("epoch")) == (at, epoch)
+def _reached(checkpoint: Dict[str, Any]) -> str:
+    return f"{checkpoint['file']}:{checkpoint['offset']}"
 
 
 def execute(control: ControlTable, stop: Stop | None, *, loaded: bool) -> Stop:
@@ -140,11 +141,14 @@ def execute(control: ControlTable, stop: Stop | None, *, loaded: bool) -> Stop:
 
 
 def _give_word(control: ControlTable, stop: Stop) -> None:
-    """Written first and looked at afterwards: a word about a place that capture has left changes nothing."""
-    control.put(PASSED, {"at": stop.at, "epoch": stop.epoch})
-    now = control.get(CHECKPOINT)
-    if (f"{now['file']}:{now['offset']}", now["epoch"]) != (stop.at, stop.epoch):
-        raise Refused("capture went on meanwhile", "look at `ferry status`")
+    """
+    Adds it to those of the same epoch: capture may have to begin before several places.
+
+    A word about a place that capture has left changes nothing.
+    """
+    word = control.get(PASSED)
+    former = word["at"] if word.get("epoch") == stop.epoch else []
+    control.put(PASSED, {"epoch": stop.epoch, "at": [*(at for at in former if at != stop.at), stop.at]})
 
 
 def steps(stop: Stop, mapping: Mapping, *, switch_is_on: bool) -> list[str]:

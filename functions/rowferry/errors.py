@@ -95,13 +95,17 @@ class CaptureStopped(RowferryError):
     Capture stands still at the position before something that it cannot carry.
 
     `remedy` is PASS where the transaction may be passed over once the source tables in `tables` have been
-    loaded again, LOAD where capture then goes on by itself; empty where only the fix helps.
+    loaded again, LOAD where capture then goes on by itself; empty where only the fix helps. `at` is the
+    place, FILE:OFFSET.
     """
 
-    def __init__(self, found: str, fix: str, remedy: str = "", tables: Iterable[str] = ()) -> None:
+    def __init__(
+        self, found: str, fix: str, remedy: str = "", tables: Iterable[str] = (), at: str = ""
+    ) -> None:
         super().__init__(found, fix)
         self.remedy = remedy
         self.tables = sorted(tables)
+        self.at = at
 
 
 class LeaseLost(RowferryError):

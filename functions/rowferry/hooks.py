@@ -16,10 +16,10 @@ from decimal import Decimal
 from typing import Any
 
 from rowferry.errors import HookFailed, MappingError
-from rowferry.values import Row
+from rowferry.values import Json, Row
 
 PACKAGE = "hooks"
-_VALUES = (str, int, float, Decimal, bytes, date, timedelta, type(None))
+_VALUES = (str, int, float, Decimal, bytes, date, timedelta, Json, type(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,13 @@ class Hook:
 
 def _is_row(row: Any) -> bool:
     return isinstance(row, Mapping) and all(
-        isinstance(name, str) and (isinstance(value, _VALUES) or _is_ours(value))
+        isinstance(name, str) and (isinstance(value, _VALUES) or _is_set(value))
         for name, value in row.items()
     )
 
 
-def _is_ours(value: Any) -> bool:
-    """SET and JSON values, as they were given."""
-    return isinstance(value, tuple) or type(value).__module__.startswith("rowferry.")
+def _is_set(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(label, str) for label in value)
 
 
 def load(name: str, where: str) -> Hook:

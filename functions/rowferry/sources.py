@@ -4,13 +4,13 @@ Where the value of an attribute comes from: a column, a text with columns, a con
 `attribute_of` answers None where there is nothing to store: a NULL that is left out.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
 
+from rowferry.document import Json, parse, written
 from rowferry.errors import MissingColumn, ValueOutOfRange
 from rowferry.template import Template
 from rowferry.values import Attribute, Row, Value, attribute, number, text
@@ -26,7 +26,7 @@ class Type(StrEnum):
     """What an attribute is made, instead of what its column's type makes it."""
 
     STRING = "string"
-    """S: the text that MySQL prints."""
+    """S: text; a number with all its digits, JSON as its text, SET as `a,b`."""
     NUMBER = "number"
     """N: from text that is a number."""
     BINARY = "binary"
@@ -144,7 +144,7 @@ def stored(value: Value, kind: Type | None, named: str, *, keep_null: bool) -> A
         return attribute(value)
     try:
         return _AS[kind](value)
-    except (ValueError, InvalidOperation, TypeError):  # a JSONDecodeError is a ValueError
+    except (ValueError, InvalidOperation, TypeError):
         raise ValueOutOfRange(
             f"a value of {named!r} is no {kind}", "change its type in the mapping, or mend the value in MySQL"
         ) from None
@@ -171,22 +171,24 @@ def _boolean(value: Value) -> Attribute:
     return {"BOOL": bool(_numeric(value))}
 
 
+def _text(value: Value) -> str:
+    if isinstance(value, bytes):
+        return value.decode()
+    return written(value.document) if isinstance(value, Json) else text(value)
+
+
 def _binary(value: Value) -> Attribute:
-    return {"B": value if isinstance(value, bytes) else text(value).encode()}
+    return {"B": value if isinstance(value, bytes) else _text(value).encode()}
 
 
 def _string(value: Value) -> Attribute:
-    return {"S": value.decode() if isinstance(value, bytes) else text(value)}
+    return {"S": _text(value)}
 
 
 def _json(value: Value) -> Attribute:
-    if not isinstance(value, str):
-        return attribute(value)  # a JSON column is a document already
-    return plain_attribute(json.loads(value, parse_float=Decimal, parse_constant=_refuse))
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(name)
+    if isinstance(value, str | bytes):
+        return attribute(Json(parse(_text(value))))
+    return attribute(value)  # a JSON column is a document already
 
 
 _AS: Mapping[Type, Callable[[Value], Attribute]] = {

@@ -1,37 +1,39 @@
 """
 A MySQL value on its way: as JSON on the stream, as text in a key, as a DynamoDB attribute.
 
-A value is None, int, float, str, bytes, Decimal, date, datetime or timedelta,
-the same whether it comes from the binlog or from a SELECT.
+A value is None, int, float, str, bytes, Decimal, date, datetime, timedelta, a JSON document or the labels of
+a SET: the same, in type and value, whether it comes from the binlog or from a SELECT.
 """
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Any
 
+from rowferry.document import Attribute, Json, document_attribute, parse, written
 from rowferry.errors import ValueOutOfRange
+from rowferry.numeric import as_decimal, digits, fits, number
 
-type Value = int | float | str | bytes | Decimal | date | datetime | timedelta | None
+__all__ = [
+    "Attribute",
+    "Json",
+    "Row",
+    "Value",
+    "attribute",
+    "number",
+    "parse_time",
+    "tag",
+    "text",
+    "time_text",
+    "untag",
+]
+
+type Value = int | float | str | bytes | Decimal | date | datetime | timedelta | Json | tuple[str, ...] | None
+"""The tuple is a SET: its labels in the column's order."""
 type Row = Mapping[str, Value]
-type Attribute = dict[str, Any]
-"""One attribute as the low-level client takes it: {"S": "text"}, {"N": "1.5"}, {"NULL": True}."""
 
-
-@dataclass(frozen=True, slots=True)
-class Json:
-    """A JSON document: dict, list, str, numbers, bool, None, typed scalars. Tells JSON's null from NULL."""
-
-    document: Any
-
-
-# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
-MAX_DIGITS = 38
-MIN_EXPONENT, MAX_EXPONENT = -130, 125
 _MICROSECOND = timedelta(microseconds=1)
-_EXACT = Context(prec=80)  # the default context would round DECIMAL(65) at 28 digits
 
 
 def time_text(value: timedelta) -> str:
@@ -68,6 +70,7 @@ _TAGS: dict[type, tuple[str, Callable[[Any], str]]] = {
     datetime: ("$datetime", datetime.isoformat),
     date: ("$date", date.isoformat),
     timedelta: ("$time", time_text),
+    Json: ("$json", lambda value: written(value.document)),
 }
 _READERS: dict[str, Callable[[str], Value]] = {
     "$decimal": Decimal,
@@ -75,12 +78,13 @@ _READERS: dict[str, Callable[[str], Value]] = {
     "$datetime": datetime.fromisoformat,
     "$date": date.fromisoformat,
     "$time": parse_time,
+    "$json": lambda text: Json(parse(text)),
 }
 
 
 def tag(value: Value) -> dict[str, str]:
     """
-    The tagged form of a value that JSON lacks, for `json.dumps(default=tag)`.
+    The tagged form of a value that JSON lacks, for `json.dumps(default=tag)`. A SET needs none: it is a list.
 
     TypeError for what is not a value.
 
@@ -97,74 +101,72 @@ def tag(value: Value) -> dict[str, str]:
 def untag(value: Any) -> Value:
     """The value that was tagged; what JSON has is returned as it is. ValueError for an unknown tag."""
     if type(value) is not dict:
-        if type(value) is list:
-            raise ValueError("a list is not a row value")
-        return value  # type: ignore[no-any-return]
+        return _labels(value) if type(value) is list else value
     ((name, text),) = value.items()
     if name not in _READERS or not isinstance(text, str):
         raise ValueError("unknown tag")
     return _READERS[name](text)
 
 
+def _labels(found: list[Any]) -> tuple[str, ...]:
+    if not all(type(label) is str for label in found):
+        raise ValueError("a list that is no SET")
+    return tuple(found)
+
+
 def text(value: Value) -> str:
     """
-    The value as a key or a member name.
+    The value as a key or a member name; a number without trailing zeros, a SET as MySQL prints it: `a,b`.
 
-    ValueOutOfRange for bytes, which have no text.
+    ValueOutOfRange for NULL, bytes and JSON, which have no text.
     """
     if isinstance(value, str):
         return value
-    if isinstance(value, bytes) or value is None:
-        raise ValueOutOfRange(
-            f"a {'NULL' if value is None else 'binary value'} has no text form",
-            "use another column for the key, or key type B",
-        )
+    if isinstance(value, int | float | Decimal):
+        return str(value) if type(value) is int else digits(as_decimal(value))
     if isinstance(value, datetime):
         return value.isoformat(sep=" ")
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, timedelta):
         return time_text(value)
-    return number(value)
+    if isinstance(value, tuple):
+        return ",".join(value)
+    raise _no_text(value)
 
 
-def number(value: int | float | Decimal) -> str:
-    """
-    A number as DynamoDB takes it.
-
-    ValueOutOfRange beyond 38 digits or 1E-130 to 9.99E125.
-    """
-    if type(value) is int:
-        return str(value)  # no MySQL integer has more than 20 digits
-    exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-    if not exact.is_finite() or not _fits(exact):
-        raise ValueOutOfRange(
-            "a number is outside what DynamoDB stores (38 digits, 1E-130 to 9.99E125)",
-            "leave the column out of the mapping or make it text in MySQL",
+def _no_text(value: bytes | Json | None) -> ValueOutOfRange:
+    if isinstance(value, Json):
+        return ValueOutOfRange(
+            "a JSON document has no text form as a key, a name or in a template",
+            "use another column, or a generated one with the part that is meant",
         )
-    return format(exact.normalize(_EXACT), "f") if abs(exact.adjusted()) < MAX_DIGITS else str(exact)
-
-
-def _fits(exact: Decimal) -> bool:
-    digits = exact.as_tuple().digits
-    significant = len("".join(map(str, digits)).strip("0"))
-    return not exact or (significant <= MAX_DIGITS and MIN_EXPONENT <= exact.adjusted() <= MAX_EXPONENT)
+    return ValueOutOfRange(
+        f"a {'NULL' if value is None else 'binary value'} has no text form",
+        "use another column for the key, or key type B",
+    )
 
 
 def attribute(value: Value) -> Attribute:
     """
     The DynamoDB attribute of a value.
 
-    Numbers become N, text and temporal values S, bytes B. A DECIMAL of more
+    Numbers become N, text and temporal values S, bytes B, a SET L, JSON what it holds. A DECIMAL of more
     digits than DynamoDB has becomes S, so that no digit is lost.
-    ValueOutOfRange for a DOUBLE that is too large or too small.
+    ValueOutOfRange for a DOUBLE that is too large or too small, and for JSON that DynamoDB does not take.
     """
     if isinstance(value, str):
         return {"S": value}
     if value is None:
         return {"NULL": True}
+    if type(value) is int:
+        return {"N": str(value)}
     if isinstance(value, bytes):
         return {"B": value}
-    if isinstance(value, int | float) or (isinstance(value, Decimal) and _fits(value)):
+    if isinstance(value, Decimal):
+        return {"N": digits(value)} if fits(value) else {"S": str(value)}
+    if isinstance(value, int | float):
         return {"N": number(value)}
-    return {"S": str(value) if isinstance(value, Decimal) else text(value)}
+    if isinstance(value, tuple):
+        return {"L": [{"S": label} for label in value]}
+    return document_attribute(value.document) if isinstance(value, Json) else {"S": text(value)}

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,14 +12,12 @@ from capturer.binlog import Binlog, ConnectionLost, Source
 from capturer.definitions import Definitions
 from capturer.events import Boundary
 from capturer.transactions import Transactions
-from lab.cloud import Cloud
 from lab.database import Server
-from rowferry.errors import LOAD, PASS, CaptureStopped
+from rowferry.errors import LOAD, CaptureStopped
 from rowferry.mapping import Mapping
 from rowferry.position import Position, file_number
 from rowferry.source import current_offset, identify
-from tests.integration.move_bed import make_bed, settings_of
-from tests.integration.test_anew import Move
+from tests.integration.move_bed import settings_of
 from tests.integration.test_capturer import wait_for
 
 pytestmark = pytest.mark.integration

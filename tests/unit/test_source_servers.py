@@ -74,12 +74,8 @@ def test_events_without_names_are_advised_against(server: Server) -> None:
     [
         ("DROP TABLE purchase", ["table test.purchase"]),
         ("ALTER TABLE purchase DROP COLUMN quantity", ["column test.purchase.quantity"]),
-        ("ALTER TABLE purchase MODIFY quantity BIT(8)", ["type of test.purchase.quantity"]),
-        ("ALTER TABLE purchase MODIFY quantity FLOAT", ["type of test.purchase.quantity"]),
-        (
-            "ALTER TABLE purchase MODIFY productid VARCHAR(9) CHARACTER SET latin1",
-            ["type of test.purchase.productid"],
-        ),
+        ("ALTER TABLE purchase MODIFY quantity SET('a', 'b')", []),
+        ("ALTER TABLE purchase MODIFY productid VARCHAR(9) CHARACTER SET sjis", []),
         ("ALTER TABLE purchase ADD COLUMN note JSON", []),
     ],
 )

@@ -1,0 +1,129 @@
+"""
+JSON documents: from text and to text with exact numbers, and as DynamoDB attributes.
+
+A document is a dict, list, str, bool, None, int or Decimal. Numbers count by their value
+(`rowferry.numeric.json_number`), so that a document is the same from the binlog and from a SELECT.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from rowferry.errors import ValueOutOfRange
+from rowferry.numeric import as_decimal, digits, fits, json_number
+
+type Attribute = dict[str, Any]
+"""One attribute as the low-level client takes it: {"S": "text"}, {"N": "1.5"}, {"NULL": True}."""
+
+# DynamoDB nests 32 levels; one is left for the member that a document may be in.
+MAX_DEPTH = 31
+
+
+@dataclass(frozen=True, slots=True)
+class Json:
+    """A JSON document as a row value: `Json(None)` is JSON's null, None is NULL."""
+
+    document: Any
+
+
+def parse(text: str) -> Any:
+    """
+    The document in a JSON text.
+
+    ValueError when it is none, or holds half a surrogate pair, which is no text.
+
+    >>> parse('{"a": [1.0, 2.50, 1e300]}')
+    {'a': [1, Decimal('2.5'), Decimal('1E+300')]}
+    """
+    try:
+        document = json.loads(text, parse_int=_integer, parse_float=_number, parse_constant=_refuse)
+        if "\\u" in text:
+            written(document).encode()
+    except RecursionError:
+        raise ValueError("JSON nested too deeply") from None
+    return document
+
+
+def _integer(text: str) -> int | Decimal:
+    return int(text) if len(text) < 20 else _number(text)
+
+
+def _number(text: str) -> int | Decimal:
+    try:
+        return json_number(Decimal(text))
+    except ArithmeticError:
+        raise ValueError("a number in JSON is out of every range") from None
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def written(document: Any) -> str:
+    """
+    The document as text: each number with all its digits, blanks as MySQL sets them.
+
+    >>> written({"a": [1, Decimal("2.5"), None], "b": "é"})
+    '{"a": [1, 2.5, null], "b": "é"}'
+    """
+    try:
+        return json.dumps(document, ensure_ascii=False)
+    except TypeError:  # a Decimal, for which the writer of the standard library has no text
+        return "".join(_pieces(document))
+
+
+def _pieces(document: Any) -> Iterator[str]:
+    match document:
+        case dict():
+            yield "{"
+            for number, (name, value) in enumerate(document.items()):
+                yield f"{', ' * bool(number)}{json.dumps(name, ensure_ascii=False)}: "
+                yield from _pieces(value)
+            yield "}"
+        case list():
+            yield "["
+            for number, value in enumerate(document):
+                yield ", " * bool(number)
+                yield from _pieces(value)
+            yield "]"
+        case Decimal():
+            yield str(document)
+        case _:
+            yield json.dumps(document, ensure_ascii=False)
+
+
+def document_attribute(document: Any, depth: int = 0) -> Attribute:
+    """
+    The DynamoDB attribute of a document; a number that DynamoDB lacks becomes S with all its digits.
+
+    `depth` counts the maps and lists around it.
+    ValueOutOfRange for more than 31 levels or an empty member name.
+    """
+    match document:
+        case str():
+            return {"S": document}
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": document}
+        case dict() | list() if depth >= MAX_DEPTH:
+            raise ValueOutOfRange(
+                f"a JSON document is nested more than {MAX_DEPTH} levels",
+                'give the column type = "string" in the mapping, or leave it out',
+            )
+        case dict() if "" in document:
+            raise ValueOutOfRange(
+                "a JSON object has a member without a name",
+                'give the column type = "string" in the mapping, or name the member in MySQL',
+            )
+    below = partial(document_attribute, depth=depth + 1)
+    match document:
+        case dict():
+            return {"M": {name: below(value) for name, value in document.items()}}
+        case list():
+            return {"L": [below(value) for value in document]}
+    exact = as_decimal(document)
+    return {"N" if fits(exact) else "S": digits(exact)}
