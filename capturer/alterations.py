@@ -1,7 +1,8 @@
 """
 What an action of ALTER TABLE does to the values that travel of a mapped table. Pure.
 
-stops      drops, renames, changes or retypes a column that travels
+stops      drops, renames or changes a column that travels; a change of its definition only where values
+           may change with it (`conversions`)
 stops      adds a column that travels, where existing rows have a value in it: it stands in no row event
 stops      drops, truncates or exchanges a partition; CONVERT TO; ALTER IGNORE with a unique key, which
            deletes rows; any action that is not known here
@@ -40,22 +41,29 @@ class Alteration(NamedTuple):
     What an ALTER TABLE does, as far as it matters.
 
     `change` is why capture cannot go on ("drops column q"), empty where it can. `reshapes`: the table has
-    other columns afterwards, or may have.
+    other columns afterwards, or may have. `retypes`: the columns for which it can go on all the same where
+    the new definition keeps every value; none where that would not be enough.
     """
 
     change: str = ""
     reshapes: bool = False
+    retypes: frozenset[str] = frozenset()
 
 
 def alteration(actions: Sequence[Token], table: TableMapping, *, ignore: bool) -> Alteration:
     """What all the actions after the table's name do; `ignore` for ALTER IGNORE."""
-    found = Alteration()
+    found: list[Alteration] = []
     for action in split(actions):
         if action[0].word in _PARTITION_WORK:
             break  # stands alone, and a comma after it is followed by another partition's name
-        change, reshapes = _action(action, table, ignore)
-        found = Alteration(found.change or change, found.reshapes or reshapes)
-    return found
+        found.append(_action(action, table, ignore))
+    changes = [one for one in found if one.change]
+    enough = all(one.retypes for one in changes) and not ignore
+    return Alteration(
+        changes[0].change if changes else "",
+        any(one.reshapes for one in found),
+        frozenset().union(*(one.retypes for one in changes)) if enough else frozenset(),
+    )
 
 
 def _action(action: Sequence[Token], table: TableMapping, ignore: bool) -> Alteration:
@@ -85,12 +93,17 @@ def _columns(verb: str, words: Words, table: TableMapping) -> Alteration:
         if verb == "RENAME" and named:
             return Alteration(_touched("renames", _renamed(words), table), reshapes=True)
         if verb == "CHANGE":
-            return Alteration(_touched("changes", [words.identifier(), words.identifier()], table), True)
+            return _changed({words.identifier(), words.identifier()}, table)
         if verb == "MODIFY":
-            return Alteration(_touched("changes", [words.identifier()], table), reshapes=True)
+            return _changed({words.identifier()}, table)
     except NotUnderstood:
         return Alteration(f"({verb} and something that is not understood)", reshapes=True)
     return Alteration(f"({verb})", reshapes=True)  # RENAME [TO] another name for the table
+
+
+def _changed(columns: set[str], table: TableMapping) -> Alteration:
+    change = _touched("changes", sorted(columns), table)
+    return Alteration(change, True, frozenset(columns if change and len(columns) == 1 else ()))
 
 
 def _renamed(words: Words) -> list[str]:

@@ -12,7 +12,7 @@ from pymysqlreplication import BinLogStreamReader
 
 from capturer.events import Boundary, Event
 from capturer.progress import AFRESH
-from capturer.translation import Definitions, Translation
+from capturer.translation import Definitions, Reshaped, Translation
 from rowferry.errors import CaptureStopped, RowferryError, SourceNotReady
 from rowferry.mapping import Mapping
 
@@ -154,7 +154,12 @@ class Binlog:
     """
 
     def __init__(
-        self, source: Source, mapping: Mapping, start: Boundary, definitions: Definitions | None = None
+        self,
+        source: Source,
+        mapping: Mapping,
+        start: Boundary,
+        definitions: Definitions | None = None,
+        reshaped: Reshaped = lambda _tables, _end: None,
     ) -> None:
         """Connects and asks for the events. ConnectionLost, SourceNotReady."""
         self._source = source
@@ -174,7 +179,7 @@ class Binlog:
             self.close()
             raise source.explain(error) from error
         self._translation = Translation(
-            mapping, start, checksums=self._dump.checksums, definitions=definitions
+            mapping, start, checksums=self._dump.checksums, definitions=definitions, reshaped=reshaped
         )
 
     def events(self) -> Iterator[Event]:

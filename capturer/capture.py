@@ -107,15 +107,19 @@ class Capture:
         self._outbox = Outbox(
             Lanes(self.parts.lanes, random=self.parts.random.random), start, self.parts.clock
         )
-        self._transactions = Transactions(
-            self.parts.mapping, self._progress.epoch, start, self._progress.skip
-        )
         self._definitions = Definitions(
             self.parts.source,
             self.parts.mapping,
             self._progress.epoch,
             at=lambda: self._transactions.boundary,
             floors=lambda: self.parts.control.get(FLOORS),
+        )
+        self._transactions = Transactions(
+            self.parts.mapping,
+            self._progress.epoch,
+            start,
+            self._progress.skip,
+            self._definitions.same_values,
         )
         self._sender = Sender(self.parts.kinesis, self.parts.stream, self.parts.lease.token, self.parts.lanes)
         reader = self._thread("reader", self._read)
@@ -221,7 +225,10 @@ class Capture:
         """Reads from the newest boundary on until capture stops or the connection breaks."""
         self._same_server()
         boundary = self._transactions.boundary
-        binlog = self._binlog = Binlog(self.parts.source, self.parts.mapping, boundary, self._definitions)
+        self._definitions.learn()
+        binlog = self._binlog = Binlog(
+            self.parts.source, self.parts.mapping, boundary, self._definitions, self._definitions.reshaped
+        )
         try:
             if self._stopping.is_set():  # `stop` may have looked for the binlog before it was there
                 return

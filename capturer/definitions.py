@@ -1,27 +1,29 @@
 """
 What the binlog does not tell of a table's columns: the server is asked.
 
-Its answer is of now, and the rows may be of before an ALTER TABLE. So it counts only when the binlog holds
-no statement that may have given the table other columns, from the rows up to the place at which the answer
-was true. That place is known because the table's metadata lock is held while both are read: no DDL is
-half done then. Events that name their columns need none of this.
+Its answer is of now, and the rows may be of before an ALTER TABLE. So each answer is kept with its place: the
+end of the binlog at that moment. That is exact because the table's metadata lock is held meanwhile: no DDL
+is half done then. It counts for rows behind that place until capture meets DDL of the table, and for earlier
+ones where the binlog holds none from them up to that place. Tables are asked about when reading begins and
+after their DDL, so that rows seldom are earlier.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from typing import Any, NamedTuple
 
 import pymysql
 
 from capturer.ahead import statements
 from capturer.binlog import ConnectionLost, Source
+from capturer.conversions import keeps_values
 from capturer.decoder.schema import Definition, RowsNotNeeded, labels
 from capturer.events import Boundary
 from capturer.statements import judge
 from capturer.telemetry import say
 from rowferry import source as questions
-from rowferry.errors import LOAD, CaptureStopped
+from rowferry.errors import LOAD, CaptureStopped, RowferryError
 from rowferry.mapping import Mapping as Tables
 from rowferry.position import Position, file_number
 
@@ -30,13 +32,21 @@ LOCK_SECONDS = 5
 _LOCK_TIMEOUT, _NO_SUCH_TABLE, _NO_SUCH_SCHEMA = 1205, 1146, 1049
 _FULL = "SET GLOBAL binlog_row_metadata=FULL; empty the target of the table and load it again"
 _COLUMNS = """
-SELECT column_name AS name, data_type AS type, column_type AS full, character_set_name AS charset
+SELECT column_name AS name, data_type AS type, column_type AS full, character_set_name AS charset,
+is_nullable AS nullable, generation_expression AS expression, extra
 FROM information_schema.columns WHERE table_schema = %s AND table_name = %s
 ORDER BY ordinal_position
 """
 
 type Floors = Callable[[], Mapping[str, str]]
 """For `schema.table`, the position up to which its load shows every change."""
+
+
+class _Known(NamedTuple):
+    """A table's columns as they were at that place."""
+
+    columns: Sequence[Definition]
+    place: Boundary
 
 
 class Definitions:
@@ -54,8 +64,38 @@ class Definitions:
         self._epoch = epoch
         self._at = at
         self._floors = floors
+        self._known: dict[str, _Known] = {}
         self._searched: Boundary | None = None
         self._changes: list[tuple[Boundary, frozenset[str]]] = []
+
+    def learn(self) -> None:
+        """Asks about every table of which nothing is known. One that is being changed is left for later."""
+        for table in self._mapping.tables:
+            if table.source not in self._known:
+                with suppress(RowferryError):
+                    self._known[table.source] = self._read(table.schema, table.table)
+
+    def reshaped(self, tables: Iterable[str], end: int) -> None:
+        """DDL of these tables has been met, which ends at that offset in the file of `at()`."""
+        here = self._at()._replace(offset=end)
+        for name in tables:
+            if name in self._known and self._known[name].place.order < here.order:
+                del self._known[name]
+        self.learn()
+
+    def same_values(self, name: str, columns: frozenset[str], end: Boundary) -> bool:
+        """Whether DDL that ends there, just behind `at()`, has left these columns' values as they were."""
+        before = self._known.get(name)
+        if before is None or before.place.order > self._at().order:
+            return False
+        del self._known[name]
+        self.learn()
+        after = self._known.get(name)
+        return (
+            after is not None
+            and not self._changed(name, end, after.place)
+            and keeps_values(before.columns, after.columns, columns)
+        )
 
     def __call__(self, schema: str, table: str) -> Sequence[Definition]:
         """
@@ -64,11 +104,11 @@ class Definitions:
         CaptureStopped where that is not certain, RowsNotNeeded where a load since then shows these rows,
         ConnectionLost while a statement is changing the table.
         """
-        found, end = self._read(schema, table)
-        at = self._at()
-        self._search(at, end)
-        name = f"{schema}.{table}"
-        later = [place for place, tables in self._changes if name in tables and place.order >= at.order]
+        name, at = f"{schema}.{table}", self._at()
+        if name not in self._known:
+            self._known[name] = self._read(schema, table)
+        found, place = self._known[name]
+        later = self._changed(name, at, place)
         if not later:
             return found
         if self._is_loaded(name, later[-1]):
@@ -80,6 +120,15 @@ class Definitions:
             LOAD,
             [name],
         )
+
+    def _changed(self, name: str, start: Boundary, end: Boundary) -> list[Boundary]:
+        """Where the table's columns may have changed from `start` to `end`."""
+        self._search(start, end)
+        return [
+            place
+            for place, tables in self._changes
+            if name in tables and start.order <= place.order < end.order
+        ]
 
     def _search(self, start: Boundary, end: Boundary) -> None:
         """Knows afterwards every change of columns from `start` to `end`, and reads nothing twice."""
@@ -95,7 +144,7 @@ class Definitions:
         place = Position(self._epoch, file_number(change.file), change.offset)
         return self._floors().get(name, "") > str(place)
 
-    def _read(self, schema: str, table: str) -> tuple[Sequence[Definition], Boundary]:
+    def _read(self, schema: str, table: str) -> _Known:
         """The columns as they are now, and the end of the binlog at that moment."""
         with closing(self._source.connect()) as connection:
             try:
@@ -104,7 +153,7 @@ class Definitions:
                     end = questions.current_offset(connection, questions.identify(connection))
             except pymysql.Error as error:
                 raise self._explained(error, f"{schema}.{table}") from error
-        return [_definition(row) for row in found], Boundary(end.file, end.offset)
+        return _Known([_definition(row) for row in found], Boundary(end.file, end.offset))
 
     def _explained(self, error: pymysql.Error, name: str) -> Exception:
         if error.args[0] == _LOCK_TIMEOUT:
@@ -137,5 +186,15 @@ def _locked(connection: Any, schema: str, table: str) -> Iterator[None]:
 
 
 def _definition(row: Mapping[str, Any]) -> Definition:
-    unsigned = "unsigned" in row["full"]
-    return Definition(row["name"], row["type"], unsigned, row["charset"], labels(row["full"]))
+    full = row["full"]
+    computed = row["expression"] or ("auto_increment" if "auto_increment" in row["extra"] else "")
+    return Definition(
+        row["name"],
+        row["type"],
+        "unsigned" in full,
+        row["charset"],
+        labels(full),
+        declared=full,
+        nullable=row["nullable"] == "YES",
+        computed=computed,
+    )

@@ -13,7 +13,7 @@ goes on    every other statement
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from capturer.alterations import alteration
@@ -43,7 +43,8 @@ class Verdict:
 
     Where it stops capture: what it does (`found`), what to do (`fix`, in which `{at}` is for the position)
     and the source tables that have to be loaded again (`tables`). `reshapes`: the mapped source tables that
-    may have other columns afterwards. `name` is that of the savepoint, or of the XA transaction:
+    may have other columns afterwards. `retypes`: where the new definitions of these columns keep every value,
+    it does not stop capture. `name` is that of the savepoint, or of the XA transaction:
     X'6162',X'',1
     """
 
@@ -52,6 +53,7 @@ class Verdict:
     fix: str = ""
     tables: frozenset[str] = frozenset()
     reshapes: frozenset[str] = frozenset()
+    retypes: frozenset[str] = frozenset()
     name: str = ""
 
 
@@ -244,7 +246,8 @@ class _Judge:
             return self._alter_other()
         found = alteration(self.words.rest, table, ignore=ignore)
         if found.change:
-            return _stop(f"ALTER TABLE {table.source} {found.change}", [table.source], reshapes=True)
+            stop = _stop(f"ALTER TABLE {table.source} {found.change}", [table.source], reshapes=True)
+            return replace(stop, retypes=found.retypes)
         return Verdict(Meaning.HARMLESS, reshapes=frozenset([table.source] if found.reshapes else []))
 
     def _alter_other(self) -> Verdict:

@@ -24,7 +24,7 @@ from capturer.decoder.events import (
 )
 from capturer.events import Boundary, Event, Unreadable
 from capturer.prepared import Prepared, PreparedTransactions
-from capturer.statements import Meaning, judge
+from capturer.statements import Meaning, Verdict, judge
 from rowferry.change import RowChange
 from rowferry.errors import PASS, CaptureStopped
 from rowferry.mapping import Mapping
@@ -47,6 +47,9 @@ _BEFORE_CAPTURE = (
     "where a table that it changed has been loaded, load that again; then start the capturer with --skip {at}"
 )
 
+type SameValues = Callable[[str, frozenset[str], Boundary], bool]
+"""(source table, columns, end of the ALTER TABLE): whether they have the values that they had before it."""
+
 
 class Transactions:
     """
@@ -59,16 +62,23 @@ class Transactions:
     Raises CaptureStopped at what cannot be carried; the boundary then stays
     before that transaction. Transactions that start at a boundary in `skip`
     are passed over with all that they hold: the operator has dealt with them.
+    `same_values` is asked where a statement may change values with their type.
     """
 
     def __init__(
-        self, mapping: Mapping, epoch: int, boundary: Boundary, skip: Iterable[Boundary] = ()
+        self,
+        mapping: Mapping,
+        epoch: int,
+        boundary: Boundary,
+        skip: Iterable[Boundary] = (),
+        same_values: SameValues = lambda _table, _columns, _end: False,
     ) -> None:
         self.boundary = boundary
         self.number = 0
         self.committed = 0
         self._mapping = mapping
         self._epoch = epoch
+        self._same_values = same_values
         self._skip = {where.order for where in skip}
         self._prepared = PreparedTransactions()
         self._readers: dict[type, Callable[[Any], Sequence[RowChange]]] = {
@@ -179,11 +189,18 @@ class Transactions:
                 return self._end(event.end)
             case Meaning.XA_COMMIT | Meaning.XA_ROLLBACK:
                 return self._resolved(verdict.name, event.end, committed=verdict.meaning is Meaning.XA_COMMIT)
-            case Meaning.STOP if not self._skipping:
+            case Meaning.STOP if not self._skipping and not self._keeps_values(verdict, event.end):
                 self._stop(verdict.found, verdict.fix, tables=verdict.tables)
             case _ if not self._block:
                 return self._end(event.end)
         return ()
+
+    def _keeps_values(self, verdict: Verdict, end: int) -> bool:
+        """Whether the statement, which ends there, only changes types, and no value with them."""
+        if not verdict.retypes:
+            return False
+        (table,) = verdict.tables
+        return self._same_values(table, verdict.retypes, Boundary(self._file, end))
 
     def _take_back(self, rows: int | None) -> None:
         """Leaves the transaction's first so many rows. None: nobody knows how many."""

@@ -18,6 +18,8 @@ from rowferry.mapping import Mapping, TableMapping
 
 type Definitions = Callable[[str, str], Sequence[Definition] | None]
 """(schema, table) to its columns as the server has them now; None when it has no such table."""
+type Reshaped = Callable[[frozenset[str], int], None]
+"""Takes the source tables that may have other columns from here on, and the offset of here."""
 
 _KIND = 5  # the type's place in a packet: behind the status byte and the time
 _NO_DDL = re.compile(r"\s*(BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|XA)\b", re.IGNORECASE)
@@ -37,7 +39,8 @@ class Translation:
     """
     Reads the packets of one connection, in order, from `start` on.
 
-    `checksums` says whether events end in a checksum, until the first format description tells.
+    `checksums` says whether events end in a checksum, until the first format description tells. `reshaped` is
+    told of DDL, once what stands before it has been taken.
     """
 
     def __init__(
@@ -47,8 +50,10 @@ class Translation:
         *,
         checksums: bool | None = None,
         definitions: Definitions | None = None,
+        reshaped: Reshaped = lambda _tables, _end: None,
     ) -> None:
         self._mapping = mapping
+        self._reshaped = reshaped
         self._start = start
         self._before = 0
         self._stream = EventStream(
@@ -74,17 +79,18 @@ class Translation:
         try:
             for event in self._stream.feed(packet, 1):
                 yield event
-                if type(event) is Query and self._reshapes(event):
+                if type(event) is Query and (tables := self._reshaped_by(event)):
                     self._stream.forget()
+                    self._reshaped(tables, event.end)
         except CaptureStopped as error:
             last = packet[_KIND : _KIND + 1] == bytes([Type.TRANSACTION_PAYLOAD])
             yield self._unreadable(error, start, last=last)
 
-    def _reshapes(self, query: Query) -> bool:
-        """Whether a mapped table may have other columns from here on."""
+    def _reshaped_by(self, query: Query) -> frozenset[str]:
+        """The mapped tables that may have other columns from here on."""
         if _NO_DDL.match(query.sql):
-            return False
-        return bool(judge(query.sql, query.schema, self._mapping).reshapes)
+            return frozenset()
+        return judge(query.sql, query.schema, self._mapping).reshapes
 
     def _unreadable(self, error: CaptureStopped, start: int, *, last: bool) -> Unreadable:
         end = self._stream.end

@@ -38,13 +38,20 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A column as information_schema has it; `charset` None for what is not text."""
+    """
+    A column as information_schema has it; `charset` None for what is not text.
+
+    `declared` is its column_type; `computed` says where values come from that nobody wrote.
+    """
 
     name: str
     data_type: str
     unsigned: bool = False
     charset: str | None = None
     labels: tuple[str, ...] = ()
+    declared: str = ""
+    nullable: bool = True
+    computed: str = ""
 
 
 class RowsNotNeeded(Exception):

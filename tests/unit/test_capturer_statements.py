@@ -296,6 +296,27 @@ def test_the_name_of_what_is_kept_or_given_up(sql: str, name: str) -> None:
     assert judge(sql, "shop", MAPPING).name == name
 
 
+@pytest.mark.parametrize(
+    ("sql", "retypes"),
+    [
+        ("ALTER TABLE purchase MODIFY Quantity BIGINT", {"quantity"}),
+        (
+            "ALTER TABLE purchase CHANGE quantity quantity BIGINT, MODIFY orderid TEXT",
+            {"quantity", "orderid"},
+        ),
+        ("ALTER TABLE purchase MODIFY quantity BIGINT, ADD x INT", {"quantity"}),
+        ("ALTER TABLE purchase MODIFY quantity BIGINT, DROP orderid", set()),
+        ("ALTER TABLE purchase DROP orderid, MODIFY quantity BIGINT", set()),
+        ("ALTER TABLE purchase CHANGE quantity q BIGINT", set()),
+        ("ALTER IGNORE TABLE purchase MODIFY quantity BIGINT", set()),
+        ("ALTER TABLE purchase CONVERT TO CHARACTER SET utf8mb4", set()),
+    ],
+)
+def test_a_new_type_stops_unless_it_keeps_every_value(sql: str, retypes: set[str]) -> None:
+    verdict = judge(sql, "shop", MAPPING)
+    assert (verdict.meaning, verdict.retypes) == (Meaning.STOP, retypes)
+
+
 def test_the_reason_names_the_table_and_never_a_value() -> None:
     assert judge("DROP TABLE a, purchase", "shop", MAPPING).found == "DROP TABLE of shop.purchase"
     for sql in (

@@ -322,3 +322,22 @@ def test_boundaries_are_read_as_they_are_written_and_ordered_by_number() -> None
     for wrong in ("b.000007", "b:5", "b.7:x"):
         with pytest.raises(ValueError, match=r"."):
             Boundary.parse(wrong)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_new_type_goes_on_where_the_server_says_that_values_stay(kept: bool) -> None:
+    asked: list[Any] = []
+
+    def same_values(*about: Any) -> bool:
+        asked.append(about)
+        return kept
+
+    some = machine(same_values=same_values)
+    alter = [Gtid(100, 110, None, 1), Query(110, 120, "shop", "ALTER TABLE purchase MODIFY q BIGINT")]
+    if kept:
+        feed(some, *alter)
+        assert some.boundary.offset == 120
+    else:
+        with pytest.raises(CaptureStopped, match="changes column q"):
+            feed(some, *alter)
+    assert asked == [("shop.purchase", frozenset(["q"]), Boundary("b.000007", 120))]
