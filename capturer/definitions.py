@@ -23,7 +23,7 @@ from capturer.events import Boundary
 from capturer.statements import judge
 from capturer.telemetry import say
 from rowferry import source as questions
-from rowferry.errors import LOAD, CaptureStopped, RowferryError
+from rowferry.errors import LOAD, CaptureStopped
 from rowferry.mapping import Mapping as Tables
 from rowferry.position import Position, file_number
 
@@ -69,11 +69,12 @@ class Definitions:
         self._changes: list[tuple[Boundary, frozenset[str]]] = []
 
     def learn(self) -> None:
-        """Asks about every table of which nothing is known. One that is being changed is left for later."""
-        for table in self._mapping.tables:
-            if table.source not in self._known:
-                with suppress(RowferryError):
-                    self._known[table.source] = self._read(table.schema, table.table)
+        """Asks about every table of which nothing is known; what cannot be told now is left for later."""
+        with suppress(ConnectionLost):
+            for table in self._mapping.tables:
+                if table.source not in self._known:
+                    with suppress(CaptureStopped):
+                        self._known[table.source] = self._read(table.schema, table.table)
 
     def reshaped(self, tables: Iterable[str], end: int) -> None:
         """DDL of these tables has been met, which ends at that offset in the file of `at()`."""

@@ -412,7 +412,8 @@ FOLLOWED: dict[str, tuple[list[str], list[Any]]] = {
     "types that keep every value": (
         [
             "ALTER TABLE t MODIFY a VARCHAR(99) COMMENT 'wide'", "ALTER TABLE t MODIFY a MEDIUMTEXT",
-            "ALTER TABLE other CHANGE v v BIGINT AFTER g", "UPDATE t SET a = '3'", "UPDATE other SET v = 1 << 40",
+            "ALTER TABLE other CHANGE v v BIGINT AFTER g", "UPDATE t SET a = '3'",
+            "UPDATE other SET v = 1 << 40",
         ],
         [("t", {"id": 1, "a": "3"}), ("other", {"g": "g", "m": "m", "v": 1 << 40})],
     ),
