@@ -94,7 +94,7 @@ class Transactions:
             Incident: self._incident,
             Unreadable: self._unreadable,
         }
-        self._file = boundary.file
+        self._enter(boundary.file)
         self.resume()
 
     @property
@@ -123,19 +123,24 @@ class Transactions:
     def _moved(self, event: Rotate) -> Sequence[RowChange]:
         self._refuse_open()
         self.resume()
-        self._file = event.file
+        self._enter(event.file)
         self.boundary = Boundary(event.file, event.offset)
         return ()
 
+    def _enter(self, file: str) -> None:
+        self._file = file
+        self._places = str(Position(self._epoch, file_number(file), 0))[: len("eeee.ffffffff.")]
+
     def _began(self, event: Gtid) -> Sequence[RowChange]:
-        self._refuse_open()
-        self.resume()
+        if self._group:
+            self._refuse_open()
+            self.resume()
         if self.boundary.offset != event.start:
             self.boundary = Boundary(self._file, event.start)
         self.committed = event.committed // 1_000
         self._group, self._block, self._xa = True, event.standalone is False, event.prepared
         self._start = event.start
-        self._skipping = self.boundary.order in self._skip
+        self._skipping = bool(self._skip) and self.boundary.order in self._skip
         return ()
 
     def _refuse_open(self) -> None:
@@ -164,7 +169,7 @@ class Transactions:
     def _number(self) -> None:
         """This transaction has row changes."""
         self.number += 1
-        self._prefix = str(Position(self._epoch, file_number(self._file), self._start))[:-8]
+        self._prefix = f"{self._places}{self._start:016x}."
 
     def _bound(self, event: Rows) -> None:
         if not self._prepared.takes(len(self._kept), self._kept_bytes):
@@ -172,25 +177,23 @@ class Transactions:
             self._stop(f"{what} that wait for their outcome are too large to be kept", _TOO_LARGE)
 
     def _query(self, event: Query) -> Sequence[RowChange]:
+        if event.sql == "BEGIN":  # of nearly every transaction
+            self._block = True
+            return ()
         verdict = judge(event.sql, event.schema, self._mapping)
         match verdict.meaning:
             case Meaning.BEGIN:
                 self._block = True
             case Meaning.XA_BEGIN:
                 self._block = self._xa = True
-            case Meaning.COMMIT:
-                return self._end(event.end)
             case Meaning.SAVEPOINT:
                 self._savepoints[verdict.name] = self._handed + len(self._kept)
             case Meaning.ROLLBACK_TO:
                 self._take_back(self._savepoints.get(verdict.name))
-            case Meaning.ROLLBACK:
-                self._take_back(0)
-                return self._end(event.end)
-            case Meaning.XA_COMMIT | Meaning.XA_ROLLBACK:
-                return self._resolved(verdict.name, event.end, committed=verdict.meaning is Meaning.XA_COMMIT)
             case Meaning.STOP if not self._skipping and not self._keeps_values(verdict, event.end):
                 self._stop(verdict.found, verdict.fix, tables=verdict.tables)
+            case Meaning.COMMIT | Meaning.ROLLBACK | Meaning.XA_COMMIT | Meaning.XA_ROLLBACK:
+                return self._decided(verdict, event.end)
             case _ if not self._block:
                 return self._end(event.end)
         return ()
@@ -201,6 +204,14 @@ class Transactions:
             return False
         (table,) = verdict.tables
         return self._same_values(table, verdict.retypes, Boundary(self._file, end))
+
+    def _decided(self, verdict: Verdict, end: int) -> Sequence[RowChange]:
+        """The outcome of this transaction, or of one that was prepared."""
+        if verdict.meaning is Meaning.ROLLBACK:
+            self._take_back(0)
+        elif verdict.meaning is not Meaning.COMMIT:
+            self._resolve(verdict.name, committed=verdict.meaning is Meaning.XA_COMMIT)
+        return self._end(end)
 
     def _take_back(self, rows: int | None) -> None:
         """Leaves the transaction's first so many rows. None: nobody knows how many."""
@@ -217,20 +228,18 @@ class Transactions:
         self._kept = []
         return self._end(event.end)
 
-    def _resolved(self, xid: str, end: int, *, committed: bool) -> Sequence[RowChange]:
+    def _resolve(self, xid: str, *, committed: bool) -> None:
         prepared = self._prepared.resolve(xid)
-        if committed and not self._skipping:
-            if prepared is None:
-                self._stop(
-                    "XA COMMIT of a transaction that was prepared before capture began", _BEFORE_CAPTURE
-                )
-            if prepared.changes:
-                self._number()
-                self._kept = [
-                    change._replace(position=f"{self._prefix}{row:08x}")
-                    for row, change in enumerate(prepared.changes, start=1)
-                ]
-        return self._end(end)
+        if not committed or self._skipping:
+            return
+        if prepared is None:
+            self._stop("XA COMMIT of a transaction that was prepared before capture began", _BEFORE_CAPTURE)
+        if prepared.changes:
+            self._number()
+            self._kept = [
+                change._replace(position=f"{self._prefix}{row:08x}")
+                for row, change in enumerate(prepared.changes, start=1)
+            ]
 
     def _ended(self, event: Xid) -> Sequence[RowChange]:
         return self._end(event.end)
