@@ -5,12 +5,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bulkload.chunks import Chunk, Table, describe
+from bulkload.connection import Address, connect
+from bulkload.reader import Reader as LoadReader
+from bulkload.writer import Patience
 from capturer.ahead import statements
 from capturer.binlog import Binlog, ConnectionLost, Source
 from capturer.definitions import Definitions
@@ -18,10 +22,10 @@ from capturer.events import Boundary
 from capturer.transactions import Transactions
 from lab.cloud import Cloud
 from lab.database import Server
-from rowferry.errors import LOAD, PASS, CaptureStopped
+from rowferry.errors import LOAD, PASS, CaptureStopped, Refused
 from rowferry.mapping import Mapping
 from rowferry.position import Position, file_number
-from rowferry.source import current_offset, identify
+from rowferry.source import columns, current_offset, identify
 from tests.integration.move_bed import make_bed, settings_of
 from tests.integration.test_anew import Move
 from tests.integration.test_capturer import wait_for
@@ -341,10 +345,10 @@ def test_ddl_never_gets_between_the_columns_and_the_end_of_the_binlog(
     finally:
         stop.set()
         altering.join()
-    for columns, end in answers:
+    for found, end in answers:
         renames = sum("RENAME COLUMN" in query.sql for _, query in statements(reader.source, start, end))
-        assert columns[1].name == f"n{renames}"
-    assert len({columns[1].name for columns, _ in answers}) > 1
+        assert found[1].name == f"n{renames}"
+    assert len({found[1].name for found, _ in answers}) > 1
 
 
 def test_the_statements_of_a_stretch_are_found_over_files(server: Server, reading: Reading) -> None:
@@ -588,3 +592,30 @@ def test_a_move_without_column_names(move: Move) -> None:
         move.wait_captured()
     move.apply()
     assert move.items() == bed.expected()
+
+
+def test_a_load_does_not_go_on_with_the_columns_of_before(named: Server) -> None:
+    """A value in the new column could lie below a chunk's watermark, and in no item."""
+    run(named, *TABLES)
+    mapping = Mapping.parse(ROWS)
+    address = Address(named.host, named.port, named.capture.user, named.capture.password)
+
+    def tables() -> list[Table]:
+        with closing(connect(address)) as connection:
+            return [describe(connection, table, columns(connection, table)) for table in mapping.tables]
+
+    with named.connect() as connection:
+        server = identify(connection)
+    reader = LoadReader(lambda: connect(address), server, Patience())
+    with closing(reader):
+        t, other = tables()
+        run(
+            named,
+            "ALTER TABLE t ADD n INT",
+            "ALTER TABLE other ADD n INT",
+            "INSERT INTO t VALUES (2, '2', 2, 5)",
+        )
+        with pytest.raises(Refused, match=r"test\.t got other columns"):
+            reader.read(t, Chunk())
+        assert reader.read(other, Chunk())[0].rows == 1, "what does not travel does not matter"
+        assert reader.read(tables()[0], Chunk())[0].rows == 2
