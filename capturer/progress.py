@@ -198,6 +198,7 @@ class Progress:
                 "epoch": self.epoch, "server": server, "anew": self._anew, "tables": self._tables,
                 "file": start.file, "offset": start.offset,
                 "read_file": start.file, "read_offset": start.offset, "former_skip": self._skip,
+                **_standing(Standing()),
             },
             self._token,
         )  # fmt: skip

@@ -81,6 +81,8 @@ _VERBS = frozenset([
 ])  # fmt: skip
 _XID = re.compile(r"X'[0-9a-f]*',X'[0-9a-f]*',\d+")
 RELOAD = "empty the target of the table and load it again, then start the capturer with --skip {at}"
+_COLUMNS = f"correct the mapping where it names a column that is gone; {RELOAD}"
+_TABLE = f"bring the table back where it is gone, or leave it out of the mapping; {RELOAD}"
 
 
 def judge(text: str, schema: str, mapping: Mapping) -> Verdict:
@@ -246,8 +248,8 @@ class _Judge:
             return self._alter_other()
         found = alteration(self.words.rest, table, ignore=ignore)
         if found.change:
-            stop = _stop(f"ALTER TABLE {table.source} {found.change}", [table.source], reshapes=True)
-            return replace(stop, retypes=found.retypes)
+            text = f"ALTER TABLE {table.source} {found.change}"
+            return replace(_stop(text, [table.source], _COLUMNS, reshapes=True), retypes=found.retypes)
         return Verdict(Meaning.HARMLESS, reshapes=frozenset([table.source] if found.reshapes else []))
 
     def _alter_other(self) -> Verdict:
@@ -270,12 +272,13 @@ class _Judge:
 
     def _gone(self, found: Iterable[tuple[str, str]], what: str, *, reshapes: bool = True) -> Verdict:
         sources = [self.tables[name].source for name in found if name in self.tables]
-        return _stop(f"{what} of {sources[0]}", sources, reshapes=reshapes) if sources else HARMLESS
+        fix = _TABLE if reshapes else RELOAD
+        return _stop(f"{what} of {sources[0]}", sources, fix, reshapes=reshapes) if sources else HARMLESS
 
     def _schema_gone(self, what: str) -> Verdict:
         schema = self.words.identifier()
         sources = [table.source for (owner, _), table in self.tables.items() if owner == schema]
-        return _stop(f"{what} {schema}", sources, reshapes=True) if sources else HARMLESS
+        return _stop(f"{what} {schema}", sources, _TABLE, reshapes=True) if sources else HARMLESS
 
     def _name(self) -> tuple[str, str]:
         return self.words.table(self.schema)

@@ -151,6 +151,7 @@ def test_the_word_does_not_outlive_a_beginning_anew() -> None:
     resume.execute(table, resume.find_stop(table), loaded=False)
     assert passed(table) == [AT]
     assert passed(table, anew="monday") == []
+    assert resume.find_stop(table) is None
 
 
 def test_each_stop_needs_a_word_of_its_own_and_the_former_ones_stay() -> None:
