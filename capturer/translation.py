@@ -67,17 +67,17 @@ class Translation:
 
         Beyond 4 GiB the server sends the file from its beginning: what stands before the start is left out.
         """
-        feed = self._stream.feed
+        stream = self._stream
         for packet in packets:
-            start = self._stream.end
+            start = stream.end
             try:
-                for event in feed(packet, 1):
+                for event in stream.feed(packet, 1):
                     if self._before or type(event) is Rotate:
                         yield from self._behind(event)
                     else:
                         yield event
                     if type(event) is Query and (tables := self._reshaped_by(event)):
-                        self._stream.forget()
+                        stream.forget()
                         self._reshaped(tables, event.end)
             except CaptureStopped as error:
                 last = packet[_KIND : _KIND + 1] == _PAYLOAD

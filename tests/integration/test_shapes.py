@@ -80,7 +80,7 @@ class Reader:
         self.server = server
         self.source = Source(server.host, server.port, account.user, account.password, 4713)
         self.mapping = Mapping.parse(mapping)
-        self.read = Transactions(self.mapping, 1, start or end_of(server), skip, self.same_values)
+        self.read = Transactions(self.mapping, 1, start or end_of(server), skip, None, self.same_values)
         self.floors: dict[str, str] = {}
         self.asked = 0
         self.binlog: Binlog | None = None
