@@ -519,6 +519,15 @@ def test_what_it_cannot_follow_stops_before_it(named: Server, reading: Reading, 
     assert again.read.boundary == end_of(named)
 
 
+def test_a_mapped_table_that_is_dropped_and_made_again_is_followed(server: Server, reading: Reading) -> None:
+    """The word of the operator passes over DROP TABLE; the new table has other columns in other places."""
+    run(server, *TABLES)
+    before = end_of(server)
+    run(server, "DROP TABLE t")
+    run(server, "CREATE TABLE t (b INT, a INT, id INT PRIMARY KEY)", "INSERT INTO t VALUES (3, 2, 1)")
+    assert reading(server, before, ROWS, [before]).up_to() == [("t", {"b": 3, "a": 2, "id": 1})]
+
+
 # The whole way
 
 
