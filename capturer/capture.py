@@ -104,22 +104,21 @@ class Capture:
         except Exception as error:
             self._give_up(error)
             raise
-        self._outbox = Outbox(
-            Lanes(self.parts.lanes, random=self.parts.random.random), start, self.parts.clock
-        )
+        progress, lanes = self._progress, Lanes(self.parts.lanes, random=self.parts.random.random)
+        self._outbox = Outbox(lanes, start, self.parts.clock, progress.restart)
         self._definitions = Definitions(
             self.parts.source,
             self.parts.mapping,
-            self._progress.epoch,
+            progress.epoch,
             at=lambda: self._transactions.boundary,
             floors=lambda: self.parts.control.get(FLOORS),
         )
         self._transactions = Transactions(
             self.parts.mapping,
-            self._progress.epoch,
+            progress.epoch,
             start,
-            self._progress.skip,
-            self._progress.restart,
+            progress.skip,
+            progress.restart,
             self._definitions.same_values,
         )
         self._sender = Sender(self.parts.kinesis, self.parts.stream, self.parts.lease.token, self.parts.lanes)
