@@ -99,6 +99,13 @@ class Capture:
             self.parts.control, self.parts.lease.token, self.parts.lanes, tables, self.parts.anew,
             self.parts.skip,
         )  # fmt: skip
+        self._definitions = Definitions(
+            self.parts.source,
+            self.parts.mapping,
+            epoch=lambda: self._progress.epoch,
+            at=lambda: self._transactions.boundary,
+            floors=lambda: self.parts.control.get(FLOORS),
+        )
         try:
             start = self._begin()
         except Exception as error:
@@ -106,13 +113,6 @@ class Capture:
             raise
         progress, lanes = self._progress, Lanes(self.parts.lanes, random=self.parts.random.random)
         self._outbox = Outbox(lanes, start, self.parts.clock, progress.restart)
-        self._definitions = Definitions(
-            self.parts.source,
-            self.parts.mapping,
-            progress.epoch,
-            at=lambda: self._transactions.boundary,
-            floors=lambda: self.parts.control.get(FLOORS),
-        )
         self._transactions = Transactions(
             self.parts.mapping,
             progress.epoch,
@@ -161,6 +161,7 @@ class Capture:
             conditions = check(connection, server, self.parts.mapping)
             require(conditions)
             watermark = current_offset(connection, server)
+            self._definitions.learn()  # before anybody is told that capture runs, and alters a table
         except Exception as error:
             raise self._explained(error) from error
         finally:

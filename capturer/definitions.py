@@ -57,7 +57,12 @@ class Definitions:
     """
 
     def __init__(
-        self, source: Source, mapping: Tables, epoch: int, at: Callable[[], Boundary], floors: Floors
+        self,
+        source: Source,
+        mapping: Tables,
+        epoch: Callable[[], int],
+        at: Callable[[], Boundary],
+        floors: Floors,
     ) -> None:
         self._source = source
         self._mapping = mapping
@@ -142,7 +147,7 @@ class Definitions:
         self._searched = end
 
     def _is_loaded(self, name: str, change: Boundary) -> bool:
-        place = Position(self._epoch, file_number(change.file), change.offset)
+        place = Position(self._epoch(), file_number(change.file), change.offset)
         return self._floors().get(name, "") > str(place)
 
     def _read(self, schema: str, table: str) -> _Known:

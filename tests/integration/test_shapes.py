@@ -85,7 +85,7 @@ class Reader:
         self.asked = 0
         self.binlog: Binlog | None = None
         self.definitions = Definitions(
-            self.source, self.mapping, 1, at=lambda: self.read.boundary, floors=lambda: self.floors
+            self.source, self.mapping, lambda: 1, at=lambda: self.read.boundary, floors=lambda: self.floors
         )
         self.connect()
 
