@@ -10,9 +10,9 @@ from typing import Any
 import pymysql
 from pymysqlreplication import BinLogStreamReader
 
-from capturer.decoding import Decoder
-from capturer.events import Boundary, Event, Moved
+from capturer.events import Boundary, Event
 from capturer.progress import AFRESH
+from capturer.translation import Definitions, Translation
 from rowferry.errors import CaptureStopped, RowferryError, SourceNotReady
 from rowferry.mapping import Mapping
 
@@ -153,10 +153,11 @@ class Binlog:
     has to be read again from its start.
     """
 
-    def __init__(self, source: Source, mapping: Mapping, start: Boundary) -> None:
+    def __init__(
+        self, source: Source, mapping: Mapping, start: Boundary, definitions: Definitions | None = None
+    ) -> None:
         """Connects and asks for the events. ConnectionLost, SourceNotReady."""
         self._source = source
-        self._start = start
         self._dump = _Dump(
             source.settings,
             source.server_id,
@@ -172,7 +173,9 @@ class Binlog:
         except (pymysql.Error, OSError, RuntimeError) as error:
             self.close()
             raise source.explain(error) from error
-        self._decoder = Decoder(mapping, checksum=self._dump.checksums)
+        self._translation = Translation(
+            mapping, start, checksums=self._dump.checksums, definitions=definitions
+        )
 
     def events(self) -> Iterator[Event]:
         """
@@ -182,7 +185,7 @@ class Binlog:
         long; CaptureStopped or SourceNotReady when it refuses.
         """
         try:
-            yield from self._from_start(map(self._decoder.decode, self._packets()))
+            yield from self._translation.events(self._packets())
         except (pymysql.Error, OSError) as error:
             raise self._source.explain(error) from error
         raise ConnectionLost("the server ended the binlog stream", "it is connected again by itself")
@@ -206,13 +209,3 @@ class Binlog:
             if packet.is_eof_packet():
                 return
             yield packet.get_all_data()
-
-    def _from_start(self, events: Iterator[Event]) -> Iterator[Event]:
-        """Beyond 4 GiB the file is read from its beginning: what stands before the boundary is left out."""
-        before = 0
-        for event in events:
-            if isinstance(event, Moved):
-                before = self._start.offset if event.file == self._start.file else 0
-                yield event._replace(offset=max(event.offset, before))
-            elif event.start >= before:  # one that ends there may be a statement that was skipped
-                yield event

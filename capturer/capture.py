@@ -16,7 +16,9 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from capturer.binlog import Binlog, ConnectionLost, Source
-from capturer.events import Boundary, Moved
+from capturer.decoder.events import Rotate
+from capturer.definitions import Definitions
+from capturer.events import Boundary
 from capturer.lanes import Lanes
 from capturer.lease import Lease
 from capturer.outbox import Outbox
@@ -203,7 +205,10 @@ class Capture:
     def _read_once(self) -> None:
         """Reads from the newest boundary on until capture stops or the connection breaks."""
         self._same_server()
-        binlog = self._binlog = Binlog(self.parts.source, self.parts.mapping, self._transactions.boundary)
+        source = self.parts.source
+        binlog = self._binlog = Binlog(
+            source, self.parts.mapping, self._transactions.boundary, Definitions(source.connect)
+        )
         try:
             if self._stopping.is_set():  # `stop` may have looked for the binlog before it was there
                 return
@@ -211,7 +216,7 @@ class Capture:
                 self._pass_on(self._transactions.feed(event))
                 if self._stopping.is_set():
                     return
-                if self._standing.state == "waiting" and not isinstance(event, Moved):
+                if self._standing.state == "waiting" and not isinstance(event, Rotate):
                     self._standing = Standing()
                     say(logging.INFO, "reading again", at=str(self._transactions.boundary))
         finally:

@@ -1,17 +1,14 @@
 """
-What the binlog holds, as far as capture cares: the language between `binlog` and `transactions`.
+What the binlog holds, as far as capture cares: the decoder's events, and what could not be decoded.
 
-Every event but Moved has `start` and `end`: the byte offsets of the event and
-of what follows it, in the file that the newest Moved named, as 64 bit (the
-binlog's own are 32 bit and wrap in files over 4 GiB).
+`start` and `end` are byte offsets in the file that the newest Rotate named, as
+64 bit (the binlog's own are 32 bit and wrap in files over 4 GiB).
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from rowferry.change import Kind
+from capturer.decoder import events as decoded
 from rowferry.position import file_number
-from rowferry.values import Row
 
 
 class Boundary(NamedTuple):
@@ -38,69 +35,18 @@ class Boundary(NamedTuple):
         return cls(file, int(offset))
 
 
-class Moved(NamedTuple):
-    """The events that follow stand in this file from this offset on."""
-
-    file: str
-    offset: int
-
-
-class Began(NamedTuple):
-    """
-    A transaction begins (its GTID event). `committed` is its commit time in ms since 1970.
-
-    `block` is set where its end is sure to be another event: MariaDB has no
-    BEGIN. `prepared` marks MariaDB's XA transactions.
-    """
-
-    start: int
-    end: int
-    committed: int
-    block: bool = False
-    prepared: bool = False
-
-
-class Statement(NamedTuple):
-    """SQL text as it stands in the binlog, and the default schema it ran in."""
-
-    start: int
-    end: int
-    schema: str
-    text: str
-
-
-class Rows(NamedTuple):
-    """Row changes of one mapped table: before and after image of each, with the columns that travel."""
-
-    start: int
-    end: int
-    schema: str
-    table: str
-    kind: Kind
-    images: Sequence[tuple[Row | None, Row | None]]
-
-
-class Ended(NamedTuple):
-    """The transaction is committed, or prepared where it is an XA transaction."""
-
-    start: int
-    end: int
-
-
 class Unreadable(NamedTuple):
-    """Something that may change a mapped table and cannot be carried: what was found, and the fix."""
+    """
+    Something that may change a mapped table and cannot be decoded: what was found, and the fix.
+
+    `last` where nothing more of its transaction follows: it was a compressed one.
+    """
 
     start: int
     end: int
     found: str
     fix: str
+    last: bool = False
 
 
-class Passed(NamedTuple):
-    """Anything else: it only moves the position."""
-
-    start: int
-    end: int
-
-
-type Event = Moved | Began | Statement | Rows | Ended | Unreadable | Passed
+type Event = decoded.Event | Unreadable

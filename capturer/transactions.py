@@ -8,7 +8,19 @@ handed out; of a larger one, what was handed out before a stop has been sent.
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
-from capturer.events import Began, Boundary, Ended, Event, Moved, Passed, Rows, Statement, Unreadable
+from capturer.decoder.events import (
+    FormatDescription,
+    Gtid,
+    Heartbeat,
+    Incident,
+    Passed,
+    Query,
+    Rotate,
+    Rows,
+    XaPrepared,
+    Xid,
+)
+from capturer.events import Boundary, Event, Unreadable
 from capturer.statements import Meaning, judge
 from rowferry.change import RowChange
 from rowferry.errors import CaptureStopped
@@ -23,6 +35,9 @@ _XA = (
     "load the tables it changed again, then start the capturer with --skip {at}"
 )
 _IN_THE_STACK = "in the stack: CapturerSkip="
+_RELOAD_ALL = (
+    "empty the targets of all mapped tables and load them again, then start the capturer with --skip {at}"
+)
 _TAKEN_BACK = "load the tables it changed again, then start the capturer with --skip {at}"
 
 
@@ -50,11 +65,15 @@ class Transactions:
         self._skip = {where.order for where in skip}
         self._readers: dict[type, Callable[[Any], list[RowChange]]] = {
             Rows: self._rows,
-            Statement: self._statement,
-            Began: self._began,
-            Ended: self._ended,
+            Query: self._query,
+            Gtid: self._began,
+            Xid: self._ended,
+            XaPrepared: self._ended,
             Passed: self._passed,
-            Moved: self._moved,
+            Rotate: self._moved,
+            Heartbeat: self._heartbeat,
+            FormatDescription: lambda _: [],
+            Incident: self._incident,
             Unreadable: self._unreadable,
         }
         self._file = boundary.file
@@ -76,7 +95,7 @@ class Transactions:
         """The changes that may be sent now, in order; all of them belong to transaction `number`."""
         return self._readers[type(event)](event)
 
-    def _moved(self, event: Moved) -> list[RowChange]:
+    def _moved(self, event: Rotate) -> list[RowChange]:
         if self._row:
             self._stop("a transaction without an end (the server broke off while writing it)", _TAKEN_BACK)
         self.resume()
@@ -84,14 +103,14 @@ class Transactions:
         self.boundary = Boundary(event.file, event.offset)
         return []
 
-    def _began(self, event: Began) -> list[RowChange]:
+    def _began(self, event: Gtid) -> list[RowChange]:
         if self._row:
             self._stop("a transaction without an end (the server broke off while writing it)", _TAKEN_BACK)
         self.resume()
         if self.boundary.offset != event.start:
             self.boundary = Boundary(self._file, event.start)
-        self.committed = event.committed
-        self._group, self._block, self._prepared = True, event.block, event.prepared
+        self.committed = event.committed // 1_000
+        self._group, self._block, self._prepared = True, event.standalone is False, event.prepared
         self._start = event.start
         self._skipping = self.boundary.order in self._skip
         return []
@@ -115,8 +134,8 @@ class Transactions:
             return self._release()
         return []
 
-    def _statement(self, event: Statement) -> list[RowChange]:
-        verdict = judge(event.text, event.schema, self._mapping)
+    def _query(self, event: Query) -> list[RowChange]:
+        verdict = judge(event.sql, event.schema, self._mapping)
         match verdict.meaning:
             case Meaning.BEGIN:
                 self._block = True
@@ -134,7 +153,7 @@ class Transactions:
                 return self._end(event.end)
         return []
 
-    def _ended(self, event: Ended) -> list[RowChange]:
+    def _ended(self, event: Xid | XaPrepared) -> list[RowChange]:
         return self._end(event.end)
 
     def _passed(self, event: Passed) -> list[RowChange]:
@@ -142,10 +161,19 @@ class Transactions:
             self.boundary = Boundary(self._file, event.end)
         return []
 
+    def _heartbeat(self, event: Heartbeat) -> list[RowChange]:
+        if not self._group and event.file == self._file and event.offset > self.boundary.offset:
+            self.boundary = Boundary(self._file, event.offset)
+        return []
+
+    def _incident(self, event: Incident) -> list[RowChange]:
+        lost = "an incident: the server could not log some changes"
+        return self._unreadable(Unreadable(event.start, event.end, lost, _RELOAD_ALL))
+
     def _unreadable(self, event: Unreadable) -> list[RowChange]:
         if self.boundary.order not in self._skip:
             self._stop(event.found, event.fix)
-        return [] if self._block else self._end(event.end)  # a compressed transaction is one event
+        return self._end(event.end) if event.last or not self._block else []
 
     def _end(self, end: int) -> list[RowChange]:
         released = self._release()
@@ -158,6 +186,5 @@ class Transactions:
         return released
 
     def _stop(self, found: str, fix: str) -> NoReturn:
-        raise CaptureStopped(
-            f"at {self.boundary}: {found}", fix.format(at=f"{self.boundary} ({_IN_THE_STACK}{self.boundary})")
-        )
+        at = f"{self.boundary} ({_IN_THE_STACK}{self.boundary})"
+        raise CaptureStopped(f"at {self.boundary}: {found}", fix.replace("{at}", at))

@@ -3,6 +3,7 @@ What makes reading stop; the position stays before the event.
 
 * CaptureStopped
   + DamagedEvent       the bytes are not an event as a server writes it
+  + UnknownEvent       an event of a type that is not known, and may hold rows
   + RowImageNotFull    the event leaves columns out
   + UnreadableColumn   the event alone does not tell how to read a column
 """
@@ -17,7 +18,16 @@ class DamagedEvent(CaptureStopped):
         super().__init__(
             f"a binlog event is damaged ({found})",
             "start again from the checkpoint; if it happens again at the same place, check the server's disk "
-            "with mysqlbinlog --verify-binlog-checksum and load the tables anew",
+            "with mysqlbinlog --verify-binlog-checksum",
+        )
+
+
+class UnknownEvent(CaptureStopped):
+    """An event of a type that is not known, and that the server does not call ignorable."""
+
+    def __init__(self, kind: int) -> None:
+        super().__init__(
+            f"an event of unknown type {kind} may hold changes", "use a server version that Rowferry knows"
         )
 
 
@@ -27,7 +37,7 @@ class RowImageNotFull(CaptureStopped):
     def __init__(self, table: str) -> None:
         super().__init__(
             f"a row change of {table} does not have all columns",
-            "SET GLOBAL binlog_row_image=FULL, reconnect the writers, then load the table anew",
+            "SET GLOBAL binlog_row_image=FULL, then reconnect the writers",
         )
 
 

@@ -34,14 +34,15 @@ class Gtid(NamedTuple):
     A transaction begins. `gtid` is None for an anonymous one, `committed` its commit time in µs since 1970.
 
     MariaDB has whole seconds and no BEGIN: with `standalone` exactly one event
-    follows, else all up to Xid or a COMMIT. `prepared` marks its XA PREPARE.
+    follows, else all up to Xid or a COMMIT; None for MySQL, where BEGIN tells.
+    `prepared` marks MariaDB's XA PREPARE.
     """
 
     start: int
     end: int
     gtid: str | None
     committed: int
-    standalone: bool = False
+    standalone: bool | None = None
     prepared: bool = False
 
 

@@ -16,6 +16,15 @@ HEADER = 19
 CHECKSUM = 4
 ARTIFICIAL = 0x20
 """Flag of an event that the server made up for the reader: it stands in no file."""
+IGNORABLE = 0x80
+"""Flag of an event that a reader who does not know it may pass over."""
+HARMLESS = frozenset([3, 5, 9, 11, 13, 14, 17, 28, 29, 35, 36, 37, 160, 161, 163, 164])
+"""
+Types that change no rows: end of file, variables, parts of LOAD DATA, notes, GTID sets, encryption.
+
+https://dev.mysql.com/doc/dev/mysql-server/latest/namespacemysql_1_1binlog_1_1event.html (Log_event_type);
+from 160 on https://mariadb.com/kb/en/2-binlog-event-header/
+"""
 _SERVER_VERSION = 50
 _XA_IDENTIFIER = 64
 
@@ -27,6 +36,7 @@ class Type(IntEnum):
     ROTATE = 4
     FORMAT_DESCRIPTION = 15
     XID = 16
+    EXECUTE_LOAD_QUERY = 18
     TABLE_MAP = 19
     WRITE_ROWS_V1, UPDATE_ROWS_V1, DELETE_ROWS_V1 = 23, 24, 25
     INCIDENT = 26

@@ -12,11 +12,18 @@ from capturer.decoder.wire import taken
 _CONTENT = HEADER + 8
 """After the session's number and the seconds that it took."""
 _FIXED = struct.Struct("<BHH")
+_LOAD_HEAD = 13
 _SHORT = 300
 _CHARSET_VARIABLE = 4
 _SIZES = {0: 4, 1: 8, 3: 4, 8: 2, 7: 2}
 """Status variables of a fixed size that may stand before the character set."""
 _CATALOG, _CATALOG_WITHOUT_ZERO, _TIME_ZONE = 2, 6, 5
+
+
+def load_query(data: bytes) -> tuple[str, str]:
+    """As `query`, of LOAD DATA: there three numbers and a flag stand before the status variables."""
+    fixed = HEADER + 8 + _FIXED.size
+    return query(data[:fixed] + data[fixed + _LOAD_HEAD :])
 
 
 def query(data: bytes, *, compressed: bool = False) -> tuple[str, str]:

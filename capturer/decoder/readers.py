@@ -6,7 +6,7 @@ from capturer.decoder import framing
 from capturer.decoder.events import Event, Heartbeat, Incident, Query, XaPrepared, Xid
 from capturer.decoder.framing import HEADER, Type
 from capturer.decoder.gtids import mariadb_gtid, mysql_gtid, tagged_gtid
-from capturer.decoder.queries import query
+from capturer.decoder.queries import load_query, query
 from capturer.decoder.wire import damaged
 
 type Reader = Callable[[bytes, int, int, int], Iterable[Event]]
@@ -31,6 +31,10 @@ def _query(data: bytes, _kind: int, start: int, end: int) -> Iterable[Event]:
 
 def _query_compressed(data: bytes, _kind: int, start: int, end: int) -> Iterable[Event]:
     return (Query(start, end, *query(data, compressed=True)),)
+
+
+def _load_query(data: bytes, _kind: int, start: int, end: int) -> Iterable[Event]:
+    return (Query(start, end, *load_query(data)),)
 
 
 def _xid(data: bytes, _kind: int, start: int, end: int) -> Iterable[Event]:
@@ -62,6 +66,7 @@ SIMPLE: dict[int, Reader] = {
     Type.MARIADB_GTID: _mariadb_gtid,
     Type.QUERY: _query,
     Type.QUERY_COMPRESSED: _query_compressed,
+    Type.EXECUTE_LOAD_QUERY: _load_query,
     Type.XID: _xid,
     Type.XA_PREPARE: _xa_prepare,
     Type.INCIDENT: _incident,

@@ -37,14 +37,19 @@ class RowDecoder:
     Reads the rows of one table.
 
     `wanted` names the columns that images have, in the table's order; others are passed over.
-    UnreadableColumn where a wanted column cannot be read or names are not known.
+    UnreadableColumn where a wanted column cannot be read, a required one is not there or names are not known.
     """
 
-    def __init__(self, table: TableMap, wanted: Container[str]) -> None:
+    def __init__(self, table: TableMap, wanted: Container[str], required: Iterable[str] = ()) -> None:
         if any(column.name is None for column in table.columns):
             raise UnreadableColumn(
                 f"the columns of {table.schema}.{table.table} have no names",
                 "SET GLOBAL binlog_row_metadata=FULL, then reconnect the writers",
+            )
+        if missing := set(required) - {column.name for column in table.columns}:
+            raise UnreadableColumn(
+                f"{table.schema}.{table.table} has no column {min(missing)}",
+                "correct the mapping, or the table",
             )
         self.table = table
         chosen = [column.name in wanted for column in table.columns]

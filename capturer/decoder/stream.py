@@ -6,9 +6,18 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from zlib import crc32
 
 from capturer.decoder import framing
-from capturer.decoder.errors import DamagedEvent
+from capturer.decoder.errors import DamagedEvent, UnknownEvent
 from capturer.decoder.events import Event, Passed, Rotate, Rows
-from capturer.decoder.framing import ARTIFICIAL, CHECKSUM, HEADER, Type, unpack_checksum, unpack_frame
+from capturer.decoder.framing import (
+    ARTIFICIAL,
+    CHECKSUM,
+    HARMLESS,
+    HEADER,
+    IGNORABLE,
+    Type,
+    unpack_checksum,
+    unpack_frame,
+)
 from capturer.decoder.mariadb import inflated
 from capturer.decoder.payload import inner_events
 from capturer.decoder.readers import SIMPLE, Reader
@@ -20,6 +29,8 @@ from capturer.decoder.wire import Malformed, damaged
 
 type Wanted = Callable[[str, str], Container[str] | None]
 """(schema, table) to the columns that images shall have, or EVERY_COLUMN; None to pass over its rows."""
+type Required = Callable[[str, str], Iterable[str]]
+"""(schema, table) to columns without which its rows cannot be read."""
 type Definitions = Callable[[str, str], Sequence[Definition] | None]
 
 _DAMAGE = (
@@ -34,7 +45,6 @@ _DAMAGE = (
     zlib.error,
 )
 _WRAP, _HALF = 0xFFFF_FFFF, 1 << 31
-_TYPE = 4
 _FORMAT_DESCRIPTION = int(Type.FORMAT_DESCRIPTION)
 _DUMMY_TABLE = bytes([255, 255, 255, 0, 0, 0])
 """MySQL ends a statement with a rows event of this table where it changed none."""
@@ -46,9 +56,9 @@ class EventStream:
     """
     Decodes events in their order; keeps what later ones need: checksums, file offset, table maps.
 
-    `wanted` chooses tables and columns. `definitions` tells what table maps leave out: always needed for
-    MariaDB's BINARY(16), which looks like UUID. `checksums` tells whether events have them, where that is
-    known before the first one tells; with `verify` each is checked.
+    `wanted` chooses tables and columns, `required` those that a table must have. `definitions` tells what
+    table maps leave out: always needed for MariaDB's BINARY(16), which looks like UUID. `checksums` tells
+    whether events have them, where that is known before the first one tells; with `verify` each is checked.
     It can be fed from a dump, a file or a test. Another connection needs another EventStream.
     """
 
@@ -56,11 +66,13 @@ class EventStream:
         self,
         wanted: Wanted,
         *,
+        required: Required = lambda _schema, _table: (),
         definitions: Definitions | None = None,
         checksums: bool | None = None,
         verify: bool = True,
     ) -> None:
         self._wanted = wanted
+        self._required = required
         self._definitions = definitions
         self._verify = verify
         self._checksums = checksums
@@ -81,6 +93,11 @@ class EventStream:
         }
         return {int(kind): reader for kind, reader in readers.items()}  # an int finds an int faster
 
+    @property
+    def end(self) -> int:
+        """Where the newest event ends."""
+        return self._end
+
     def forget(self) -> None:
         """Ask `wanted` and `definitions` again for every table: call it after DDL."""
         self._known.clear()
@@ -90,7 +107,8 @@ class EventStream:
         The events in a packet from offset `at` on (1 in a dump: the OK byte): one, or those of a compressed
         transaction, decoded while they are asked for.
 
-        DamagedEvent, RowImageNotFull or UnreadableColumn: nothing of the event has been given then.
+        DamagedEvent, UnknownEvent, RowImageNotFull or UnreadableColumn: nothing of the event has been given
+        then, of a compressed transaction perhaps its first events.
         """
         try:
             kind, size, position, flags = unpack_frame(packet, at)
@@ -110,7 +128,7 @@ class EventStream:
                 start = end - size
                 self._end = end
             reader = self._readers.get(kind)
-            return reader(data, kind, start, end) if reader else (Passed(start, end, kind),)
+            return reader(data, kind, start, end) if reader else _passed(kind, flags, start, end)
         except _DAMAGE as error:
             raise _damaged(error) from error
 
@@ -134,9 +152,9 @@ class EventStream:
     def _payload(self, data: bytes, _kind: int, start: int, end: int) -> Iterator[Event]:
         try:
             for event in inner_events(data):
-                inner = event[_TYPE]
+                inner, _, _, flags = unpack_frame(event)
                 reader = None if inner in _NEVER_INSIDE else self._readers.get(inner)
-                yield from reader(event, inner, start, end) if reader else (Passed(start, end, inner),)
+                yield from reader(event, inner, start, end) if reader else _passed(inner, flags, start, end)
         except _DAMAGE as error:
             raise _damaged(error) from error
 
@@ -160,7 +178,8 @@ class EventStream:
                 parsed = described(parsed, definitions)
             if self._mariadb:
                 refuse_lookalikes(parsed, wanted)
-            found = Table(schema, table, len(parsed.columns), RowDecoder(parsed, wanted), {})
+            decoder = RowDecoder(parsed, wanted, self._required(schema, table))
+            found = Table(schema, table, len(parsed.columns), decoder, {})
         self._known[content] = found
         return found
 
@@ -178,6 +197,12 @@ class EventStream:
             data, at = inflated(data[at:]), 0
         images = ready.decode(data, data.decode("latin-1"), at, len(data))
         return (Rows(start, end, table.schema, table.table, ready.kind, images),)
+
+
+def _passed(kind: int, flags: int, start: int, end: int) -> Iterable[Event]:
+    if kind in HARMLESS or flags & IGNORABLE:
+        return (Passed(start, end, kind),)
+    raise UnknownEvent(kind)
 
 
 def _damaged(error: BaseException) -> DamagedEvent:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from capturer.events import Began, Boundary, Ended, Event, Moved, Rows, Statement
+from capturer.decoder.events import Gtid, Query, Rotate, Rows, Xid
+from capturer.events import Boundary, Event
 from rowferry.change import Kind
 from rowferry.source import Server
 
@@ -109,14 +110,14 @@ class Source:
         """What the binlog holds of a transaction, for a reader that stands at `at`."""
         start, size = self.places[index]
         if start.file != at.file:
-            yield Moved(start.file, 4)
-        yield Began(start.offset, start.offset + 20, 1_700_000_000_000)
-        yield Statement(start.offset + 20, start.offset + 30, "test", "BEGIN")
+            yield Rotate(start.file, 4)
+        yield Gtid(start.offset, start.offset + 20, None, 1_700_000_000_000_000)
+        yield Query(start.offset + 20, start.offset + 30, "test", "BEGIN")
         for number, (kind, images) in enumerate(self.log[index].changes):
             yield Rows(
                 start.offset + 30 + number, start.offset + 31 + number, "test", "purchase", kind, [images]
             )
-        yield Ended(start.offset + 60, start.offset + size)
+        yield Xid(start.offset + 60, start.offset + size)
 
 
 @dataclass(slots=True)

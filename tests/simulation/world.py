@@ -16,7 +16,8 @@ from apply_changes.applier import Applier
 from apply_changes.store import DynamoStore
 from bulkload.grouping import Grouping
 from capturer.checkpoints import Checkpoints
-from capturer.events import Boundary, Ended
+from capturer.decoder.events import Xid
+from capturer.events import Boundary
 from capturer.lanes import Lanes, Parcel
 from capturer.routes import encoded
 from capturer.transactions import Transactions
@@ -148,7 +149,7 @@ class Capturer:
                 self.lanes.add(
                     lane, content, self.transactions.committed, self.transactions.number, world.now
                 )
-        if isinstance(fed, Ended):
+        if isinstance(fed, Xid):
             self.index += 1
             self.indexes[self.transactions.boundary] = self.index
             self.checkpoints.ended(self.transactions.number, self.transactions.boundary)

@@ -7,7 +7,8 @@ import pytest
 
 from capturer import binlog
 from capturer.binlog import Binlog, ConnectionLost, Source
-from capturer.events import Began, Boundary, Ended, Event, Moved, Passed, Statement
+from capturer.decoder.events import Gtid, Heartbeat, Query, Rotate, Xid
+from capturer.events import Boundary, Event
 from rowferry.mapping import Mapping
 
 MAPPING = Mapping.parse("""
@@ -64,7 +65,7 @@ def moved(file: str, offset: int) -> bytes:
 
 
 def began(end: int) -> bytes:
-    return packet(33, bytes(42), end=end)
+    return packet(34, bytes(42), end=end)
 
 
 def statement(text: bytes, end: int) -> bytes:
@@ -114,17 +115,17 @@ def test_what_stands_before_the_boundary_is_left_out(monkeypatch: pytest.MonkeyP
     events = read(monkeypatch, Boundary(FILE, BOUNDARY), walk(*BEFORE, *BEHIND))
     assert Dump.asked == [(FILE, 4)]
     assert events == [
-        Moved(FILE, BOUNDARY),
-        Began(BOUNDARY, BOUNDARY + GTID, 9_000),
-        Ended(BOUNDARY + GTID, BOUNDARY + GTID + XID),
+        Rotate(FILE, BOUNDARY),
+        Gtid(BOUNDARY, BOUNDARY + GTID, None, 9_000_000),
+        Xid(BOUNDARY + GTID, BOUNDARY + GTID + XID),
     ]
 
 
 def test_a_sign_of_life_at_the_boundary_comes_through(monkeypatch: pytest.MonkeyPatch) -> None:
     packets = [*walk(*BEFORE), packet(27, FILE.encode(), end=BOUNDARY)]
     assert read(monkeypatch, Boundary(FILE, BOUNDARY), packets) == [
-        Moved(FILE, BOUNDARY),
-        Passed(BOUNDARY, BOUNDARY),
+        Rotate(FILE, BOUNDARY),
+        Heartbeat(FILE, BOUNDARY),
     ]
 
 
@@ -132,10 +133,10 @@ def test_the_next_file_is_read_from_its_start(monkeypatch: pytest.MonkeyPatch) -
     packets = [*walk(*BEFORE), moved(NEXT, 4), began(4 + GTID), ended(4 + GTID + XID)]
     events = read(monkeypatch, Boundary(FILE, BOUNDARY), packets)
     assert events == [
-        Moved(FILE, BOUNDARY),
-        Moved(NEXT, 4),
-        Began(4, 4 + GTID, 9_000),
-        Ended(4 + GTID, 4 + GTID + XID),
+        Rotate(FILE, BOUNDARY),
+        Rotate(NEXT, 4),
+        Gtid(4, 4 + GTID, None, 9_000_000),
+        Xid(4 + GTID, 4 + GTID + XID),
     ]
 
 
@@ -148,5 +149,5 @@ def test_the_server_is_asked_for_the_place_as_long_as_it_can_be_named(
     )
     events = read(monkeypatch, Boundary(FILE, offset), packets)
     assert Dump.asked == [(FILE, offset if offset < GIB4 else 4)]
-    assert events[0] == Moved(FILE, offset)
-    assert not any(isinstance(event, Statement) for event in events)
+    assert events[0] == Rotate(FILE, offset)
+    assert not any(isinstance(event, Query) for event in events)

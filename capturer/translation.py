@@ -1,0 +1,94 @@
+"""
+The packets of one binlog connection as events; what cannot be decoded is an event too. No I/O.
+
+So the operator's word about a transaction also counts for one that cannot be read.
+"""
+
+import re
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+
+from capturer.decoder.events import FormatDescription, Heartbeat, Query, Rotate
+from capturer.decoder.framing import Type
+from capturer.decoder.schema import Definition
+from capturer.decoder.stream import EventStream
+from capturer.events import Boundary, Event, Unreadable
+from rowferry.errors import CaptureStopped
+from rowferry.mapping import Mapping, TableMapping
+
+type Definitions = Callable[[str, str], Sequence[Definition] | None]
+"""(schema, table) to its columns as the server has them now; None when it has no such table."""
+
+_KIND = 5  # the type's place in a packet: behind the status byte and the time
+_NO_DDL = re.compile(r"\s*(BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|XA)\b", re.IGNORECASE)
+_RELOAD = "empty the target of the table and load it again, then start the capturer with --skip {at}"
+
+
+class _Travelling:
+    """The columns of a table that travel, also such as it gets later."""
+
+    def __init__(self, table: TableMapping) -> None:
+        self._table = table
+
+    def __contains__(self, column: object) -> bool:
+        return self._table.travels(str(column))
+
+
+class Translation:
+    """
+    Reads the packets of one connection, in order, from `start` on.
+
+    `checksums` says whether events end in a checksum, until the first format description tells.
+    """
+
+    def __init__(
+        self,
+        mapping: Mapping,
+        start: Boundary,
+        *,
+        checksums: bool | None = None,
+        definitions: Definitions | None = None,
+    ) -> None:
+        self._mapping = mapping
+        self._start = start
+        self._before = 0
+        self._stream = EventStream(
+            self._wanted, required=self._required, definitions=definitions, checksums=checksums
+        )
+
+    def events(self, packets: Iterable[bytes]) -> Iterator[Event]:
+        """
+        The events in packets (a status byte, then the event).
+
+        Beyond 4 GiB the server sends the file from its beginning: what stands before the start is left out.
+        """
+        for packet in packets:
+            for event in self._decoded(packet):
+                if type(event) is Rotate:
+                    self._before = self._start.offset if event.file == self._start.file else 0
+                    yield Rotate(event.file, max(event.offset, self._before))
+                elif not self._before or self._place(event) >= self._before:
+                    yield event  # one that ends at the start may be a statement that was skipped
+
+    def _decoded(self, packet: bytes) -> Iterator[Event]:
+        start = self._stream.end
+        try:
+            for event in self._stream.feed(packet, 1):
+                yield event
+                if type(event) is Query and not _NO_DDL.match(event.sql):
+                    self._stream.forget()
+        except CaptureStopped as error:
+            last = packet[_KIND : _KIND + 1] == bytes([Type.TRANSACTION_PAYLOAD])
+            yield Unreadable(start, self._stream.end, error.found, f"{error.fix}; {_RELOAD}", last)
+
+    def _place(self, event: Event) -> int:
+        if isinstance(event, FormatDescription):
+            return self._before
+        return event.offset if isinstance(event, Heartbeat | Rotate) else event.start
+
+    def _wanted(self, schema: str, table: str) -> Container[str] | None:
+        found = self._mapping.find(schema, table)
+        return None if found is None else _Travelling(found)
+
+    def _required(self, schema: str, table: str) -> Iterable[str]:
+        found = self._mapping.find(schema, table)
+        return () if found is None else found.columns
