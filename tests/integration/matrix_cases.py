@@ -1,7 +1,7 @@
 """
 What a column's value becomes in DynamoDB: SQL that is written, and the attribute that must come of it.
 
-Written by hand from MySQL's and DynamoDB's documents, not with the project's code. Numbers are compared by value.
+Written by hand from MySQL's and DynamoDB's documents, not with the project's code. Numbers compare by value.
 """
 
 import struct
@@ -148,12 +148,14 @@ NUMBERS: Columns = {
         "1e-130": n("1e-130"),
         "123456789012345678": n("123456789012345680"),
         "9007199254740993": n(9007199254740992),
-        "2.2250738585072014e-100": n("2.2250738585072014e-100"),
+        "2.2250738585072014e-100": n("2.2250738585072013e-100"),
     },
     "double(10,2)": numbers("1234.25"),
     "double unsigned": numbers("0.5"),
     "year": numbers("2026", "0", "1901", "2155", "1970"),
-    **{f"bit({size})": bits(size) for size in (1, 2, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 40, 48, 56, 63, 64)},
+    **{
+        f"bit({size})": bits(size) for size in (1, 2, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 40, 48, 56, 63, 64)
+    },
 }
 
 TEMPORAL: Columns = {
@@ -190,7 +192,7 @@ TEMPORAL: Columns = {
         "'2026-11-23 12:34:56.789'": s("2026-11-23 12:34:56.789000"),
         "'2026-11-23 12:34:56'": s("2026-11-23 12:34:56"),
         "'2026-02-31 01:02:03.04'": s("2026-02-31 01:02:03.040000"),
-        "'0000-00-00 00:00:00.001'": Differs(s("0000-00-00 00:00:00.001000"), s("0000-00-00 00:00:00.001000")),
+        "'0000-00-00 00:00:00.001'": s("0000-00-00 00:00:00.001000"),
     },
     "datetime(4)": {"'2026-11-23 12:34:56.0789'": s("2026-11-23 12:34:56.078900")},
     "datetime(5)": {"'2026-00-23 12:34:56.00001'": s("2026-00-23 12:34:56.000010")},
@@ -244,7 +246,7 @@ TEXTS: Columns = {
     },
     "varchar(10) character set ascii": {"'a'": s("a"), "'é'": s("?")},
     "varchar(10) character set swe7": {"'å{'": s("å?"), "'a'": s("a")},
-    "varchar(10) character set utf8mb3": {"'한a'": s("한a"), "'😀'": Differs(s("?"), s("?"))},
+    "varchar(10) character set utf8mb3": {"'한a'": s("한a"), "'😀'": s("?")},
     "varchar(10) character set utf16": quoted("한😀a", "", " "),
     "varchar(10) character set utf16le": quoted("한😀a", "a "),
     "varchar(10) character set utf32": quoted("한😀a", "\U0010ffff"),
@@ -377,7 +379,7 @@ JSON: Columns = {
         "'\"str\"'": s("str"),
         "'\"\"'": s(""),
         "'[\"\", []]'": document(["", []]),
-        "'\"\\\\u0000\\\\ud83d\\\\ude00\\\\\"\"'": s('\0😀"'),
+        '\'"\\\\u0000\\\\ud83d\\\\ude00\\\\""\'': s('\0😀"'),
         "'0'": n(0),
         "'-0.0'": n(0),
         "'1.0'": n(1),

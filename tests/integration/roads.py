@@ -14,18 +14,17 @@ from bulkload import chunks
 from bulkload.connection import Address, connect
 from bulkload.reader import Reader
 from bulkload.writer import Patience
-from capturer.decoder.events import Gtid, Rotate, Rows
-from capturer.decoder.rows import EVERY_COLUMN
-from capturer.decoder.schema import Definition, labels
-from capturer.decoder.stream import EventStream
+from capturer.definitions import Definitions
+from capturer.events import Boundary
 from capturer.routes import encoded
+from capturer.transactions import Transactions
+from capturer.translation import Translation
 from lab.binlog_dump import dump
 from lab.server import Server
 from rowferry import source
 from rowferry.change import RowChange, encode_record
 from rowferry.errors import UnusableChange
 from rowferry.mapping import Mapping, TableMapping
-from rowferry.position import Position, file_number
 from rowferry.table import POSITION
 from tests.simulation.dynamo import Dynamo
 
@@ -133,33 +132,10 @@ def _records(changes: Iterator[RowChange], mapping: Mapping) -> Iterator[bytes]:
 
 
 def _changes(server: Server, start: Place, mapping: Mapping) -> Iterator[RowChange]:
-    stream = EventStream(
-        lambda schema, table: EVERY_COLUMN if mapping.find(schema, table) else None,
-        definitions=lambda schema, table: _definitions(server, schema, table),
-    )
-    file, number, begun = start[0], 0, 0
-    for packet in dump(server, *start):
-        for event in stream.feed(packet, 1):
-            if isinstance(event, Rotate):
-                file = event.file
-            elif isinstance(event, Gtid):
-                begun, number = event.start, 0
-            elif isinstance(event, Rows):
-                for before, after in event.images:
-                    number += 1
-                    position = str(Position(1, file_number(file), begun, number))
-                    yield RowChange(event.schema, event.table, event.kind, before, after, position)
-
-
-def _definitions(server: Server, schema: str, table: str) -> list[Definition]:
-    with server.connect() as connection, connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT column_name, data_type, column_type, character_set_name"
-            " FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
-            " ORDER BY ordinal_position",
-            (schema, table),
-        )
-        return [
-            Definition(name, kind, "unsigned" in full, charset, labels(full))
-            for name, kind, full, charset in cursor.fetchall()
-        ]
+    """What the capturer would send, transaction by transaction."""
+    boundary = Boundary(*start)
+    definitions = Definitions(lambda: server.connect(server.capture, database=None))
+    translation = Translation(mapping, boundary, definitions=definitions)
+    transactions = Transactions(mapping, 1, boundary)
+    for event in translation.events(dump(server, *start)):
+        yield from transactions.feed(event)

@@ -2,68 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from itertools import zip_longest
 from typing import Any
 
 import pytest
 
-from lab.binlog_dump import end_of_binlog
 from lab.server import Server
-from rowferry.mapping import Mapping
 from tests.integration import matrix_cases as cases
 from tests.integration.matrix_cases import Attribute, Differs
-from tests.integration.roads import Arrived, Item, Place, bulk_road, stream_road
+from tests.integration.matrix_bed import both, by_value, rows_as_items, run, server
+from tests.integration.roads import Item, Place
 
+__all__ = ["server"]
 pytestmark = pytest.mark.integration
-
-SESSION = "SET sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00'"
-
-
-@pytest.fixture(params=["mysql", "mariadb"])
-def server(request: pytest.FixtureRequest) -> Server:
-    chosen: Server = request.getfixturevalue(request.param)
-    if chosen.flavor != request.param:
-        pytest.skip(f"no {request.param} on this machine")
-    return chosen
-
-
-def run(server: Server, *statements: str, session: Sequence[str] = (SESSION,)) -> Place:
-    """Executes; returns where the binlog ended before."""
-    start = end_of_binlog(server)
-    with server.connect(charset="utf8mb4") as connection, connection.cursor() as cursor:
-        for statement in (*session, *statements):
-            cursor.execute(statement)
-    return start
-
-
-def rows_as_items(tables: Sequence[str], **options: str) -> str:
-    """A mapping that makes an item of each row, by the column `id`."""
-    more = "".join(f"{name} = {value}\n" for name, value in options.items())
-    return "".join(
-        f"""[[table]]
-        source = "test.{table}"
-        target = "{table}"
-        layout = "item-per-row"
-        hash_key = {{ attribute = "id", type = "N" }}
-        {more}"""
-        for table in tables
-    )
-
-
-def both(server: Server, start: Place, text: str) -> tuple[Arrived, Arrived]:
-    mapping = Mapping.parse(text)
-    return bulk_road(server, mapping), stream_road(server, start, mapping)
-
-
-def by_value(attribute: Any) -> Any:
-    """Numbers as numbers: 1.10 and 1.1 are one to DynamoDB."""
-    if isinstance(attribute, dict):
-        return {
-            kind: Decimal(content) if kind == "N" else by_value(content)
-            for kind, content in attribute.items()
-        }
-    return [by_value(one) for one in attribute] if isinstance(attribute, list) else attribute
 
 
 @dataclass(slots=True)
@@ -120,7 +71,9 @@ def compare(server: Server, tables: Sequence[Laid], start: Place) -> list[str]:
     for nulls in ("leave-out", "attribute"):
         text = rows_as_items([table.name for table in tables], null=f'"{nulls}"')
         for road, arrived in zip(("bulk", "stream"), both(server, start, text), strict=True):
-            wrong += [f"{road} refused {key}: {why}" for some in arrived.refused.values() for key, why in some]
+            wrong += [
+                f"{road} refused {key}: {why}" for some in arrived.refused.values() for key, why in some
+            ]
             for table in tables:
                 found = arrived.by(table.name, "id")
                 assert len(found) == len(table.rows)
@@ -131,8 +84,7 @@ def compare(server: Server, tables: Sequence[Laid], start: Place) -> list[str]:
 
 
 def test_every_type_is_the_same_on_both_roads(server: Server) -> None:
-    tables = [
-        laid(name, columns, server.flavor) for name, columns in cases.TABLES[server.flavor].items()
-    ]
+    tables = [laid(name, columns, server.flavor) for name, columns in cases.TABLES[server.flavor].items()]
     start = run(server, *(statement for table in tables for statement in table.statements))
-    assert compare(server, tables, start) == []
+    wrong = compare(server, tables, start)
+    assert not wrong, "\n".join(wrong)
