@@ -96,8 +96,9 @@ class Capture:
             return
         tables = [table.source for table in self.parts.mapping.tables]
         self._progress = Progress(
-            self.parts.control, self.parts.lease.token, self.parts.lanes, tables, self.parts.anew
-        )
+            self.parts.control, self.parts.lease.token, self.parts.lanes, tables, self.parts.anew,
+            self.parts.skip,
+        )  # fmt: skip
         try:
             start = self._begin()
         except Exception as error:
@@ -106,7 +107,7 @@ class Capture:
         self._outbox = Outbox(
             Lanes(self.parts.lanes, random=self.parts.random.random), start, self.parts.clock
         )
-        self._transactions = Transactions(self.parts.mapping, self._progress.epoch, start, self.parts.skip)
+        self._transactions = Transactions(self.parts.mapping, self._progress.epoch, start, self._progress.skip)
         self._sender = Sender(self.parts.kinesis, self.parts.stream, self.parts.lease.token, self.parts.lanes)
         reader = self._thread("reader", self._read)
         senders = [self._thread(f"sender-{number}", self._send) for number in range(SENDERS)]
@@ -205,15 +206,18 @@ class Capture:
     def _read_once(self) -> None:
         """Reads from the newest boundary on until capture stops or the connection breaks."""
         self._same_server()
-        source = self.parts.source
+        source, boundary = self.parts.source, self._transactions.boundary
         binlog = self._binlog = Binlog(
-            source, self.parts.mapping, self._transactions.boundary, Definitions(source.connect)
+            source, self.parts.mapping, boundary, Definitions(source.connect)
         )
         try:
             if self._stopping.is_set():  # `stop` may have looked for the binlog before it was there
                 return
             for event in binlog.events():
-                self._pass_on(self._transactions.feed(event))
+                changes = self._transactions.feed(event)
+                if changes or self._transactions.boundary is not boundary:
+                    boundary = self._transactions.boundary
+                    self._pass_on(changes)
                 if self._stopping.is_set():
                     return
                 if self._standing.state == "waiting" and not isinstance(event, Rotate):
@@ -226,7 +230,7 @@ class Capture:
     def _pass_on(self, changes: Iterable[RowChange]) -> None:
         read = self._transactions
         parts = [part for change in changes for part in encoded(change, self.parts.mapping, self.parts.lanes)]
-        self._outbox.add(parts, read.committed, read.number, read.boundary)
+        self._outbox.add(parts, read.committed, read.number, read.boundary, read.restart)
 
     def _same_server(self) -> None:
         connection = self.parts.source.connect()

@@ -30,12 +30,18 @@ class Outbox:
         self._due, self._space, self._emptied = (threading.Condition(lock) for _ in range(3))
 
     def add(
-        self, changes: Sequence[tuple[int, bytes]], committed: int, transaction: int, boundary: Boundary
+        self,
+        changes: Sequence[tuple[int, bytes]],
+        committed: int,
+        transaction: int,
+        boundary: Boundary,
+        restart: Boundary | None = None,
     ) -> bool:
         """
         Takes encoded changes with their lanes; waits while too much is held.
 
-        `boundary` is the newest one read: everything before it has been added.
+        `boundary` is the newest one read: everything before it has been added,
+        but for XA transactions without an outcome: for these a new capturer has to begin at `restart`.
         False, and nothing taken, once it is shut.
         """
         with self._space:
@@ -48,7 +54,7 @@ class Outbox:
             self._transaction = transaction
             if boundary is not self._read:
                 self._read = boundary
-                self._checkpoints.ended(transaction, boundary)
+                self._checkpoints.ended(transaction, restart or boundary)
             self._wake(due)
             return True
 

@@ -56,17 +56,35 @@ class Progress:
     """
 
     def __init__(
-        self, table: ControlTable, token: int, lanes: int, tables: Iterable[str] = (), anew: str = ""
+        self,
+        table: ControlTable,
+        token: int,
+        lanes: int,
+        tables: Iterable[str] = (),
+        anew: str = "",
+        skip: Iterable[Boundary] = (),
     ) -> None:
-        """`tables` are the source tables that are captured; each new word `anew` begins capture once more."""
+        """
+        `tables` are the source tables that are captured; each new word `anew` begins capture once more.
+
+        What is given to `skip` when capture begins means places of a former binlog,
+        and never counts again: the new one may have other transactions there.
+        """
         self._table = table
         self._token = token
         self._lanes = lanes
         self._tables: list[Plain] = [*sorted(tables)]
         self._anew = anew
+        self._skip: list[Plain] = [*map(str, skip)]
         self._item: dict[str, Any] = {}
         self._before = Counters()
         self.epoch = 1
+
+    @property
+    def skip(self) -> list[Boundary]:
+        """The places in this binlog that are to be passed over."""
+        former = self._item.get("former_skip", ())
+        return [Boundary.parse(str(at)) for at in self._skip if at not in former]
 
     def claim(self) -> None:
         """From here on the previous holder cannot write any more. LeaseLost when a newer one has claimed."""
@@ -148,12 +166,13 @@ class Progress:
                 raise
 
     def _first(self, server: str, start: Boundary, now_ms: int) -> Boundary:
-        self._update(
+        self._item = self._update(
             {
                 "epoch": self.epoch, "server": server, "lanes": self._lanes, "token": self._token,
                 "file": start.file, "offset": start.offset,
                 "read_file": start.file, "read_offset": start.offset,
                 "changes": 0, "records": 0, "bytes": 0, "tables": self._tables, "anew": self._anew,
+                "former_skip": self._skip,
                 **_standing(Standing()), "updated_ms": now_ms,
             },
             None,
@@ -162,11 +181,11 @@ class Progress:
 
     def _begin_anew(self, server: str, start: Boundary) -> Boundary:
         self.epoch += 1
-        self._update(
+        self._item = self._update(
             {
                 "epoch": self.epoch, "server": server, "anew": self._anew, "tables": self._tables,
                 "file": start.file, "offset": start.offset,
-                "read_file": start.file, "read_offset": start.offset,
+                "read_file": start.file, "read_offset": start.offset, "former_skip": self._skip,
             },
             self._token,
         )  # fmt: skip

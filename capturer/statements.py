@@ -32,18 +32,26 @@ class Meaning(Enum):
     COMMIT = auto()
     ROLLBACK = auto()
     ROLLBACK_TO = auto()
+    SAVEPOINT = auto()
     XA_BEGIN = auto()
+    XA_COMMIT = auto()
+    XA_ROLLBACK = auto()
     HARMLESS = auto()
     STOP = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a statement means; where it stops capture, what it does (`found`) and what to do (`fix`)."""
+    """
+    What a statement means; where it stops capture, what it does (`found`) and what to do (`fix`).
+
+    `name` is that of the savepoint, or of the XA transaction: X'6162',X'',1
+    """
 
     meaning: Meaning
     found: str = ""
     fix: str = ""
+    name: str = ""
 
 
 class Token(NamedTuple):
@@ -60,8 +68,11 @@ _CONTROL = {
     ("COMMIT",): Meaning.COMMIT,
     ("ROLLBACK", "TO"): Meaning.ROLLBACK_TO,
     ("ROLLBACK",): Meaning.ROLLBACK,
+    ("SAVEPOINT",): Meaning.SAVEPOINT,
     ("XA", "START"): Meaning.XA_BEGIN,
     ("XA", "BEGIN"): Meaning.XA_BEGIN,
+    ("XA", "COMMIT"): Meaning.XA_COMMIT,
+    ("XA", "ROLLBACK"): Meaning.XA_ROLLBACK,
 }
 _ROW_VERBS = frozenset([
     "CALL", "DELETE", "DO", "HANDLER", "IMPORT", "INSERT", "LOAD", "MERGE", "REPLACE", "UPDATE", "WITH",
@@ -69,8 +80,9 @@ _ROW_VERBS = frozenset([
 # Statements that never change a table's rows.
 _VERBS = frozenset([
     "ANALYZE", "CHECK", "FLUSH", "GRANT", "INSTALL", "KILL", "OPTIMIZE", "PURGE", "RELEASE", "REPAIR",
-    "REVOKE", "SAVEPOINT", "UNINSTALL", "USE", "XA",
+    "REVOKE", "UNINSTALL", "USE", "XA",
 ])  # fmt: skip
+_XID = re.compile(r"X'[0-9a-f]*',X'[0-9a-f]*',\d+")
 _RELOAD = "empty the target of the table and load it again, then start the capturer with --skip {at}"
 _TOKENS = re.compile(
     r"""
@@ -121,11 +133,17 @@ def judge(text: str, schema: str, mapping: Mapping) -> Verdict:
     words = tuple(token.word for token in parsed if token.word != ";")
     for length in (2, 1):
         if words[:length] in _CONTROL:
-            return Verdict(_CONTROL[words[:length]])
+            return Verdict(_CONTROL[words[:length]], name=_name(text, parsed))
     try:
         return _Judge(parsed, schema, mapping).verdict()
     except _NotParsed:
         return _unknown([token.text for token in parsed], text, mapping)
+
+
+def _name(text: str, parsed: Sequence[Token]) -> str:
+    """Of a savepoint, or of an XA transaction in the one form in which servers write it."""
+    xid = _XID.search(text)
+    return xid[0] if xid else parsed[-1].text.lower()
 
 
 def _unknown(names: Sequence[str], text: str, mapping: Mapping) -> Verdict:

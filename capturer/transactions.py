@@ -3,9 +3,11 @@ From the binlog's events to positioned row changes and transaction boundaries. P
 
 A transaction that fits one portion is seen to its end before any of it is
 handed out; of a larger one, what was handed out before a stop has been sent.
+The changes of an XA transaction are handed out at XA COMMIT, and stand there:
+that is when they become visible.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from capturer.decoder.events import (
@@ -21,6 +23,7 @@ from capturer.decoder.events import (
     Xid,
 )
 from capturer.events import Boundary, Event, Unreadable
+from capturer.prepared import Prepared, PreparedTransactions
 from capturer.statements import Meaning, judge
 from rowferry.change import RowChange
 from rowferry.errors import CaptureStopped
@@ -30,15 +33,18 @@ from rowferry.position import Position, file_number
 PORTION = 1_000  # rows of one transaction that are kept back until its end is seen
 PORTION_BYTES = 1 << 20
 
-_XA = (
-    "use plain transactions for mapped tables; when the XA transaction has ended, "
-    "load the tables it changed again, then start the capturer with --skip {at}"
-)
 _IN_THE_STACK = "in the stack: CapturerSkip="
 _RELOAD_ALL = (
     "empty the targets of all mapped tables and load them again, then start the capturer with --skip {at}"
 )
 _TAKEN_BACK = "load the tables it changed again, then start the capturer with --skip {at}"
+_TOO_LARGE = (
+    "commit or roll back what is prepared, and prepare less at a time; when this one has its outcome, "
+    "load the tables it changed again, then start the capturer with --skip {at}"
+)
+_BEFORE_CAPTURE = (
+    "where a table that it changed has been loaded, load that again; then start the capturer with --skip {at}"
+)
 
 
 class Transactions:
@@ -63,126 +69,180 @@ class Transactions:
         self._mapping = mapping
         self._epoch = epoch
         self._skip = {where.order for where in skip}
-        self._readers: dict[type, Callable[[Any], list[RowChange]]] = {
+        self._prepared = PreparedTransactions()
+        self._readers: dict[type, Callable[[Any], Sequence[RowChange]]] = {
             Rows: self._rows,
             Query: self._query,
             Gtid: self._began,
             Xid: self._ended,
-            XaPrepared: self._ended,
+            XaPrepared: self._xa_prepared,
             Passed: self._passed,
             Rotate: self._moved,
             Heartbeat: self._heartbeat,
-            FormatDescription: lambda _: [],
+            FormatDescription: lambda _: (),
             Incident: self._incident,
             Unreadable: self._unreadable,
         }
         self._file = boundary.file
         self.resume()
 
+    @property
+    def restart(self) -> Boundary:
+        """Where a new capturer has to begin: before the oldest XA transaction without an outcome."""
+        return self._prepared.start or self.boundary
+
     def resume(self) -> None:
         """Forgets the transaction that was being read: reading begins again at `boundary`."""
         self._group = False  # between a GTID event and the end of what it stands for
         self._block = False  # rows and statements belong together up to COMMIT
-        self._prepared = False
+        self._xa = False
         self._skipping = False
         self._start = 0
         self._row = 0
         self._prefix = ""
+        self._handed = 0  # rows that are out of reach of a rollback
         self._kept: list[RowChange] = []
         self._kept_bytes = 0
+        self._savepoints: dict[str, int] = {}
 
-    def feed(self, event: Event) -> list[RowChange]:
+    def feed(self, event: Event) -> Sequence[RowChange]:
         """The changes that may be sent now, in order; all of them belong to transaction `number`."""
         return self._readers[type(event)](event)
 
-    def _moved(self, event: Rotate) -> list[RowChange]:
-        if self._row:
-            self._stop("a transaction without an end (the server broke off while writing it)", _TAKEN_BACK)
+    def _moved(self, event: Rotate) -> Sequence[RowChange]:
+        self._refuse_open()
         self.resume()
         self._file = event.file
         self.boundary = Boundary(event.file, event.offset)
-        return []
+        return ()
 
-    def _began(self, event: Gtid) -> list[RowChange]:
-        if self._row:
-            self._stop("a transaction without an end (the server broke off while writing it)", _TAKEN_BACK)
+    def _began(self, event: Gtid) -> Sequence[RowChange]:
+        self._refuse_open()
         self.resume()
         if self.boundary.offset != event.start:
             self.boundary = Boundary(self._file, event.start)
         self.committed = event.committed // 1_000
-        self._group, self._block, self._prepared = True, event.standalone is False, event.prepared
+        self._group, self._block, self._xa = True, event.standalone is False, event.prepared
         self._start = event.start
         self._skipping = self.boundary.order in self._skip
-        return []
+        return ()
 
-    def _rows(self, event: Rows) -> list[RowChange]:
+    def _refuse_open(self) -> None:
+        if self._row:
+            self._stop("a transaction without an end (the server broke off while writing it)", _TAKEN_BACK)
+
+    def _rows(self, event: Rows) -> Sequence[RowChange]:
         if self._skipping:
-            return []
-        if self._prepared:
-            self._stop(f"an XA transaction changes {event.schema}.{event.table}", _XA)
+            return ()
         if not self._group:
             self._stop("row changes outside of a transaction", "set gtid_mode=ON, then load the tables again")
         if not self._row:
-            self.number += 1
-            self._prefix = str(Position(self._epoch, file_number(self._file), self._start))[:-8]
+            self._number()
+        schema, table, kind, prefix, row = event.schema, event.table, event.kind, self._prefix, self._row
         for before, after in event.images:
-            self._row += 1
-            position = f"{self._prefix}{self._row:08x}"
-            self._kept.append(RowChange(event.schema, event.table, event.kind, before, after, position))
-        self._kept_bytes += event.end - event.start
-        if len(self._kept) >= PORTION or self._kept_bytes >= PORTION_BYTES:
+            row += 1
+            self._kept.append(RowChange(schema, table, kind, before, after, f"{prefix}{row:08x}"))
+        self._row = row
+        self._kept_bytes += event.size
+        if self._xa:
+            self._bound(event)
+        elif len(self._kept) >= PORTION or self._kept_bytes >= PORTION_BYTES:
             return self._release()
-        return []
+        return ()
 
-    def _query(self, event: Query) -> list[RowChange]:
+    def _number(self) -> None:
+        """This transaction has row changes."""
+        self.number += 1
+        self._prefix = str(Position(self._epoch, file_number(self._file), self._start))[:-8]
+
+    def _bound(self, event: Rows) -> None:
+        if not self._prepared.takes(len(self._kept), self._kept_bytes):
+            what = f"XA transactions on {event.schema}.{event.table} and others"
+            self._stop(f"{what} that wait for their outcome are too large to be kept", _TOO_LARGE)
+
+    def _query(self, event: Query) -> Sequence[RowChange]:
         verdict = judge(event.sql, event.schema, self._mapping)
         match verdict.meaning:
             case Meaning.BEGIN:
                 self._block = True
             case Meaning.XA_BEGIN:
-                self._block = self._prepared = True
+                self._block = self._xa = True
             case Meaning.COMMIT:
                 return self._end(event.end)
-            case Meaning.ROLLBACK | Meaning.ROLLBACK_TO if self._row:
-                self._stop("row changes that the same transaction takes back (ROLLBACK)", _TAKEN_BACK)
+            case Meaning.SAVEPOINT:
+                self._savepoints[verdict.name] = self._handed + len(self._kept)
+            case Meaning.ROLLBACK_TO:
+                self._take_back(self._savepoints.get(verdict.name))
             case Meaning.ROLLBACK:
+                self._take_back(0)
                 return self._end(event.end)
+            case Meaning.XA_COMMIT | Meaning.XA_ROLLBACK:
+                return self._resolved(verdict.name, event.end, committed=verdict.meaning is Meaning.XA_COMMIT)
             case Meaning.STOP if not self._skipping:
                 self._stop(verdict.found, verdict.fix)
             case _ if not self._block:
                 return self._end(event.end)
-        return []
+        return ()
 
-    def _ended(self, event: Xid | XaPrepared) -> list[RowChange]:
+    def _take_back(self, rows: int | None) -> None:
+        """Leaves the transaction's first so many rows. None: nobody knows how many."""
+        if not self._row:
+            return
+        if rows is None or rows < self._handed:
+            self._stop("row changes that the same transaction takes back (ROLLBACK)", _TAKEN_BACK)
+        del self._kept[rows - self._handed :]
+
+    def _xa_prepared(self, event: XaPrepared) -> Sequence[RowChange]:
+        if event.one_phase:
+            return self._end(event.end)
+        self._prepared.add(event.xid, Prepared(self.boundary, self._kept, self._kept_bytes))
+        self._kept = []
         return self._end(event.end)
 
-    def _passed(self, event: Passed) -> list[RowChange]:
+    def _resolved(self, xid: str, end: int, *, committed: bool) -> Sequence[RowChange]:
+        prepared = self._prepared.resolve(xid)
+        if committed and not self._skipping:
+            if prepared is None:
+                self._stop("XA COMMIT of a transaction that was prepared before capture began", _BEFORE_CAPTURE)
+            if prepared.changes:
+                self._number()
+                self._kept = [
+                    change._replace(position=f"{self._prefix}{row:08x}")
+                    for row, change in enumerate(prepared.changes, start=1)
+                ]
+        return self._end(end)
+
+    def _ended(self, event: Xid) -> Sequence[RowChange]:
+        return self._end(event.end)
+
+    def _passed(self, event: Passed) -> Sequence[RowChange]:
         if not self._group:
             self.boundary = Boundary(self._file, event.end)
-        return []
+        return ()
 
-    def _heartbeat(self, event: Heartbeat) -> list[RowChange]:
+    def _heartbeat(self, event: Heartbeat) -> Sequence[RowChange]:
         if not self._group and event.file == self._file and event.offset > self.boundary.offset:
             self.boundary = Boundary(self._file, event.offset)
-        return []
+        return ()
 
-    def _incident(self, event: Incident) -> list[RowChange]:
+    def _incident(self, event: Incident) -> Sequence[RowChange]:
         lost = "an incident: the server could not log some changes"
         return self._unreadable(Unreadable(event.start, event.end, lost, _RELOAD_ALL))
 
-    def _unreadable(self, event: Unreadable) -> list[RowChange]:
+    def _unreadable(self, event: Unreadable) -> Sequence[RowChange]:
         if self.boundary.order not in self._skip:
             self._stop(event.found, event.fix)
-        return self._end(event.end) if event.last or not self._block else []
+        return self._end(event.end) if event.last or not self._block else ()
 
-    def _end(self, end: int) -> list[RowChange]:
+    def _end(self, end: int) -> Sequence[RowChange]:
         released = self._release()
         self.resume()
         self.boundary = Boundary(self._file, end)
         return released
 
-    def _release(self) -> list[RowChange]:
+    def _release(self) -> Sequence[RowChange]:
         released, self._kept, self._kept_bytes = self._kept, [], 0
+        self._handed += len(released)
         return released
 
     def _stop(self, found: str, fix: str) -> NoReturn:

@@ -56,7 +56,7 @@ class Query(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Row changes of one table: (before, after) for each row, with the wanted columns."""
+    """Row changes of one table: (before, after) for each row, with the wanted columns. `size` in bytes."""
 
     start: int
     end: int
@@ -64,6 +64,7 @@ class Rows(NamedTuple):
     table: str
     kind: Kind
     images: Sequence[tuple[Image, Image]]
+    size: int
 
 
 class Xid(NamedTuple):
@@ -74,11 +75,16 @@ class Xid(NamedTuple):
 
 
 class XaPrepared(NamedTuple):
-    """The transaction is prepared, or with `one_phase` committed."""
+    """
+    The transaction is prepared, or with `one_phase` committed.
+
+    `xid` is its name as XA COMMIT and XA ROLLBACK have it in the binlog: X'6162',X'',1
+    """
 
     start: int
     end: int
     one_phase: bool
+    xid: str
 
 
 class Heartbeat(NamedTuple):

@@ -27,6 +27,7 @@ from 160 on https://mariadb.com/kb/en/2-binlog-event-header/
 """
 _SERVER_VERSION = 50
 _XA_IDENTIFIER = 64
+_XA_PREPARE = struct.Struct("<BIII")
 
 
 class Type(IntEnum):
@@ -97,12 +98,14 @@ def rotate(data: bytes) -> tuple[str, int]:
     return data[at:].decode(), offset
 
 
-def xa_prepare(data: bytes) -> bool:
-    """Whether it is XA COMMIT ... ONE PHASE."""
-    one_phase, _, gtrid, bqual = struct.unpack_from("<BIII", data, HEADER)
-    if one_phase > 1 or max(gtrid, bqual) > _XA_IDENTIFIER or len(data) != HEADER + 13 + gtrid + bqual:
+def xa_prepare(data: bytes) -> tuple[bool, str]:
+    """Whether it is XA COMMIT ... ONE PHASE, and the XID as statements in the binlog have it."""
+    one_phase, form, gtrid, bqual = _XA_PREPARE.unpack_from(data, HEADER)
+    at = HEADER + _XA_PREPARE.size
+    if one_phase > 1 or max(gtrid, bqual) > _XA_IDENTIFIER or len(data) != at + gtrid + bqual:
         damaged("not an XA identifier")
-    return bool(one_phase)
+    first, second = data[at : at + gtrid].hex(), data[at + gtrid :].hex()
+    return bool(one_phase), f"X'{first}',X'{second}',{form}"
 
 
 def heartbeat_v2(data: bytes) -> tuple[str, int]:

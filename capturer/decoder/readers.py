@@ -44,7 +44,7 @@ def _xid(data: bytes, _kind: int, start: int, end: int) -> Iterable[Event]:
 
 
 def _xa_prepare(data: bytes, _kind: int, start: int, end: int) -> Iterable[Event]:
-    return (XaPrepared(start, end, framing.xa_prepare(data)),)
+    return (XaPrepared(start, end, *framing.xa_prepare(data)),)
 
 
 def _incident(data: bytes, _kind: int, start: int, end: int) -> Iterable[Event]:

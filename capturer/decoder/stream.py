@@ -196,7 +196,7 @@ class EventStream:
         if ready.compressed:
             data, at = inflated(data[at:]), 0
         images = ready.decode(data, data.decode("latin-1"), at, len(data))
-        return (Rows(start, end, table.schema, table.table, ready.kind, images),)
+        return (Rows(start, end, table.schema, table.table, ready.kind, images, len(data)),)
 
 
 def _passed(kind: int, flags: int, start: int, end: int) -> Iterable[Event]:
