@@ -107,7 +107,9 @@ class Capture:
         self._outbox = Outbox(
             Lanes(self.parts.lanes, random=self.parts.random.random), start, self.parts.clock
         )
-        self._transactions = Transactions(self.parts.mapping, self._progress.epoch, start, self._progress.skip)
+        self._transactions = Transactions(
+            self.parts.mapping, self._progress.epoch, start, self._progress.skip
+        )
         self._sender = Sender(self.parts.kinesis, self.parts.stream, self.parts.lease.token, self.parts.lanes)
         reader = self._thread("reader", self._read)
         senders = [self._thread(f"sender-{number}", self._send) for number in range(SENDERS)]
@@ -207,9 +209,7 @@ class Capture:
         """Reads from the newest boundary on until capture stops or the connection breaks."""
         self._same_server()
         source, boundary = self.parts.source, self._transactions.boundary
-        binlog = self._binlog = Binlog(
-            source, self.parts.mapping, boundary, Definitions(source.connect)
-        )
+        binlog = self._binlog = Binlog(source, self.parts.mapping, boundary, Definitions(source.connect))
         try:
             if self._stopping.is_set():  # `stop` may have looked for the binlog before it was there
                 return

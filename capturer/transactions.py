@@ -203,7 +203,9 @@ class Transactions:
         prepared = self._prepared.resolve(xid)
         if committed and not self._skipping:
             if prepared is None:
-                self._stop("XA COMMIT of a transaction that was prepared before capture began", _BEFORE_CAPTURE)
+                self._stop(
+                    "XA COMMIT of a transaction that was prepared before capture began", _BEFORE_CAPTURE
+                )
             if prepared.changes:
                 self._number()
                 self._kept = [

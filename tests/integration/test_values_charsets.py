@@ -9,8 +9,8 @@ import pytest
 from lab.binlog_dump import end_of_binlog
 from lab.server import Server
 from rowferry.mapping import Mapping
-from tests.integration.roads import Arrived, bulk_road, stream_road
 from tests.integration.matrix_bed import rows_as_items, run, server
+from tests.integration.roads import Arrived, bulk_road, stream_road
 
 __all__ = ["server"]
 pytestmark = pytest.mark.integration
@@ -52,8 +52,7 @@ def candidates(charset: str, size: int) -> list[bytes]:
 def characters(cursor: Any, charset: str, size: int) -> list[bytes]:
     """All that the server stores as one character."""
     cursor.execute(
-        "CREATE TEMPORARY TABLE codes"
-        f" (id INT, code VARBINARY(4), held VARCHAR(4) CHARACTER SET {charset})"
+        f"CREATE TEMPORARY TABLE codes (id INT, code VARBINARY(4), held VARCHAR(4) CHARACTER SET {charset})"
     )
     found: list[bytes] = []
     for some in batched(candidates(charset, size), 20_000, strict=False):

@@ -1,7 +1,7 @@
 """Every column type, through the bulk load and through the stream: both must give what is written in the cases."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
@@ -9,8 +9,8 @@ import pytest
 
 from lab.server import Server
 from tests.integration import matrix_cases as cases
-from tests.integration.matrix_cases import Attribute, Differs
 from tests.integration.matrix_bed import both, by_value, rows_as_items, run, server
+from tests.integration.matrix_cases import Attribute, Differs
 from tests.integration.roads import Item, Place
 
 __all__ = ["server"]
@@ -88,3 +88,152 @@ def test_every_type_is_the_same_on_both_roads(server: Server) -> None:
     start = run(server, *(statement for table in tables for statement in table.statements))
     wrong = compare(server, tables, start)
     assert not wrong, "\n".join(wrong)
+
+
+def test_what_dynamodb_cannot_take_is_set_aside_by_both_roads_with_one_reason(server: Server) -> None:
+    refused = cases.REFUSED[server.flavor]
+    tables = [f"r{number}" for number in range(len(refused))]
+    statements = [
+        statement
+        for table, (definition, sql, _) in zip(tables, refused, strict=True)
+        for statement in (
+            f"CREATE TABLE {table} (id INT PRIMARY KEY, v {definition})",
+            f"INSERT INTO {table} VALUES (1, {sql}), (2, NULL)",
+        )
+    ]
+    start = run(server, *statements)
+    for arrived in both(server, start, rows_as_items(tables)):
+        for table, (definition, sql, reason) in zip(tables, refused, strict=True):
+            named = f"{definition} = {sql[:80]}"
+            assert [key for key, _ in arrived.refused.get(f"test.{table}", [])] == [{"id": 1}], named
+            assert reason in arrived.refused[f"test.{table}"][0][1], named
+            assert list(arrived.by(table, "id")) == [("2",)], named
+
+
+def test_types_of_the_mapping(server: Server) -> None:
+    overridden = cases.OVERRIDDEN[server.flavor]
+    names = [f"c{number}" for number in range(len(overridden))]
+    columns = ", ".join(f"{name} {case[0]}" for name, case in zip(names, overridden, strict=True))
+    row = ", ".join(sql for _, _, sql, _ in overridden)
+    start = run(server, f"CREATE TABLE o (id INT PRIMARY KEY, {columns})", f"INSERT INTO o VALUES (1, {row})")
+    types = {name: f'{{ type = "{case[1]}" }}' for name, case in zip(names, overridden, strict=True)}
+    text = rows_as_items(["o"], **{f"columns.{name}": rule for name, rule in types.items()})
+    for arrived in both(server, start, text):
+        found = by_value(arrived.by("o", "id")["1",])
+        for name, (definition, kind, sql, attribute) in zip(names, overridden, strict=True):
+            assert found[name] == by_value(attribute), f"{definition} as {kind}: {sql[:80]}"
+
+
+def test_a_timestamp_is_utc_whatever_the_writers_zone(server: Server) -> None:
+    zones = {"+00:00": "12:00:00", "+09:00": "03:00:00", "-12:00": "24:00:00", "+13:00": "-1"}
+    statements = ["CREATE TABLE z (id INT PRIMARY KEY, ts TIMESTAMP(3) NULL, dt DATETIME)"]
+    for number, zone in enumerate(zones):
+        moment = "'2026-11-23 12:00:00'"
+        statements += [f"SET time_zone = '{zone}'", f"INSERT INTO z VALUES ({number}, {moment}, {moment})"]
+    start = run(server, *statements)
+    utc = ["2026-11-23 12:00:00", "2026-11-23 03:00:00", "2026-11-24 00:00:00", "2026-11-22 23:00:00"]
+    for arrived in both(server, start, rows_as_items(["z"])):
+        found = [item for _, item in sorted(arrived.by("z", "id").items())]
+        assert [item["ts"]["S"] for item in found] == utc
+        assert {item["dt"]["S"] for item in found} == {"2026-11-23 12:00:00"}
+
+
+def test_wide_tables_and_strange_names(server: Server) -> None:
+    names = ["a'b", 'c"d', "{e}", "f\\g", "수량 qty", "h\ni", "None", "data", "p%q", "%s", "_x", "``"]
+    quoted = [f"`{name.replace('`', '``')}`" for name in names]
+    many = {f"n{number}": None if number % 3 else number for number in range(1, 300)}
+    start = run(
+        server,
+        f"CREATE TABLE s (id INT PRIMARY KEY, {', '.join(f'{name} INT' for name in quoted)})",
+        f"INSERT INTO s VALUES (7, {', '.join(map(str, range(len(names))))})",
+        f"CREATE TABLE w (id INT PRIMARY KEY, {', '.join(f'{name} BIGINT' for name in many)})",
+        f"INSERT INTO w VALUES (7, {', '.join(str(value or 'NULL') for value in many.values())})",
+    )
+    for arrived in both(server, start, rows_as_items(["s", "w"])):
+        assert arrived.items["s"] == [
+            {"id": {"N": "7"}, **{name: {"N": str(number)} for number, name in enumerate(names)}}
+        ]
+        present = {name: {"N": str(value)} for name, value in many.items() if value}
+        assert arrived.items["w"] == [{"id": {"N": "7"}, **present}]
+
+
+GENERATED = {
+    "mysql": "v INT AS (id + 1), st INT AS (id + 2) STORED, i INT INVISIBLE, ti DATE AS (DATE('2026-01-02')) INVISIBLE",
+    "mariadb": "v INT AS (id + 1) VIRTUAL, st INT AS (id + 2) STORED, i INT INVISIBLE, ti DATE AS ('2026-01-02') INVISIBLE",
+}
+HIDDEN = {
+    "mysql": ["ALTER TABLE g ADD INDEX ((id * 2)), ADD INDEX ((LOWER(t)))"],
+    "mariadb": ["ALTER TABLE g ADD UNIQUE (t)"],
+}
+
+
+def test_generated_invisible_and_hidden_columns(server: Server) -> None:
+    start = run(
+        server,
+        f"CREATE TABLE g (id INT PRIMARY KEY, {GENERATED[server.flavor]}, t VARCHAR(3000), z INT)",
+        *HIDDEN[server.flavor],
+        "INSERT INTO g (id, i, t, z) VALUES (1, 5, 'x', 9), (2, NULL, 'y', NULL), (3, 1, 'z', 1)",
+        "UPDATE g SET i = 6, t = REPEAT('x', 2000) WHERE id = 1",
+        "DELETE FROM g WHERE id = 3",
+    )
+    kept = {name: {"NULL": True} for name in ("i", "z")}
+    day = {"ti": {"S": "2026-01-02"}}
+    expected = {
+        ("1",): {
+            "id": {"N": "1"}, "v": {"N": "2"}, "st": {"N": "3"}, "i": {"N": "6"}, "z": {"N": "9"},
+            "t": {"S": "x" * 2000}, **day,
+        },
+        ("2",): {"id": {"N": "2"}, "v": {"N": "3"}, "st": {"N": "4"}, "t": {"S": "y"}, **kept, **day},
+    }  # fmt: skip
+    for arrived in both(server, start, rows_as_items(["g"], null='"attribute"')):
+        assert arrived.by("g", "id") == expected
+
+
+VERSIONED = {
+    "implicit": ("v INT", ""),
+    "explicit": (
+        "v INT, since TIMESTAMP(6) GENERATED ALWAYS AS ROW START, until TIMESTAMP(6) GENERATED ALWAYS AS ROW END,"
+        " PERIOD FOR SYSTEM_TIME (since, until)",
+        "exclude = ['since', 'until']",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", VERSIONED)
+def test_system_versioned_tables_of_mariadb(mariadb: Server, kind: str) -> None:
+    columns, exclude = VERSIONED[kind]
+    start = run(
+        mariadb,
+        f"CREATE TABLE h (id INT PRIMARY KEY, {columns}) WITH SYSTEM VERSIONING",
+        "INSERT INTO h (id, v) VALUES (1, 10), (2, 20), (3, 30)",
+        "UPDATE h SET v = 11 WHERE id = 1",
+        "DELETE FROM h WHERE id = 2",
+        "REPLACE INTO h (id, v) VALUES (3, 33)",
+        "INSERT INTO h (id, v) VALUES (1, 0) ON DUPLICATE KEY UPDATE v = 12",
+    )
+    text = rows_as_items(["h"]) + exclude
+    expected = {("1",): {"id": {"N": "1"}, "v": {"N": "12"}}, ("3",): {"id": {"N": "3"}, "v": {"N": "33"}}}
+    for arrived in both(mariadb, start, text):
+        assert arrived.by("h", "id") == expected
+
+
+def test_addresses_of_mariadb_next_to_the_same_bytes(mariadb: Server) -> None:
+    start = run(
+        mariadb,
+        "CREATE TABLE i (id INT PRIMARY KEY, i4 INET4, b4 BINARY(4), i6 INET6, b16 BINARY(16), u UUID,"
+        " c4 CHAR(4) CHARACTER SET latin1, c16 CHAR(16) CHARACTER SET latin1)",
+        "INSERT INTO i VALUES (1, '97.98.99.100', 'abcd', '6162:6364:6566:6768:696a:6b6c:6d6e:6f70',"
+        " 'abcdefghijklmnop', '61626364-6566-6768-696a-6b6c6d6e6f70', 'abcd', 'abcdefghijklmnop')",
+    )  # fmt: skip
+    expected = {
+        "id": {"N": "1"},
+        "i4": {"S": "97.98.99.100"},
+        "b4": {"B": b"abcd"},
+        "i6": {"S": "6162:6364:6566:6768:696a:6b6c:6d6e:6f70"},
+        "b16": {"B": b"abcdefghijklmnop"},
+        "u": {"S": "61626364-6566-6768-696a-6b6c6d6e6f70"},
+        "c4": {"S": "abcd"},
+        "c16": {"S": "abcdefghijklmnop"},
+    }
+    for arrived in both(mariadb, start, rows_as_items(["i"])):
+        assert arrived.items["i"] == [expected]
