@@ -40,11 +40,11 @@ class Reader:
     def _read(self, table: Table, chunk: Chunk) -> tuple[Grouping, source.Watermark]:
         connection = self._ready()
         watermark = source.begin_snapshot(connection, self._server)
-        grouping = Grouping(table.mapping, table.columns)
+        grouping = Grouping(table.mapping, table.selection.names)
         with connection.cursor(SSCursor) as cursor:
             cursor.execute(*chunks.select(table, chunk))
             while some := cursor.fetchmany(ROWS_AT_ONCE):
-                grouping.take(some)
+                grouping.take(table.selection.values(some))
         connection.commit()
         return grouping, watermark
 
