@@ -447,7 +447,7 @@ VECTORS: Columns = {
 }
 INET6 = (
     "::", "::1", "::192.0.2.1", "::0.1.0.2", "::ffff:192.0.2.1", "::ffff:0.0.0.0", "1::2:0:0:3:4",
-    "2001:0:0:1::", "2001:db8:0:1:1:1:1:1", "2001:db8::ff00:42:8329", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+    "2001:0:0:1::", "2001:db8::1:1:1:1:1", "2001:db8::ff00:42:8329", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
 )  # fmt: skip
 UUIDS = (
     "00000000-0000-0000-0000-000000000000",
@@ -457,7 +457,7 @@ UUIDS = (
 )
 ADDRESSES: Columns = {
     "inet4": quoted("127.0.0.1", "0.0.0.0", "255.255.255.255"),
-    "inet6": quoted(*INET6),
+    "inet6": {**quoted(*INET6), "'0:1:1:1:1:1:1:1'": s("::1:1:1:1:1:1:1"), "'1:0:1:1:1:1:1:0'": s("1::1:1:1:1:1:0")},
     "uuid": quoted(*UUIDS),
 }
 TEXT_JSON: Columns = {"json": quoted('{"a": 1}', '{"b":1,"a":[2 , 1e5]}', "null", "[]", '"é"')}

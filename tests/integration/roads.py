@@ -1,7 +1,7 @@
 """
 The two roads from a server's rows to DynamoDB items, without a cloud: what a table becomes on each.
 
-Both run the project's own code from the server's bytes to the item as it would be put; only DynamoDB is in memory.
+Both run the project's own code from the server's bytes to the item that is put; only DynamoDB is in memory.
 """
 
 from collections.abc import Iterator
@@ -66,11 +66,12 @@ def bulk_road(server: Server, mapping: Mapping, *, rows_per_chunk: int = 400) ->
     account = server.capture
     address = Address(server.host, server.port, account.user, account.password)
     connection = connect(address)
-    reader = Reader(lambda: connect(address), source.identify(connection), Patience(tries=0))
+    server_itself = source.identify(connection)
+    reader = Reader(lambda: connect(address), server_itself, Patience(tries=0))
     try:
+        source.require(source.check(connection, server_itself, mapping))
         for mapped in mapping.tables:
-            columns = [column.name for column in source.carried(mapped, source.columns(connection, mapped))]
-            table = chunks.describe(connection, mapped, columns)
+            table = chunks.describe(connection, mapped, source.columns(connection, mapped))
             for chunk in chunks.plan(connection, table, rows_per_chunk):
                 _load(reader, table, chunk, arrived)
     finally:
