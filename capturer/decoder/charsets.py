@@ -5,6 +5,8 @@ Python's codecs of the same names differ: MySQL's latin1 has the C1 controls
 where cp1252 has nothing, its sjis keeps the backslash, and so on.
 """
 
+import re
+import struct
 from collections.abc import Callable
 from functools import cache
 
@@ -22,8 +24,8 @@ _UNICODE = {
     "utf16": "utf-16-be",
     "utf16le": "utf-16-le",
     "utf32": "utf-32-be",
-    "ucs2": "utf-16-be",
 }
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 @cache
@@ -60,7 +62,9 @@ def keeps_ascii(charset: str) -> bool:
 def reader(charset: str) -> Reader:
     """The reader of a character set. UnreadableColumn for an unknown one."""
     if codec := _UNICODE.get(charset):
-        return lambda data: data.decode(codec)
+        return _unicode(codec)
+    if charset == "ucs2":
+        return _ucs2
     if charset in MULTI_BYTE:
         return _multi_byte(charset)
     if charset in SINGLE_BYTE:
@@ -68,6 +72,26 @@ def reader(charset: str) -> Reader:
     raise UnreadableColumn(
         f"the character set {charset} is not known", "convert the column to utf8mb4, or leave it out"
     )
+
+
+def _unicode(codec: str) -> Reader:
+    """Half a surrogate pair is no text, and servers store it: it becomes U+FFFD."""
+
+    def read(data: bytes) -> str:
+        try:
+            return data.decode(codec)
+        except UnicodeDecodeError:
+            return _HALF.sub("\N{REPLACEMENT CHARACTER}", data.decode(codec, "surrogatepass"))
+
+    return read
+
+
+def _ucs2(data: bytes) -> str:
+    """Knows no surrogate pairs: each of two halves is one of its own."""
+    if len(data) % 2:
+        damaged("not ucs2")
+    text = "".join(map(chr, struct.unpack(f">{len(data) // 2}H", data)))
+    return _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _single_byte(characters: str) -> Reader:

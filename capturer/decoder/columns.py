@@ -45,7 +45,6 @@ type Plan = Fixed | Sized
 _CALL, _CALL_BYTES, _LOOK_UP = "{use}({raw})", "{use}({bytes})", "{use}[{raw}]"
 # Most text is ASCII, and a slice of text that was decoded once for the whole event is the fastest way to it.
 _ASCII_FIRST = "s if (s := {text}).isascii() else {use}({bytes})"
-_UTF8 = "s if (s := {text}).isascii() else {bytes}.decode()"
 _SIGNED = {1: "b", 2: "h", 4: "i", 8: "q"}
 _TEMPORAL_BYTES = {ColumnType.TIMESTAMP2: 4, ColumnType.DATETIME2: 5, ColumnType.TIME2: 3}
 _TEMPORAL: dict[ColumnType, Callable[[int], Callable[[bytes], Any]]] = {
@@ -192,8 +191,6 @@ def _text(column: Column, place: Sized) -> Sized:
         return _binary(column, place)
     if not keeps_ascii(charset):
         return place._replace(make=_CALL_BYTES, helper=reader(charset))
-    if charset.startswith("utf8"):
-        return place._replace(make=_UTF8)
     return place._replace(make=_ASCII_FIRST, helper=reader(charset))
 
 

@@ -1,26 +1,26 @@
 """
-MySQL's binary JSON to documents: dict, list, str, int, float, bool, None, Decimal, date, datetime, timedelta.
+MySQL's binary JSON to documents: dict, list, str, bool, None, and numbers by value: int or Decimal.
 
 https://dev.mysql.com/doc/dev/mysql-server/latest/json__binary_8h.html
-What has no such value ("opaque") becomes the text a SELECT gives, `base64:type15:/wA=`.
+Dates, times and what else JSON lacks ("opaque") are the text that a SELECT gives: `base64:type15:/wA=`.
 ValueError, IndexError or struct.error for bytes that are no document, in a time bounded by their number.
 """
 
 import struct
-from base64 import b64encode
+from base64 import encodebytes
 from typing import Any
 
 from capturer.decoder import decimals
 from capturer.decoder.temporal import packed_date, packed_datetime, packed_time
 from capturer.decoder.wire import damaged, taken
+from rowferry.numeric import json_number
 
 type Document = Any
 
 MAX_DEPTH = 100
 """JSON_DOCUMENT_MAX_DEPTH of MySQL."""
 _SMALL_OBJECT, _LARGE_OBJECT, _SMALL_ARRAY, _LARGE_ARRAY, _LITERAL = 0, 1, 2, 3, 4
-_OPAQUE = 0x0F
-_STRING = 0x0C
+_DOUBLE_TYPE, _STRING, _OPAQUE = 0x0B, 0x0C, 0x0F
 _NUMBERS = {
     0x05: struct.Struct("<h"),
     0x06: struct.Struct("<H"),
@@ -28,8 +28,8 @@ _NUMBERS = {
     0x08: struct.Struct("<I"),
     0x09: struct.Struct("<q"),
     0x0A: struct.Struct("<Q"),
-    0x0B: struct.Struct("<d"),
 }
+_DOUBLE = struct.Struct("<d")
 _INLINED_ALWAYS = frozenset([0x04, 0x05, 0x06])
 _INLINED_IN_LARGE = frozenset([0x07, 0x08])
 _LITERALS = (None, True, False)
@@ -81,6 +81,8 @@ class _Reader:
             return self._text(at, end)
         if kind in _NUMBERS:
             return _NUMBERS[kind].unpack_from(self._data, at)[0]
+        if kind == _DOUBLE_TYPE:
+            return json_number(*_DOUBLE.unpack_from(self._data, at))
         if kind == _OPAQUE:
             return self._opaque(at, end)
         if kind == _LITERAL:
@@ -150,11 +152,12 @@ class _Reader:
             if size != 8:
                 damaged("not a time in JSON")
             return _TEMPORAL[kind](int.from_bytes(content, "little", signed=True))
-        return f"base64:type{kind}:{b64encode(content).decode()}"
+        lines = encodebytes(content).decode().rstrip("\n")  # of 76 characters, as MySQL breaks them
+        return f"base64:type{kind}:{lines}"
 
 
 def _decimal(content: bytes) -> Document:
     precision, scale = content[0], content[1]
     if len(content) != 2 + decimals.size(precision, scale):
         damaged("not a DECIMAL in JSON")
-    return decimals.reader(precision, scale)(content[2:])
+    return json_number(decimals.reader(precision, scale)(content[2:]))

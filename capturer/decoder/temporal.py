@@ -41,10 +41,6 @@ def _date(years: int, months: int, days: int) -> date | str:
         return f"{years:04}-{months:02}-{days:02}"
 
 
-def _fraction_text(microseconds: int, digits: int) -> str:
-    return f".{microseconds:06}"[: digits + 1] if digits else ""
-
-
 @lru_cache(_REMEMBERED)
 def _day(packed: int) -> tuple[int, int, int]:
     """Year, month and day: 13 months a year, 32 days a month."""
@@ -52,18 +48,21 @@ def _day(packed: int) -> tuple[int, int, int]:
     return years, months, packed & 31
 
 
-def _datetime(packed: int, microseconds: int, digits: int) -> datetime | str:
+def _datetime(packed: int, microseconds: int) -> datetime | str:
     """From MySQL's packed form: the day, then 5 + 6 + 6 bits of clock."""
     hours, minutes, seconds = packed >> 12 & 31, packed >> 6 & 63, packed & 63
     try:
         return datetime(*_day(packed >> 17), hours, minutes, seconds, microseconds)  # noqa: DTZ001
     except ValueError:
-        if packed < 0 or hours > 23 or minutes > 59 or seconds > 59 or microseconds > 999_999:
-            damaged("not a date and time")
-    text = f"{_date(*_day(packed >> 17))} {hours:02}:{minutes:02}:{seconds:02}"
-    if not packed and not microseconds:
-        return text  # 0000-00-00 00:00:00 has no fraction in the value model
-    return text + _fraction_text(microseconds, digits)
+        return _datetime_text(packed) + (f".{microseconds:06}" if microseconds else "")
+
+
+def _datetime_text(packed: int) -> str:
+    """Zero, partial and non-existing days too, as MySQL prints them; without the fraction."""
+    hours, minutes, seconds = packed >> 12 & 31, packed >> 6 & 63, packed & 63
+    if packed < 0 or hours > 23 or minutes > 59 or seconds > 59:
+        damaged("not a date and time")
+    return f"{_date(*_day(packed >> 17))} {hours:02}:{minutes:02}:{seconds:02}"
 
 
 @cache
@@ -74,7 +73,7 @@ def datetime2(digits: int) -> Reader[datetime | str]:
 
     def read(data: bytes) -> datetime | str:
         value = _from(data, "big")
-        return _datetime((value >> shift) - _DATETIME_BIAS, (value & mask) * unit, digits)
+        return _datetime((value >> shift) - _DATETIME_BIAS, _microseconds((value & mask) * unit))
 
     return read
 
@@ -88,17 +87,19 @@ def timestamp2(digits: int) -> Reader[datetime | str]:
     @lru_cache(_REMEMBERED)
     def read(data: bytes) -> datetime | str:
         value = _from(data, "big")
-        return _timestamp(value >> shift, (value & mask) * unit)
+        return _timestamp(value >> shift, _microseconds((value & mask) * unit))
 
     return read
 
 
 def _timestamp(seconds: int, microseconds: int) -> datetime | str:
-    if microseconds > 999_999:
-        damaged("not a fraction")
     if not seconds and not microseconds:
         return "0000-00-00 00:00:00"
     return _EPOCH + timedelta(0, seconds, microseconds)
+
+
+def _microseconds(found: int) -> int:
+    return found if found < 1_000_000 else damaged("not a fraction")
 
 
 def time2(digits: int) -> Reader[timedelta]:
@@ -129,22 +130,22 @@ def _fraction_layout(digits: int) -> tuple[int, int]:
     return 8 * size, 10 ** (6 - 2 * size)
 
 
-def packed_datetime(value: int) -> datetime | str:
-    """A DATETIME inside JSON: 40 bits and 24 bits of microseconds."""
-    return _datetime(value >> 24, value & 0xFFFFFF, 6)
+def packed_datetime(value: int) -> str:
+    """The text of a DATETIME inside JSON: 40 bits and 24 bits of microseconds."""
+    return f"{_datetime_text(value >> 24)}.{_microseconds(value & 0xFFFFFF):06}"
 
 
-def packed_date(value: int) -> date | str:
-    """A DATE inside JSON: a DATETIME at midnight."""
-    years, months = divmod(value >> 46, 13)
-    return _date(years, months, value >> 41 & 31)
+def packed_date(value: int) -> str:
+    """The text of a DATE inside JSON: a DATETIME at midnight."""
+    return _datetime_text(value >> 24).partition(" ")[0]
 
 
-def packed_time(value: int) -> timedelta:
-    """A TIME inside JSON: signed, 24 bits of microseconds."""
-    packed = abs(value)
-    span = _time(packed >> 24, packed & 0xFFFFFF)
-    return -span if value < 0 else span
+def packed_time(value: int) -> str:
+    """The text of a TIME inside JSON: signed, 24 bits of microseconds."""
+    packed, sign = abs(value), "-" if value < 0 else ""
+    clock, microseconds = packed >> 24, _microseconds(packed & 0xFFFFFF)
+    _time(clock, microseconds)
+    return f"{sign}{clock >> 12 & 0x3FF:02}:{clock >> 6 & 63:02}:{clock & 63:02}.{microseconds:06}"
 
 
 def old_timestamp(seconds: int) -> datetime | str:
@@ -160,7 +161,7 @@ def old_datetime(value: int) -> datetime | str:
     packed = (years * 13 + months) << 22 | days << 17 | hours << 12 | minutes << 6 | seconds
     if months > 12 or days > 31 or hours > 23 or minutes > 59 or seconds > 59:
         damaged("not a date")
-    return _datetime(packed, 0, 0)
+    return _datetime(packed, 0)
 
 
 def old_time(data: bytes) -> timedelta:

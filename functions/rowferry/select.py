@@ -5,6 +5,8 @@ Of the session it needs what bulkload.connection sets: UTC, utf8mb4, no PAD_CHAR
 only that numbers and temporal values are made from their text, and that binary strings are bytes.
 """
 
+import re
+import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +15,8 @@ from rowferry.document import Json, parse
 from rowferry.errors import SourceNotReady
 from rowferry.numeric import MAX_DIGITS
 from rowferry.values import Value
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 type Convert = Callable[[Any], Value]
 
@@ -80,8 +84,10 @@ def _document(text: str) -> Json:
     return Json(parse(text))
 
 
-def _halves(data: bytes) -> str:
-    return data.decode("utf-16-be", errors="replace")
+def _ucs2(data: bytes) -> str:
+    """Knows no surrogate pairs: each half is no text, also of two that would make one."""
+    text = "".join(map(chr, struct.unpack(f">{len(data) // 2}H", data)))
+    return _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 _PLAIN = Reading()
@@ -102,7 +108,7 @@ _READINGS: dict[str, Reading] = {
     "vector": _BYTES,  # announced as a type of its own, which drivers take for text
 }
 """By information_schema's data_type; SET, and text in ucs2, besides."""
-_UCS2 = Reading(_BYTES.expression, _halves)  # half surrogates would come as bytes that are no UTF-8
+_UCS2 = Reading(_BYTES.expression, _ucs2)  # half surrogates would come as bytes that are no UTF-8
 
 CHARSETS = frozenset([
     "armscii8", "ascii", "big5", "binary", "cp1250", "cp1251", "cp1256", "cp1257", "cp850", "cp852",

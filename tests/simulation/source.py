@@ -115,7 +115,7 @@ class Source:
         yield Query(start.offset + 20, start.offset + 30, "test", "BEGIN")
         for number, (kind, images) in enumerate(self.log[index].changes):
             yield Rows(
-                start.offset + 30 + number, start.offset + 31 + number, "test", "purchase", kind, [images]
+                start.offset + 30 + number, start.offset + 31 + number, "test", "purchase", kind, [images], 1
             )
         yield Xid(start.offset + 60, start.offset + size)
 

@@ -183,7 +183,7 @@ def test_the_first_checkpoint_is_there_before_anything_is_sent(table: Any) -> No
         "pk": CHECKPOINT, "epoch": 1, "file": "b.1", "offset": 4, "server": "s", "token": 1, "lanes": 8,
         "state": "capturing", "reason": "", "fix": "", "updated_ms": 5,
         "changes": 0, "records": 0, "bytes": 0,
-        "read_file": "b.1", "read_offset": 4, "tables": [], "anew": "",
+        "read_file": "b.1", "read_offset": 4, "tables": [], "anew": "", "former_skip": [],
     }  # fmt: skip
 
 
@@ -249,6 +249,21 @@ def test_a_word_that_the_first_start_was_given_is_done(table: Any) -> None:
     claim(Progress(table, 1, 8, [], "monday"), "s", 0)
     table.items[CHECKPOINT]["offset"] = 50
     assert claim(Progress(table, 2, 8, [], "monday"), "s", 0) == Boundary("b.1", 50)
+
+
+def test_places_to_skip_mean_one_binlog_and_none_that_begins_later(table: Any) -> None:
+    old, new = Boundary("b.000001", 50), Boundary("b.000001", 60)
+
+    def skipped(token: int, anew: str, *given: Boundary) -> list[Boundary]:
+        progress = Progress(table, token, 8, anew=anew, skip=given)
+        claim(progress, "s", 0)
+        return progress.skip
+
+    assert skipped(1, "", Boundary("b.000001", 40)) == []
+    assert skipped(2, "", old) == [old]
+    assert skipped(3, "monday", old) == []
+    assert skipped(4, "monday", old, new) == [new]
+    assert skipped(5, "tuesday", old, new) == []
 
 
 def test_the_tables_are_those_of_the_newest_start(table: Any) -> None:

@@ -130,8 +130,6 @@ GOES_ON = [
     "ANALYZE TABLE purchase",
     "OPTIMIZE TABLE shop.purchase",
     "GRANT SELECT ON shop.purchase TO x",
-    "SAVEPOINT `purchase`",
-    "XA COMMIT X'61',X'',1",
     "XA END X'61',X'',1",
     "FROBNICATE other",
     "FLUSH TABLES purchase",
@@ -167,10 +165,27 @@ def test_goes_on(sql: str) -> None:
         ("ROLLBACK", "shop", Meaning.ROLLBACK),
         ("ROLLBACK TO `s`", "shop", Meaning.ROLLBACK_TO),
         ("XA START X'61',X'',1", "shop", Meaning.XA_BEGIN),
+        ("XA COMMIT X'61',X'',1", "shop", Meaning.XA_COMMIT),
+        ("XA ROLLBACK X'61',X'',1", "shop", Meaning.XA_ROLLBACK),
+        ("SAVEPOINT `purchase`", "shop", Meaning.SAVEPOINT),
     ],
 )
 def test_meaning(sql: str, schema: str, meaning: Meaning) -> None:
     assert judge(sql, schema, MAPPING).meaning is meaning
+
+
+@pytest.mark.parametrize(
+    ("sql", "name"),
+    [
+        ("SAVEPOINT `My Point`", "my point"),
+        ("ROLLBACK TO `My Point`", "my point"),
+        ("ROLLBACK TO SAVEPOINT s", "s"),
+        ("XA COMMIT X'6162',X'',4294967295", "X'6162',X'',4294967295"),
+        ("XA ROLLBACK X'6162',X'00',1", "X'6162',X'00',1"),
+    ],
+)
+def test_the_name_of_what_is_kept_or_given_up(sql: str, name: str) -> None:
+    assert judge(sql, "shop", MAPPING).name == name
 
 
 def test_the_reason_names_the_table_and_never_a_value() -> None:

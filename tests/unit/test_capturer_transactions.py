@@ -1,9 +1,11 @@
 """Events become positioned changes and boundaries; what cannot be carried stops before its transaction."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from capturer import prepared as prepared_module
 from capturer.decoder.events import (
     FormatDescription,
     Gtid,
@@ -13,6 +15,7 @@ from capturer.decoder.events import (
     Query,
     Rotate,
     Rows,
+    XaPrepared,
     Xid,
 )
 from capturer.events import Boundary, Event, Unreadable
@@ -39,7 +42,8 @@ def machine(**options: Any) -> Transactions:
 
 
 def rows(start: int, end: int, count: int = 1) -> Rows:
-    return Rows(start, end, "shop", "purchase", Kind.INSERT, [(None, {"c": "c", "p": "p", "q": 1})] * count)
+    image = {"c": "c", "p": "p", "q": start}
+    return Rows(start, end, "shop", "purchase", Kind.INSERT, [(None, image)] * count, end - start)
 
 
 def begin(start: int = 100) -> list[Event]:
@@ -126,14 +130,137 @@ def test_mariadbs_transactions_begin_without_begin() -> None:
     assert some.boundary.offset == 160
 
 
-XA = [Gtid(100, 110, None, 1), Query(110, 120, "shop", "XA START X'61',X'',1")]
+def at(offset: int, row: int) -> str:
+    return str(Position(3, 7, offset, row))
 
 
-def test_xa_on_other_tables_passes() -> None:
+def found(changes: Sequence[RowChange]) -> list[tuple[str | None, Any]]:
+    """Position and quantity of each change; `rows` gives them the event's start as quantity."""
+    return [(change.position, change.image["q"]) for change in changes]
+
+
+def test_a_savepoint_that_is_rolled_back_to_takes_its_rows_with_it_and_nothing_else() -> None:
     some = machine()
-    feed(some, *XA, Passed(120, 130, 0), Query(130, 140, "shop", "XA END X'61',X'',1"), Xid(140, 150))
-    feed(some, Gtid(150, 160, None, 1), Query(160, 170, "shop", "XA ROLLBACK X'61',X'',1"))
-    assert some.boundary.offset == 170
+    feed(some, *begin(), rows(120, 130), Query(130, 135, "", "SAVEPOINT `A`"), rows(135, 140))
+    feed(some, Query(140, 145, "", "SAVEPOINT `b`"), rows(145, 150), Query(150, 155, "", "ROLLBACK TO `a`"))
+    feed(some, rows(155, 160))
+    assert found(some.feed(Xid(160, 170))) == [(at(100, 1), 120), (at(100, 4), 155)]
+
+
+def test_a_transaction_that_is_rolled_back_sends_nothing() -> None:
+    some = machine()
+    assert feed(some, *begin(), rows(120, 130), Query(130, 140, "", "ROLLBACK")) == []
+    assert some.boundary.offset == 140
+
+
+PREFIX = "X'61',X'',1"
+
+
+def prepare(start: int, xid: str = "61", count: int = 1) -> list[Event]:
+    return [
+        Gtid(start, start + 10, None, 1),
+        Query(start + 10, start + 20, "shop", f"XA START X'{xid}',X'',1"),
+        rows(start + 20, start + 30, count),
+        Query(start + 30, start + 40, "shop", f"XA END X'{xid}',X'',1"),
+        XaPrepared(start + 40, start + 50, False, f"X'{xid}',X'',1"),
+    ]
+
+
+def outcome(start: int, verb: str, xid: str = "61") -> list[Event]:
+    return [
+        Gtid(start, start + 10, None, 1),
+        Query(start + 10, start + 20, "shop", f"XA {verb} X'{xid}',X'',1"),
+    ]
+
+
+def test_an_xa_transaction_is_sent_when_it_is_committed_and_stands_there() -> None:
+    some = machine()
+    assert feed(some, *prepare(100, count=2)) == []
+    assert (some.boundary.offset, some.restart) == (150, START)
+    assert found(feed(some, *begin(150), rows(170, 180), Xid(180, 190))) == [(at(150, 1), 170)]
+    assert (some.boundary.offset, some.restart, some.number) == (190, START, 2)
+    assert found(feed(some, *outcome(190, "COMMIT"))) == [(at(190, 1), 120), (at(190, 2), 120)]
+    assert (some.boundary.offset, some.restart.offset, some.number) == (210, 210, 3)
+
+
+def test_an_xa_transaction_that_is_rolled_back_sends_nothing() -> None:
+    some = machine()
+    assert feed(some, *prepare(100), *outcome(150, "ROLLBACK")) == []
+    assert (some.boundary.offset, some.restart.offset) == (170, 170)
+
+
+def test_several_prepared_at_once_end_in_any_order() -> None:
+    some = machine()
+    feed(some, *prepare(100, "61"), *prepare(150, "62"), *prepare(200, "63"))
+    assert found(feed(some, *outcome(250, "COMMIT", "62"))) == [(at(250, 1), 170)]
+    assert some.restart == START
+    assert feed(some, *outcome(270, "ROLLBACK", "61")) == []
+    assert some.restart.offset == 200
+    assert found(feed(some, *outcome(290, "COMMIT", "63"))) == [(at(290, 1), 220)]
+    assert some.restart.offset == 310
+
+
+def test_what_is_prepared_survives_a_broken_connection_and_a_new_file() -> None:
+    some = machine()
+    feed(some, *prepare(100), *begin(150), rows(170, 180))
+    some.resume()
+    feed(some, Rotate("b.000007", 150), *begin(150), rows(170, 180), Xid(180, 190), Rotate("b.000008", 4))
+    assert (some.boundary, some.restart) == (Boundary("b.000008", 4), START)
+    assert found(feed(some, *outcome(4, "COMMIT"))) == [(str(Position(3, 8, 4, 1)), 120)]
+
+
+def test_xa_commit_in_one_phase_is_a_commit() -> None:
+    some = machine()
+    *first, _ = prepare(100)
+    assert found(feed(some, *first, XaPrepared(140, 150, True, PREFIX))) == [(at(100, 1), 120)]
+    assert some.restart.offset == 150
+
+
+def test_mariadb_prepares_without_a_statement() -> None:
+    some = machine()
+    feed(some, maria(100, prepared=True), rows(110, 120), Query(120, 130, "", f"XA END {PREFIX}"))
+    assert feed(some, XaPrepared(130, 140, False, PREFIX)) == []
+    committed = feed(some, maria(140, standalone=True), Query(150, 160, "", f"XA COMMIT {PREFIX}"))
+    assert found(committed) == [(at(140, 1), 110)]
+
+
+def test_a_rollback_to_a_savepoint_reaches_into_a_prepared_transaction() -> None:
+    some = machine()
+    begun, start, first, end, prepared = prepare(100)
+    kept = Query(121, 122, "", "SAVEPOINT `s`"), rows(122, 123), Query(123, 124, "", "ROLLBACK TO `s`")
+    feed(some, begun, start, first, *kept, end, prepared)
+    assert found(feed(some, *outcome(150, "COMMIT"))) == [(at(150, 1), 120)]
+
+
+def test_xa_on_other_tables_passes_and_is_remembered() -> None:
+    some = machine()
+    begun, start, _, end, prepared = prepare(100)
+    feed(some, begun, start, Passed(120, 130, 30), end, prepared)
+    assert some.restart == START
+    assert feed(some, *outcome(150, "COMMIT")) == []
+    assert some.number == 0
+
+
+def test_what_waits_for_its_outcome_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepared_module, "MAX_ROWS", 5)
+    some = machine()
+    feed(some, *prepare(100, "61", 3))
+    with pytest.raises(CaptureStopped, match=r"at b\.000007:150: .* too large"):
+        feed(some, *prepare(150, "62", 3))
+    some = machine()
+    feed(some, *prepare(100, "61", 3), *outcome(150, "COMMIT", "61"), *prepare(170, "62", 5))
+    monkeypatch.setattr(prepared_module, "MAX_BYTES", 5)
+    with pytest.raises(CaptureStopped, match="too large"):
+        feed(machine(), *prepare(100))
+
+
+def test_of_a_prepared_transaction_that_is_skipped_nothing_is_sent_and_its_commit_is_known() -> None:
+    some = machine(skip=[START])
+    assert feed(some, *prepare(100), *prepare(150, "62"), *outcome(200, "COMMIT", "61")) == []
+    assert len(feed(some, *outcome(220, "COMMIT", "62"))) == 1
+    some = machine(skip=[Boundary("b.000007", 150)])
+    assert feed(some, *prepare(100), *outcome(150, "COMMIT")) == []
+    assert some.restart.offset == 170
 
 
 STOPS: dict[str, tuple[list[Event], str]] = {
@@ -145,9 +272,8 @@ STOPS: dict[str, tuple[list[Event], str]] = {
         "a row",
     ),
     "incident": ([Incident(100, 110, "x")], "an incident"),
-    "xa": ([*XA, rows(120, 130)], "an XA transaction changes shop.purchase"),
-    "xa of mariadb": ([maria(100, prepared=True), rows(110, 120)], "an XA transaction changes"),
-    "rollback": ([*begin(), rows(120, 130), Query(130, 140, "", "ROLLBACK")], "takes back"),
+    "xa commit of nobody": (outcome(100, "COMMIT"), "prepared before capture began"),
+    "rollback": ([*begin(), rows(120, 130, PORTION), Query(130, 140, "", "ROLLBACK")], "takes back"),
     "rollback to": ([*begin(), rows(120, 130), Query(130, 140, "", "ROLLBACK TO `s`")], "takes back"),
     "no end": ([*begin(), rows(120, 130), Rotate("b.000008", 4)], "without an end"),
     "no end, then the next": ([*begin(), rows(120, 130), Gtid(130, 140, None, 1)], "without an end"),
@@ -174,7 +300,7 @@ def test_the_operator_can_skip_the_transaction_that_stopped_and_no_other(name: s
     events, _ = STOPS[name]
     some = machine(skip=[START])
     assert feed(some, *events) == []
-    if name != "rollback":
+    if name not in ("rollback", "xa commit of nobody"):
         feed(some, Passed(130, 140, 0), Xid(140, 150))
     after = feed(some, *begin(200), rows(220, 230), Xid(230, 240))
     assert [change.position for change in after] == [str(Position(3, 7, 200, 1))]
