@@ -288,6 +288,7 @@ def _table(connection: Connection, table: TableMapping) -> Iterator[Condition]:
             else "correct the mapping's source, or GRANT SELECT on it to the capture user",
         )
         return
+    yield _kind(connection, table)
     names = {column.name for column in found}
     for name in table.columns:
         yield Condition(
@@ -303,3 +304,20 @@ def _table(connection: Connection, table: TableMapping) -> Iterator[Condition]:
             reading(column) is not None,
             NOT_CARRIED,
         )
+
+
+def _kind(connection: Connection, table: TableMapping) -> Condition:
+    """The binlog has no changes of a view, and those of a system-versioned table mixed with its history."""
+    found = rows(
+        connection,
+        "SELECT table_type AS type FROM information_schema.tables"
+        " WHERE table_schema = %s AND table_name = %s",
+        (table.schema, table.table),
+    )
+    kind = str(found[0]["type"]) if found else "missing"
+    return Condition(
+        f"kind of {table.source}",
+        kind.lower(),
+        kind == "BASE TABLE",
+        "map the tables behind a view; ALTER TABLE ... DROP SYSTEM VERSIONING, which deletes the history",
+    )
