@@ -1,4 +1,4 @@
-"""Every character set of the server, every code in it: both roads give what the server itself converts it to."""
+"""Every character set of the server, every code in it: both roads give what the server converts it to."""
 
 from collections.abc import Iterable, Iterator
 from itertools import batched, product
