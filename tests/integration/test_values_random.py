@@ -1,5 +1,5 @@
 """
-Tables that nobody thought of: what the stream makes of their changes is what the load makes of them at the end.
+Tables that nobody thought of: the stream makes of their changes what the load makes of them at the end.
 
     EXAMPLES=3000 make test ARGS="-k values_random"
 
@@ -57,8 +57,8 @@ def mapped(name: str, made: Made, null: str) -> str:
 
 
 def compare(server: Server, found: dict[str, Made], null: str, session: list[str]) -> None:
-    creates = [made.create.format(name) for name, made in found.items()]
-    changes = [statement.format(name) for name, made in found.items() for statement in made.statements]
+    creates = [made.create.replace("{0}", name) for name, made in found.items()]
+    changes = [statement.replace("{0}", name) for name, made in found.items() for statement in made.statements]
     start = run(server, *creates, "BEGIN", *changes, "COMMIT", session=[SESSION, *session])
     mapping = Mapping.parse("".join(mapped(name, made, null) for name, made in found.items()))
     loaded, streamed = bulk_road(server, mapping), stream_road(server, start, mapping)

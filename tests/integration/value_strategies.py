@@ -201,7 +201,7 @@ KEYS: dict[str, tuple[str, Sql]] = {
 
 @dataclass(frozen=True)
 class Made:
-    """A table and what happens in it; its name stands at `{}`."""
+    """A table and what happens in it; its name stands at `{0}`."""
 
     keys: tuple[str, ...]
     create: str
