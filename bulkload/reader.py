@@ -9,7 +9,7 @@ from pymysql.cursors import SSCursor
 
 from bulkload import chunks
 from bulkload.chunks import Chunk, Table
-from bulkload.connection import Connect
+from bulkload.connection import HALVES, Connect
 from bulkload.grouping import Grouping
 from bulkload.writer import Patience
 from rowferry import source
@@ -36,12 +36,15 @@ class Reader:
         self._server = server
         self._patience = patience
         self._connection: Any = None
+        self._encoding: str | None = None
 
     def read(self, table: Table, chunk: Chunk) -> tuple[Grouping, source.Watermark]:
         """The chunk's rows in their groups, and the watermark that they show everything up to."""
         for pause in self._patience.pauses():
             try:
                 return self._read(table, chunk)
+            except UnicodeDecodeError:
+                self._read_halves(table)
             except (pymysql.err.OperationalError, pymysql.err.InterfaceError):
                 self.close()
                 self._patience.sleep(pause)
@@ -56,6 +59,16 @@ class Reader:
         connection.commit()
         return grouping, watermark
 
+    def _read_halves(self, table: Table) -> None:
+        """Looks through every text from now on, which is slower. SourceNotReady where that was not it."""
+        if self._encoding is not None:
+            raise SourceNotReady(
+                f"a text in {table.mapping.source} is no text in its character set",
+                "find it (LENGTH(column) and CHAR_LENGTH(column) do not fit) and mend it in MySQL",
+            ) from None
+        self._encoding = HALVES
+        self.close()
+
     def _ready(self) -> Any:
         if self._connection is None:
             connection = self._connect()
@@ -64,6 +77,7 @@ class Reader:
                 raise SourceNotReady(
                     "the source is another server now", "see `ferry status`, then run the load again"
                 )
+            connection.encoding = self._encoding or connection.encoding
             self._connection = connection
         return self._connection
 

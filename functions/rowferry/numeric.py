@@ -24,7 +24,7 @@ def number(value: int | float | Decimal) -> str:
     if not fits(exact):
         raise ValueOutOfRange(
             "a number is outside what DynamoDB stores (38 digits, 1E-130 to 9.99E125)",
-            'give the column type = "string" in the mapping, or leave it out',
+            'make it text in the mapping: type = "string" for a column, type = "S" for a key',
         )
     return digits(exact)
 

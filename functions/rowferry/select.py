@@ -85,8 +85,12 @@ def _document(text: str) -> Json:
 
 
 def _ucs2(data: bytes) -> str:
-    """Knows no surrogate pairs: each half is no text, also of two that would make one."""
-    text = "".join(map(chr, struct.unpack(f">{len(data) // 2}H", data)))
+    """Knows no surrogate pairs: two halves that would make one are two halves."""
+    return without_halves("".join(map(chr, struct.unpack(f">{len(data) // 2}H", data))))
+
+
+def without_halves(text: str) -> str:
+    """Half a surrogate pair, which servers store, is no text: it becomes U+FFFD."""
     return _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
