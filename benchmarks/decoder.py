@@ -1,5 +1,5 @@
 """
-Rows per second of the binlog decoder, and of mysql-replication, on the same recorded packets.
+Rows per second of the binlog decoder and of capture, and of mysql-replication, on the same recorded packets.
 
 Both start from the packets as the socket gave them, so framing and table maps count, and make a mapping of
 each row. Ours also checks every checksum, which the library leaves out. It is asked for row events only,
@@ -18,6 +18,7 @@ from pymysql.protocol import MysqlPacket
 from pymysqlreplication import BinLogStreamReader
 from pymysqlreplication.row_event import DeleteRowsEvent, UpdateRowsEvent, WriteRowsEvent
 
+from benchmarks.capture import captured, in_json
 from capturer.decoder.events import Rows
 from capturer.decoder.rows import EVERY_COLUMN
 from capturer.decoder.stream import EventStream
@@ -61,32 +62,15 @@ WIDE = Workload(
     " remark VARCHAR(300), kind ENUM('a','b','c'), code VARBINARY(20), parent BIGINT",
     _wide,
 )
-BENCHMARKS: dict[str, tuple[Workload, int]] = {
-    "decoder_multi": (PURCHASE, _TRANSACTION),
-    "decoder_single": (PURCHASE, 1),
-    "decoder_wide_multi": (WIDE, _TRANSACTION),
-    "decoder_wide_single": (WIDE, 1),
-}
 
 
-def measure(names: Sequence[str], rows: int, rounds: int) -> Iterator[Figure]:
-    """Yield a figure for each benchmark."""
-    with tempfile.TemporaryDirectory() as folder, database(Path(folder)) as server:
-        for name in names:
-            workload, size = BENCHMARKS[name]
-            count = rows if size > 1 else rows // _SINGLE_SHARE
-            packets = recorded(server, workload, count, size)
-            ours, theirs = [], []
-            for _ in range(rounds):  # in turn, so that a slow moment of the machine hits both
-                ours.append(timed(partial(decoded, packets), count))
-                theirs.append(timed(baseline(server, packets), count))
-            yield {
-                "name": name,
-                "value": round(count / min(ours)),
-                "unit": "rows/s",
-                "baseline": round(count / min(theirs)),
-                "ratio": round(min(theirs) / min(ours), 2),
-            }
+class Benchmark(NamedTuple):
+    """Rows in transactions of `size`; what we and the library's reader do with them."""
+
+    workload: Workload
+    size: int
+    ours: Callable[[Sequence[bytes]], int]
+    theirs: Callable[[Any], int]
 
 
 def recorded(server: Server, workload: Workload, count: int, size: int) -> list[bytes]:
@@ -136,7 +120,7 @@ class Replay:
         pass
 
 
-def baseline(server: Server, packets: Sequence[bytes]) -> Callable[[], int]:
+def library(server: Server, packets: Sequence[bytes]) -> Any:
     """mysql-replication, connected as it wants to be and then fed with the packets."""
     reader = BinLogStreamReader(
         connection_settings={
@@ -152,8 +136,39 @@ def baseline(server: Server, packets: Sequence[bytes]) -> Callable[[], int]:
     reader._BinLogStreamReader__connect_to_stream()
     reader._stream_connection.close()
     reader._stream_connection = Replay(packets)
+    return reader
 
-    def read() -> int:
-        return sum(len(event.rows) for event in reader)
 
-    return read
+def counted(reader: Any) -> int:
+    """Theirs."""
+    return sum(len(event.rows) for event in reader)
+
+
+BENCHMARKS = {
+    "decoder_multi": Benchmark(PURCHASE, _TRANSACTION, decoded, counted),
+    "decoder_single": Benchmark(PURCHASE, 1, decoded, counted),
+    "decoder_wide_multi": Benchmark(WIDE, _TRANSACTION, decoded, counted),
+    "decoder_wide_single": Benchmark(WIDE, 1, decoded, counted),
+    "capture_multi": Benchmark(PURCHASE, _TRANSACTION, captured, in_json),
+    "capture_single": Benchmark(PURCHASE, 1, captured, in_json),
+}
+
+
+def measure(names: Sequence[str], rows: int, rounds: int) -> Iterator[Figure]:
+    """Yield a figure for each benchmark."""
+    with tempfile.TemporaryDirectory() as folder, database(Path(folder)) as server:
+        for name in names:
+            workload, size, our_work, their_work = BENCHMARKS[name]
+            count = rows if size > 1 else rows // _SINGLE_SHARE
+            packets = recorded(server, workload, count, size)
+            ours, theirs = [], []
+            for _ in range(rounds):  # in turn, so that a slow moment of the machine hits both
+                ours.append(timed(partial(our_work, packets), count))
+                theirs.append(timed(partial(their_work, library(server, packets)), count))
+            yield {
+                "name": name,
+                "value": round(count / min(ours)),
+                "unit": "rows/s",
+                "baseline": round(count / min(theirs)),
+                "ratio": round(min(theirs) / min(ours), 2),
+            }

@@ -1,7 +1,7 @@
 """A row change as bytes in its lane. Pure."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from capturer.lanes import MAX_RECORD
 from rowferry.change import Kind, RowChange, encode_change
@@ -14,27 +14,30 @@ LONGEST_NAME = 32_768
 """Characters or bytes: three of them, escaped as JSON in the worst way, stay below MAX_RECORD."""
 
 
-def encoded(change: RowChange, mapping: Mapping, lanes: int) -> Iterator[tuple[int, bytes]]:
+def encoded(change: RowChange, mapping: Mapping, lanes: int) -> list[tuple[int, bytes]]:
     """The change's lanes and what travels in each; two where the row moves to another item."""
-    for lane, part in _lanes_of(change, mapping, lanes):
-        content = encode_change(part)
-        yield lane, content if len(content) <= MAX_RECORD else encode_change(_key_only(part, mapping))
+    return [(lane, _content(part, mapping)) for lane, part in _lanes_of(change, mapping, lanes)]
 
 
-def _lanes_of(change: RowChange, mapping: Mapping, lanes: int) -> Iterator[tuple[int, RowChange]]:
+def _content(change: RowChange, mapping: Mapping) -> bytes:
+    content = encode_change(change)
+    return content if len(content) <= MAX_RECORD else encode_change(_key_only(change, mapping))
+
+
+def _lanes_of(change: RowChange, mapping: Mapping, lanes: int) -> Sequence[tuple[int, RowChange]]:
     """
     A row without a usable key belongs to no item: it travels in any lane, for
     the consumer to quarantine. Where only the new image lacks a key, the row
     still leaves its old item in that item's lane.
     """
     try:
-        yield from by_lane(change, mapping, lanes)
+        return by_lane(change, mapping, lanes)
     except UnusableChange:
-        if change.kind is Kind.UPDATE:
-            yield from _lanes_of(change._replace(kind=Kind.DELETE, after=None), mapping, lanes)
-            yield from _lanes_of(change._replace(kind=Kind.INSERT, before=None), mapping, lanes)
-        else:
-            yield zlib.crc32((change.position or "").encode()) % lanes, change
+        if change.kind is not Kind.UPDATE:
+            return [(zlib.crc32((change.position or "").encode()) % lanes, change)]
+        left = change._replace(kind=Kind.DELETE, after=None)
+        entered = change._replace(kind=Kind.INSERT, before=None)
+        return [*_lanes_of(left, mapping, lanes), *_lanes_of(entered, mapping, lanes)]
 
 
 def _key_only(change: RowChange, mapping: Mapping) -> RowChange:

@@ -83,7 +83,7 @@ class Transactions:
             Incident: self._incident,
             Unreadable: self._unreadable,
         }
-        self._file = boundary.file
+        self._enter(boundary.file)
         self.resume()
 
     @property
@@ -112,19 +112,24 @@ class Transactions:
     def _moved(self, event: Rotate) -> Sequence[RowChange]:
         self._refuse_open()
         self.resume()
-        self._file = event.file
+        self._enter(event.file)
         self.boundary = Boundary(event.file, event.offset)
         return ()
 
+    def _enter(self, file: str) -> None:
+        self._file = file
+        self._places = str(Position(self._epoch, file_number(file), 0))[: len("eeee.ffffffff.")]
+
     def _began(self, event: Gtid) -> Sequence[RowChange]:
-        self._refuse_open()
-        self.resume()
+        if self._group:
+            self._refuse_open()
+            self.resume()
         if self.boundary.offset != event.start:
             self.boundary = Boundary(self._file, event.start)
         self.committed = event.committed // 1_000
         self._group, self._block, self._xa = True, event.standalone is False, event.prepared
         self._start = event.start
-        self._skipping = self.boundary.order in self._skip
+        self._skipping = bool(self._skip) and self.boundary.order in self._skip
         return ()
 
     def _refuse_open(self) -> None:
@@ -153,7 +158,7 @@ class Transactions:
     def _number(self) -> None:
         """This transaction has row changes."""
         self.number += 1
-        self._prefix = str(Position(self._epoch, file_number(self._file), self._start))[:-8]
+        self._prefix = f"{self._places}{self._start:016x}."
 
     def _bound(self, event: Rows) -> None:
         if not self._prepared.takes(len(self._kept), self._kept_bytes):
@@ -161,6 +166,9 @@ class Transactions:
             self._stop(f"{what} that wait for their outcome are too large to be kept", _TOO_LARGE)
 
     def _query(self, event: Query) -> Sequence[RowChange]:
+        if event.sql == "BEGIN":  # of nearly every transaction
+            self._block = True
+            return ()
         verdict = judge(event.sql, event.schema, self._mapping)
         match verdict.meaning:
             case Meaning.BEGIN:

@@ -19,6 +19,7 @@ type Definitions = Callable[[str, str], Sequence[Definition] | None]
 """(schema, table) to its columns as the server has them now; None when it has no such table."""
 
 _KIND = 5  # the type's place in a packet: behind the status byte and the time
+_PAYLOAD = bytes([Type.TRANSACTION_PAYLOAD])
 _NO_DDL = re.compile(r"\s*(BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|XA)\b", re.IGNORECASE)
 _RELOAD = "empty the target of the table and load it again, then start the capturer with --skip {at}"
 
@@ -61,28 +62,35 @@ class Translation:
 
         Beyond 4 GiB the server sends the file from its beginning: what stands before the start is left out.
         """
+        feed = self._stream.feed
         for packet in packets:
-            for event in self._decoded(packet):
-                if type(event) is Rotate:
-                    self._before = self._start.offset if event.file == self._start.file else 0
-                    yield Rotate(event.file, max(event.offset, self._before))
-                elif not self._before or self._place(event) >= self._before:
-                    yield event  # one that ends at the start may be a statement that was skipped
+            start = self._stream.end
+            try:
+                for event in feed(packet, 1):
+                    if self._before or type(event) is Rotate:
+                        yield from self._behind(event)
+                    else:
+                        yield event
+                    if type(event) is Query and not _NO_DDL.match(event.sql):
+                        self._stream.forget()
+            except CaptureStopped as error:
+                last = packet[_KIND : _KIND + 1] == _PAYLOAD
+                fix = f"{error.fix}; {_RELOAD}"
+                yield from self._behind(Unreadable(start, self._stream.end, error.found, fix, last))
 
-    def _decoded(self, packet: bytes) -> Iterator[Event]:
-        start = self._stream.end
-        try:
-            for event in self._stream.feed(packet, 1):
-                yield event
-                if type(event) is Query and not _NO_DDL.match(event.sql):
-                    self._stream.forget()
-        except CaptureStopped as error:
-            last = packet[_KIND : _KIND + 1] == bytes([Type.TRANSACTION_PAYLOAD])
-            yield Unreadable(start, self._stream.end, error.found, f"{error.fix}; {_RELOAD}", last)
+    def _behind(self, event: Event) -> Iterator[Event]:
+        """The event, unless it stands before the start: one that ends there may have been skipped."""
+        if type(event) is Rotate:
+            self._before = self._start.offset if event.file == self._start.file else 0
+            yield Rotate(event.file, max(event.offset, self._before))
+        elif self._place(event) >= self._before:
+            self._before = 0
+            yield event
 
-    def _place(self, event: Event) -> int:
+    @staticmethod
+    def _place(event: Event) -> int:
         if isinstance(event, FormatDescription):
-            return self._before
+            return 0  # of no transaction
         return event.offset if isinstance(event, Heartbeat | Rotate) else event.start
 
     def _wanted(self, schema: str, table: str) -> Container[str] | None:

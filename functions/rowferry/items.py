@@ -1,6 +1,6 @@
 """What a row change does to which item, and the lanes that it travels in."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from rowferry.change import Kind, RowChange, refuse_oversized
@@ -131,7 +131,7 @@ def table_of(change: RowChange, mapping: Mapping) -> TableMapping:
     return table
 
 
-def by_lane(change: RowChange, mapping: Mapping, lanes: int) -> Iterator[tuple[int, RowChange]]:
+def by_lane(change: RowChange, mapping: Mapping, lanes: int) -> Sequence[tuple[int, RowChange]]:
     """
     The lanes that a change travels in, none where the row is not carried.
 
@@ -143,21 +143,22 @@ def by_lane(change: RowChange, mapping: Mapping, lanes: int) -> Iterator[tuple[i
     old = _before(change, table, _keys) or ()
     new = () if change.after is None else _keys(change.after, table)
     if len(old) <= 1 and len(new) <= 1:
-        yield from _moved(change, old, new, lanes)
-        return
+        return _moved(change, old, new, lanes)
     touched = dict.fromkeys(lane_of(key, lanes) for key in (*old, *new))
-    for lane in touched:
-        yield lane, change if len(touched) == 1 else change._replace(lanes=lanes)
+    part = change if len(touched) == 1 else change._replace(lanes=lanes)
+    return [(lane, part) for lane in touched]
 
 
 def _moved(
-    change: RowChange, old: tuple[ItemKey, ...], new: tuple[ItemKey, ...], lanes: int
-) -> Iterator[tuple[int, RowChange]]:
+    change: RowChange, old: Sequence[ItemKey], new: Sequence[ItemKey], lanes: int
+) -> Sequence[tuple[int, RowChange]]:
     if old and new and old != new:
-        yield lane_of(old[0], lanes), change._replace(kind=Kind.DELETE, after=None)
-        yield lane_of(new[0], lanes), change._replace(kind=Kind.INSERT, before=None)
-    elif keys := old or new:
-        yield lane_of(keys[0], lanes), change
+        return [
+            (lane_of(old[0], lanes), change._replace(kind=Kind.DELETE, after=None)),
+            (lane_of(new[0], lanes), change._replace(kind=Kind.INSERT, before=None)),
+        ]
+    keys = old or new
+    return [(lane_of(keys[0], lanes), change)] if keys else []
 
 
 def _keys(row: Row, table: TableMapping) -> tuple[ItemKey, ...]:

@@ -10,7 +10,7 @@ from rowferry.values import Attribute, Row, Value, number, text
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 MAX_HASH_KEY, MAX_RANGE_KEY = 2048, 1024  # bytes
-_LIMITS = (MAX_HASH_KEY, MAX_RANGE_KEY)
+_WIDEST = 4  # bytes of a character in UTF-8
 
 
 class KeyValue(NamedTuple):
@@ -38,10 +38,10 @@ def key_of(row: Row, table: TableMapping) -> ItemKey:
 
     EmptyKey when a part is NULL, empty or too long; MissingColumn when the row lacks it.
     """
-    return ItemKey(
-        table.target,
-        tuple(_key_value(row, key, table, limit) for key, limit in zip(table.keys, _LIMITS, strict=False)),
-    )
+    first = _key_value(row, table.hash_key, table, MAX_HASH_KEY)
+    if table.range_key is None:
+        return ItemKey(table.target, (first,))
+    return ItemKey(table.target, (first, _key_value(row, table.range_key, table, MAX_RANGE_KEY)))
 
 
 def lane_of(key: ItemKey, lanes: int) -> int:
@@ -51,8 +51,10 @@ def lane_of(key: ItemKey, lanes: int) -> int:
     Changing it, or the number of lanes, lets changes of one item overtake
     each other: only with an empty stream.
     """
-    parts = [key.table.encode(), *(v.encode() if isinstance(v, str) else v for _, _, v in key.values)]
-    return zlib.crc32(b"\0".join(parts)) % lanes
+    data = key.table.encode()
+    for _, _, value in key.values:
+        data += b"\0" + (value.encode() if isinstance(value, str) else value)
+    return zlib.crc32(data) % lanes
 
 
 def column_of(row: Row, column: str, table: TableMapping) -> Value:
@@ -73,6 +75,8 @@ def _key_value(row: Row, key: KeyAttribute, table: TableMapping, limit: int) -> 
     else:
         assert key.template is not None  # the mapping has one of the two
         value = key.template.key(row)
+    if type(value) is str and key.type == "S" and 0 < len(value) <= limit // _WIDEST:
+        return KeyValue(key.attribute, "S", value)  # nearly always, and seen without encoding it
     if value is None or value in ("", b""):
         raise EmptyKey(
             f"key attribute {key.attribute!r} of {table.source} is empty or NULL",

@@ -243,16 +243,8 @@ def _settings(settings: dict[str, str], server: Server) -> Iterator[Condition]:
     ]
     if mysql:
         wanted += [
-            ("gtid_mode", ("ON",), "turn GTIDs on (dev.mysql.com: Changing GTID Mode on Online Servers)"),
-            (
-                "binlog_transaction_compression",
-                ("OFF", "(absent)"),
-                "SET GLOBAL binlog_transaction_compression=OFF, then reconnect the writers",
-            ),
-            ("binlog_row_value_options", ("", "(absent)"), "SET GLOBAL binlog_row_value_options=''"),
+            ("gtid_mode", ("ON",), "turn GTIDs on (dev.mysql.com: Changing GTID Mode on Online Servers)")
         ]
-    else:
-        wanted += [("log_bin_compress", ("OFF", "(absent)"), "SET GLOBAL log_bin_compress=OFF")]
     for name, accepted, fix in wanted:
         found = settings.get(name, "(absent)")
         yield Condition(name, found, found.upper() in {value.upper() for value in accepted}, fix)

@@ -424,7 +424,8 @@ def test_json_is_what_a_select_prints(only_mysql: Server) -> None:
         *(f"JSON_ARRAY({number!r}, -{number!r}e0)" for number in (1.5, 20.0, 1.25)),
         *(f"JSON_ARRAY(CAST('2026-01-02 03:04:05.678' AS {kind.replace('TIMESTAMP', 'DATETIME(1)')}))"
           for kind in moments),
-        "JSON_ARRAY(CAST('-838:59:59' AS TIME), CAST('00:00:00.000001' AS TIME(6)), CAST('2026-01-02' AS DATETIME(3)))",
+        "JSON_ARRAY(CAST('-838:59:59' AS TIME), CAST('00:00:00.000001' AS TIME(6)))",
+        "JSON_ARRAY(CAST('2026-01-02' AS DATETIME(3)))",
         *(f"JSON_ARRAY(REPEAT(x'fe', {size}))" for size in (1, 56, 57, 58, 114, 1000)),
         "JSON_ARRAY(CAST('2026-02-00' AS DATE), CAST('0000-00-00' AS DATETIME))",
         "JSON_ARRAY(1234567890123456789012345678901234567890.12, 1e65, 123e63, 99999999999999999999)",
