@@ -25,7 +25,7 @@ def server(request: pytest.FixtureRequest) -> Server:
 def run(server: Server, *statements: str, session: Sequence[str] = (SESSION,)) -> Place:
     """Executes; returns where the binlog ended before."""
     start = end_of_binlog(server)
-    with server.connect(charset="utf8mb4") as connection, connection.cursor() as cursor:
+    with server.connect(charset="utf8mb4", ssl_disabled=True) as connection, connection.cursor() as cursor:
         for statement in (*session, *statements):
             cursor.execute(statement)
     return start

@@ -135,7 +135,7 @@ def _records(changes: Iterator[RowChange], mapping: Mapping) -> Iterator[bytes]:
 def _changes(server: Server, start: Place, mapping: Mapping) -> Iterator[RowChange]:
     """What the capturer would send, transaction by transaction."""
     boundary = Boundary(*start)
-    definitions = Definitions(lambda: server.connect(server.capture, database=None))
+    definitions = Definitions(lambda: server.connect(server.capture, database=None, ssl_disabled=True))
     translation = Translation(mapping, boundary, definitions=definitions)
     transactions = Transactions(mapping, 1, boundary)
     for event in translation.events(dump(server, *start)):
