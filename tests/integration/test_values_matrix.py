@@ -1,17 +1,20 @@
 """Every column type through the bulk load and through the stream: both give what the cases say."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import zip_longest
 from typing import Any
 
 import pytest
 
+from lab.cloud import Cloud
 from lab.server import Server
 from rowferry.errors import SourceNotReady
 from rowferry.mapping import Mapping
 from tests.integration import matrix_cases as cases
-from tests.integration.matrix_bed import both, by_value, rows_as_items, run, server
+from tests.integration.matrix_bed import SESSION, both, by_value, rows_as_items, run, server
 from tests.integration.matrix_cases import Attribute, Differs
 from tests.integration.roads import Item, Place, bulk_road
 
@@ -26,6 +29,8 @@ class Laid:
     name: str
     columns: dict[str, str]
     rows: list[dict[str, tuple[str, Attribute]]]
+    from_elsewhere: int = 0
+    """Rows are inserted under another id, and moved from there."""
 
     @property
     def statements(self) -> Iterator[str]:
@@ -33,7 +38,9 @@ class Laid:
         yield f"CREATE TABLE {self.name} (id INT PRIMARY KEY{columns})"
         for number, row in enumerate(self.rows):
             literals = ", ".join(row[name][0] if name in row else "NULL" for name in self.columns)
-            yield f"INSERT INTO {self.name} VALUES ({number}, {literals})"
+            yield f"INSERT INTO {self.name} VALUES ({number + self.from_elsewhere}, {literals})"
+        if self.from_elsewhere:
+            yield f"UPDATE {self.name} SET id = id - {self.from_elsewhere}"
 
     def expected(self, number: int, *, nulls: bool) -> Item:
         absent: Item = {name: {"NULL": True} for name in self.columns} if nulls else {}
@@ -54,7 +61,7 @@ def _short(value: Any) -> str:
     return text if len(text) < 200 else f"{text[:90]}...{text[-90:]}"
 
 
-def laid(name: str, columns: cases.Columns, flavor: str) -> Laid:
+def laid(name: str, columns: cases.Columns, flavor: str, elsewhere: int = 0) -> Laid:
     names = {f"c{number}": definition for number, definition in enumerate(columns)}
     rows = [
         {
@@ -65,7 +72,7 @@ def laid(name: str, columns: cases.Columns, flavor: str) -> Laid:
         }
         for some in zip_longest(*(found.items() for found in columns.values()))
     ]
-    return Laid(name, names, [*rows, {}])
+    return Laid(f"{name}{elsewhere or ''}", names, [*rows, {}], elsewhere)
 
 
 def compare(server: Server, tables: Sequence[Laid], start: Place) -> list[str]:
@@ -86,7 +93,11 @@ def compare(server: Server, tables: Sequence[Laid], start: Place) -> list[str]:
 
 
 def test_every_type_is_the_same_on_both_roads(server: Server) -> None:
-    tables = [laid(name, columns, server.flavor) for name, columns in cases.TABLES[server.flavor].items()]
+    tables = [
+        laid(name, columns, server.flavor, elsewhere)
+        for name, columns in cases.TABLES[server.flavor].items()
+        for elsewhere in (0, 1000)
+    ]
     start = run(server, *(statement for table in tables for statement in table.statements))
     wrong = compare(server, tables, start)
     assert not wrong, "\n".join(wrong)
@@ -237,3 +248,94 @@ def test_addresses_of_mariadb_next_to_the_same_bytes(mariadb: Server) -> None:
     }
     for arrived in both(mariadb, start, rows_as_items(["i"])):
         assert arrived.items["i"] == [expected]
+
+
+PACKED = {
+    "mysql": ["SET binlog_row_value_options = PARTIAL_JSON, binlog_transaction_compression = ON"],
+    "mariadb": ["SET GLOBAL log_bin_compress = ON, log_bin_compress_min_len = 10"],
+}
+LONG = {"a": 1, "list": [1, {"n": 2}, 3], "pad": "x" * 90}
+CHANGED = {
+    "mysql": "JSON_REMOVE(JSON_ARRAY_INSERT(JSON_SET(j, '$.a', -1.50, '$.b', 'é'),"
+    " '$.list[1]', NULL), '$.list[0]')",
+    "mariadb": "CONCAT(j, ' ')",
+}
+AFTERWARDS = {
+    "mysql": cases.document({**LONG, "a": Decimal("-1.5"), "b": "é", "list": [None, {"n": 2}, 3]}),
+    "mariadb": cases.s(json.dumps(LONG) + " "),
+}
+
+
+def test_packed_changes(server: Server) -> None:
+    try:
+        start = run(
+            server,
+            "CREATE TABLE p (id INT PRIMARY KEY, j JSON, k JSON, v VARCHAR(300))",
+            f"INSERT INTO p VALUES (1, '{json.dumps(LONG)}', '[1]', REPEAT('한', 99)), (2, NULL, '[]', NULL)",
+            f"UPDATE p SET j = {CHANGED[server.flavor]}, v = REPEAT('y', 300)",
+            "DELETE FROM p WHERE id = 2",
+            session=[SESSION, *PACKED[server.flavor]],
+        )
+    finally:
+        if server.flavor == "mariadb":
+            run(server, "SET GLOBAL log_bin_compress = OFF, log_bin_compress_min_len = DEFAULT")
+    k = cases.document([1]) if server.flavor == "mysql" else cases.s("[1]")
+    expected = {"id": {"N": "1"}, "j": AFTERWARDS[server.flavor], "k": k, "v": {"S": "y" * 300}}
+    for arrived in both(server, start, rows_as_items(["p"])):
+        assert by_value(arrived.items["p"]) == [by_value(expected)]
+
+
+GROUPED = """[[table]]
+source = "test.m"
+target = "m"
+layout = "attribute-per-row"
+hash_key = { attribute = "pk", column = "k" }
+member_name = "name"
+member_value = "v"
+"""
+
+
+def test_nulls_and_empty_strings_in_keys_names_and_values(server: Server) -> None:
+    rows = [
+        ("'a'", "'n'", "''"), ("'a'", "'o'", "NULL"), ("'a'", "' '", "'x'"), ("' '", "'n'", "'x'"),
+        ("''", "'n'", "'x'"), ("NULL", "'n'", "'x'"), ("'a'", "''", "'x'"), ("'a'", "NULL", "'x'"),
+    ]  # fmt: skip
+    start = run(
+        server,
+        "CREATE TABLE m (id INT PRIMARY KEY, k VARCHAR(9), name VARCHAR(9) CHARACTER SET utf16,"
+        " v VARCHAR(9))",
+        *(f"INSERT INTO m VALUES ({number}, {', '.join(row)})" for number, row in enumerate(rows)),
+    )
+    loaded, streamed = both(server, start, GROUPED)
+    for arrived in (loaded, streamed):
+        assert arrived.by("m", "pk") == {
+            ("a",): {"pk": {"S": "a"}, "n": {"S": ""}, "o": {"NULL": True}, " ": {"S": "x"}},
+            (" ",): {"pk": {"S": " "}, "n": {"S": "x"}},
+        }
+        assert sorted(map(repr, (key for key, _ in arrived.refused["test.m"]))) == [
+            "{'k': '', 'name': 'n'}",
+            "{'k': 'a', 'name': ''}",
+            "{'k': 'a', 'name': None}",
+            "{'k': None, 'name': 'n'}",
+        ]
+    assert sorted(map(repr, loaded.refused["test.m"])) == sorted(map(repr, streamed.refused["test.m"]))
+
+
+def test_the_emulated_dynamodb_keeps_what_the_roads_give(server: Server, fresh_cloud: Cloud) -> None:
+    """One sample, put as it is and read again: nothing of it is only right in memory."""
+    found_in = cases.TABLES[server.flavor]
+    table = laid("kept", found_in["choices"] | found_in["numbers"] | found_in["temporal"], server.flavor)
+    start = run(server, *table.statements)
+    dynamodb = fresh_cloud.client("dynamodb")
+    dynamodb.create_table(
+        TableName="kept",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "N"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+    )
+    for arrived in both(server, start, rows_as_items(["kept"], null='"attribute"')):
+        for item in arrived.items["kept"]:
+            dynamodb.put_item(TableName="kept", Item=item)
+        for number in range(len(table.rows)):
+            found = dynamodb.get_item(TableName="kept", Key={"id": {"N": str(number)}})["Item"]
+            assert list(table.wrong("read again", found, number, nulls=True)) == []

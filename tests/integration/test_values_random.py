@@ -58,7 +58,9 @@ def mapped(name: str, made: Made, null: str) -> str:
 
 def compare(server: Server, found: dict[str, Made], null: str, session: list[str]) -> None:
     creates = [made.create.replace("{0}", name) for name, made in found.items()]
-    changes = [statement.replace("{0}", name) for name, made in found.items() for statement in made.statements]
+    changes = [
+        statement.replace("{0}", name) for name, made in found.items() for statement in made.statements
+    ]
     start = run(server, *creates, "BEGIN", *changes, "COMMIT", session=[SESSION, *session])
     mapping = Mapping.parse("".join(mapped(name, made, null) for name, made in found.items()))
     loaded, streamed = bulk_road(server, mapping), stream_road(server, start, mapping)

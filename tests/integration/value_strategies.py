@@ -138,8 +138,13 @@ def documents() -> st.SearchStrategy[Column]:
         lambda inside: st.lists(inside, max_size=4) | st.dictionaries(names, inside, max_size=4),
         max_leaves=12,
     )
-    values = document.map(lambda plain: f"CAST({text(json.dumps(plain))} AS JSON)")
+    # with what makes it long, MySQL logs only what has changed of it
+    longer = st.sampled_from(
+        [lambda plain: plain, lambda plain: ["x" * 99, plain], lambda plain: {"x": "x" * 99, "a": plain}]
+    )
+    values = st.builds(lambda plain, wrap: f"CAST({text(json.dumps(wrap(plain)))} AS JSON)", document, longer)
     changes = (
+        "JSON_ARRAY_INSERT({}, '$[0]', 'new')", "JSON_ARRAY_APPEND({}, '$', 2)",
         "JSON_SET({}, '$.a', CAST(-1.50 AS JSON))", "JSON_SET({}, '$[1]', TIME '-01:02:03.5')",
         "JSON_REMOVE({}, '$[0]')", "JSON_REPLACE({}, '$[0]', NULL)",
     )  # fmt: skip
