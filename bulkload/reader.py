@@ -43,8 +43,6 @@ class Reader:
         for pause in self._patience.pauses():
             try:
                 return self._read(table, chunk)
-            except UnicodeDecodeError:
-                self._read_halves(table)
             except (pymysql.err.OperationalError, pymysql.err.InterfaceError):
                 self.close()
                 self._patience.sleep(pause)
@@ -54,8 +52,12 @@ class Reader:
         connection = self._ready()
         watermark = source.begin_snapshot(connection, self._server)
         grouping = Grouping(table.mapping, table.selection.names)
-        for some in rows_of(connection, table, chunk):
-            grouping.take(some)
+        try:
+            for some in rows_of(connection, table, chunk):
+                grouping.take(some)
+        except UnicodeDecodeError:
+            self._read_halves(table)
+            return self._read(table, chunk)
         connection.commit()
         return grouping, watermark
 

@@ -49,10 +49,10 @@ def digits(exact: Decimal) -> str:
 
 def fits(exact: Decimal) -> bool:
     """Whether DynamoDB has the number."""
-    if not exact.is_finite():
-        return False
-    significant = len("".join(map(str, exact.as_tuple().digits)).strip("0"))
-    return not exact or (significant <= MAX_DIGITS and MIN_EXPONENT <= exact.adjusted() <= MAX_EXPONENT)
+    if not exact.is_finite() or not MIN_EXPONENT <= exact.adjusted() <= MAX_EXPONENT:
+        return not exact
+    found = exact.as_tuple().digits
+    return len(found) <= MAX_DIGITS or len("".join(map(str, found)).rstrip("0")) <= MAX_DIGITS
 
 
 def json_number(value: int | float | Decimal) -> int | Decimal:

@@ -163,5 +163,5 @@ def described(column: Column) -> str:
 def note(column: Column) -> str | None:
     """What the operator should know of a column that is carried."""
     if column.type == "decimal" and (column.digits or 0) > MAX_DIGITS:
-        return f"{column.name} has {column.digits} digits: numbers of more than {MAX_DIGITS} become text (S)"
+        return f"{column.name} has {column.digits} digits: with more than {MAX_DIGITS} it becomes text (S)"
     return None

@@ -259,7 +259,7 @@ def test_half_a_character_in_the_text_of_a_row_is_replaced(server: Server) -> No
     with connect(address) as connection:
         identity = source.identify(connection)
         table = chunks.describe(connection, mapped, source.columns(connection, mapped))
-    reader = Reader(lambda: connect(address), identity, Patience(tries=2))
+    reader = Reader(lambda: connect(address), identity, Patience(tries=0))
     grouping, _ = reader.read(table, Chunk())
     reader.close()
     (members,) = [members for _, members, _ in grouping.members()]
