@@ -24,7 +24,7 @@ from capturer.decoder.events import (
 )
 from capturer.events import Boundary, Event, Unreadable
 from capturer.prepared import Prepared, PreparedTransactions
-from capturer.statements import Meaning, judge
+from capturer.statements import Meaning, Verdict, judge
 from rowferry.change import RowChange
 from rowferry.errors import CaptureStopped
 from rowferry.mapping import Mapping
@@ -175,22 +175,25 @@ class Transactions:
                 self._block = True
             case Meaning.XA_BEGIN:
                 self._block = self._xa = True
-            case Meaning.COMMIT:
-                return self._end(event.end)
             case Meaning.SAVEPOINT:
                 self._savepoints[verdict.name] = self._handed + len(self._kept)
             case Meaning.ROLLBACK_TO:
                 self._take_back(self._savepoints.get(verdict.name))
-            case Meaning.ROLLBACK:
-                self._take_back(0)
-                return self._end(event.end)
-            case Meaning.XA_COMMIT | Meaning.XA_ROLLBACK:
-                return self._resolved(verdict.name, event.end, committed=verdict.meaning is Meaning.XA_COMMIT)
             case Meaning.STOP if not self._skipping:
                 self._stop(verdict.found, verdict.fix)
+            case Meaning.COMMIT | Meaning.ROLLBACK | Meaning.XA_COMMIT | Meaning.XA_ROLLBACK:
+                return self._decided(verdict, event.end)
             case _ if not self._block:
                 return self._end(event.end)
         return ()
+
+    def _decided(self, verdict: Verdict, end: int) -> Sequence[RowChange]:
+        """The outcome of this transaction, or of one that was prepared."""
+        if verdict.meaning is Meaning.ROLLBACK:
+            self._take_back(0)
+        elif verdict.meaning is not Meaning.COMMIT:
+            self._resolve(verdict.name, committed=verdict.meaning is Meaning.XA_COMMIT)
+        return self._end(end)
 
     def _take_back(self, rows: int | None) -> None:
         """Leaves the transaction's first so many rows. None: nobody knows how many."""
@@ -207,20 +210,18 @@ class Transactions:
         self._kept = []
         return self._end(event.end)
 
-    def _resolved(self, xid: str, end: int, *, committed: bool) -> Sequence[RowChange]:
+    def _resolve(self, xid: str, *, committed: bool) -> None:
         prepared = self._prepared.resolve(xid)
-        if committed and not self._skipping:
-            if prepared is None:
-                self._stop(
-                    "XA COMMIT of a transaction that was prepared before capture began", _BEFORE_CAPTURE
-                )
-            if prepared.changes:
-                self._number()
-                self._kept = [
-                    change._replace(position=f"{self._prefix}{row:08x}")
-                    for row, change in enumerate(prepared.changes, start=1)
-                ]
-        return self._end(end)
+        if not committed or self._skipping:
+            return
+        if prepared is None:
+            self._stop("XA COMMIT of a transaction that was prepared before capture began", _BEFORE_CAPTURE)
+        if prepared.changes:
+            self._number()
+            self._kept = [
+                change._replace(position=f"{self._prefix}{row:08x}")
+                for row, change in enumerate(prepared.changes, start=1)
+            ]
 
     def _ended(self, event: Xid) -> Sequence[RowChange]:
         return self._end(event.end)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from capturer.decoder.events import Gtid, Query, Rotate, Rows, Xid
+from capturer.decoder.events import Gtid, Query, Rotate, Rows, XaPrepared, Xid
 from capturer.events import Boundary, Event
 from rowferry.change import Kind
 from rowferry.source import Server
@@ -20,11 +20,28 @@ def row(place: Place, quantity: int) -> dict[str, Any]:
     return {"customerid": "c", "orderid": place[0], "productid": place[1], "quantity": quantity}
 
 
+def place_of(image: dict[str, Any]) -> Place:
+    return image["orderid"], image["productid"]
+
+
+type Changes = list[tuple[Kind, Images]]
+type State = dict[Place, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """Row changes that are committed together."""
+    """
+    Row changes that are committed together.
 
-    changes: list[tuple[Kind, Images]]
+    A prepared one (XA) has none: `held` are those that its outcome commits, a transaction of its own.
+    """
+
+    changes: Changes
+    xid: str = ""
+    outcome: str = ""
+    held: Changes = field(default_factory=list)
+    prepared: int = 0
+    """Number of the transaction that prepared this one."""
 
     @property
     def orders(self) -> set[str]:
@@ -48,24 +65,55 @@ class Source:
     log: list[Transaction] = field(default_factory=list)
     places: list[tuple[Boundary, int]] = field(default_factory=list)
     visible: int = 0
-    states: list[dict[Place, int]] = field(default_factory=lambda: [{}])
+    states: list[State] = field(default_factory=lambda: [{}])
+    prepared: dict[str, int] = field(default_factory=dict)
     end: Boundary = field(default_factory=lambda: Boundary("binlog.000001", 157))
 
     def commit(self) -> None:
         """Writes a transaction into the binlog."""
-        state = dict(self.states[-1])
-        changes = [self._change(state) for _ in range(self.random.choice([1, 1, 1, 2, 4]))]
-        self.log.append(Transaction(changes))
-        self.states.append(state)
-        self._write()
+        if self.prepared and self.random.random() < 0.3:
+            self._resolve(self.random.choice(list(self.prepared)))
+        elif len(self.prepared) < 2 and self.random.random() < 0.1:
+            held = self._changes(dict(self.states[-1]), self.random.choice([1, 2]))
+            xid = f"X'{len(self.log):08x}',X'',1"
+            self.prepared[xid] = len(self.log)
+            self._append(Transaction([], xid, held=held), self.states[-1])
+        else:
+            state = dict(self.states[-1])
+            self._append(Transaction(self._changes(state, self.random.choice([1, 1, 1, 2, 4]))), state)
+
+    def resolve(self) -> None:
+        """Gives everything that is prepared its outcome."""
+        for xid in list(self.prepared):
+            self._resolve(xid)
+
+    def _resolve(self, xid: str) -> None:
+        number = self.prepared.pop(xid)
+        if self.random.random() < 0.3:
+            self._append(Transaction([], xid, "ROLLBACK"), self.states[-1])
+            return
+        state, changes = dict(self.states[-1]), self.log[number].held
+        for _, (before, after) in changes:
+            if before:
+                del state[place_of(before)]
+            if after:
+                state[place_of(after)] = after["quantity"]
+        self._append(Transaction(changes, xid, "COMMIT", prepared=number), state)
 
     def truncate(self) -> None:
         """All rows are gone, and no row change says so."""
-        self.log.append(Transaction([]))
-        self.states.append({})
+        self.resolve()
+        self._append(Transaction([]), {})
+
+    def _append(self, transaction: Transaction, state: State) -> None:
+        self.log.append(transaction)
+        self.states.append(state)
         self._write()
 
-    def _change(self, state: dict[Place, int]) -> tuple[Kind, Images]:
+    def _changes(self, state: State, count: int) -> Changes:
+        return [self._change(state) for _ in range(count)]
+
+    def _change(self, state: State) -> tuple[Kind, Images]:
         place, chance = self._somewhere(), self.random.random()
         if place not in state:
             state[place] = self.random.randrange(10**6)
@@ -80,7 +128,14 @@ class Source:
         return Kind.UPDATE, (before, row(target, state[target]))
 
     def _somewhere(self) -> Place:
-        return f"o{self.random.randrange(ORDERS)}", f"p{self.random.randrange(PRODUCTS)}"
+        """A place that no prepared transaction holds a lock of."""
+        held = [images for number in self.prepared.values() for _, images in self.log[number].held]
+        locked = {place_of(image) for images in held for image in images if image}
+        while (
+            place := (f"o{self.random.randrange(ORDERS)}", f"p{self.random.randrange(PRODUCTS)}")
+        ) in locked:
+            pass
+        return place
 
     def _write(self) -> None:
         if self.random.random() < 0.05:
@@ -112,12 +167,20 @@ class Source:
         if start.file != at.file:
             yield Rotate(start.file, 4)
         yield Gtid(start.offset, start.offset + 20, None, 1_700_000_000_000_000)
-        yield Query(start.offset + 20, start.offset + 30, "test", "BEGIN")
-        for number, (kind, images) in enumerate(self.log[index].changes):
+        transaction, end = self.log[index], start.offset + size
+        if transaction.outcome:
+            yield Query(start.offset + 20, end, "test", f"XA {transaction.outcome} {transaction.xid}")
+            return
+        begin = f"XA START {transaction.xid}" if transaction.xid else "BEGIN"
+        yield Query(start.offset + 20, start.offset + 30, "test", begin)
+        for number, (kind, images) in enumerate(transaction.held or transaction.changes):
             yield Rows(
                 start.offset + 30 + number, start.offset + 31 + number, "test", "purchase", kind, [images], 1
             )
-        yield Xid(start.offset + 60, start.offset + size)
+        if transaction.xid:
+            yield XaPrepared(start.offset + 60, end, False, transaction.xid)
+        else:
+            yield Xid(start.offset + 60, end)
 
 
 @dataclass(slots=True)

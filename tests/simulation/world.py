@@ -16,15 +16,17 @@ from apply_changes.applier import Applier
 from apply_changes.store import DynamoStore
 from bulkload.grouping import Grouping
 from capturer.checkpoints import Checkpoints
-from capturer.decoder.events import Xid
+from capturer.decoder.events import Gtid
 from capturer.events import Boundary
 from capturer.lanes import Lanes, Parcel
 from capturer.routes import encoded
 from capturer.transactions import Transactions
 from rowferry import plan, requests, source
-from rowferry.change import Marker, decode_record
+from rowferry.change import Marker, RowChange, decode_record
+from rowferry.errors import CaptureStopped
 from rowferry.mapping import EXPIRES, POSITION, Mapping
 from rowferry.plan import Write
+from rowferry.position import Position
 from rowferry.source import Watermark
 from tests.scenarios.roads import PURCHASE, Item
 from tests.simulation.dynamo import Dynamo
@@ -105,6 +107,8 @@ BROKEN = (
     "early-checkpoint",
     "no-epoch",
     "no-floor",
+    "prepared-forgotten",
+    "position-of-prepare",
 )
 
 
@@ -143,16 +147,34 @@ class Capturer:
                 return
             self.pending = list(world.source.events(self.index, self.transactions.boundary))
         fed = self.pending.pop(0)
-        for change in self.transactions.feed(fed):
+        for change in self.feed(fed):
             world.positions[change.position or ""] = self.index
             for lane, content in encoded(change, world.mapping, LANES):
                 self.lanes.add(
                     lane, content, self.transactions.committed, self.transactions.number, world.now
                 )
-        if isinstance(fed, Xid):
+        if isinstance(fed, Gtid):
+            self.indexes[self.transactions.boundary] = self.index
+        if not self.pending:
             self.index += 1
             self.indexes[self.transactions.boundary] = self.index
-            self.checkpoints.ended(self.transactions.number, self.transactions.boundary)
+            forgetful = world.broken == "prepared-forgotten"
+            restart = self.transactions.boundary if forgetful else self.transactions.restart
+            self.checkpoints.ended(self.transactions.number, restart)
+
+    def feed(self, event: Any) -> Sequence[RowChange]:
+        """What may be sent."""
+        try:
+            changes = self.transactions.feed(event)
+        except CaptureStopped as stopped:
+            raise Wrong(f"capture stopped: {stopped}") from None
+        transaction = self.world.source.log[self.index]
+        if self.world.broken == "position-of-prepare" and transaction.outcome:
+            there = Position(self.epoch, *self.world.source.boundary(transaction.prepared).order)
+            return [
+                change._replace(position=str(there._replace(row=n))) for n, change in enumerate(changes, 1)
+            ]
+        return changes
 
     def send(self) -> None:
         """Takes what is due into flight."""
@@ -268,6 +290,7 @@ class World:
         self.zombies: list[Capturer] = []
         for _ in range(self.random.randrange(12)):
             self.source.commit()
+        self.source.resolve()
         self.source.visible = self.checkpoint = len(self.source.log)
         self.start = self.checkpoint
         self.capturer = Capturer(self, self.token, self.epoch, self.checkpoint)
@@ -373,6 +396,7 @@ class World:
             self.source.truncate()
             self.stop = len(self.source.log)
         else:
+            self.source.resolve()
             self.checkpoint = len(self.source.log)
             self.fail_over()
         self.dynamo.items["purchase"].clear()
@@ -507,11 +531,11 @@ class World:
 
     def rest(self) -> None:
         """Writes stop; everything else goes on until there is nothing left to do."""
-        self.source.visible = len(self.source.log)
+        self.calm()
         while not (self.switch and self.capturer.idle):
             self.now += 1
             self.load()
-            self.source.visible = len(self.source.log)
+            self.calm()
             for act in (self.read, self.send, self.land, self.save, self.zombie):
                 act()
             if self.capturer.server != self.source.number:
@@ -521,6 +545,11 @@ class World:
         if self.checkpoint != len(self.source.log):
             raise Wrong(f"checkpoint {self.checkpoint} of {len(self.source.log)} with everything sent")
         self.prove()
+
+    def calm(self) -> None:
+        """Every transaction has its outcome and is seen."""
+        self.source.resolve()
+        self.source.visible = len(self.source.log)
 
     def prove(self) -> None:
         """The cutover's marker: once it is applied in every lane, nothing is missing."""
