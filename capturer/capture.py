@@ -215,7 +215,7 @@ class Capture:
                 return
             for event in binlog.events():
                 changes = self._transactions.feed(event)
-                if changes or self._transactions.boundary is not boundary:
+                if changes or (self._transactions.boundary is not boundary and not self._transactions.again):
                     boundary = self._transactions.boundary
                     self._pass_on(changes)
                 if self._stopping.is_set():
@@ -286,7 +286,7 @@ class Capture:
         if self._is_due("marker", LOOK_EVERY):
             self._quietly("looking for a marker", self._mark)
         if self._is_due("metrics", PERIOD):
-            _, _, counters = self._outbox.reached()
+            counters = self._outbox.reached().sent
             lag, self._lag_ms = self._lag_ms, 0
             self.parts.metrics.running(counters, max(0, lag))
 
@@ -305,13 +305,15 @@ class Capture:
             raise
 
     def _save(self) -> None:
-        reached, read, counters = self._outbox.reached()
+        reach = self._outbox.reached()
         standing = self._standing
         if standing.state == "capturing" and self._sending_trouble:
             standing = Standing(
                 "waiting", f"the stream refuses records ({self._sending_trouble})", "see the stream's limits"
             )
-        self._progress.save(reached, read, counters, standing, self.parts.now_ms())
+        self._progress.save(
+            reach.reached, reach.read, reach.sent, standing, self.parts.now_ms(), reach.restart
+        )
 
     def _mark(self) -> None:
         wanted = self._progress.wanted_marker()
@@ -319,7 +321,7 @@ class Capture:
             self._marker, self._marker_placed = wanted, False
         if wanted is None:
             return
-        _, read, _ = self._outbox.reached()
+        read = self._outbox.reached().read
         if not self._marker_placed and Position.parse(wanted.position) <= Position(
             self._progress.epoch, *read.order
         ):

@@ -2,23 +2,21 @@
 
 from collections import deque
 
-from capturer.events import Boundary
 
-
-class Checkpoints:
+class Checkpoints[Place]:
     """
-    The boundaries that have been read and are not yet safe to resume from.
+    The boundaries that have been read and are not yet safe to resume from, with what belongs to each.
 
     A transaction is safe when the lanes hold no change of it nor of an earlier
     one. So nothing is counted per change: the number of the oldest transaction
     that is left in the lanes decides.
     """
 
-    def __init__(self, start: Boundary) -> None:
+    def __init__(self, start: Place) -> None:
         self._reached = start
-        self._ahead: deque[tuple[int, Boundary]] = deque()
+        self._ahead: deque[tuple[int, Place]] = deque()
 
-    def ended(self, transaction: int, boundary: Boundary) -> None:
+    def ended(self, transaction: int, boundary: Place) -> None:
         """
         Every change before the boundary belongs to `transaction` or an earlier one.
 
@@ -30,7 +28,7 @@ class Checkpoints:
         else:
             self._ahead.append((transaction, boundary))
 
-    def reached(self, oldest: int | None) -> Boundary:
+    def reached(self, oldest: int | None) -> Place:
         """The newest boundary before which nothing is left; `oldest` is Lanes.oldest: None when empty."""
         while self._ahead and (oldest is None or self._ahead[0][0] < oldest):
             self._reached = self._ahead.popleft()[1]

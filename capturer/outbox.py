@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from capturer.checkpoints import Checkpoints
 from capturer.events import Boundary
@@ -11,6 +12,19 @@ from capturer.sender import Sent
 from rowferry.change import Marker
 
 
+class Reach(NamedTuple):
+    """
+    Up to where everything is on the stream, how far has been read, and what has been sent.
+
+    `restart` belongs to `reached`: what is prepared there (XA) stands behind it.
+    """
+
+    reached: Boundary
+    read: Boundary
+    sent: Counters
+    restart: Boundary
+
+
 class Outbox:
     """
     Everything that has been read and is not yet on the stream for good. Safe for threads.
@@ -18,9 +32,11 @@ class Outbox:
     `clock` gives seconds and never goes back.
     """
 
-    def __init__(self, lanes: Lanes, start: Boundary, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, lanes: Lanes, start: Boundary, clock: Callable[[], float], restart: Boundary | None = None
+    ) -> None:
         self._lanes = lanes
-        self._checkpoints = Checkpoints(start)
+        self._checkpoints = Checkpoints((start, restart or start))
         self._clock = clock
         self._read = start
         self._transaction = 0
@@ -41,7 +57,7 @@ class Outbox:
         Takes encoded changes with their lanes; waits while too much is held.
 
         `boundary` is the newest one read: everything before it has been added,
-        but for XA transactions without an outcome: for these a new capturer has to begin at `restart`.
+        but for XA transactions without an outcome, of which the first starts at `restart`.
         False, and nothing taken, once it is shut.
         """
         with self._space:
@@ -54,7 +70,7 @@ class Outbox:
             self._transaction = transaction
             if boundary is not self._read:
                 self._read = boundary
-                self._checkpoints.ended(transaction, restart or boundary)
+                self._checkpoints.ended(transaction, (boundary, restart or boundary))
             self._wake(due)
             return True
 
@@ -98,10 +114,11 @@ class Outbox:
             if self._lanes.empty:
                 self._emptied.notify_all()
 
-    def reached(self) -> tuple[Boundary, Boundary, Counters]:
-        """Up to where everything is on the stream, how far has been read, and what has been sent."""
+    def reached(self) -> Reach:
+        """How far it all is."""
         with self._due:
-            return self._checkpoints.reached(self._lanes.oldest), self._read, self._sent
+            reached, restart = self._checkpoints.reached(self._lanes.oldest)
+            return Reach(reached, self._read, self._sent, restart)
 
     def shut(self) -> None:
         """Takes nothing more; what is there need not linger."""

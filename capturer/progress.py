@@ -123,10 +123,26 @@ class Progress:
         self._update({"tables": self._tables}, self._token)
         return Boundary(item["file"], item["offset"])
 
+    @property
+    def restart(self) -> Boundary | None:
+        """Where to read from, for what is prepared and has no outcome yet; None: from where to resume."""
+        file = self._item.get("restart_file")
+        return Boundary(file, self._item["restart_offset"]) if file else None
+
     def save(
-        self, reached: Boundary, read: Boundary, counters: Counters, standing: Standing, now_ms: int
+        self,
+        reached: Boundary,
+        read: Boundary,
+        counters: Counters,
+        standing: Standing,
+        now_ms: int,
+        restart: Boundary | None = None,
     ) -> None:
-        """Everything before `reached` is on the stream; `read` is how far the binlog has been read."""
+        """
+        Everything before `reached` is on the stream; `read` is how far the binlog has been read.
+
+        `restart` is where the oldest XA transaction starts that has no outcome before `reached`.
+        """
         total = self._before + counters
         self._update(
             {
@@ -134,6 +150,7 @@ class Progress:
                 "offset": reached.offset,
                 "read_file": read.file,
                 "read_offset": read.offset,
+                **_restart(restart if restart != reached else None),
                 "changes": total.changes,
                 "records": total.records,
                 "bytes": total.bytes,
@@ -186,6 +203,7 @@ class Progress:
                 "epoch": self.epoch, "server": server, "anew": self._anew, "tables": self._tables,
                 "file": start.file, "offset": start.offset,
                 "read_file": start.file, "read_offset": start.offset, "former_skip": self._skip,
+                **_restart(None),
             },
             self._token,
         )  # fmt: skip
@@ -198,6 +216,11 @@ class Progress:
             if not was_refused(error):
                 raise
             raise _lost() from error
+
+
+def _restart(restart: Boundary | None) -> dict[str, Plain]:
+    file, offset = restart or ("", 0)
+    return {"restart_file": file, "restart_offset": offset}
 
 
 def _standing(standing: Standing) -> dict[str, Plain]:

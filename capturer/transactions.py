@@ -58,12 +58,23 @@ class Transactions:
     Raises CaptureStopped at what cannot be carried; the boundary then stays
     before that transaction. Transactions that start at a boundary in `skip`
     are passed over with all that they hold: the operator has dealt with them.
+
+    `resume` is where to go on. With `restart`, which is before it, reading
+    begins there: only for what was prepared in between, all else has been sent.
     """
 
     def __init__(
-        self, mapping: Mapping, epoch: int, boundary: Boundary, skip: Iterable[Boundary] = ()
+        self,
+        mapping: Mapping,
+        epoch: int,
+        resume: Boundary,
+        skip: Iterable[Boundary] = (),
+        restart: Boundary | None = None,
     ) -> None:
-        self.boundary = boundary
+        self.boundary = restart or resume
+        self._settled = resume.order
+        self.again = self.boundary != resume
+        """Whether it is before the place to go on at."""
         self.number = 0
         self.committed = 0
         self._mapping = mapping
@@ -83,12 +94,12 @@ class Transactions:
             Incident: self._incident,
             Unreadable: self._unreadable,
         }
-        self._enter(boundary.file)
+        self._enter(self.boundary.file)
         self.resume()
 
     @property
     def restart(self) -> Boundary:
-        """Where a new capturer has to begin: before the oldest XA transaction without an outcome."""
+        """Where a new capturer has to begin to read: before the oldest XA transaction without an outcome."""
         return self._prepared.start or self.boundary
 
     def resume(self) -> None:
@@ -113,8 +124,16 @@ class Transactions:
         self._refuse_open()
         self.resume()
         self._enter(event.file)
-        self.boundary = Boundary(event.file, event.offset)
+        self._reach(event.offset)
         return ()
+
+    def _reach(self, offset: int) -> None:
+        self.boundary = Boundary(self._file, offset)
+        if self.again:
+            self.again = self.boundary.order < self._settled
+
+    def _is_skipped(self) -> bool:
+        return bool(self._skip) and self.boundary.order in self._skip
 
     def _enter(self, file: str) -> None:
         self._file = file
@@ -125,11 +144,11 @@ class Transactions:
             self._refuse_open()
             self.resume()
         if self.boundary.offset != event.start:
-            self.boundary = Boundary(self._file, event.start)
+            self._reach(event.start)
         self.committed = event.committed // 1_000
         self._group, self._block, self._xa = True, event.standalone is False, event.prepared
         self._start = event.start
-        self._skipping = bool(self._skip) and self.boundary.order in self._skip
+        self._skipping = self._is_skipped()
         return ()
 
     def _refuse_open(self) -> None:
@@ -137,7 +156,7 @@ class Transactions:
             self._stop("a transaction without an end (the server broke off while writing it)", _TAKEN_BACK)
 
     def _rows(self, event: Rows) -> Sequence[RowChange]:
-        if self._skipping:
+        if self._skipping or (self.again and not self._xa):
             return ()
         if not self._group:
             self._stop("row changes outside of a transaction", "set gtid_mode=ON, then load the tables again")
@@ -179,7 +198,7 @@ class Transactions:
                 self._savepoints[verdict.name] = self._handed + len(self._kept)
             case Meaning.ROLLBACK_TO:
                 self._take_back(self._savepoints.get(verdict.name))
-            case Meaning.STOP if not self._skipping:
+            case Meaning.STOP if not (self._skipping or self.again):
                 self._stop(verdict.found, verdict.fix)
             case Meaning.COMMIT | Meaning.ROLLBACK | Meaning.XA_COMMIT | Meaning.XA_ROLLBACK:
                 return self._decided(verdict, event.end)
@@ -205,6 +224,7 @@ class Transactions:
 
     def _xa_prepared(self, event: XaPrepared) -> Sequence[RowChange]:
         if event.one_phase:
+            self._kept = [] if self.again else self._kept
             return self._end(event.end)
         self._prepared.add(event.xid, Prepared(self.boundary, self._kept, self._kept_bytes))
         self._kept = []
@@ -212,7 +232,7 @@ class Transactions:
 
     def _resolve(self, xid: str, *, committed: bool) -> None:
         prepared = self._prepared.resolve(xid)
-        if not committed or self._skipping:
+        if not committed or self._skipping or self.again:
             return
         if prepared is None:
             self._stop("XA COMMIT of a transaction that was prepared before capture began", _BEFORE_CAPTURE)
@@ -228,12 +248,12 @@ class Transactions:
 
     def _passed(self, event: Passed) -> Sequence[RowChange]:
         if not self._group:
-            self.boundary = Boundary(self._file, event.end)
+            self._reach(event.end)
         return ()
 
     def _heartbeat(self, event: Heartbeat) -> Sequence[RowChange]:
         if not self._group and event.file == self._file and event.offset > self.boundary.offset:
-            self.boundary = Boundary(self._file, event.offset)
+            self._reach(event.offset)
         return ()
 
     def _incident(self, event: Incident) -> Sequence[RowChange]:
@@ -241,14 +261,14 @@ class Transactions:
         return self._unreadable(Unreadable(event.start, event.end, lost, _RELOAD_ALL))
 
     def _unreadable(self, event: Unreadable) -> Sequence[RowChange]:
-        if self.boundary.order not in self._skip:
+        if not (self.again or self._is_skipped()):
             self._stop(event.found, event.fix)
         return self._end(event.end) if event.last or not self._block else ()
 
     def _end(self, end: int) -> Sequence[RowChange]:
         released = self._release()
         self.resume()
-        self.boundary = Boundary(self._file, end)
+        self._reach(end)
         return released
 
     def _release(self) -> Sequence[RowChange]:

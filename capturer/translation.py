@@ -62,21 +62,21 @@ class Translation:
 
         Beyond 4 GiB the server sends the file from its beginning: what stands before the start is left out.
         """
-        feed = self._stream.feed
+        stream = self._stream
         for packet in packets:
-            start = self._stream.end
+            start = stream.end
             try:
-                for event in feed(packet, 1):
+                for event in stream.feed(packet, 1):
                     if self._before or type(event) is Rotate:
                         yield from self._behind(event)
                     else:
                         yield event
                     if type(event) is Query and not _NO_DDL.match(event.sql):
-                        self._stream.forget()
+                        stream.forget()
             except CaptureStopped as error:
                 last = packet[_KIND : _KIND + 1] == _PAYLOAD
                 fix = f"{error.fix}; {_RELOAD}"
-                yield from self._behind(Unreadable(start, self._stream.end, error.found, fix, last))
+                yield from self._behind(Unreadable(start, stream.end, error.found, fix, last))
 
     def _behind(self, event: Event) -> Iterator[Event]:
         """The event, unless it stands before the start: one that ends there may have been skipped."""

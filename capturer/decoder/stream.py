@@ -77,7 +77,8 @@ class EventStream:
         self._verify = verify
         self._checksums = checksums
         self._mariadb = False
-        self._end = 0
+        self.end = 0
+        """Where the newest event ends, in bytes from the start of its file."""
         self._tables: dict[bytes, Table] = {}
         self._known: dict[bytes, Table] = {}
         self._readers = self._all_readers()
@@ -92,11 +93,6 @@ class EventStream:
             Type.TRANSACTION_PAYLOAD: self._payload,
         }
         return {int(kind): reader for kind, reader in readers.items()}  # an int finds an int faster
-
-    @property
-    def end(self) -> int:
-        """Where the newest event ends."""
-        return self._end
 
     def forget(self) -> None:
         """Ask `wanted` and `definitions` again for every table: call it after DDL."""
@@ -121,12 +117,12 @@ class EventStream:
             else:
                 data = packet[at:]
             if not position or flags & ARTIFICIAL:
-                start = end = self._end  # made up for the reader, it stands between two others
+                start = end = self.end  # made up for the reader, it stands between two others
             else:
                 # The low 32 bits of an offset near the last one, for an event has at most 1 GiB.
-                end = self._end + ((position - self._end + _HALF) & _WRAP) - _HALF
+                end = self.end + ((position - self.end + _HALF) & _WRAP) - _HALF
                 start = end - size
-                self._end = end
+                self.end = end
             reader = self._readers.get(kind)
             return reader(data, kind, start, end) if reader else _passed(kind, flags, start, end)
         except _DAMAGE as error:
@@ -146,8 +142,8 @@ class EventStream:
         return (found,)
 
     def _rotate(self, data: bytes, _kind: int, _start: int, _end: int) -> Iterable[Event]:
-        file, self._end = framing.rotate(data)
-        return (Rotate(file, self._end),)
+        file, self.end = framing.rotate(data)
+        return (Rotate(file, self.end),)
 
     def _payload(self, data: bytes, _kind: int, start: int, end: int) -> Iterator[Event]:
         try:

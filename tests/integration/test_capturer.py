@@ -584,16 +584,16 @@ def test_what_is_prepared_outlives_the_capturer_and_what_was_prepared_before_it_
     ferry.sql(*prepared("one", insert("one")))
     ferry.sql(*prepared("two", insert("two")))
     ferry.sql(insert("plain"), "XA ROLLBACK 'two'")
-    wait_for(lambda: ferry.checkpoint["read_offset"] == ferry.end()[1] and ferry.checkpoint["changes"] == 1)
-    wait_for(lambda: ferry.checkpoint["offset"] == start[1])
+    ferry.wait_captured()
+    assert ferry.checkpoint["restart_offset"] == start[1]
     process.kill()
     process.wait()
     second = ferry.start()
     ferry.sql("XA COMMIT 'one'")
     ferry.wait_captured()
-    ferry.assert_carried(repeats=True)
+    ferry.assert_carried()
     customers = [change.image["customerid"] for record in ferry.records() for change in record.changes]
-    assert sorted(customers) == ["one", "plain", "plain"]
+    assert sorted(customers) == ["one", "plain"]
     ferry.sql("XA COMMIT 'early'")
     assert second.wait(20) == 3
     assert "prepared before capture began" in ferry.checkpoint["reason"]

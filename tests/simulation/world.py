@@ -120,11 +120,12 @@ class Capturer:
     token: int
     epoch: int
     index: int
+    restart: int
     server: int = 0
     since: float = 0.0
     transactions: Transactions = field(init=False)
     lanes: Lanes = field(init=False)
-    checkpoints: Checkpoints = field(init=False)
+    checkpoints: Checkpoints[tuple[Boundary, Boundary]] = field(init=False)
     pending: list[Any] = field(default_factory=list)
     flying: list[Parcel] = field(default_factory=list)
     astray: list[Parcel] = field(default_factory=list)
@@ -132,12 +133,13 @@ class Capturer:
     marker: Marker | None = None
 
     def __post_init__(self) -> None:
-        start = self.world.source.boundary(self.index)
+        start, restart = map(self.world.source.boundary, (self.index, self.restart))
         self.server = self.world.source.number
-        self.indexes[start] = self.index
-        self.transactions = Transactions(self.world.mapping, self.epoch, start)
+        self.indexes |= {start: self.index, restart: self.restart}
+        self.index = self.restart
+        self.transactions = Transactions(self.world.mapping, self.epoch, start, restart=restart)
         self.lanes = Lanes(LANES, random=self.world.random.random, linger=0.05)
-        self.checkpoints = Checkpoints(start)
+        self.checkpoints = Checkpoints((start, restart))
 
     def read(self) -> None:
         """Feeds one event of the binlog; nothing from a server that is not in charge any more."""
@@ -160,7 +162,8 @@ class Capturer:
             self.indexes[self.transactions.boundary] = self.index
             forgetful = world.broken == "prepared-forgotten"
             restart = self.transactions.boundary if forgetful else self.transactions.restart
-            self.checkpoints.ended(self.transactions.number, restart)
+            if not self.transactions.again:
+                self.checkpoints.ended(self.transactions.number, (self.transactions.boundary, restart))
 
     def feed(self, event: Any) -> Sequence[RowChange]:
         """What may be sent."""
@@ -206,12 +209,12 @@ class Capturer:
         """The checkpoint, where the lease is still this capturer's."""
         if self.token != self.world.token:
             return
-        reached = self.checkpoints.reached(self.lanes.oldest)
+        reached, restart = self.checkpoints.reached(self.lanes.oldest)
         if self.world.broken == "early-checkpoint":
             reached = self.transactions.boundary
         index = self.indexes.get(reached)
-        if index is not None:
-            self.world.checkpoint = max(self.world.checkpoint, index)
+        if index is not None and index >= self.world.checkpoint:
+            self.world.checkpoint, self.world.restart = index, self.indexes[restart]
 
     def mark(self) -> None:
         """Sends a marker behind everything read, between two transactions."""
@@ -292,8 +295,8 @@ class World:
             self.source.commit()
         self.source.resolve()
         self.source.visible = self.checkpoint = len(self.source.log)
-        self.start = self.checkpoint
-        self.capturer = Capturer(self, self.token, self.epoch, self.checkpoint)
+        self.start = self.restart = self.checkpoint
+        self.capturer = Capturer(self, self.token, self.epoch, self.checkpoint, self.restart)
         self.loading = False
         self.stop = 0
         self.unload()
@@ -357,7 +360,7 @@ class World:
 
     def begin(self) -> None:
         self.token += 1
-        self.capturer = Capturer(self, self.token, self.epoch, self.checkpoint)
+        self.capturer = Capturer(self, self.token, self.epoch, self.checkpoint, self.restart)
 
     def zombie(self) -> None:
         if self.zombies:
@@ -397,7 +400,7 @@ class World:
             self.stop = len(self.source.log)
         else:
             self.source.resolve()
-            self.checkpoint = len(self.source.log)
+            self.checkpoint = self.restart = len(self.source.log)
             self.fail_over()
         self.dynamo.items["purchase"].clear()
         self.unload()

@@ -251,6 +251,24 @@ def test_a_word_that_the_first_start_was_given_is_done(table: Any) -> None:
     assert claim(Progress(table, 2, 8, [], "monday"), "s", 0) == Boundary("b.1", 50)
 
 
+def test_what_is_prepared_is_kept_with_the_checkpoint_and_ends_with_the_binlog(table: Any) -> None:
+    progress = Progress(table, 1, 8)
+    claim(progress, "s", 0)
+    assert progress.restart is None
+    progress.save(Boundary("b.1", 50), BEGIN, Counters(), Standing(), 0, Boundary("b.1", 20))
+    latter = Progress(table, 2, 8)
+    assert claim(latter, "s", 0) == Boundary("b.1", 50)
+    assert latter.restart == Boundary("b.1", 20)
+    latter.save(Boundary("b.1", 60), BEGIN, Counters(), Standing(), 0, Boundary("b.1", 60))
+    last = Progress(table, 3, 8)
+    claim(last, "s", 0)
+    assert last.restart is None
+    last.save(Boundary("b.1", 70), BEGIN, Counters(), Standing(), 0, Boundary("b.1", 20))
+    anew = Progress(table, 4, 8, [], "monday")
+    claim(anew, "s", 0)
+    assert anew.restart is None
+
+
 def test_places_to_skip_mean_one_binlog_and_none_that_begins_later(table: Any) -> None:
     old, new = Boundary("b.000001", 50), Boundary("b.000001", 60)
 

@@ -253,3 +253,14 @@ def test_the_help_has_examples_and_exit_codes(capsys: pytest.CaptureFixture[str]
     assert ended.value.code == 0
     assert "examples:" in text
     assert "exit codes:" in text
+
+
+def test_what_is_prepared_goes_with_the_boundary_that_it_was_read_at() -> None:
+    box = Outbox(Lanes(1, random=lambda: 0), Boundary("b.1", 4), lambda: 0.0)
+    box.add([(0, b"1")], 0, 1, Boundary("b.1", 10), Boundary("b.1", 6))
+    box.add([], 0, 1, Boundary("b.1", 12), Boundary("b.1", 6))
+    assert box.reached().restart == Boundary("b.1", 4)
+    box.add([(0, b"2")], 0, 2, Boundary("b.1", 20), Boundary("b.1", 20))
+    box.shut()
+    box.settle(Sent(box.take(), ()))
+    assert (box.reached().reached.offset, box.reached().restart.offset) == (20, 20)

@@ -241,6 +241,35 @@ def test_xa_on_other_tables_passes_and_is_remembered() -> None:
     assert some.number == 0
 
 
+def test_a_new_capturer_prepares_again_and_sends_nothing_else_again() -> None:
+    """Of two prepared one has its outcome before the place to go on at; a third was prepared before all."""
+    past: list[Event] = [
+        *prepare(100, "61"),
+        *begin(150), rows(170, 180), Query(180, 185, "", "ROLLBACK TO `gone`"), Xid(185, 190),
+        *prepare(190, "62", 2),
+        *outcome(240, "COMMIT", "60"),
+        *outcome(260, "ROLLBACK", "61"),
+        *prepare(280, "63")[:-1], XaPrepared(320, 330, True, "X'63',X'',1"),
+        Gtid(330, 340, None, 1), Query(340, 350, "shop", "TRUNCATE purchase"),
+        Gtid(350, 360, None, 1), Unreadable(360, 370, "a row", "{at}"),
+    ]  # fmt: skip
+    some = Transactions(MAPPING, 3, Boundary("b.000007", 370), restart=START)
+    for event in past:
+        assert some.again
+        assert feed(some, event) == []
+    assert not some.again
+    assert (some.boundary.offset, some.restart.offset) == (370, 190)
+    assert found(feed(some, *outcome(370, "COMMIT", "62"))) == [(at(370, 1), 210), (at(370, 2), 210)]
+    assert found(feed(some, *begin(390), rows(410, 420), Xid(420, 430))) == [(at(390, 1), 410)]
+    with pytest.raises(CaptureStopped, match="prepared before capture began"):
+        feed(some, *outcome(430, "COMMIT", "60"))
+
+
+def test_what_was_skipped_when_it_was_prepared_is_skipped_again() -> None:
+    some = Transactions(MAPPING, 3, Boundary("b.000007", 150), skip=[START], restart=START)
+    assert feed(some, *prepare(100), *outcome(150, "COMMIT")) == []
+
+
 def test_what_waits_for_its_outcome_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prepared_module, "MAX_ROWS", 5)
     some = machine()

@@ -8,7 +8,10 @@ import pytest
 from capturer.decoder.events import Gtid, Heartbeat, Passed, Query, Rotate, Rows, Xid
 from capturer.decoder.schema import Definition
 from capturer.events import Boundary, Event, Unreadable
+from capturer.transactions import Transactions
 from capturer.translation import Translation
+from rowferry.change import RowChange
+from rowferry.errors import CaptureStopped
 from rowferry.mapping import Mapping
 
 MAPPING = Mapping.parse("""
@@ -130,6 +133,43 @@ def test_other_tables_are_passed_whatever_they_hold() -> None:
     announced = packet(19, table_map(b"else", codes=b"\x77", meta=b"", extra=b""), end=50)
     found = translated(announced, packet(30, ROWS, end=100), packet(39, ROWS, end=150))
     assert [type(event) for event in found] == [Passed, Passed]
+
+
+def payload(*inner: bytes, end: int) -> bytes:
+    """A compressed transaction that is not compressed; `inner` packets without their status byte."""
+    content = b"".join(one[1:] for one in inner)
+    size = b"\xfc" + len(content).to_bytes(2, "little")
+    return packet(40, b"\x02\x03\xfc\xff\x00" + b"\x01\x03" + size + b"\0" + content, end=end)
+
+
+def test_a_compressed_transaction_that_is_damaged_ends_where_it_is() -> None:
+    head = struct.pack("<IIBHH", 1, 0, 4, 0, 0) + b"shop\0"
+    announced = packet(19, table_map(b"shop", codes=b"\x03", meta=b"", extra=NAMED))
+    inside = [
+        packet(2, head + b"BEGIN"),
+        announced,
+        packet(30, ROWS),
+        packet(30, ROWS[:-1]),
+        packet(16, bytes(8)),
+    ]
+    end = 300 + len(payload(*inside, end=0)) - 1
+    found = translated(moved(4), packet(34, bytes(42), end=300), payload(*inside, end=end))
+    _, _, begin, rows, damage = found
+    assert isinstance(begin, Query)
+    assert isinstance(rows, Rows)
+    assert isinstance(damage, Unreadable)
+    assert damage.last
+    assert (rows.start, rows.end) == (damage.start, damage.end) == (300, end)
+    with pytest.raises(CaptureStopped, match="is damaged"):
+        carried(found)
+    skipping = Transactions(MAPPING, 1, START, skip=[Boundary("b.000001", 239)])
+    assert carried(found, skipping) == []
+    assert skipping.boundary.offset == end
+
+
+def carried(events: list[Event], transactions: Transactions | None = None) -> list[RowChange]:
+    transactions = transactions or Transactions(MAPPING, 1, START)
+    return [change for event in events for change in transactions.feed(event)]
 
 
 def test_only_after_ddl_the_server_is_asked_again() -> None:
