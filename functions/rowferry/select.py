@@ -133,6 +133,8 @@ def reading(column: Column) -> Reading | None:
     """How the column is selected; None for a type or character set that is not known."""
     if column.charset is not None and column.charset not in CHARSETS:
         return None
+    if column.type in ("enum", "set") and column.charset in (None, "binary"):
+        return None  # labels that are bytes are no text
     if column.type == "set":
         return Reading(convert=_Labels().__getitem__)
     textual = column.type in ("char", "varchar", "tinytext", "text", "mediumtext", "longtext")
@@ -152,12 +154,13 @@ def selection(columns: Sequence[Column]) -> Selection:
     return Selection(tuple(column.name for column in columns), ", ".join(listed), tuple(conversions))
 
 
-NOT_CARRIED = "leave the column out of the mapping (exclude), or convert it to another type"
+NOT_CARRIED = "leave the column out of the mapping (exclude), or convert it to another type or character set"
 
 
 def described(column: Column) -> str:
     """The column's type in words."""
-    return column.type + (f" in {column.charset}" if column.charset else "")
+    charset = column.charset or ("binary" if column.type in ("enum", "set") else None)
+    return column.type + (f" in {charset}" if charset else "")
 
 
 def note(column: Column) -> str | None:

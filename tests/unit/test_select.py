@@ -12,7 +12,7 @@ from rowferry.values import Json
 
 
 def test_both_roads_know_the_same_types() -> None:
-    assert {type_ for type_ in DECLARED if reading(Column("c", type_)) is None} == set()
+    assert {type_ for type_ in DECLARED if reading(Column("c", type_, "utf8mb4")) is None} == set()
 
 
 def test_both_roads_know_the_same_character_sets() -> None:
@@ -20,7 +20,7 @@ def test_both_roads_know_the_same_character_sets() -> None:
 
 
 @pytest.mark.parametrize(
-    ("type_", "charset"), [("xmltype", None), ("varchar", "klingon"), ("enum", "klingon")]
+    ("type_", "charset"), [("xmltype", None), ("varchar", "klingon"), ("enum", "klingon"), ("set", "binary")]
 )
 def test_what_is_not_known_is_refused_by_name(type_: str, charset: str | None) -> None:
     with pytest.raises(SourceNotReady, match=rf"column c\$ is {type_}"):
@@ -28,7 +28,7 @@ def test_what_is_not_known_is_refused_by_name(type_: str, charset: str | None) -
 
 
 def test_values_are_made_where_the_driver_gives_others() -> None:
-    columns = [Column("id", "int"), Column("s", "set"), Column("f", "float"), Column("j", "json")]
+    columns = [Column("id", "int"), Column("s", "set", "latin1"), Column("f", "float"), Column("j", "json")]
     chosen = selection([*columns, Column("u", "text", "ucs2")])
     assert chosen.listed == "`id`, `s`, `f` * 1e0, `j`, CAST(`u` AS BINARY)"
     fetched = [(1, "a,,b", 1.100000023841858, '{"a": 1.0}', b"\xd8\x00\x00A"), (2, "", None, "null", None)]
