@@ -297,6 +297,11 @@ CHOICES: Columns = {
     "enum('Ж','я') character set koi8r": quoted("Ж", "я"),
     "enum('é','x') character set utf8mb3": quoted("é"),
     "enum('א','x') character set hebrew": quoted("א"),
+    "enum('한😀','x') character set utf16": quoted("한😀", "x"),
+    "enum('한','x') character set ucs2": quoted("한"),
+    "enum('x','Å') character set swe7": {"'x'": s("x"), "2": s("Å")},
+    "set('한😀','x') character set utf32": {"3": labels("한😀", "x")},
+    "set('é','\u20ac') character set cp1250": {"3": labels("é", "€")},
     f"enum({MANY})": quoted("v0", "v254", "v255", "v299"),
     "set('x','y','z')": {
         "'z,x'": labels("x", "z"), "''": labels(), "'y'": labels("y"), "7": labels("x", "y", "z"),

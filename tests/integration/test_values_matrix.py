@@ -103,6 +103,29 @@ def test_every_type_is_the_same_on_both_roads(server: Server) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_old_temporal_formats_of_mariadb(mariadb: Server) -> None:
+    """Read without fractions; refused with, until the table is written anew."""
+    whole = {definition: found for definition, found in cases.TEMPORAL.items() if "(" not in definition}
+    old, fractions = laid("old", whole, "mariadb"), laid("fractions", cases.TEMPORAL, "mariadb")
+    try:
+        start = run(
+            mariadb, "SET GLOBAL mysql56_temporal_format = OFF", *old.statements, *fractions.statements
+        )
+        wrong = compare(mariadb, [old], start)
+    finally:
+        run(mariadb, "SET GLOBAL mysql56_temporal_format = ON")
+    assert not wrong, "\n".join(wrong)
+    mapping = Mapping.parse(rows_as_items(["fractions"]))
+    with pytest.raises(
+        SourceNotReady, match=r"fractions of test\.fractions is in MariaDB 5.3's format in c2"
+    ):
+        bulk_road(mariadb, mapping)
+    after = run(mariadb, "ALTER TABLE fractions FORCE", "UPDATE fractions SET id = id + 1000")
+    after = run(mariadb, "UPDATE fractions SET id = id - 1000")
+    wrong = compare(mariadb, [fractions], after)
+    assert not wrong, "\n".join(wrong)
+
+
 def test_what_dynamodb_cannot_take_is_set_aside_by_both_roads_with_one_reason(server: Server) -> None:
     refused = cases.REFUSED[server.flavor]
     tables = [f"r{number}" for number in range(len(refused))]
