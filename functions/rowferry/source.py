@@ -321,7 +321,8 @@ def _fractions(connection: Connection, table: TableMapping) -> Condition:
     found = rows(
         connection,
         "SELECT column_name AS name FROM information_schema.columns"
-        " WHERE table_schema = %s AND table_name = %s AND column_type LIKE '%%) /* mariadb-5.3 */' ORDER BY ordinal_position",
+        " WHERE table_schema = %s AND table_name = %s AND column_type LIKE '%%) /* mariadb-5.3 */'"
+        " ORDER BY ordinal_position",
         (table.schema, table.table),
     )
     return Condition(
