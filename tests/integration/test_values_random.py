@@ -20,11 +20,11 @@ from tests.integration.matrix_bed import SESSION, run
 from tests.integration.roads import Arrived, bulk_road, stream_road
 from tests.integration.value_strategies import KEYS, Made, tables
 
-pytestmark = pytest.mark.integration
-
 EXAMPLES = int(os.environ.get("EXAMPLES", "0"))
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(0 if EXAMPLES else 300)]
+
 bounded = settings(
-    max_examples=EXAMPLES or 60,
+    max_examples=EXAMPLES or 100,
     derandomize=not EXAMPLES,
     database=None,
     deadline=None,
