@@ -104,11 +104,10 @@ class Capture:
         except Exception as error:
             self._give_up(error)
             raise
-        self._outbox = Outbox(
-            Lanes(self.parts.lanes, random=self.parts.random.random), start, self.parts.clock
-        )
+        progress, lanes = self._progress, Lanes(self.parts.lanes, random=self.parts.random.random)
+        self._outbox = Outbox(lanes, start, self.parts.clock, progress.restart)
         self._transactions = Transactions(
-            self.parts.mapping, self._progress.epoch, start, self._progress.skip
+            self.parts.mapping, progress.epoch, start, progress.skip, progress.restart
         )
         self._sender = Sender(self.parts.kinesis, self.parts.stream, self.parts.lease.token, self.parts.lanes)
         reader = self._thread("reader", self._read)
