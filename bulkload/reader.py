@@ -13,7 +13,8 @@ from bulkload.connection import HALVES, Connect
 from bulkload.grouping import Grouping
 from bulkload.writer import Patience
 from rowferry import source
-from rowferry.errors import SourceNotReady
+from rowferry.errors import Refused, SourceNotReady
+from rowferry.select import selection
 from rowferry.source import Server
 from rowferry.values import Value
 
@@ -26,6 +27,20 @@ def rows_of(connection: Any, table: Table, chunk: Chunk) -> Iterator[Iterable[Se
         cursor.execute(*chunks.select(table, chunk))
         while some := cursor.fetchmany(ROWS_AT_ONCE):
             yield table.selection.values(some)
+
+
+def _refuse_altered(connection: Any, table: Table) -> None:
+    """
+    Refused where the table has other columns than when it was described.
+
+    Asked behind the watermark: what an ALTER TABLE after that brings is in later changes.
+    """
+    now = selection(source.carried(table.mapping, source.columns(connection, table.mapping)))
+    if (now.names, now.listed) != (table.selection.names, table.selection.listed):
+        raise Refused(
+            f"{table.mapping.source} got other columns during the load",
+            "run `ferry load` again: it goes on with them",
+        )
 
 
 class Reader:
@@ -51,6 +66,7 @@ class Reader:
     def _read(self, table: Table, chunk: Chunk) -> tuple[Grouping, source.Watermark]:
         connection = self._ready()
         watermark = source.begin_snapshot(connection, self._server)
+        _refuse_altered(connection, table)
         grouping = Grouping(table.mapping, table.selection.names)
         try:
             for some in rows_of(connection, table, chunk):

@@ -35,12 +35,17 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One thing that must hold: what was found, whether it will do, and the fix if not."""
+    """
+    One thing that must hold: what was found, whether it will do, and the fix if not.
+
+    What is not `needed` is advice: a move goes without it, with what `fix` says it is good for.
+    """
 
     name: str
     found: str
     holds: bool
     fix: str
+    needed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,13 +229,22 @@ def check(connection: Connection, server: Server, mapping: Mapping) -> list[Cond
 
 
 def require(conditions: Iterable[Condition]) -> None:
-    """SourceNotReady with every condition that does not hold."""
-    broken = [condition for condition in conditions if not condition.holds]
+    """SourceNotReady with every needed condition that does not hold."""
+    broken = [condition for condition in conditions if condition.needed and not condition.holds]
     if broken:
         raise SourceNotReady(
             "; ".join(f"{condition.name} is {condition.found}" for condition in broken),
             "; ".join(dict.fromkeys(condition.fix for condition in broken)),
         )
+
+
+def advice(conditions: Iterable[Condition]) -> list[str]:
+    """What does not hold and should, a sentence each."""
+    return [
+        f"{condition.name} is {condition.found}: {condition.fix}"
+        for condition in conditions
+        if not (condition.needed or condition.holds)
+    ]
 
 
 def _settings(settings: dict[str, str], server: Server) -> Iterator[Condition]:
@@ -239,7 +253,6 @@ def _settings(settings: dict[str, str], server: Server) -> Iterator[Condition]:
         ("log_bin", ("ON",), "set log_bin and restart the server"),
         ("binlog_format", ("ROW",), "SET GLOBAL binlog_format=ROW, then reconnect the writers"),
         ("binlog_row_image", ("FULL",), "SET GLOBAL binlog_row_image=FULL, then reconnect the writers"),
-        ("binlog_row_metadata", ("FULL",), "SET GLOBAL binlog_row_metadata=FULL"),
     ]
     if mysql:
         wanted += [
@@ -248,6 +261,15 @@ def _settings(settings: dict[str, str], server: Server) -> Iterator[Condition]:
     for name, accepted, fix in wanted:
         found = settings.get(name, "(absent)")
         yield Condition(name, found, found.upper() in {value.upper() for value in accepted}, fix)
+    metadata = settings.get("binlog_row_metadata", "(absent)")
+    yield Condition(
+        "binlog_row_metadata",
+        metadata,
+        metadata.upper() == "FULL",
+        "SET GLOBAL binlog_row_metadata=FULL: without it, an ALTER TABLE after rows that are not captured yet"
+        " stops capture",
+        needed=False,
+    )
 
 
 def _grants(connection: Connection) -> Iterator[Condition]:

@@ -14,6 +14,7 @@ from bulkload import chunks
 from bulkload.connection import Address, connect
 from bulkload.reader import Reader
 from bulkload.writer import Patience
+from capturer.binlog import Source
 from capturer.definitions import Definitions
 from capturer.events import Boundary
 from capturer.routes import encoded
@@ -134,9 +135,15 @@ def _records(changes: Iterator[RowChange], mapping: Mapping) -> Iterator[bytes]:
 
 def _changes(server: Server, start: Place, mapping: Mapping) -> Iterator[RowChange]:
     """What the capturer would send, transaction by transaction."""
-    boundary = Boundary(*start)
-    definitions = Definitions(lambda: server.connect(server.capture, database=None, ssl_disabled=True))
-    translation = Translation(mapping, boundary, definitions=definitions)
+    boundary, account = Boundary(*start), server.capture
     transactions = Transactions(mapping, 1, boundary)
+    definitions = Definitions(
+        Source(server.host, server.port, account.user, account.password, 4714),
+        mapping,
+        1,
+        at=lambda: transactions.boundary,
+        floors=dict,
+    )
+    translation = Translation(mapping, boundary, definitions=definitions)
     for event in translation.events(dump(server, *start)):
         yield from transactions.feed(event)

@@ -484,7 +484,7 @@ def test_verify_agrees_with_the_load_on_every_type(bed: Bed, ferry: Ferry, tmp_p
 # as it is typed
 
 
-COMMANDS = ("load", "switch", "status", "drain", "verify")
+COMMANDS = ("load", "switch", "status", "resume", "drain", "verify")
 ACTIONS = ("check", "import-dms", "export-dms")
 
 

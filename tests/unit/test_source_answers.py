@@ -1,5 +1,6 @@
 """What the servers' answers mean. The questions themselves: test_source_servers.py."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -133,3 +134,6 @@ def test_all_that_is_missing_is_told_at_once_with_each_fix_once() -> None:
         source.require(broken)
     assert (refused.value.found, refused.value.fix) == ("a is OFF; c is x", "fix one")
     source.require([broken[1]])
+    advised = Condition("d", "MINIMAL", False, "set d", needed=False)
+    source.require([advised])
+    assert source.advice([*broken, advised, replace(advised, holds=True)]) == ["d is MINIMAL: set d"]
