@@ -119,6 +119,8 @@ def test_every_code_of_every_character_set(server: Server) -> None:
         assert len(charsets) >= 39
         cursor.execute("SET sql_mode = ''")
         codes = {charset: characters(cursor, charset, size) for charset, size in charsets.items()}
+        assert all(len(found) >= 128 for found in codes.values())
+        assert sum(map(len, codes.values())) > 250_000
         start = end_of_binlog(server)
         rows = {charset: fill(cursor, charset, found) for charset, found in codes.items()}
         wanted = {charset: converted(cursor, charset) for charset in charsets}
