@@ -20,6 +20,7 @@ class Column:
     `name`, `unsigned`, `collation`, `labels` and `charset` are None where the
     event does not tell. `charset` is a name that wins over the collation id; `declared` is
     information_schema's data_type, which alone tells MariaDB's INET6 from BINARY(16).
+    A column of which SQL knows nothing is `hidden`.
     """
 
     type: ColumnType
@@ -34,6 +35,7 @@ class Column:
     dimensions: int | None = None
     charset: str | None = None
     declared: str | None = None
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -302,6 +302,8 @@ def _table(connection: Connection, table: TableMapping) -> Iterator[Condition]:
             else "correct the mapping's source, or GRANT SELECT on it to the capture user",
         )
         return
+    yield _kind(connection, table)
+    yield _fractions(connection, table)
     names = {column.name for column in found}
     for name in table.columns:
         yield Condition(
@@ -317,3 +319,37 @@ def _table(connection: Connection, table: TableMapping) -> Iterator[Condition]:
             reading(column) is not None,
             NOT_CARRIED,
         )
+
+
+def _kind(connection: Connection, table: TableMapping) -> Condition:
+    """The binlog has no changes of a view, and those of a system-versioned table mixed with its history."""
+    found = rows(
+        connection,
+        "SELECT table_type AS type FROM information_schema.tables"
+        " WHERE table_schema = %s AND table_name = %s",
+        (table.schema, table.table),
+    )
+    kind = str(found[0]["type"]) if found else "missing"
+    return Condition(
+        f"kind of {table.source}",
+        kind.lower(),
+        kind == "BASE TABLE",
+        "map the tables behind a view; ALTER TABLE ... DROP SYSTEM VERSIONING, which deletes the history",
+    )
+
+
+def _fractions(connection: Connection, table: TableMapping) -> Condition:
+    """Rows of MariaDB 5.3's temporal types do not say how long a fraction is, of columns left out neither."""
+    found = rows(
+        connection,
+        "SELECT column_name AS name FROM information_schema.columns"
+        " WHERE table_schema = %s AND table_name = %s AND column_type LIKE '%%) /* mariadb-5.3 */'"
+        " ORDER BY ordinal_position",
+        (table.schema, table.table),
+    )
+    return Condition(
+        f"fractions of {table.source}",
+        f"in MariaDB 5.3's format in {found[0]['name']}" if found else "in today's format",
+        not found,
+        "SET GLOBAL mysql56_temporal_format=ON, then ALTER TABLE ... FORCE",
+    )
