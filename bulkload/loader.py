@@ -210,15 +210,25 @@ class Loader:
             self.reports.tell(f"warning: {warning}")
         size = chunks.rows_per_chunk(table, self.settings.chunk_rows)
         self.reports.tell(f"{table.mapping.source}: planning chunks of {size:,} rows")
-        floor = source.begin_snapshot(connection, server)
-        connection.rollback()  # what counts is that everything up to there is visible from now on
-        self._guard()
-        ledger.raise_floor(str(floor.position(ledger.epoch)))
+        self._raise_floor(connection, server, table.mapping, ledger)
         writer = Writer(self.client, self.control.name, self._guard, self.patience)
         count = ledger.plan(
             chunks.plan(connection, table, size), lambda last: _count(connection, table, last), size, writer
         )
         self.reports.tell(f"{table.mapping.source}: {count:,} chunks, about {ledger.planned:,} rows")
+
+    def _raise_floor(self, connection: Any, server: Server, table: TableMapping, ledger: Ledger) -> None:
+        """
+        Only over an empty target: an item that is there and that this load does not have is removed by a
+        change that still waits.
+        """
+        if checks.holds_items(self.client, table.target, ledger.epoch):
+            self.reports.tell(f"{table.target} has items already: the load goes over them")
+            return
+        floor = source.begin_snapshot(connection, server)
+        connection.rollback()  # what counts is that everything up to there is visible from now on
+        self._guard()
+        ledger.raise_floor(str(floor.position(ledger.epoch)))
 
     def _work(self, jobs: Iterable[Job], server: Server, epoch: int) -> None:
         """Runs the workers to the end, or until one fails; its error is raised."""
