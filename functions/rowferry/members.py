@@ -1,6 +1,6 @@
 """What a row owns in its item: the members' places and values."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -23,7 +23,7 @@ def members_of(row: Row, table: TableMapping) -> Members:
         return _item(row, table)
     place = _place(row, table)
     if table.member_value is None:
-        return {place: {"M": {name: value for name, value in _stored(row, table) if value is not None}}}
+        return {place: _map(_stored(row, table), table)}
     value = table.member_value.attribute_of(row)
     if isinstance(place, SetEntry) and value is not None:
         value = {"S": place.prefix + _plain(value, table)}
@@ -77,21 +77,33 @@ def _name(row: Row, table: TableMapping) -> str:
 
 
 def _item(row: Row, table: TableMapping) -> Members:
-    stored = _stored(row, table)
-    members: Members = {}
+    found = _stored(row, table)
     if table.attribute is not None:
-        members[table.attribute] = {"M": {name: value for name, value in stored if value is not None}}
-        stored = iter(())
-    for name, value in (*stored, *((name, source.attribute_of(row)) for name, source in table.attributes)):
-        if name in members or name in table.reserved:
+        found = iter([(table.attribute, _map(found, table))])
+    own = [(name, source.attribute_of(row)) for name, source in table.attributes]
+    if table.ttl is not None:
+        own.append((table.ttl.attribute, _expiry(row, table.ttl, table)))
+    return _once((*found, *own), table.reserved, table)
+
+
+def _map(found: Iterable[tuple[str, Attribute | None]], table: TableMapping) -> Attribute:
+    entries = _once(found, frozenset(), table)
+    return {"M": {str(name): value for name, value in entries.items() if value is not None}}
+
+
+def _once(
+    found: Iterable[tuple[str, Attribute | None]], reserved: frozenset[str], table: TableMapping
+) -> Members:
+    """Each name with its value. ReservedName: one of two with the same name would be lost."""
+    named: Members = {}
+    for name, value in found:
+        if name in named or name in reserved:
             raise ReservedName(
                 f"column or attribute {name!r} of {table.source} is a reserved name or stands twice",
                 "leave it out or rename it in the mapping: `exclude`, or columns.NAME.name",
             )
-        members[name] = value
-    if table.ttl is not None:
-        members[table.ttl.attribute] = _expiry(row, table.ttl, table)
-    return members
+        named[name] = value
+    return named
 
 
 def _stored(row: Row, table: TableMapping) -> Iterator[tuple[str, Attribute | None]]:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from rowferry.errors import HookFailed, MappingError
+from rowferry.errors import HookFailed, MappingError, ReservedName
 from rowferry.hooks import Hook
 from rowferry.mapping import Mapping
+from rowferry.members import members_of
 
 ROOT = Path(__file__).parent.parent.parent
 GROUPED = """[[table]]
@@ -158,6 +159,7 @@ def test_a_row_carries_what_the_mapping_needs_and_no_more() -> None:
         (GROUPED.replace('column = "order_id"', 'template = "o#${order_id}"'), False),
         (GROUPED.replace('column = "order_id"', 'template = "${a}|${b}"'), True),
         (GROUPED.replace('column = "order_id"', 'constant = "all"'), True),
+        (GROUPED.replace('column = "order_id"', 'type = "N", template = "${a}"'), True),
         (GROUPED + 'hook = "hooks.example:cents"\n', True),
         (ROWS, False),
         (ROWS + 'hook = "hooks.example:cents"\n', False),
@@ -166,6 +168,22 @@ def test_a_row_carries_what_the_mapping_needs_and_no_more() -> None:
 )
 def test_the_load_puts_items_only_where_a_chunk_has_them_whole(text: str, merges: bool) -> None:
     assert Mapping.parse(text).tables[0].load_merges is merges
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (ROWS + 'ttl = { attribute = "a", column = "at" }\n', "a"),
+        (ROWS + 'attributes.a = "at"\n', "a"),
+        (ROWS + 'columns.at = { name = "a" }\n', "a"),
+        (ROWS + 'attribute = "doc"\ncolumns.at = { name = "a" }\n', "a"),
+        (GROUPED.replace('"quantity"', '"*"') + 'attributes.a = "at"\n', "a"),
+    ],
+)
+def test_of_two_values_with_one_name_none_is_lost_silently(text: str, name: str) -> None:
+    row = {"id": 1, "order_id": 1, "product": 1, "a": 1, "at": 2}
+    with pytest.raises(ReservedName, match=f"'{name}'"):
+        members_of(row, Mapping.parse(text).tables[0])
 
 
 @pytest.mark.parametrize("made", [7, "row", [7], [{"a": object()}], {1: 2}, {"a": {"b": 1}}])
