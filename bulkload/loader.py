@@ -162,7 +162,7 @@ class Loader:
                 continue
             if ledger.start_of(table.target) is None:
                 self._refuse_put(table.target, ledgers)
-            watermark = source.begin_snapshot(connection, server)
+            watermark = source.begin_snapshot(connection, server, self.reports.tell)
             connection.commit()
             starts[table.target] = ledger.begin(table.target, str(watermark.position(epoch)))
         return starts
@@ -225,7 +225,7 @@ class Loader:
         if checks.holds_items(self.client, table.target, ledger.epoch):
             self.reports.tell(f"{table.target} has items already: the load goes over them")
             return
-        floor = source.begin_snapshot(connection, server)
+        floor = source.begin_snapshot(connection, server, self.reports.tell)
         connection.rollback()  # what counts is that everything up to there is visible from now on
         self._guard()
         ledger.raise_floor(str(floor.position(ledger.epoch)))

@@ -223,7 +223,9 @@ def _refuse_names(table: TableMapping) -> None:
     named = [] if inside else [name for name, _ in table.attributes]
     named += [name for name in (table.attribute, table.ttl and table.ttl.attribute) if name]
     if not inside and table.attribute is None:
-        named += [rule.name for rule in table.rules.values() if rule.name]
+        if table.include is None:
+            named += [rule.name for rule in table.rules.values() if rule.name]
+        named += [found[0] for column in table.include or () if (found := table.stored(column))]
     for name in named:
         if name in table.reserved or named.count(name) > 1:
             raise MappingError(
