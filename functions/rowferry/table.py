@@ -113,6 +113,7 @@ class TableMapping:
     attribute: str | None = None
     """The attribute in which the members lie (item-per-row: the columns)."""
     prefix: str = ""
+    """Stands before the members' names; with item-per-row before the columns'."""
     separator: str = ":"
     include: tuple[str, ...] | None = None
     exclude: frozenset[str] = frozenset()
@@ -231,7 +232,8 @@ class TableMapping:
             return None
         rule = self.rules.get(column, ColumnRule())
         keep = self.keep_null if rule.keep_null is None else rule.keep_null
-        return rule.name or self.prefix + column, Column(column, rule.type, keep)
+        flat = self.layout is Layout.ITEM_PER_ROW and self.attribute is None
+        return rule.name or (self.prefix + column if flat else column), Column(column, rule.type, keep)
 
     @property
     def _elsewhere(self) -> set[str | None]:

@@ -55,6 +55,7 @@ hash_key = { attribute = "id" }
         (ROWS, '" }\n', '" }\ninclude = "a"\n', "not a list of columns"),
         (ROWS, '" }\n', '" }\ninclude = ["id", "a"]\n', "'id' stands twice, is a key"),
         (ROWS, '" }\n', '" }\ninclude = ["a", "b"]\ncolumns.a = { name = "b" }\n', "'b' stands twice"),
+        (ROWS, '" }\n', '" }\nattribute = "doc"\nprefix = "a"\n', "prefix has no meaning"),
         (ROWS, '" }\n', '" }\nnull = "none"\n', "null is 'none'"),
         (ROWS, '" }\n', '" }\ncolumns.a = { rename = "b" }\n', "unknown name 'rename'"),
         (ROWS, '" }\n', '" }\ncolumns.a = { name = "id" }\n', "'id' stands twice"),
