@@ -19,7 +19,8 @@ TABLES = """
     CREATE TABLE purchase (customerid INT, orderid VARCHAR(9), productid VARCHAR(9), quantity INT);
     INSERT INTO purchase VALUES (7, 'o1', 'p1', 2);
     CREATE TABLE customer (id INT PRIMARY KEY, first VARCHAR(9), last VARCHAR(9), email VARCHAR(20),
-        vip INT, phone VARCHAR(9), mobile VARCHAR(9), password VARCHAR(9), status VARCHAR(9), placed DATETIME);
+        vip INT, phone VARCHAR(9), mobile VARCHAR(9), password VARCHAR(9), status VARCHAR(9),
+        placed DATETIME);
     INSERT INTO customer VALUES
         (7, 'Ann', NULL, 'a@b.example', 1, NULL, '5', 'secret', 'open', '2023-12-31'),
         (8, NULL, NULL, '', 0, '5', NULL, 'secret', 'held', '2024-01-01'),
