@@ -10,6 +10,7 @@ from rowferry.errors import HookFailed, MappingError, ReservedName
 from rowferry.hooks import Hook
 from rowferry.mapping import Mapping
 from rowferry.members import members_of
+from rowferry.values import Json
 
 ROOT = Path(__file__).parent.parent.parent
 GROUPED = """[[table]]
@@ -206,6 +207,17 @@ def test_a_hook_has_a_row_of_its_own_and_its_errors_hold_no_values() -> None:
         Hook("hooks.x:y", hook).rows(row)
     assert row["a"] == 1 and "s3cret" not in str(failed.value)
     assert Hook("hooks.x:y", lambda row: None).rows(row) == []
+
+
+def test_a_hook_that_changes_a_document_in_place_changes_its_own() -> None:
+    row = {"doc": Json({"tags": ["a"]})}
+
+    def hook(own: dict[str, Any]) -> dict[str, Any]:
+        own["doc"].document["tags"].append("b")
+        return own
+
+    assert Hook("hooks.x:y", hook).rows(row) == [{"doc": Json({"tags": ["a", "b"]})}]
+    assert row == {"doc": Json({"tags": ["a"]})}
 
 
 def test_every_example_in_the_documentation_can_be_read() -> None:
