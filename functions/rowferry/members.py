@@ -1,5 +1,6 @@
 """What a row owns in its item: the members' places and values."""
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -12,6 +13,7 @@ from rowferry.values import Attribute, Row, text
 
 MAX_NAME = 65_535  # bytes of an attribute name
 _DAY = 86_400  # seconds
+_DATE = re.compile(r"\d{4}-\d\d-\d\d( .*)?")
 
 type Members = dict[Place, Attribute | None]
 """Values by their places; None: nothing is stored there (any more)."""
@@ -128,18 +130,27 @@ def _plain(value: Attribute, table: TableMapping) -> str:
     return str(content)
 
 
+def _is_no_day(written: str) -> bool:
+    """A date as MySQL prints it that no calendar has: 0000-00-00, 2026-02-31."""
+    try:
+        date.fromisoformat(written[:10])
+    except ValueError:
+        return _DATE.fullmatch(written) is not None
+    return False
+
+
 def _expiry(row: Row, ttl: Ttl, table: TableMapping) -> Attribute | None:
     """Seconds since 1970; a DATETIME is taken as UTC. None for NULL, and for a date that no calendar has."""
     value = column_of(row, ttl.column, table)
     match value:
         case None:
             return None
-        case str() if value.startswith("0000-") or "-00" in value:
+        case str() if _is_no_day(value):
             return None
         case int() | Decimal():
             seconds = int(value)
         case datetime():
-            seconds = int(value.replace(tzinfo=UTC).timestamp())
+            seconds = int(value.replace(tzinfo=UTC, microsecond=0).timestamp())
         case date():
             seconds = int(datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp())
         case _:

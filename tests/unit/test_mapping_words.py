@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from rowferry.errors import HookFailed, MappingError, ReservedName
+from ferry import written
+from rowferry.errors import HookFailed, MappingError, ReservedName, ValueOutOfRange
 from rowferry.hooks import Hook
 from rowferry.mapping import Mapping
 from rowferry.members import members_of
@@ -188,6 +189,16 @@ def test_of_two_values_with_one_name_none_is_lost_silently(text: str, name: str)
     row = {"id": 1, "order_id": 1, "product": 1, "a": 1, "at": 2}
     with pytest.raises(ReservedName, match=f"'{name}'"):
         members_of(row, Mapping.parse(text).tables[0])
+
+
+@pytest.mark.parametrize("day", ["0000-00-00", "2026-00-10 00:00:00", "2026-02-31", "2026-02-31 10:00:00.5"])
+def test_a_day_that_no_calendar_has_is_no_time_to_live(day: str) -> None:
+    (table,) = Mapping.parse(ROWS + 'ttl = { attribute = "e", column = "at" }\n').tables
+    assert members_of({"id": 1, "at": day}, table)["e"] is None
+    assert written.seconds("datetime", day) is None
+    for text in ("a-00", "soon"):
+        with pytest.raises(ValueOutOfRange, match="no time for a ttl"):
+            members_of({"id": 1, "at": text}, table)
 
 
 @pytest.mark.parametrize("made", [7, "row", [7], [{"a": object()}], {1: 2}, {"a": {"b": 1}}])
