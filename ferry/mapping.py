@@ -105,7 +105,7 @@ def run_check(arguments: argparse.Namespace, setting: Setting) -> int:
     """Prints what the sample becomes."""
     mapping, connection = setting.mapping, setting.connect()
     try:
-        told = [_told(connection, table, arguments.sample) for table in mapping.tables]
+        told = [look(connection, table, arguments.sample) for table in mapping.tables]
     finally:
         connection.close()
     if arguments.json:
@@ -115,7 +115,8 @@ def run_check(arguments: argparse.Namespace, setting: Setting) -> int:
     return 1 if any(row["problem"] for table in told for row in table["rows"]) else 0
 
 
-def _told(connection: Any, table: TableMapping, size: int) -> dict[str, Any]:
+def look(connection: Any, table: TableMapping, size: int) -> dict[str, Any]:
+    """What is said of a table and its first rows."""
     columns = _columns(connection, table)
     notes = [found for column in columns if (found := note(column))]
     return {**explain(table, list(sample(connection, table, columns, size))), "notes": notes}

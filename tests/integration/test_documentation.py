@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ferry.mapping import explain, sample
+from ferry.mapping import look
 from lab.database import Server
 from rowferry.mapping import Mapping
 
@@ -45,7 +45,7 @@ def shown(server: Server, mapping: str) -> list[Any]:
             for statement in TABLES.split(";"):
                 cursor.execute(statement)
         tables = Mapping.parse(mapping).tables
-        rows = [row for table in tables for row in explain(table, list(sample(connection, table, 9)))["rows"]]
+        rows = [row for table in tables for row in look(connection, table, 9)["rows"]]
     assert not any(row["problem"] for row in rows)
     return [(item["key"], item["members"]) for row in rows for item in row["items"]]
 
