@@ -156,6 +156,10 @@ def test_a_load_again_over_live_items_leaves_the_waiting_changes_to_the_stream(m
     move.bed.load(again=True)
     move.apply()
     assert move.items() == move.bed.expected() and len(move.items()) == 2
+    move.bed.load()
+    assert not any("warning" in line for line in move.bed.said)
+    move.empty_the_target()
+    assert move.bed.load().nothing_to_do and "run `ferry load --again`" in move.bed.said[-1]
 
 
 def test_capture_that_begins_anew_leaves_the_old_records_below_the_new_load(move: Move) -> None:
