@@ -170,6 +170,7 @@ def test_mapping_check_shows_items_and_problems(bed: Bed, tmp_path: Path) -> Non
     bed.sql("UPDATE product SET name = '' WHERE id = 0")
     said = check(bed, tmp_path / "m.toml", "--json", "--sample", "2")
     orders, lines, product = json.loads(said.stdout)
+    assert not product["notes"]
     assert said.returncode == 1
     assert orders["writes"] == "UpdateItem" and orders["load"] == "merges members into items"
     row, item = orders["rows"][0]["row"], orders["rows"][0]["items"][0]
@@ -179,6 +180,8 @@ def test_mapping_check_shows_items_and_problems(bed: Bed, tmp_path: Path) -> Non
     assert "empty or NULL" in product["rows"][0]["problem"] and not product["rows"][1]["problem"]
     assert bed.items() == {}
     assert "problem: " in check(bed, tmp_path / "m.toml").stdout
+    (tmp_path / "m.toml").write_text(LINES.replace('"quantity"', '"*"\n    exclude = ["quantty"]'))
+    assert "note: exclude names quantty, which is no column" in check(bed, tmp_path / "m.toml").stdout
 
 
 KINDS = """
