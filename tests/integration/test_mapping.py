@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from bulkload.ledger import Ledger
 from ferry.comparison import Difference, working_file
 from ferry.places import read_pairs
 from ferry.verify import verify
 from lab.cloud import Cloud
 from lab.database import Server
 from rowferry.errors import Refused
+from rowferry.position import Position
 from tests.integration.move_bed import PURCHASE, Bed, make_bed
 
 pytestmark = pytest.mark.integration
@@ -135,6 +137,14 @@ def test_items_that_are_shared_stand_at_the_start_of_the_load(bed: Bed) -> None:
     bed.sql("INSERT INTO purchase VALUES ('new', 'order', 'p1', 1)")
     bed.loader(ORDERS + LINES, chunk_rows=7, again=True).run(False)
     assert {item["_pos"]["S"] for item in bed.items().values()} == {start}
+
+
+def test_each_epoch_has_a_start_of_its_own(bed: Bed) -> None:
+    first, second = (Ledger(bed.control, "test.orders", epoch, lambda: 0) for epoch in (1, 2))
+    early, late, anew = (str(Position(*place)) for place in ((1, 1, 1), (1, 1, 2), (2, 1, 1)))
+    assert (first.begin("purchase", early), first.begin("purchase", late)) == (early, early)
+    assert second.start_of("purchase") is None
+    assert second.begin("purchase", anew) == second.start_of("purchase") == anew
 
 
 def test_a_source_that_was_loaded_alone_has_to_be_loaded_again(bed: Bed) -> None:
