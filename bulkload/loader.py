@@ -117,9 +117,7 @@ class Loader:
         """
         ledgers = self._ledgers(int(self.control.get(CHECKPOINT).get("epoch", 0)))
         if not self.settings.again and all(ledger.state == DONE for ledger in ledgers.values()):
-            return [
-                self._outcome(table, ledgers[table.source], nothing=True) for table in self.mapping.tables
-            ]
+            return [self._as_it_was(table, ledgers[table.source]) for table in self.mapping.tables]
         if switch_is_on:
             raise Refused(
                 "the switch is ON: a load would overwrite newer items",
@@ -162,7 +160,7 @@ class Loader:
                 continue
             if ledger.start_of(table.target) is None:
                 self._refuse_put(table.target, ledgers)
-            watermark = source.begin_snapshot(connection, server)
+            watermark = source.begin_snapshot(connection, server, self.reports.tell)
             connection.commit()
             starts[table.target] = ledger.begin(table.target, str(watermark.position(epoch)))
         return starts
@@ -210,15 +208,25 @@ class Loader:
             self.reports.tell(f"warning: {warning}")
         size = chunks.rows_per_chunk(table, self.settings.chunk_rows)
         self.reports.tell(f"{table.mapping.source}: planning chunks of {size:,} rows")
-        floor = source.begin_snapshot(connection, server)
-        connection.rollback()  # what counts is that everything up to there is visible from now on
-        self._guard()
-        ledger.raise_floor(str(floor.position(ledger.epoch)))
+        self._raise_floor(connection, server, table.mapping, ledger)
         writer = Writer(self.client, self.control.name, self._guard, self.patience)
         count = ledger.plan(
             chunks.plan(connection, table, size), lambda last: _count(connection, table, last), size, writer
         )
         self.reports.tell(f"{table.mapping.source}: {count:,} chunks, about {ledger.planned:,} rows")
+
+    def _raise_floor(self, connection: Any, server: Server, table: TableMapping, ledger: Ledger) -> None:
+        """
+        Only over an empty target: an item that is there and that this load does not have is removed by a
+        change that still waits.
+        """
+        if checks.holds_items(self.client, table.target, ledger.epoch):
+            self.reports.tell(f"{table.target} has items already: the load goes over them")
+            return
+        floor = source.begin_snapshot(connection, server, self.reports.tell)
+        connection.rollback()  # what counts is that everything up to there is visible from now on
+        self._guard()
+        ledger.raise_floor(str(floor.position(ledger.epoch)))
 
     def _work(self, jobs: Iterable[Job], server: Server, epoch: int) -> None:
         """Runs the workers to the end, or until one fails; its error is raised."""
@@ -290,6 +298,15 @@ class Loader:
             if not result.unusable or self.settings.accept_unusable:
                 ledger.finish(result)
         return self._outcome(table, ledger)
+
+    def _as_it_was(self, table: TableMapping, ledger: Ledger) -> Outcome:
+        outcome = self._outcome(table, ledger, nothing=True)
+        if outcome.result.items and not checks.holds_items(self.client, table.target, ledger.epoch):
+            self.reports.tell(
+                f"warning: {table.target} is empty, though {table.source} was loaded into it. Where it was"
+                " emptied to be loaded once more, run `ferry load --again`"
+            )
+        return outcome
 
     def _outcome(self, table: TableMapping, ledger: Ledger, *, nothing: bool = False) -> Outcome:
         entries = list(ledger.entries())

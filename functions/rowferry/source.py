@@ -5,8 +5,9 @@ What must hold before a byte is copied, and the watermark that a chunk starts fr
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Protocol
 
 from rowferry.errors import SourceNotReady
@@ -15,6 +16,7 @@ from rowferry.position import Position, file_number
 from rowferry.select import NOT_CARRIED, Column, described, reading
 
 NO_SUCH_TABLE = 1146
+SILENT_SECONDS = 5
 
 
 class Connection(Protocol):
@@ -107,7 +109,9 @@ def current_offset(connection: Connection, server: Server) -> Watermark:
     return Watermark(found[0]["file"], int(found[0]["position"]))
 
 
-def begin_snapshot(connection: Connection, server: Server) -> Watermark:
+def begin_snapshot(
+    connection: Connection, server: Server, tell: Callable[[str], None] = lambda _: None
+) -> Watermark:
     """
     Starts a consistent read and returns its watermark: every change before it
     is visible in the transaction, changes after it may be.
@@ -116,7 +120,8 @@ def begin_snapshot(connection: Connection, server: Server) -> Watermark:
     binlog before it is visible; with sync_binlog=1 that gap lasts as long as
     the disk takes. MariaDB gives the snapshot's own position
     (https://mariadb.com/kb/en/enhancements-for-start-transaction-with-consistent-snapshot/);
-    on MySQL every transaction that was under way when the end was read is waited for.
+    on MySQL every transaction that was under way when the end was read is waited for; `tell` hears
+    why, when that takes long.
     """
     if server.flavor == "mariadb":
         execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
@@ -124,18 +129,27 @@ def begin_snapshot(connection: Connection, server: Server) -> Watermark:
         status = {row["variable_name"].lower(): row["value"] for row in found}
         return Watermark(status["binlog_snapshot_file"], int(status["binlog_snapshot_position"]))
     end = current_offset(connection, server)
-    _wait_until_visible(connection)
+    _wait_until_visible(connection, tell)
     execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
     return end
 
 
-def _wait_until_visible(connection: Connection) -> None:
+def _wait_until_visible(connection: Connection, tell: Callable[[str], None]) -> None:
     """Returns once the engine has committed, or rolled back, every transaction that owns a GTID now."""
     waiting = _owned(connection)
-    while waiting:
+    for seconds in count(1):
+        if not waiting:
+            return
         gtids = ",".join(sorted(waiting))
         rows(connection, f"SELECT WAIT_FOR_EXECUTED_GTID_SET('{gtids}', 1) AS timed_out")
         waiting &= _owned(connection)
+        if waiting and seconds % SILENT_SECONDS == 0:
+            tell(
+                f"waiting since {seconds} s for transactions that the server has not committed yet:"
+                f" {','.join(sorted(waiting))}. @@GLOBAL.gtid_owned names each one's thread (#),"
+                " SHOW PROCESSLIST what it waits for: a semi-synchronous replica, or a session that has"
+                " set GTID_NEXT"
+            )
 
 
 def _owned(connection: Connection) -> set[str]:

@@ -113,6 +113,7 @@ class TableMapping:
     attribute: str | None = None
     """The attribute in which the members lie (item-per-row: the columns)."""
     prefix: str = ""
+    """Stands before the members' names; with item-per-row before the columns'."""
     separator: str = ":"
     include: tuple[str, ...] | None = None
     exclude: frozenset[str] = frozenset()
@@ -202,12 +203,13 @@ class TableMapping:
     def load_merges(self) -> bool:
         """
         A chunk of the bulk load may not have the whole item: others write into it, or the rows of one
-        item may lie in two chunks, because their key columns differ where the key is the same.
+        item may lie in two chunks, because their key columns differ where the key is the same: a|b and c,
+        a and b|c; or as a number 1 and 1.0.
         """
         if self.whole:
             return False
-        several = any(len(key.columns) > 1 for key in self.keys)
-        return self.shared or self.hook is not None or several or not self.group_columns
+        alike = any(len(key.columns) > 1 or (key.template and key.type == "N") for key in self.keys)
+        return self.shared or self.hook is not None or alike or not self.group_columns
 
     def travels(self, column: str) -> bool:
         """Whether a row carries the column from MySQL."""
@@ -230,7 +232,8 @@ class TableMapping:
             return None
         rule = self.rules.get(column, ColumnRule())
         keep = self.keep_null if rule.keep_null is None else rule.keep_null
-        return rule.name or self.prefix + column, Column(column, rule.type, keep)
+        flat = self.layout is Layout.ITEM_PER_ROW and self.attribute is None
+        return rule.name or (self.prefix + column if flat else column), Column(column, rule.type, keep)
 
     @property
     def _elsewhere(self) -> set[str | None]:
