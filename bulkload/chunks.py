@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from bulkload.keys import KeyColumn, key_column
 from rowferry.errors import Refused
 from rowferry.mapping import TableMapping
-from rowferry.source import Connection, rows
+from rowferry.select import Column, Selection, quoted, selection
+from rowferry.source import Connection, carried, rows
 from rowferry.values import Value, tag, time_text, untag
 
 type Bound = tuple[Value, ...] | None
@@ -41,21 +43,12 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyColumn:
-    """One column of the group's key: name, and how MySQL sorts and compares it."""
-
-    name: str
-    nullable: bool
-    expression: str
-
-
-@dataclass(frozen=True, slots=True)
 class Table:
-    """A source table as it is cut and read: `columns` are those that a row travels with."""
+    """A source table as it is cut and read: along `keys`, with the columns that a row travels with."""
 
     mapping: TableMapping
     keys: tuple[KeyColumn, ...]
-    columns: tuple[str, ...]
+    selection: Selection
     indexed: bool
     row_bytes: int
 
@@ -66,8 +59,8 @@ class Table:
 
     @property
     def order(self) -> str:
-        """ORDER BY list: the key columns."""
-        return ", ".join(key.expression for key in self.keys)
+        """ORDER BY with the key columns; empty where there are none to cut along."""
+        return f" ORDER BY {', '.join(key.expression for key in self.keys)}" if self.keys else ""
 
     @property
     def nullable(self) -> bool:
@@ -75,33 +68,23 @@ class Table:
         return any(key.nullable for key in self.keys)
 
 
-def quoted(name: str) -> str:
-    """The name as SQL takes it; percent signs doubled for the driver's parameters."""
-    return "`" + name.replace("`", "``").replace("%", "%%") + "`"
-
-
-def describe(connection: Connection, mapping: TableMapping, columns: Sequence[str]) -> Table:
-    """How the table is cut: its key columns, and whether an index begins with them."""
+def describe(connection: Connection, mapping: TableMapping, found: Sequence[Column]) -> Table:
+    """How the table of these columns is cut and read."""
     names = list(mapping.group_columns) if mapping.hook is None else []
     names = names or _primary_key(connection, mapping)
-    found = rows(
-        connection,
-        "SELECT column_name AS name, is_nullable AS nullable, data_type AS type"
-        " FROM information_schema.columns WHERE table_schema = %s AND table_name = %s",
-        (mapping.schema, mapping.table),
-    )
-    by_name = {row["name"]: row for row in found}
-    keys = tuple(_key(name, by_name[name]) for name in names)
+    by_name = {column.name: column for column in found}
+    keys = tuple(key for name in names if (key := key_column(by_name[name])))
     size = rows(
         connection,
         "SELECT avg_row_length AS bytes FROM information_schema.tables"
         " WHERE table_schema = %s AND table_name = %s",
         (mapping.schema, mapping.table),
     )
-    indexed = names in _indexes(connection, mapping, len(names)) and all(
-        k.expression == quoted(k.name) for k in keys
+    indexed = [key.name for key in keys] in _indexes(connection, mapping, len(keys)) and all(
+        key.expression == quoted(key.name) for key in keys
     )
-    return Table(mapping, keys, tuple(columns), indexed, int(size[0]["bytes"] or 0) if size else 0)
+    row_bytes = int(size[0]["bytes"] or 0) if size else 0
+    return Table(mapping, keys, selection(carried(mapping, found)), indexed, row_bytes)
 
 
 def _primary_key(connection: Connection, mapping: TableMapping) -> list[str]:
@@ -123,12 +106,6 @@ def _primary_key(connection: Connection, mapping: TableMapping) -> list[str]:
     return found
 
 
-def _key(name: str, column: dict[str, Any]) -> KeyColumn:
-    # an ENUM sorts by its number and compares as text: it is made text for both
-    expression = f"CAST({quoted(name)} AS CHAR)" if column["type"].lower() == "enum" else quoted(name)
-    return KeyColumn(name, column["nullable"] == "YES", expression)
-
-
 def _indexes(connection: Connection, mapping: TableMapping, length: int) -> list[list[str]]:
     found = rows(
         connection,
@@ -140,6 +117,23 @@ def _indexes(connection: Connection, mapping: TableMapping, length: int) -> list
     for row in found:
         indexes.setdefault(row["name"], []).append(row["part"])
     return [parts[:length] for parts in indexes.values()]
+
+
+def warning(table: Table) -> str | None:
+    """What makes the table's chunks slow or large."""
+    keys = ", ".join(key.name for key in table.keys)
+    if not table.keys:
+        return (
+            f"{table.mapping.source} can be cut along none of its key columns, so it is one chunk, held in"
+            " memory. A key column of an integer, character or temporal type makes chunks"
+        )
+    if table.indexed:
+        return None
+    return (
+        f"no index of {table.mapping.source} serves to cut along {keys},"
+        " so every chunk reads the whole table: slow, but right. An index that begins with these columns"
+        " makes it fast, except for an ENUM and for some old character sets"
+    )
 
 
 def rows_per_chunk(table: Table, wanted: int) -> int:
@@ -157,7 +151,7 @@ def plan(connection: Connection, table: Table, size: int) -> Iterator[Chunk]:
         yield Chunk(nulls=True)
     lower: Bound = None
     while True:
-        upper = _cut(connection, table, lower, size)
+        upper = _cut(connection, table, lower, size) if table.keys else None
         yield Chunk(lower, upper)
         if upper is None:
             return
@@ -166,10 +160,8 @@ def plan(connection: Connection, table: Table, size: int) -> Iterator[Chunk]:
 
 def _cut(connection: Connection, table: Table, lower: Bound, size: int) -> Bound:
     condition, parameters = where(table, Chunk(lower))
-    sql = (
-        f"SELECT {table.order} FROM {table.name} WHERE {condition}"
-        f" ORDER BY {table.order} LIMIT 1 OFFSET {size - 1}"
-    )
+    listed = ", ".join(key.selected or key.expression for key in table.keys)
+    sql = f"SELECT {listed} FROM {table.name} WHERE {condition}{table.order} LIMIT 1 OFFSET {size - 1}"
     cursor = connection.cursor()
     try:
         cursor.execute(sql, parameters)
@@ -199,11 +191,12 @@ def where(table: Table, chunk: Chunk) -> tuple[str, list[Any]]:
 
 
 def _compare(keys: Sequence[KeyColumn], strict: str, last: str) -> str:
-    first = keys[0].expression
+    first, bound = keys[0].expression, keys[0].bound
     if len(keys) == 1:
-        return f"{first} {last} %s"
+        return f"{first} {last} {bound}"
     rest = _compare(keys[1:], strict, last)
-    return f"{first} {strict}= %s AND ({first} {strict} %s OR {rest if len(keys) == 2 else f'({rest})'})"
+    rest = rest if len(keys) == 2 else f"({rest})"
+    return f"{first} {strict}= {bound} AND ({first} {strict} {bound} OR {rest})"
 
 
 def _parameter(value: Value) -> Value:
@@ -215,8 +208,7 @@ def _parameter(value: Value) -> Value:
 def select(table: Table, chunk: Chunk) -> tuple[str, list[Any]]:
     """The query for a chunk's rows. Columns are listed: `*` leaves invisible ones out."""
     condition, parameters = where(table, chunk)
-    columns = ", ".join(map(quoted, table.columns))
-    return f"SELECT {columns} FROM {table.name} WHERE {condition} ORDER BY {table.order}", parameters
+    return f"SELECT {table.selection.listed} FROM {table.name} WHERE {condition}{table.order}", parameters
 
 
 def bound_text(bound: Bound) -> str:

@@ -75,12 +75,16 @@ def connect(address: Address, conversions: dict[Any, Any] | None = None) -> Any:
         connect_timeout=10,
         read_timeout=3600,  # seconds; the first row of a chunk without an index may take long
         program_name="rowferry",
-        # A TIMESTAMP is read in the session's zone; PAD_CHAR_TO_FULL_LENGTH would add blanks to a CHAR
-        init_command="SET time_zone = '+00:00', sql_mode = '', net_write_timeout = 3600",
+        # A TIMESTAMP is read in the session's zone; PAD_CHAR_TO_FULL_LENGTH would add blanks to a CHAR; only
+        # ALLOW_INVALID_DATES lets a bound be 2026-02-31; a limit of the server's own would lose rows
+        init_command="SET time_zone = '+00:00', sql_mode = 'ALLOW_INVALID_DATES', net_write_timeout = 3600,"
+        " sql_select_limit = 18446744073709551615, sql_big_selects = 1",
     )
     with connection.cursor() as cursor:
         # CONSISTENT SNAPSHOT means nothing in other isolation levels
         cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         if "mariadb" not in str(connection.get_server_info()).lower():
             cursor.execute("SET SESSION max_execution_time = 0")
+        else:
+            cursor.execute("SET SESSION max_statement_time = 0")
     return connection

@@ -190,8 +190,7 @@ class Loader:
             ledger.forget()
         elif ledger.state == DONE:
             return []
-        found = source.columns(connection, mapped)
-        table = chunks.describe(connection, mapped, [column.name for column in source.carried(mapped, found)])
+        table = chunks.describe(connection, mapped, source.columns(connection, mapped))
         if ledger.state is None:
             self._plan(connection, server, table, ledger)
         entries = list(ledger.entries())
@@ -207,11 +206,8 @@ class Loader:
         return sorted(jobs, key=lambda job: job.entry.number)
 
     def _plan(self, connection: Any, server: Server, table: Table, ledger: Ledger) -> None:
-        if not table.indexed:
-            self.reports.tell(
-                f"warning: no index of {table.mapping.source} begins with its key columns ({table.order}),"
-                " so every chunk reads the whole table: slow, but right. An index makes it fast"
-            )
+        if warning := chunks.warning(table):
+            self.reports.tell(f"warning: {warning}")
         size = chunks.rows_per_chunk(table, self.settings.chunk_rows)
         self.reports.tell(f"{table.mapping.source}: planning chunks of {size:,} rows")
         floor = source.begin_snapshot(connection, server)

@@ -1,6 +1,7 @@
 """The rows of chunks, each with the watermark that they show everything up to."""
 
 import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pymysql
@@ -14,8 +15,17 @@ from bulkload.writer import Patience
 from rowferry import source
 from rowferry.errors import SourceNotReady
 from rowferry.source import Server
+from rowferry.values import Value
 
 ROWS_AT_ONCE = 1000
+
+
+def rows_of(connection: Any, table: Table, chunk: Chunk) -> Iterator[Iterable[Sequence[Value]]]:
+    """The values of a chunk's rows, in the order of the table's selection, some at a time."""
+    with connection.cursor(SSCursor) as cursor:
+        cursor.execute(*chunks.select(table, chunk))
+        while some := cursor.fetchmany(ROWS_AT_ONCE):
+            yield table.selection.values(some)
 
 
 class Reader:
@@ -40,11 +50,9 @@ class Reader:
     def _read(self, table: Table, chunk: Chunk) -> tuple[Grouping, source.Watermark]:
         connection = self._ready()
         watermark = source.begin_snapshot(connection, self._server)
-        grouping = Grouping(table.mapping, table.columns)
-        with connection.cursor(SSCursor) as cursor:
-            cursor.execute(*chunks.select(table, chunk))
-            while some := cursor.fetchmany(ROWS_AT_ONCE):
-                grouping.take(some)
+        grouping = Grouping(table.mapping, table.selection.names)
+        for some in rows_of(connection, table, chunk):
+            grouping.take(some)
         connection.commit()
         return grouping, watermark
 

@@ -4,11 +4,10 @@ import argparse
 import json
 import sys
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bulkload.chunks import quoted
 from ferry.dms_export import export
 from ferry.settings import Setting
 from ferry.sizes import LARGEST, item_bytes
@@ -18,6 +17,7 @@ from rowferry.errors import MappingError, Refused, UnusableChange
 from rowferry.items import places_of
 from rowferry.mapping import Mapping, TableMapping
 from rowferry.requests import put_members
+from rowferry.select import Column, note, quoted, selection
 from rowferry.values import Row, tag
 
 CHECK = """\
@@ -105,7 +105,7 @@ def run_check(arguments: argparse.Namespace, setting: Setting) -> int:
     """Prints what the sample becomes."""
     mapping, connection = setting.mapping, setting.connect()
     try:
-        told = [explain(table, list(sample(connection, table, arguments.sample))) for table in mapping.tables]
+        told = [_told(connection, table, arguments.sample) for table in mapping.tables]
     finally:
         connection.close()
     if arguments.json:
@@ -115,24 +115,35 @@ def run_check(arguments: argparse.Namespace, setting: Setting) -> int:
     return 1 if any(row["problem"] for table in told for row in table["rows"]) else 0
 
 
-def sample(connection: Any, table: TableMapping, size: int) -> Iterator[Row]:
-    """The first rows of a table, with the columns that travel. Refused when there is no such table."""
-    names = [column.name for column in source.carried(table, source.columns(connection, table))]
-    missing = set(table.columns) - set(names)
-    if missing or not names:
+def _told(connection: Any, table: TableMapping, size: int) -> dict[str, Any]:
+    columns = _columns(connection, table)
+    notes = [found for column in columns if (found := note(column))]
+    return {**explain(table, list(sample(connection, table, columns, size))), "notes": notes}
+
+
+def _columns(connection: Any, table: TableMapping) -> list[Column]:
+    """The columns that travel. Refused when there is no such table."""
+    columns = source.carried(table, source.columns(connection, table))
+    missing = set(table.columns) - {column.name for column in columns}
+    if missing or not columns:
         raise Refused(
             f"{table.source} has no column {min(missing)}"
             if missing
             else f"there is no table {table.source}",
             "correct the mapping, or GRANT SELECT on it",
         )
+    return columns
+
+
+def sample(connection: Any, table: TableMapping, columns: Sequence[Column], size: int) -> Iterator[Row]:
+    """The first rows of a table, with these columns. SourceNotReady for one of a type that is not carried."""
+    chosen = selection(columns)
     with connection.cursor() as cursor:
-        columns = ", ".join(map(quoted, names))
         cursor.execute(
-            f"SELECT {columns} FROM {quoted(table.schema)}.{quoted(table.table)} LIMIT %s", (size,)
+            f"SELECT {chosen.listed} FROM {quoted(table.schema)}.{quoted(table.table)} LIMIT %s", (size,)
         )
-        for values in cursor.fetchall():
-            yield dict(zip(names, values, strict=True))
+        for values in chosen.values(cursor.fetchall()):
+            yield dict(zip(chosen.names, values, strict=True))
 
 
 def explain(table: TableMapping, rows: list[Row]) -> dict[str, Any]:
@@ -172,6 +183,7 @@ def _members(effect: Any) -> dict[str, Any]:
 def _lines(table: dict[str, Any]) -> Iterator[str]:
     yield f"{table['source']} -> {table['target']}: {table['layout']}"
     yield f"  the stream: {table['writes']}; the load {table['load']}"
+    yield from (f"  note: {found}" for found in table["notes"])
     if not table["rows"]:
         yield "  no rows"
     for row in table["rows"]:

@@ -12,37 +12,9 @@ from typing import Any, Protocol
 from rowferry.errors import SourceNotReady
 from rowferry.mapping import Mapping, TableMapping
 from rowferry.position import Position, file_number
+from rowferry.select import NOT_CARRIED, Column, described, reading
 
 NO_SUCH_TABLE = 1146
-CARRIED_TYPES = frozenset(
-    [
-        "tinyint",
-        "smallint",
-        "mediumint",
-        "int",
-        "bigint",
-        "decimal",
-        "double",
-        "date",
-        "datetime",
-        "timestamp",
-        "time",
-        "char",
-        "varchar",
-        "tinytext",
-        "text",
-        "mediumtext",
-        "longtext",
-        "varbinary",
-        "tinyblob",
-        "blob",
-        "mediumblob",
-        "longblob",
-        "enum",
-    ]
-)
-"""Types that the binlog and a SELECT are known to give alike (information_schema's names)."""
-CARRIED_CHARSETS = frozenset({None, "utf8mb4", "utf8mb3", "utf8", "ascii"})
 
 
 class Connection(Protocol):
@@ -59,15 +31,6 @@ class Server:
     flavor: str
     version: tuple[int, ...]
     identity: str
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of a source table, as information_schema has it."""
-
-    name: str
-    type: str
-    charset: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,13 +173,21 @@ def columns(connection: Connection, table: TableMapping) -> list[Column]:
     found = rows(
         connection,
         "SELECT table_schema AS s, table_name AS t,"
-        " column_name AS name, data_type AS type, character_set_name AS charset"
+        " column_name AS name, data_type AS type, character_set_name AS charset, collation_name AS collation,"
+        " is_nullable AS nullable, numeric_precision AS digits"
         " FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
         " ORDER BY ordinal_position",
         (table.schema, table.table),
     )
     return [
-        Column(row["name"], row["type"].lower(), row["charset"])
+        Column(
+            row["name"],
+            row["type"].lower(),
+            row["charset"],
+            row["collation"],
+            row["nullable"] == "YES",
+            row["digits"],
+        )
         for row in found
         if (row["s"], row["t"]) == (table.schema, table.table)
     ]
@@ -326,10 +297,9 @@ def _table(connection: Connection, table: TableMapping) -> Iterator[Condition]:
             f"correct the column's name in the mapping; the table has {', '.join(sorted(names))}",
         )
     for column in carried(table, found):
-        good = column.type in CARRIED_TYPES and column.charset in CARRIED_CHARSETS
         yield Condition(
             f"type of {table.source}.{column.name}",
-            column.type + (f" in {column.charset}" if column.charset else ""),
-            good,
-            f"leave it out; carried: {', '.join(sorted(CARRIED_TYPES))}, text in utf8mb4, utf8mb3 or ascii",
+            described(column),
+            reading(column) is not None,
+            NOT_CARRIED,
         )

@@ -404,7 +404,7 @@ def test_chunks_are_found_by_a_range_of_the_index(bed: Bed) -> None:
     bed.sql("ANALYZE TABLE purchase")
     with connect(bed.address) as connection:
         mapped = Mapping.parse(PURCHASE).tables[0]
-        table = chunks.describe(connection, mapped, mapped.columns)
+        table = chunks.describe(connection, mapped, source.columns(connection, mapped))
         assert table.indexed
         middle = list(chunks.plan(connection, table, 100))[15]
         sql, parameters = chunks.select(table, middle)

@@ -79,8 +79,7 @@ def test_the_bulk_load_gives_the_items(name: str, cloud: Cloud, tables: Server) 
     )
     mapped = case.mapping.tables[0]
     with mysql.connect() as connection:
-        columns = [column.name for column in source.carried(mapped, source.columns(connection, mapped))]
-        table = chunks.describe(connection, mapped, columns)
+        table = chunks.describe(connection, mapped, source.columns(connection, mapped))
     grouping, watermark = reader.read(table, Chunk())
     reader.close()
     items = [item for item, _ in grouping.items(watermark.position(1))]

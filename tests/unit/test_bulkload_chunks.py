@@ -4,9 +4,11 @@ from decimal import Decimal
 import pytest
 
 from bulkload import chunks
-from bulkload.chunks import Chunk, KeyColumn, Table, bound_text, read_bound, rows_per_chunk, select, where
+from bulkload.chunks import Chunk, Table, bound_text, read_bound, rows_per_chunk, select, where
 from bulkload.connection import read_date, read_datetime
+from bulkload.keys import KeyColumn
 from rowferry.mapping import Mapping
+from rowferry.select import Column, selection
 
 MAPPED = Mapping.parse(
     """
@@ -23,8 +25,11 @@ MAPPED = Mapping.parse(
 C, O = KeyColumn("c", False, "`c`"), KeyColumn("o", False, "`o`")  # noqa: E741
 
 
+COLUMNS = selection([Column(name, "int") for name in "copq"])
+
+
 def table(*keys: KeyColumn, row_bytes: int = 100) -> Table:
-    return Table(MAPPED, keys or (C, O), ("c", "o", "p", "q"), True, row_bytes)
+    return Table(MAPPED, keys or (C, O), COLUMNS, True, row_bytes)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +67,9 @@ def test_a_negative_time_is_compared_as_mysql_prints_it() -> None:
 
 
 def test_columns_are_listed_and_quoted() -> None:
-    sql, _ = select(Table(MAPPED, (C,), ("a`b", "50%"), True, 1), Chunk())
+    sql, _ = select(
+        Table(MAPPED, (C,), selection([Column("a`b", "int"), Column("50%", "int")]), True, 1), Chunk()
+    )
     assert sql == "SELECT `a``b`, `50%%` FROM `shop`.`purchase` WHERE TRUE ORDER BY `c`"
 
 

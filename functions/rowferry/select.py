@@ -1,0 +1,163 @@
+"""
+How each column is selected, so that a SELECT gives exactly the value that the binlog has.
+
+Of the session it needs what bulkload.connection sets: UTC, utf8mb4, no PAD_CHAR_TO_FULL_LENGTH. Of the driver
+only that numbers and temporal values are made from their text, and that binary strings are bytes.
+"""
+
+import re
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rowferry.document import Json, parse
+from rowferry.errors import SourceNotReady
+from rowferry.numeric import MAX_DIGITS
+from rowferry.values import Value
+
+_HALF = re.compile("[\ud800-\udfff]")
+
+type Convert = Callable[[Any], Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """
+    One column of a source table, as information_schema has it.
+
+    `type` is its data_type in lower case, `charset` and `collation` None for what is not text, `digits` a
+    number's precision.
+    """
+
+    name: str
+    type: str
+    charset: str | None = None
+    collation: str | None = None
+    nullable: bool = False
+    digits: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """`expression` selects the column at `{}`; `convert` makes the value of what the driver gives."""
+
+    expression: str = "{}"
+    convert: Convert | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The columns `names`, `listed` as a SELECT lists them, and where their values have to be made."""
+
+    names: tuple[str, ...]
+    listed: str
+    conversions: tuple[tuple[int, Convert], ...] = ()
+
+    def values(self, fetched: Iterable[Sequence[Any]]) -> Iterable[Sequence[Value]]:
+        """The values of rows as the driver gave them."""
+        return map(self._converted, fetched) if self.conversions else fetched
+
+    def _converted(self, row: Sequence[Any]) -> Sequence[Value]:
+        made = list(row)
+        for place, convert in self.conversions:
+            if made[place] is not None:
+                made[place] = convert(made[place])
+        return made
+
+
+class _Labels(dict[str, tuple[str, ...]]):
+    """The printed text of a SET to its labels, which hold no comma. An empty one is as good as none."""
+
+    def __missing__(self, text: str) -> tuple[str, ...]:
+        if len(self) > 4096:
+            self.clear()
+        self[text] = tuple(filter(None, text.split(",")))
+        return self[text]
+
+
+def _single(value: float) -> float:
+    return float(f"{value:.6g}")  # what a SELECT of a FLOAT prints: FLT_DIG digits
+
+
+def _document(text: str) -> Json:
+    return Json(parse(text))
+
+
+def _ucs2(data: bytes) -> str:
+    """Knows no surrogate pairs: each half is no text, also of two that would make one."""
+    text = "".join(map(chr, struct.unpack(f">{len(data) // 2}H", data)))
+    return _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+_PLAIN = Reading()
+_BYTES = Reading("CAST({} AS BINARY)")
+_READINGS: dict[str, Reading] = {
+    **dict.fromkeys(["tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "year"], _PLAIN),
+    **dict.fromkeys(["date", "datetime", "timestamp", "time"], _PLAIN),
+    **dict.fromkeys(["char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum"], _PLAIN),
+    **dict.fromkeys(["binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"], _PLAIN),
+    **dict.fromkeys(["geometry", "point", "linestring", "polygon", "multipoint"], _PLAIN),
+    **dict.fromkeys(["multilinestring", "multipolygon", "geomcollection", "geometrycollection"], _PLAIN),
+    **dict.fromkeys(["inet4", "inet6", "uuid"], _PLAIN),
+    # * 1e0: all digits, also where FLOAT(M,D) and DOUBLE(M,D) print D decimals; -0 stays -0
+    "double": Reading("{} * 1e0"),
+    "float": Reading("{} * 1e0", _single),
+    "bit": Reading("{} + 0"),
+    "json": Reading(convert=_document),
+    "vector": _BYTES,  # announced as a type of its own, which drivers take for text
+}
+"""By information_schema's data_type; SET, and text in ucs2, besides."""
+_UCS2 = Reading(_BYTES.expression, _ucs2)  # half surrogates would come as bytes that are no UTF-8
+
+CHARSETS = frozenset([
+    "armscii8", "ascii", "big5", "binary", "cp1250", "cp1251", "cp1256", "cp1257", "cp850", "cp852",
+    "cp866", "cp932", "dec8", "eucjpms", "euckr", "gb18030", "gb2312", "gbk", "geostd8", "greek",
+    "hebrew", "hp8", "keybcs2", "koi8r", "koi8u", "latin1", "latin2", "latin5", "latin7", "macce",
+    "macroman", "sjis", "swe7", "tis620", "ucs2", "ujis", "utf16", "utf16le", "utf32", "utf8",
+    "utf8mb3", "utf8mb4",
+])  # fmt: skip
+"""Character sets that both roads read alike."""
+
+
+def quoted(name: str) -> str:
+    """The name as SQL takes it; percent signs doubled for the driver's parameters."""
+    return "`" + name.replace("`", "``").replace("%", "%%") + "`"
+
+
+def reading(column: Column) -> Reading | None:
+    """How the column is selected; None for a type or character set that is not known."""
+    if column.charset is not None and column.charset not in CHARSETS:
+        return None
+    if column.type == "set":
+        return Reading(convert=_Labels().__getitem__)
+    textual = column.type in ("char", "varchar", "tinytext", "text", "mediumtext", "longtext")
+    return _UCS2 if textual and column.charset == "ucs2" else _READINGS.get(column.type)
+
+
+def selection(columns: Sequence[Column]) -> Selection:
+    """What is selected of these columns. SourceNotReady for one that is not carried."""
+    readings = [(column, reading(column)) for column in columns]
+    listed, conversions = [], []
+    for place, (column, found) in enumerate(readings):
+        if found is None:
+            raise SourceNotReady(f"column {column.name} is {described(column)}", NOT_CARRIED)
+        listed.append(found.expression.format(quoted(column.name)))
+        if found.convert is not None:
+            conversions.append((place, found.convert))
+    return Selection(tuple(column.name for column in columns), ", ".join(listed), tuple(conversions))
+
+
+NOT_CARRIED = "leave the column out of the mapping (exclude), or convert it to another type"
+
+
+def described(column: Column) -> str:
+    """The column's type in words."""
+    return column.type + (f" in {column.charset}" if column.charset else "")
+
+
+def note(column: Column) -> str | None:
+    """What the operator should know of a column that is carried."""
+    if column.type == "decimal" and (column.digits or 0) > MAX_DIGITS:
+        return f"{column.name} has {column.digits} digits: numbers of more than {MAX_DIGITS} become text (S)"
+    return None
