@@ -9,12 +9,14 @@ import re
 from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Context, Decimal, Inexact
 from typing import Any
 
 from rowferry.document import parse
 from rowferry.errors import Refused
+from rowferry.mapping import TableMapping
+from rowferry.source import Connection, rows
 from rowferry.values import Json, Value, parse_time
 
 type Convert = Callable[[Any], Value]
@@ -22,8 +24,9 @@ type Convert = Callable[[Any], Value]
 _INTEGERS = ("tinyint", "smallint", "mediumint", "int", "integer", "bigint", "year", "bool", "boolean")
 _TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "inet4", "inet6", "uuid")
 _BYTES = (
-    "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "geometry", "point", "linestring",
-    "polygon", "multipoint", "multilinestring", "multipolygon", "geomcollection", "geometrycollection", "vector",
+    "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "geometry", "point", 
+    "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geomcollection", "geometrycollection",
+    "vector",
 )  # fmt: skip
 _FAMILIES = {
     **dict.fromkeys(_INTEGERS, "int"),
@@ -59,7 +62,7 @@ class Column:
 
     @property
     def family(self) -> str:
-        """int, bit, decimal, float, double, text, bytes, date, datetime, time, set or json. Refused: others."""
+        """int, bit, decimal, float, double, text, bytes, date, datetime, time, set, json. Refused: others."""
         if self.type not in _FAMILIES:
             raise Refused(
                 f"column {self.name} is {self.type or 'of no type'}", "leave it out of the mapping (exclude)"
@@ -73,6 +76,17 @@ class Column:
         return int(found[1]) if found else 0
 
     @property
+    def precision(self) -> int:
+        """A DECIMAL's digits."""
+        found = re.match(r"\w+\s*\(\s*(\d+)", self.definition)
+        return int(found[1]) if found else 10
+
+    @property
+    def is_unsigned(self) -> bool:
+        """An integer that may be above the signed type's range."""
+        return "unsigned" in self.definition.lower()
+
+    @property
     def length(self) -> int:
         """The number in BINARY(n) or BIT(n); 1 where there is none."""
         found = re.match(r"\w+\s*\(\s*(\d+)", self.definition)
@@ -82,6 +96,17 @@ class Column:
     def is_utf8(self) -> bool:
         """Its text has the same bytes in utf8mb4."""
         return self.charset in _UTF8
+
+
+def source_columns(connection: Connection, table: TableMapping) -> tuple[Column, ...]:
+    """The columns of a source table in their order, with invisible ones."""
+    found = rows(
+        connection,
+        "SELECT column_name AS name, column_type AS definition, character_set_name AS charset"
+        " FROM information_schema.columns WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position",
+        (table.schema, table.table),
+    )
+    return tuple(Column(row["name"], row["definition"], row["charset"]) for row in found)
 
 
 def read_date(text: str) -> date | str:
@@ -143,6 +168,65 @@ def text_converter(column: Column) -> Convert:
     return _TEXT_READERS[column.family]
 
 
+def value_converter(column: Column) -> Convert:
+    """What makes the value of what Parquet holds: numbers, text, bytes, dates, times, lists. TypeError too."""
+    match column.family:
+        case "decimal":
+            read = read_decimal(column)
+            return lambda value: read(str(value))
+        case "bytes" if column.type == "binary":
+            return lambda value: bytes(_is(bytes, value)).ljust(column.length, b"\0")
+        case "text" if column.type == "char":
+            return lambda value: str(_is(str, value)).rstrip(" ")
+    return _VALUE_READERS[column.family]
+
+
+def _is[T](kind: type[T], value: Any) -> T:
+    if isinstance(value, kind):
+        return value
+    raise TypeError(f"not {kind.__name__}")
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, bytes):
+        return int.from_bytes(value)  # BIT
+    if isinstance(value, int | Decimal) and value == int(value):
+        return int(value)
+    raise TypeError("no integer")
+
+
+def _day(value: Any) -> date | str:
+    return read_date(value) if isinstance(value, str) else _is(date, value)
+
+
+def _moment(value: Any) -> datetime | str:
+    if isinstance(value, str):
+        return read_datetime(value)
+    moment = _is(datetime, value)
+    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _duration(value: Any) -> timedelta:
+    if isinstance(value, str):
+        return parse_time(value)
+    if isinstance(value, time):
+        return datetime.combine(date.min, value) - datetime.combine(date.min, time())
+    return _is(timedelta, value)
+
+
+_VALUE_READERS: dict[str, Convert] = {
+    "int": _integer,
+    "bit": _integer,
+    "float": read_single,
+    "double": float,
+    "text": lambda value: _is(str, value),
+    "bytes": lambda value: _is(bytes, value),
+    "date": _day,
+    "datetime": _moment,
+    "time": _duration,
+    "set": lambda value: read_labels(value) if isinstance(value, str) else tuple(_is(list, value)),
+    "json": read_document,
+}
 _TEXT_READERS: dict[str, Convert] = {
     "text": str,
     "float": read_single,

@@ -28,8 +28,9 @@ class Export:
     """
     One exported table.
 
-    `columns`: what each row has, in this order. `epoch` and `server`: what the parts' watermarks belong to, None
-    where others wrote the files; these may have a `stated` watermark. `notes`: what the operator should know.
+    `columns`: what each row has, in this order. `epoch` and `server`: what the parts' watermarks belong to,
+    None where others wrote the files; these may have a `stated` watermark. `notes`: what the operator should
+    know.
     """
 
     location: Location
@@ -83,7 +84,7 @@ class Export:
     def _guarded(self, path: Path, part: Part) -> Iterator[Numbered]:
         line = 0
         try:
-            for line, values in self.read(path, part.name):  # noqa: B007
+            for line, values in self.read(path, part.name):
                 yield line, values
         except BadLine as error:
             raise BadPart(f"{self._where(part)}, line {error.line}: {error}", _FIX) from error
@@ -122,8 +123,8 @@ def watermark_of(export: Export, part: Part, epoch: int, server: str, given: Wat
     if part.watermark is not None:
         if (export.epoch, export.server) != (epoch, server):
             raise Refused(
-                f"{export.location} was exported from server {export.server} in epoch {export.epoch}, captured"
-                f" is {server} in epoch {epoch}",
+                f"{export.location} was exported from server {export.server} in epoch {export.epoch},"
+                f" captured is {server} in epoch {epoch}",
                 "export again: the changes since then are not on the stream",
             )
         return Position.parse(part.watermark)

@@ -35,6 +35,9 @@ class Location(Protocol):
     def making(self, name: str) -> Any:
         """Context: an empty local path; what is written there appears under the name as a whole, or never."""
 
+    def remove(self, name: str) -> None:
+        """Removes a file; nothing happens where there is none."""
+
     def below(self, name: str) -> "Location":
         """The location of a folder in this one."""
 
@@ -89,6 +92,10 @@ class Folder:
             _sync(target.parent)
         finally:
             path.unlink(missing_ok=True)
+
+    def remove(self, name: str) -> None:
+        """Removes a file."""
+        (self.path / name).unlink(missing_ok=True)
 
     def below(self, name: str) -> "Folder":
         """The folder of that name."""
@@ -154,6 +161,10 @@ class Bucket:
             path.touch()
             yield path
             self.client.upload_file(str(path), self.bucket, self._key(name))
+
+    def remove(self, name: str) -> None:
+        """Removes an object."""
+        self.client.delete_object(Bucket=self.bucket, Key=self._key(name))
 
     def below(self, name: str) -> "Bucket":
         """The prefix of that name."""

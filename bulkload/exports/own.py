@@ -64,7 +64,7 @@ def _records(path: Path, name: str) -> Iterator[Record]:
     line = 0
     with opened(path, name) as file, io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
         try:
-            for line, fields in csvparts.records(text):  # noqa: B007
+            for line, fields in csvparts.records(text):
                 yield line, fields
         except ValueError as error:
             raise BadLine(line + 1, f"is no CSV of ours ({type(error).__name__})") from error
