@@ -1,0 +1,179 @@
+"""The records of text files as SELECT ... INTO OUTFILE writes them."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from bulkload.exports.columns import Column
+from bulkload.exports.dialect import Dialect
+from bulkload.exports.raw import raw_converter
+from bulkload.exports.reading import BadLine, Numbered, Pick, ReadRows, Record, opened, values
+
+BLOCK = 1 << 20
+
+
+def reader(columns: Sequence[Column], places: Sequence[int], dialect: Dialect) -> ReadRows:
+    """Reads the columns in these places of files that have all of them."""
+    picks = [Pick(place, columns[place], raw_converter(columns[place], dialect.charset)) for place in places]
+
+    def read(path: Path, name: str) -> Iterator[Numbered]:
+        with opened(path, name) as file:
+            yield from values(records(file, dialect), picks, len(columns))
+
+    return read
+
+
+def records(file: BinaryIO, dialect: Dialect) -> Iterator[Record]:
+    """Each record with the number of its last line. BadLine for what is none."""
+    split = (_Enclosed if dialect.enclosed else _Plain)(dialect).split
+    start = len(dialect.starting)
+    for line, row in _rows(file, dialect):
+        if not row.startswith(dialect.starting):
+            raise BadLine(line, "does not begin as LINES STARTING BY says")
+        try:
+            yield line, split(row[start:])
+        except ValueError as error:
+            raise BadLine(line, str(error)) from None
+
+
+def _rows(file: BinaryIO, dialect: Dialect) -> Iterator[tuple[int, bytes]]:
+    """Rows without their terminator, which may also stand in a value: escaped, or between quotes."""
+    line, inside = 0, False
+    waiting: list[bytes] = []
+    for piece in _pieces(file, dialect.ended):
+        line += 1
+        escaped, odd = _state(piece, dialect)
+        inside ^= odd
+        if escaped or inside:
+            waiting.append(piece)
+        elif waiting:
+            yield line, dialect.ended.join([*waiting, piece])
+            waiting = []
+        else:
+            yield line, piece
+    if waiting:
+        raise BadLine(line, "ends in the middle of a value")
+
+
+def _state(piece: bytes, dialect: Dialect) -> tuple[bool, bool]:
+    """Whether the piece ends in an escape, and whether it has an odd number of quotes."""
+    escape, quote = dialect.escaped, dialect.enclosed
+    if escape not in piece:
+        return False, bool(quote) and piece.count(quote) % 2 == 1
+    ends = _ends_in(piece, escape)
+    if not quote or quote not in piece:
+        return ends, False
+    plain = re.sub(re.escape(escape) + b".", b"", piece, flags=re.DOTALL)
+    return ends, plain.count(quote) % 2 == 1
+
+
+def _ends_in(piece: bytes, escape: bytes) -> bool:
+    return (len(piece) - len(piece.rstrip(escape))) % 2 == 1
+
+
+def _pieces(file: BinaryIO, end: bytes) -> Iterator[bytes]:
+    rest, count = b"", 0
+    while block := file.read(BLOCK):
+        *whole, rest = (rest + block).split(end)
+        count += len(whole)
+        yield from whole
+    if rest:
+        raise BadLine(count + 1, "ends without the end of its row: the file is cut off")
+
+
+def unescaper(escape: bytes, quote: bytes, others: bytes) -> Callable[[bytes], bytes]:
+    """What undoes escapes, and doubled quotes. ValueError for an escape that MySQL does not write."""
+    known = {b"0": b"\0", b"b": b"\b", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"Z": b"\x1a"}
+    known |= {bytes([char]): bytes([char]) for char in escape + quote + others}
+    doubled = b"|" + re.escape(quote * 2) if quote else b""
+    found = re.compile(re.escape(escape) + b"(.?)" + doubled, re.DOTALL)
+
+    def character(match: re.Match[bytes]) -> bytes:
+        if match[1] is None:
+            return quote
+        if match[1] not in known:
+            raise ValueError("has a bad escape")
+        return known[match[1]]
+
+    return lambda text: found.sub(character, text)
+
+
+def _unescaper(dialect: Dialect) -> Callable[[bytes], bytes]:
+    firsts = dialect.terminated[:1] + dialect.ended[:1]
+    return unescaper(dialect.escaped, dialect.enclosed, firsts)
+
+
+class _Plain:
+    """Fields that are not enclosed."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._escape, self._end = dialect.escaped, dialect.terminated
+        self._null = dialect.escaped + b"N"
+        self._unescape = _unescaper(dialect)
+
+    def split(self, row: bytes) -> Sequence[bytes | None]:
+        """The fields of one row. ValueError for a bad escape."""
+        fields, escape = row.split(self._end), self._escape
+        if escape not in row:
+            return fields
+        return [
+            field if escape not in field else None if field == self._null else self._unescape(field)
+            for field in self._rejoined(fields)
+        ]
+
+    def _rejoined(self, fields: Sequence[bytes]) -> list[bytes]:
+        """Fields between which the terminator is escaped are one."""
+        found: list[bytes] = []
+        waiting: list[bytes] = []
+        for field in fields:
+            waiting.append(field)
+            if not _ends_in(field, self._escape):
+                found.append(self._end.join(waiting))
+                waiting = []
+        if waiting:
+            raise ValueError("has a bad escape")
+        return found
+
+
+class _Enclosed:
+    """Fields of which all, or the texts, stand in quotes."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._escape, self._quote, self._end = dialect.escaped, dialect.enclosed, dialect.terminated
+        self._nulls = (dialect.escaped + b"N", b"NULL")
+        self._unescape = _unescaper(dialect)
+        escape, quote, end = map(re.escape, (self._escape, self._quote, self._end))
+        quoted = b"%b((?:[^%b%b]|%b.|%b%b)*+)%b" % (quote, escape, quote, escape, quote, quote, quote)
+        plain = b"((?:(?!%b)[^%b]|%b.)*+)" % (end, escape, escape)
+        self._field = re.compile(quoted + b"|" + plain, re.DOTALL)
+
+    def split(self, row: bytes) -> Sequence[bytes | None]:
+        """The fields of one row. ValueError for a bad escape, and for what follows a closing quote."""
+        quote = self._quote
+        if row[:1] == row[-1:] == quote and self._escape not in row:
+            fields = row[1:-1].split(quote + self._end + quote)
+            if row.count(quote) == 2 * len(fields):
+                return fields
+        return self._slowly(row)
+
+    def _slowly(self, row: bytes) -> Sequence[bytes | None]:
+        fields: list[bytes | None] = []
+        place = 0
+        while True:
+            match = self._field.match(row, place)
+            if match is None:
+                raise ValueError("has a bad escape")
+            fields.append(self._value(match))
+            place = match.end()
+            if place == len(row):
+                return fields
+            if not row.startswith(self._end, place):
+                raise ValueError("has text behind a closing quote, or a bad escape")
+            place += len(self._end)
+
+    def _value(self, match: re.Match[bytes]) -> bytes | None:
+        quoted, plain = match.groups()
+        if quoted is None:
+            return None if plain in self._nulls else self._unescape(plain)
+        return self._unescape(quoted)
