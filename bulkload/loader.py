@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bulkload import checks, chunks
-from bulkload.chunks import Chunk, Table
+from bulkload.chunks import Table
 from bulkload.connection import Connect
 from bulkload.grouping import Unusable, refused
 from bulkload.ledger import DONE, Entry, Ledger, Result

@@ -28,9 +28,9 @@ examples:
   ferry load --from /data/export                 # what the files are for
 
 Every mapped table gets a folder SCHEMA.TABLE with parts and a manifest: columns, rows, checksums, and the
-position in the binlog that each part shows everything up to. The capturer must be running; the application may
-go on writing, no lock is taken, and the source's file system is not touched (so RDS will do). Killed at any
-moment and run again, the export goes on with the missing parts. A finished one does nothing.
+position in the binlog that each part shows everything up to. The capturer must be running; the application
+may go on writing, no lock is taken, and the source's file system is not touched (so RDS will do). Killed at
+any moment and run again, the export goes on with the missing parts. A finished one does nothing.
 
 --format csv loses nothing (its rules are in the manifest); parquet is for what else reads the files
 (it needs the package pyarrow). Parts in S3 are made in TMPDIR first.
@@ -60,7 +60,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--table", metavar="SCHEMA.TABLE", help="only this one (default: every mapped table)")
     parser.add_argument(
-        "--workers", type=_positive, default=Settings.workers, help="parts at once (default: %(default)s)"
+        "--workers", type=_positive, default=Settings().workers, help="parts at once (default: %(default)s)"
     )
     parser.add_argument(
         "--chunk-rows", type=_positive, default=ROWS_IN_A_PART, help="rows of a part (default: %(default)s)"
@@ -148,7 +148,7 @@ def _fields(result: Exported) -> dict[str, Any]:
 
 def _line(fields: dict[str, Any]) -> str:
     text = (
-        f"{fields['source']}: {fields['rows']:,} rows in {fields['parts']:,} parts, {fields['bytes']:,} bytes,"
+        f"{fields['source']}: {fields['rows']:,} rows in {fields['parts']:,} parts, {fields['bytes']:,} bytes"
         f" in {fields['location']}"
     )
     return text + ("; was done before, nothing to do" if fields["nothing_to_do"] else "; done")

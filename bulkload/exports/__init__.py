@@ -7,9 +7,18 @@ Rows in files: what `ferry export` writes, and what others wrote.
             ...
 """
 
-from bulkload.exports.columns import Column
+from bulkload.exports.columns import Column, source_columns
 from bulkload.exports.export import Export, parse_watermark, watermark_of
 from bulkload.exports.manifest import Part
 from bulkload.exports.opening import FORMATS, open_export
 
-__all__ = ["FORMATS", "Column", "Export", "Part", "open_export", "parse_watermark", "watermark_of"]
+__all__ = [
+    "FORMATS",
+    "Column",
+    "Export",
+    "Part",
+    "open_export",
+    "parse_watermark",
+    "source_columns",
+    "watermark_of",
+]

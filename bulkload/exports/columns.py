@@ -24,9 +24,9 @@ type Convert = Callable[[Any], Value]
 _INTEGERS = ("tinyint", "smallint", "mediumint", "int", "integer", "bigint", "year", "bool", "boolean")
 _TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "inet4", "inet6", "uuid")
 _BYTES = (
-    "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "geometry", "point", 
-    "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geomcollection", "geometrycollection",
-    "vector",
+    "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "vector", "geometry", "point",
+    "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geomcollection",
+    "geometrycollection",
 )  # fmt: skip
 _FAMILIES = {
     **dict.fromkeys(_INTEGERS, "int"),
@@ -62,7 +62,7 @@ class Column:
 
     @property
     def family(self) -> str:
-        """int, bit, decimal, float, double, text, bytes, date, datetime, time, set, json. Refused: others."""
+        """int, bit, decimal, float, double, text, bytes, date, datetime, time, set or json; or Refused."""
         if self.type not in _FAMILIES:
             raise Refused(
                 f"column {self.name} is {self.type or 'of no type'}", "leave it out of the mapping (exclude)"
@@ -103,7 +103,8 @@ def source_columns(connection: Connection, table: TableMapping) -> tuple[Column,
     found = rows(
         connection,
         "SELECT column_name AS name, column_type AS definition, character_set_name AS charset"
-        " FROM information_schema.columns WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position",
+        " FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
+        " ORDER BY ordinal_position",
         (table.schema, table.table),
     )
     return tuple(Column(row["name"], row["definition"], row["charset"]) for row in found)
@@ -169,7 +170,7 @@ def text_converter(column: Column) -> Convert:
 
 
 def value_converter(column: Column) -> Convert:
-    """What makes the value of what Parquet holds: numbers, text, bytes, dates, times, lists. TypeError too."""
+    """What makes the value of what Parquet holds: number, text, bytes, date, time or list; or TypeError."""
     match column.family:
         case "decimal":
             read = read_decimal(column)

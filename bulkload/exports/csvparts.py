@@ -1,8 +1,8 @@
 """
 The CSV of `ferry export`: exact for every value.
 
-RFC 4180 in UTF-8, each row ends in a line feed. Text is quoted, also when it is empty; a field with nothing in it
-is NULL. Newlines stand in quotes as they are. Numbers and temporal values are not quoted.
+RFC 4180 in UTF-8, each row ends in a line feed. Text is quoted, also when it is empty; a field with nothing
+in it is NULL. Newlines stand in quotes as they are. Numbers and temporal values are not quoted.
 """
 
 import csv

@@ -46,6 +46,8 @@ class Dialect:
             return "ENCLOSED BY and ESCAPED BY are one character"
         if not self.escaped:
             return "without ESCAPED BY, values are written as they are, terminators, quotes and all"
+        if self.ended[:1] in self.ended[1:]:
+            return "LINES TERMINATED BY holds its first character twice"
         if len(set(used)) < len(used) or any(byte in _AMBIGUOUS for byte in used):
             return "a character has two meanings"
         return None

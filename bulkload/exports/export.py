@@ -29,8 +29,8 @@ class Export:
     One exported table.
 
     `columns`: what each row has, in this order. `epoch` and `server`: what the parts' watermarks belong to,
-    None where others wrote the files; these may have a `stated` watermark. `notes`: what the operator should
-    know.
+    None where others wrote the files; these may have a `stated` watermark. `expected_rows`: of all parts
+    together, where the writer says. `notes`: what the operator should know.
     """
 
     location: Location
@@ -42,6 +42,7 @@ class Export:
     epoch: int | None = None
     server: str | None = None
     stated: Watermark | None = None
+    expected_rows: int | None = None
     notes: tuple[str, ...] = ()
 
     def rows(self, part: Part) -> Iterator[list[Value]]:

@@ -6,16 +6,16 @@ file begins outside of a value. https://mydumper.github.io/mydumper/docs/html/fi
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from bulkload.exports.columns import Column
+from bulkload.exports.columns import Column, Convert
 from bulkload.exports.outfile import unescaper
 from bulkload.exports.raw import raw_converter
 from bulkload.exports.reading import BadLine, Numbered, Pick, ReadRows, Record, opened, values
 
 _INSERT = re.compile(
-    rb"\s*(?:INSERT|REPLACE)(?: IGNORE)? INTO `(?:[^`]|``)+`\s*(?:\(([^)]*)\))?\s*VALUES\s*", re.I
+    rb"\s*(?:INSERT|REPLACE)(?: IGNORE)? INTO `(?:[^`]|``)+`\s*(?:\(([^)]*)\))?\s*VALUES\s*", re.IGNORECASE
 )
 _IGNORED = (b"/*", b"--", b"SET ", b"LOCK ", b"UNLOCK ", b"START ", b"COMMIT", b"USE ")
 _VALUE = re.compile(
@@ -30,7 +30,7 @@ _single = unescaper(b"\\", b"'", b'"')
 
 def reader(columns: Sequence[Column], places: Sequence[int], charset: str | None) -> ReadRows:
     """Reads the columns in these places of files whose statements have all of them."""
-    picks = [Pick(place, columns[place], raw_converter(columns[place], charset)) for place in places]
+    picks = [Pick(place, columns[place], _converter(columns[place], charset)) for place in places]
     names = [column.name for column in columns]
 
     def read(path: Path, name: str) -> Iterator[Numbered]:
@@ -40,16 +40,21 @@ def reader(columns: Sequence[Column], places: Sequence[int], charset: str | None
     return read
 
 
-def records(lines: Sequence[bytes] | object, names: Sequence[str]) -> Iterator[Record]:
+def _converter(column: Column, charset: str | None) -> Convert:
+    # a client got binary strings as they are, whatever its character set
+    return raw_converter(column, "binary" if column.family in ("bytes", "bit") else charset)
+
+
+def records(lines: Iterable[bytes], names: Sequence[str]) -> Iterator[Record]:
     """Each row with the number of its line. BadLine for what is no INSERT of these columns."""
     line, inside = 0, False
-    for line, text in enumerate(lines, 1):  # type: ignore[arg-type]
+    for line, text in enumerate(lines, 1):
         found = None if inside else _INSERT.match(text)
         if not inside and found is None:
             if text.strip() and not text.startswith(_IGNORED):
                 raise BadLine(line, "is no statement of a dump's data file")
             continue
-        if found is not None and found[1] is not None and _listed(found[1]) != list(names):
+        if found is not None and found[1] is not None and listed(found[1]) != list(names):
             raise BadLine(line, "inserts other columns than the dump's schema has")
         try:
             rows, inside = _rows(text, found.end() if found else 0)
@@ -61,7 +66,8 @@ def records(lines: Sequence[bytes] | object, names: Sequence[str]) -> Iterator[R
         raise BadLine(line, "ends in the middle of a statement: the file is cut off")
 
 
-def _listed(text: bytes) -> list[str]:
+def listed(text: bytes) -> list[str]:
+    """The names in a list of columns."""
     return [name.strip().strip("`").replace("``", "`") for name in text.decode().split(",")]
 
 

@@ -1,7 +1,7 @@
 """The records of text files as SELECT ... INTO OUTFILE writes them."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -111,29 +111,52 @@ class _Plain:
         self._escape, self._end = dialect.escaped, dialect.terminated
         self._null = dialect.escaped + b"N"
         self._unescape = _unescaper(dialect)
+        self._fields = _Scanner(dialect).fields if len(self._end) > 1 else self._rejoined
 
     def split(self, row: bytes) -> Sequence[bytes | None]:
         """The fields of one row. ValueError for a bad escape."""
-        fields, escape = row.split(self._end), self._escape
+        escape = self._escape
         if escape not in row:
-            return fields
+            return row.split(self._end)
         return [
             field if escape not in field else None if field == self._null else self._unescape(field)
-            for field in self._rejoined(fields)
+            for field in self._fields(row)
         ]
 
-    def _rejoined(self, fields: Sequence[bytes]) -> list[bytes]:
-        """Fields between which the terminator is escaped are one."""
-        found: list[bytes] = []
+    def _rejoined(self, row: bytes) -> Iterable[bytes]:
+        """Fields; what an escaped terminator divides is one."""
         waiting: list[bytes] = []
-        for field in fields:
+        for field in row.split(self._end):
             waiting.append(field)
             if not _ends_in(field, self._escape):
-                found.append(self._end.join(waiting))
+                yield self._end.join(waiting)
                 waiting = []
         if waiting:
             raise ValueError("has a bad escape")
-        return found
+
+
+class _Scanner:
+    """Fields found character by character, as they stand in the file."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._end = dialect.terminated
+        escape, quote, end = map(re.escape, (dialect.escaped, dialect.enclosed, dialect.terminated))
+        quoted = b"%b(?:[^%b%b]|%b.|%b%b)*+%b|" % (quote, escape, quote, escape, quote, quote, quote)
+        plain = b"(?:(?!%b)[^%b]|%b.)*+" % (end, escape, escape)
+        self._field = re.compile((quoted if quote else b"") + plain, re.DOTALL)
+
+    def fields(self, row: bytes) -> Iterable[bytes]:
+        """The fields of one row. ValueError for a bad escape, and for what follows a closing quote."""
+        place = 0
+        while match := self._field.match(row, place):
+            yield match[0]
+            place = match.end()
+            if place == len(row):
+                return
+            if not row.startswith(self._end, place):
+                break
+            place += len(self._end)
+        raise ValueError("has text behind a closing quote, or a bad escape")
 
 
 class _Enclosed:
@@ -143,10 +166,7 @@ class _Enclosed:
         self._escape, self._quote, self._end = dialect.escaped, dialect.enclosed, dialect.terminated
         self._nulls = (dialect.escaped + b"N", b"NULL")
         self._unescape = _unescaper(dialect)
-        escape, quote, end = map(re.escape, (self._escape, self._quote, self._end))
-        quoted = b"%b((?:[^%b%b]|%b.|%b%b)*+)%b" % (quote, escape, quote, escape, quote, quote, quote)
-        plain = b"((?:(?!%b)[^%b]|%b.)*+)" % (end, escape, escape)
-        self._field = re.compile(quoted + b"|" + plain, re.DOTALL)
+        self._fields = _Scanner(dialect).fields
 
     def split(self, row: bytes) -> Sequence[bytes | None]:
         """The fields of one row. ValueError for a bad escape, and for what follows a closing quote."""
@@ -155,25 +175,9 @@ class _Enclosed:
             fields = row[1:-1].split(quote + self._end + quote)
             if row.count(quote) == 2 * len(fields):
                 return fields
-        return self._slowly(row)
+        return [self._value(field) for field in self._fields(row)]
 
-    def _slowly(self, row: bytes) -> Sequence[bytes | None]:
-        fields: list[bytes | None] = []
-        place = 0
-        while True:
-            match = self._field.match(row, place)
-            if match is None:
-                raise ValueError("has a bad escape")
-            fields.append(self._value(match))
-            place = match.end()
-            if place == len(row):
-                return fields
-            if not row.startswith(self._end, place):
-                raise ValueError("has text behind a closing quote, or a bad escape")
-            place += len(self._end)
-
-    def _value(self, match: re.Match[bytes]) -> bytes | None:
-        quoted, plain = match.groups()
-        if quoted is None:
-            return None if plain in self._nulls else self._unescape(plain)
-        return self._unescape(quoted)
+    def _value(self, field: bytes) -> bytes | None:
+        if field.startswith(self._quote):
+            return self._unescape(field[1:-1])
+        return None if field in self._nulls else self._unescape(field)

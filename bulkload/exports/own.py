@@ -48,6 +48,7 @@ def _export(place: Location, found: Manifest, table: TableMapping) -> Export:
         read=_reader(found, places),
         epoch=found.epoch,
         server=found.server,
+        expected_rows=found.rows,
     )
 
 

@@ -1,8 +1,8 @@
 """
 Parquet: what `ferry export` writes, and the rows of any Parquet file.
 
-Temporal values and JSON are text here, as MySQL prints them: Parquet has no place for 0000-00-00, nor for a TIME
-of -838 hours.
+Temporal values and JSON are text here, as MySQL prints them: Parquet has no place for 0000-00-00, nor for a
+TIME of -838 hours.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

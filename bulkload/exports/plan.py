@@ -15,7 +15,7 @@ DONE = "done/"
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How parts are written: `format` csv or parquet, `compression` none, gzip or zstd (of CSV; Parquet has its own)."""
+    """How parts are written: `format` csv or parquet, `compression` (of CSV) none, gzip or zstd."""
 
     format: str = "csv"
     compression: str = "none"
