@@ -37,8 +37,8 @@ class Settings:
         if found is None:
             raise Refused(
                 "nothing says how DMS wrote NULL, and a text may look like it",
-                "state the endpoint's CsvNullValue: --dialect \"NULL 'NULL'\" where it is not set. Better, set"
-                " it to what no text is, or use Parquet",
+                "state the endpoint's CsvNullValue: --dialect \"NULL 'NULL'\" where it is not set. Better,"
+                " set it to what no text is, or use Parquet",
             )
         return cls(found[1], found[2] or ",")
 

@@ -100,8 +100,9 @@ def unescaper(escape: bytes, quote: bytes, others: bytes) -> Callable[[bytes], b
 
 
 def _unescaper(dialect: Dialect) -> Callable[[bytes], bytes]:
-    firsts = dialect.terminated[:1] + dialect.ended[:1]
-    return unescaper(dialect.escaped, dialect.enclosed, firsts)
+    # the quotes are escaped by mysql_real_escape_string, and so by mydumper
+    others = dialect.terminated[:1] + dialect.ended[:1] + b"\"'"
+    return unescaper(dialect.escaped, dialect.enclosed, others)
 
 
 class _Plain:
