@@ -17,6 +17,7 @@ from bulkload.exports.reading import BadLine, Numbered, Pick, ReadRows, Record, 
 _INSERT = re.compile(
     rb"\s*(?:INSERT|REPLACE)(?: IGNORE)? INTO `(?:[^`]|``)+`\s*(?:\(([^)]*)\))?\s*VALUES\s*", re.IGNORECASE
 )
+_ONE_ROW = re.compile(rb",\(([^\\'()]+)\),?\n")
 _IGNORED = (b"/*", b"--", b"SET ", b"LOCK ", b"UNLOCK ", b"START ", b"COMMIT", b"USE ")
 _VALUE = re.compile(
     rb"""(?:CONVERT\()? (?: (NULL) | (-?[0-9][0-9.eE+-]*) | 0x([0-9a-fA-F]*)
@@ -56,6 +57,9 @@ def records(lines: Iterable[bytes], names: Sequence[str]) -> Iterator[Record]:
             continue
         if found is not None and found[1] is not None and listed(found[1]) != list(names):
             raise BadLine(line, "inserts other columns than the dump's schema has")
+        if inside and (simple := _simple_row(text)):
+            yield line, simple
+            continue
         try:
             rows, inside = _rows(text, found.end() if found else 0)
         except ValueError as error:
@@ -69,6 +73,24 @@ def records(lines: Iterable[bytes], names: Sequence[str]) -> Iterator[Record]:
 def listed(text: bytes) -> list[str]:
     """The names in a list of columns."""
     return [name.strip().strip("`").replace("``", "`") for name in text.decode().split(",")]
+
+
+def _simple_row(text: bytes) -> list[bytes | None] | None:
+    """The fields of a line that holds one row of integers, NULLs and plain strings; None for any other."""
+    match = _ONE_ROW.fullmatch(text)
+    if match is None:
+        return None
+    fields: list[bytes | None] = []
+    for field in match[1].split(b","):
+        if field[:1] == field[-1:] == b'"' and field.count(b'"') == 2:
+            fields.append(field[1:-1])
+        elif field == b"NULL":
+            fields.append(None)
+        elif field.isdigit():
+            fields.append(field)
+        else:
+            return None
+    return fields
 
 
 def _rows(text: bytes, place: int) -> tuple[list[list[bytes | None]], bool]:

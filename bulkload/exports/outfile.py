@@ -11,6 +11,8 @@ from bulkload.exports.raw import raw_converter
 from bulkload.exports.reading import BadLine, Numbered, Pick, ReadRows, Record, opened, values
 
 BLOCK = 1 << 20
+_COMPLICATED = b"\0complicated"
+"""Stands for a field that has to be looked at by character; no field is that, for NUL is escaped."""
 
 
 def reader(columns: Sequence[Column], places: Sequence[int], dialect: Dialect) -> ReadRows:
@@ -64,6 +66,8 @@ def _state(piece: bytes, dialect: Dialect) -> tuple[bool, bool]:
     ends = _ends_in(piece, escape)
     if not quote or quote not in piece:
         return ends, False
+    if piece.count(escape) == piece.count(escape + b"N"):  # NULLs are all that is escaped
+        return False, piece.count(quote) % 2 == 1
     plain = re.sub(re.escape(escape) + b".", b"", piece, flags=re.DOTALL)
     return ends, plain.count(quote) % 2 == 1
 
@@ -165,20 +169,33 @@ class _Enclosed:
 
     def __init__(self, dialect: Dialect) -> None:
         self._escape, self._quote, self._end = dialect.escaped, dialect.enclosed, dialect.terminated
-        self._nulls = (dialect.escaped + b"N", b"NULL")
+        self._null = dialect.escaped + b"N"
         self._unescape = _unescaper(dialect)
-        self._fields = _Scanner(dialect).fields
+        self._scan = _Scanner(dialect).fields
 
     def split(self, row: bytes) -> Sequence[bytes | None]:
         """The fields of one row. ValueError for a bad escape, and for what follows a closing quote."""
         quote = self._quote
         if row[:1] == row[-1:] == quote and self._escape not in row:
-            fields = row[1:-1].split(quote + self._end + quote)
-            if row.count(quote) == 2 * len(fields):
-                return fields
-        return [self._value(field) for field in self._fields(row)]
+            texts = row[1:-1].split(quote + self._end + quote)
+            if row.count(quote) == 2 * len(texts):
+                return texts
+        fields = [*map(self._simple, row.split(self._end))]
+        return [self._value(field) for field in self._scan(row)] if _COMPLICATED in fields else fields
+
+    def _simple(self, field: bytes) -> bytes | None:
+        """The value of a field in which nothing is escaped or doubled."""
+        quote = self._quote
+        if field == self._null:
+            return None
+        if self._escape in field or field == b"NULL":
+            return _COMPLICATED
+        if quote not in field:
+            return field
+        whole = field[:1] == field[-1:] == quote and field.count(quote) == 2
+        return field[1:-1] if whole else _COMPLICATED
 
     def _value(self, field: bytes) -> bytes | None:
         if field.startswith(self._quote):
             return self._unescape(field[1:-1])
-        return None if field in self._nulls else self._unescape(field)
+        return None if field in (self._null, b"NULL") else self._unescape(field)
