@@ -1,6 +1,7 @@
 """Connections to the source. Values come as the binlog has them, so that both roads agree."""
 
-from collections.abc import Callable
+import codecs
+from collections.abc import Buffer, Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -9,7 +10,11 @@ import pymysql
 from pymysql.constants import FIELD_TYPE
 from pymysql.converters import conversions
 
+from rowferry.select import without_halves
 from rowferry.values import parse_time
+
+HALVES = "rowferry_utf8"
+"""For `Connection.encoding`: UTF-8 that may hold halves of surrogate pairs, as servers store them."""
 
 type Connect = Callable[[], Any]
 """Opens a connection; raises pymysql.err.OperationalError when the server cannot be reached."""
@@ -28,6 +33,18 @@ class Address:
     user: str
     password: str = field(repr=False)
     ca: str | None = None
+
+
+def _decoded(data: Buffer, _errors: str = "strict", /) -> tuple[str, int]:
+    text = bytes(data)
+    return without_halves(text.decode("utf-8", "surrogatepass")), len(text)
+
+
+def _codec(name: str) -> codecs.CodecInfo | None:
+    return codecs.CodecInfo(codecs.utf_8_encode, _decoded, name=name) if name == HALVES else None
+
+
+codecs.register(_codec)
 
 
 def read_date(text: str) -> date | str:

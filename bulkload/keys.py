@@ -3,8 +3,8 @@ The key columns along which a table is cut, and how MySQL sorts and compares eac
 
 What has to hold for a column: rows of one item lie on one side of every cut, and a bound comes back to
 MySQL as it was read, or a cut would find itself again. So values that make the same key must not be told
-apart in what is compared. A column of which this cannot be said is left out of the cut: the other key columns keep
-a group together as well, and without any the table is a single chunk.
+apart in what is compared. A column of which this cannot be said is left out of the cut: the other key
+columns keep a group together as well, and without any the table is a single chunk.
 """
 
 from dataclasses import dataclass

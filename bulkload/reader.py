@@ -9,7 +9,7 @@ from pymysql.cursors import SSCursor
 
 from bulkload import chunks
 from bulkload.chunks import Chunk, Table
-from bulkload.connection import Connect
+from bulkload.connection import HALVES, Connect
 from bulkload.grouping import Grouping
 from bulkload.writer import Patience
 from rowferry import source
@@ -43,6 +43,7 @@ class Reader:
         self._server = server
         self._patience = patience
         self._connection: Any = None
+        self._encoding: str | None = None
 
     def read(self, table: Table, chunk: Chunk) -> tuple[Grouping, source.Watermark]:
         """The chunk's rows in their groups, and the watermark that they show everything up to."""
@@ -51,22 +52,39 @@ class Reader:
     def read_into[S: Sink](
         self, table: Table, chunk: Chunk, begin: Callable[[], S]
     ) -> tuple[S, source.Watermark]:
-        """Gives the chunk's rows to a new sink, once more to another where the connection breaks."""
+        """The chunk's rows in a new sink, another one for each new try, and their watermark."""
         for pause in self._patience.pauses():
             try:
-                return self._read(table, chunk, begin())
+                return self._read(table, chunk, begin)
             except (pymysql.err.OperationalError, pymysql.err.InterfaceError):
                 self.close()
                 self._patience.sleep(pause)
-        return self._read(table, chunk, begin())
+        return self._read(table, chunk, begin)
 
-    def _read[S: Sink](self, table: Table, chunk: Chunk, sink: S) -> tuple[S, source.Watermark]:
+    def _read[S: Sink](
+        self, table: Table, chunk: Chunk, begin: Callable[[], S]
+    ) -> tuple[S, source.Watermark]:
         connection = self._ready()
         watermark = source.begin_snapshot(connection, self._server)
-        for some in rows_of(connection, table, chunk):
-            sink.take(some)
+        sink = begin()
+        try:
+            for some in rows_of(connection, table, chunk):
+                sink.take(some)
+        except UnicodeDecodeError:
+            self._read_halves(table)
+            return self._read(table, chunk, begin)
         connection.commit()
         return sink, watermark
+
+    def _read_halves(self, table: Table) -> None:
+        """Looks through every text from now on, which is slower. SourceNotReady where that was not it."""
+        if self._encoding is not None:
+            raise SourceNotReady(
+                f"a text in {table.mapping.source} is no text in its character set",
+                "find it (LENGTH(column) and CHAR_LENGTH(column) do not fit) and mend it in MySQL",
+            ) from None
+        self._encoding = HALVES
+        self.close()
 
     def _ready(self) -> Any:
         if self._connection is None:
@@ -76,6 +94,7 @@ class Reader:
                 raise SourceNotReady(
                     "the source is another server now", "see `ferry status`, then run the load again"
                 )
+            connection.encoding = self._encoding or connection.encoding
             self._connection = connection
         return self._connection
 

@@ -13,6 +13,7 @@ from bulkload.exports.columns import (
     read_single,
 )
 from rowferry.errors import Refused
+from rowferry.select import without_halves
 from rowferry.values import parse_time
 
 # latin1 is cp1252 in MySQL, but has a character for each of the 256 codes
@@ -70,9 +71,16 @@ def _bytes_converter(column: Column, charset: str | None) -> Convert:
     return (lambda data: data.ljust(column.length, b"\0")) if column.type == "binary" else bytes
 
 
+def _utf8(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:  # servers store halves of surrogate pairs
+        return without_halves(data.decode("utf-8", "surrogatepass"))
+
+
 def _decoder(column: Column, charset: str | None) -> Callable[[bytes], str]:
     if charset == "utf8mb4" or (charset in (None, "binary") and column.is_utf8):
-        return lambda data: data.decode("utf-8")
+        return _utf8
     if charset == "binary" and column.charset == "latin1":
         return lambda data: data.decode("latin-1").translate(_LATIN1)
     if charset is None:

@@ -13,13 +13,14 @@ from functools import partial
 from typing import Any
 
 from rowferry.errors import ValueOutOfRange
-from rowferry.numeric import as_decimal, digits, fits, json_number
+from rowferry.numeric import MAX_DIGITS, as_decimal, digits, fits, json_number
 
 type Attribute = dict[str, Any]
 """One attribute as the low-level client takes it: {"S": "text"}, {"N": "1.5"}, {"NULL": True}."""
 
 # DynamoDB nests 32 levels; one is left for the member that a document may be in.
 MAX_DEPTH = 31
+_PLAIN = 10**MAX_DIGITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,8 @@ def document_attribute(document: Any, depth: int = 0) -> Attribute:
             return {"NULL": True}
         case bool():
             return {"BOOL": document}
+        case int() if -_PLAIN < document < _PLAIN:
+            return {"N": str(document)}
         case dict() | list() if depth >= MAX_DEPTH:
             raise ValueOutOfRange(
                 f"a JSON document is nested more than {MAX_DEPTH} levels",

@@ -24,7 +24,7 @@ def number(value: int | float | Decimal) -> str:
     if not fits(exact):
         raise ValueOutOfRange(
             "a number is outside what DynamoDB stores (38 digits, 1E-130 to 9.99E125)",
-            'give the column type = "string" in the mapping, or leave it out',
+            'make it text in the mapping: type = "string" for a column, type = "S" for a key',
         )
     return digits(exact)
 
@@ -49,10 +49,10 @@ def digits(exact: Decimal) -> str:
 
 def fits(exact: Decimal) -> bool:
     """Whether DynamoDB has the number."""
-    if not exact.is_finite():
-        return False
-    significant = len("".join(map(str, exact.as_tuple().digits)).strip("0"))
-    return not exact or (significant <= MAX_DIGITS and MIN_EXPONENT <= exact.adjusted() <= MAX_EXPONENT)
+    if not exact.is_finite() or not MIN_EXPONENT <= exact.adjusted() <= MAX_EXPONENT:
+        return not exact
+    found = exact.as_tuple().digits
+    return len(found) <= MAX_DIGITS or len("".join(map(str, found)).rstrip("0")) <= MAX_DIGITS
 
 
 def json_number(value: int | float | Decimal) -> int | Decimal:

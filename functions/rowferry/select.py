@@ -85,8 +85,12 @@ def _document(text: str) -> Json:
 
 
 def _ucs2(data: bytes) -> str:
-    """Knows no surrogate pairs: each half is no text, also of two that would make one."""
-    text = "".join(map(chr, struct.unpack(f">{len(data) // 2}H", data)))
+    """Knows no surrogate pairs: two halves that would make one are two halves."""
+    return without_halves("".join(map(chr, struct.unpack(f">{len(data) // 2}H", data))))
+
+
+def without_halves(text: str) -> str:
+    """Half a surrogate pair, which servers store, is no text: it becomes U+FFFD."""
     return _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
@@ -129,6 +133,8 @@ def reading(column: Column) -> Reading | None:
     """How the column is selected; None for a type or character set that is not known."""
     if column.charset is not None and column.charset not in CHARSETS:
         return None
+    if column.type in ("enum", "set") and column.charset in (None, "binary"):
+        return None  # labels that are bytes are no text
     if column.type == "set":
         return Reading(convert=_Labels().__getitem__)
     textual = column.type in ("char", "varchar", "tinytext", "text", "mediumtext", "longtext")
@@ -148,16 +154,17 @@ def selection(columns: Sequence[Column]) -> Selection:
     return Selection(tuple(column.name for column in columns), ", ".join(listed), tuple(conversions))
 
 
-NOT_CARRIED = "leave the column out of the mapping (exclude), or convert it to another type"
+NOT_CARRIED = "leave the column out of the mapping (exclude), or convert it to another type or character set"
 
 
 def described(column: Column) -> str:
     """The column's type in words."""
-    return column.type + (f" in {column.charset}" if column.charset else "")
+    charset = column.charset or ("binary" if column.type in ("enum", "set") else None)
+    return column.type + (f" in {charset}" if charset else "")
 
 
 def note(column: Column) -> str | None:
     """What the operator should know of a column that is carried."""
     if column.type == "decimal" and (column.digits or 0) > MAX_DIGITS:
-        return f"{column.name} has {column.digits} digits: numbers of more than {MAX_DIGITS} become text (S)"
+        return f"{column.name} has {column.digits} digits: with more than {MAX_DIGITS} it becomes text (S)"
     return None

@@ -140,6 +140,14 @@ SINGLE = """
         ("DATE", "S", ["2026-11-23", "2026-11-24"]),
         ("TIME(6)", "S", ["-00:00:01.500000", "-838:59:58", "00:00:00", "01:02:03.000004"]),
         ("DOUBLE", "N", [-1.5, 0.1, 1e-7, 1.7976931348623157e100]),
+        ("FLOAT", "N", [-1.5, 0.1, 16777216, 1e-7]),
+        ("BIT(64)", "N", [0, 1, 2**64 - 2, 2**64 - 1]),
+        ("YEAR", "N", [0, 1901, 2001, 2155]),
+        ("BINARY(3)", "B", [b"\x00", b" ", b"  ", b"\xff%s"]),
+        ("SET('z','a','m')", "S", ["z", "a", "m,z", "m"]),
+        ("VARCHAR(20) CHARACTER SET latin1", "S", ["é", "f", "€", "%s"]),
+        ("CHAR(20) CHARACTER SET euckr", "S", ["한", "글", "a", "%s"]),
+        ("VARCHAR(20) CHARACTER SET ucs2", "S", ["한", "글", "a", "%s"]),
     ],
 )
 def test_every_key_type_is_cut_into_chunks_without_loss(

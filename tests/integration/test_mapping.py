@@ -181,6 +181,35 @@ def test_mapping_check_shows_items_and_problems(bed: Bed, tmp_path: Path) -> Non
     assert "problem: " in check(bed, tmp_path / "m.toml").stdout
 
 
+KINDS = """
+    [[table]]
+    source = "test.kinds"
+    target = "kinds"
+    layout = "item-per-row"
+    hash_key = { attribute = "id", type = "N" }
+    columns.d = { type = "string" }
+"""
+
+
+def test_mapping_check_shows_every_type_and_notes_long_decimals(bed: Bed, tmp_path: Path) -> None:
+    bed.sql(
+        "CREATE TABLE kinds (id BIT(8) PRIMARY KEY, n DECIMAL(65,0), d DOUBLE, s SET('a','b'), f FLOAT)",
+        f"INSERT INTO kinds VALUES (1, {'9' * 65}, 1e300, 'b,a', 1.1)",
+    )
+    (tmp_path / "m.toml").write_text(KINDS)
+    (kinds,) = json.loads(check(bed, tmp_path / "m.toml", "--json").stdout)
+    assert kinds["notes"] == ["n has 65 digits: with more than 38 it becomes text (S)"]
+    (item,) = kinds["rows"][0]["items"]
+    assert item["key"] == {"id": {"N": "1"}}
+    assert item["members"] == {
+        "n": {"S": "9" * 65},
+        "d": {"S": "1E+300"},
+        "s": {"L": [{"S": "a"}, {"S": "b"}]},
+        "f": {"N": "1.1"},
+    }
+    assert "note: n has 65 digits" in check(bed, tmp_path / "m.toml").stdout
+
+
 def check(bed: Bed, mapping: Path, *arguments: str) -> Any:
     return subprocess.run(
         [sys.executable, "-m", "ferry.cli", "mapping", "check", "--mapping", str(mapping), *arguments],

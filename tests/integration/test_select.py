@@ -12,7 +12,8 @@ import pytest
 from bulkload import chunks
 from bulkload.chunks import Chunk
 from bulkload.connection import Address, connect
-from bulkload.reader import rows_of
+from bulkload.reader import Reader, rows_of
+from bulkload.writer import Patience
 from lab.server import Server
 from rowferry import source
 from rowferry.mapping import Mapping
@@ -243,6 +244,26 @@ def test_the_binlog_has_the_same(server: Server, cases: Cases) -> None:
     statements, expected = table_of(cases)
     events = run(server, statements, SESSION, definitions=definitions_of(server))
     assert differences(cases, [after for _, after in changes(events)], expected) == []
+
+
+def test_half_a_character_in_the_text_of_a_row_is_replaced(server: Server) -> None:
+    columns = "id VARCHAR(5) PRIMARY KEY, u VARCHAR(5) CHARACTER SET ucs2, m VARCHAR(5)"
+    statements = [
+        f"CREATE TABLE t ({columns}) CHARACTER SET utf8mb4",
+        "INSERT INTO t (id, u) VALUES ('a', _ucs2 x'0041D8000042')",
+        "UPDATE t SET m = u",
+    ]
+    execute(server, statements)
+    mapped = Mapping.parse(MAPPED.format(schema="test", table="t", key="id")).tables[0]
+    address = Address(server.host, server.port, server.capture.user, server.capture.password)
+    with connect(address) as connection:
+        identity = source.identify(connection)
+        table = chunks.describe(connection, mapped, source.columns(connection, mapped))
+    reader = Reader(lambda: connect(address), identity, Patience(tries=0))
+    grouping, _ = reader.read(table, Chunk())
+    reader.close()
+    (members,) = [members for _, members, _ in grouping.members()]
+    assert members == {"u": {"S": "A\ufffdB"}, "m": {"S": "A\ufffdB"}}
 
 
 def execute(server: Server, statements: Sequence[str]) -> None:

@@ -66,6 +66,10 @@ def test_a_wrong_setting_is_found(server: Server, setting: str, wrong: str, righ
         ("DROP TABLE purchase", ["table test.purchase"]),
         ("ALTER TABLE purchase DROP COLUMN quantity", ["column test.purchase.quantity"]),
         ("ALTER TABLE purchase MODIFY quantity SET('a', 'b')", []),
+        (
+            "ALTER TABLE purchase MODIFY quantity SET('a', 'b') COLLATE binary",
+            ["type of test.purchase.quantity"],
+        ),
         ("ALTER TABLE purchase MODIFY productid VARCHAR(9) CHARACTER SET sjis", []),
         ("ALTER TABLE purchase ADD COLUMN note JSON", []),
     ],
