@@ -197,6 +197,8 @@ def _integer(value: Any) -> int:
 
 
 def _day(value: Any) -> date | str:
+    if isinstance(value, datetime):
+        raise TypeError("not a day")
     return read_date(value) if isinstance(value, str) else _is(date, value)
 
 

@@ -20,7 +20,7 @@ try:
     import pyarrow as pa
     from pyarrow import parquet as pq
 except ImportError as error:
-    raise Refused("Parquet needs the package pyarrow", "pip install 'rowferry[parquet]'") from error
+    raise Refused("Parquet needs the package pyarrow", "pip install pyarrow") from error
 
 ROWS_AT_ONCE = 20_000
 """In memory at a time: a row group."""
