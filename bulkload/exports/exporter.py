@@ -8,6 +8,7 @@ continued by the next run. Each part has the watermark of its own snapshot; no l
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +21,7 @@ from bulkload.exports.making import Making
 from bulkload.exports.manifest import Manifest, Part
 from bulkload.exports.plan import Form, Plan
 from rowferry import source
-from rowferry.errors import Refused
+from rowferry.errors import Refused, Unapplied
 from rowferry.mapping import TableMapping
 from rowferry.source import Server
 
@@ -95,13 +96,14 @@ class Exporter:
         self.tally.parts += len(made.chunks)
         for part in done.values():
             self.tally.add(part)
-        before = _manifest(place)
         open_parts = [number for number in range(len(made.chunks)) if made.part_name(number) not in done]
-        if before and not open_parts:
-            return Exported(before, str(place), nothing_to_do=True)
         for part in self._made(Making(self.connect, opener, table, made), open_parts):
             done[part.name] = part
-        return Exported(_finish(place, made, done), str(place))
+        found = _manifest(made, done)
+        if _stored(place) == found.text():
+            return Exported(found, str(place), nothing_to_do=True)
+        write(place, manifest.NAME, found.text())
+        return Exported(found, str(place))
 
     def _plan(self, place: Location, table: TableMapping) -> Plan:
         connection = self.connect()
@@ -165,6 +167,11 @@ class Exporter:
                     self.tally.add(part)
                     self.progress(self.tally)
                     yield part
+            except BrokenProcessPool as error:
+                raise Unapplied(
+                    "a process that made parts was killed",
+                    "run the command again, it goes on; where memory was short, with fewer --workers",
+                ) from error
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
@@ -184,15 +191,15 @@ def _done(place: Location, made: Plan) -> dict[str, Part]:
     }
 
 
-def _manifest(place: Location) -> Manifest | None:
+def _stored(place: Location) -> bytes | None:
     try:
-        return Manifest.parse(place.read(manifest.NAME), f"{place}/{manifest.NAME}")
+        return place.read(manifest.NAME)
     except FileNotFoundError:
         return None
 
 
-def _finish(place: Location, made: Plan, done: dict[str, Part]) -> Manifest:
-    found = Manifest(
+def _manifest(made: Plan, done: dict[str, Part]) -> Manifest:
+    return Manifest(
         table=made.table,
         columns=made.columns,
         format=made.form.format,
@@ -202,8 +209,6 @@ def _finish(place: Location, made: Plan, done: dict[str, Part]) -> Manifest:
         epoch=made.epoch,
         parts=tuple(done[name] for name in sorted(done)),
     )
-    write(place, manifest.NAME, found.text())
-    return found
 
 
 def _refuse_strangers(place: Location) -> None:

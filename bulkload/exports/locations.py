@@ -113,7 +113,7 @@ def _sync(path: Path) -> None:
 def remove_leftovers(location: Location) -> None:
     """Removes what a killed writer left half made."""
     if isinstance(location, Folder):
-        for path in location.path.glob(f"{_TEMPORARY}*"):
+        for path in location.path.rglob(f"{_TEMPORARY}*"):
             path.unlink(missing_ok=True)
 
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import cache
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, Protocol
@@ -134,15 +135,15 @@ def _described(path: Path, name: str) -> Part:
         return Part(name, bytes=path.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
 
 
-_maker: Maker | None = None
+_making: Making | None = None
 
 
 def begin(making: Making) -> None:
     """Begins a process: it ends with its parent, also when that is killed, and leaves Ctrl-C to it."""
-    global _maker  # noqa: PLW0603
+    global _making  # noqa: PLW0603
+    _making = making
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _maker = Maker(making)
 
 
 def _end_with_parent() -> None:
@@ -152,7 +153,13 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
+@cache
+def _maker() -> Maker:
+    """Made for the first part: what goes wrong here reaches the parent."""
+    assert _making is not None
+    return Maker(_making)
+
+
 def make(number: int) -> Part:
     """Makes one part in a process that has begun."""
-    assert _maker is not None
-    return _maker.make(number)
+    return _maker().make(number)

@@ -3,12 +3,15 @@
 
 import gzip
 import json
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -28,7 +31,7 @@ from ferry.export import open_below
 from lab.cloud import Cloud
 from lab.server import Server
 from rowferry import source
-from rowferry.errors import BadPart, Refused
+from rowferry.errors import BadPart, Refused, Unapplied
 from rowferry.mapping import Mapping, TableMapping
 from rowferry.source import Watermark
 from rowferry.values import time_text
@@ -438,6 +441,7 @@ def test_a_lost_part_is_made_again_and_a_changed_one_refused(bed: Bed, tmp_path:
     bed.fill(rows(500))
     arguments = ["export", "--to", str(tmp_path), "--chunk-rows", "200"]
     assert cli.main(arguments) == 0
+    before = (tmp_path / "test.purchase/manifest.json").read_bytes()
     part = tmp_path / "test.purchase/part-000002.csv"
     text = part.read_bytes()
     part.write_bytes(text.replace(b'"c', b'"d', 1))
@@ -446,11 +450,33 @@ def test_a_lost_part_is_made_again_and_a_changed_one_refused(bed: Bed, tmp_path:
     part.unlink()
     with pytest.raises(BadPart, match=r"part-000002.csv is missing"):
         purchases(tmp_path)
-    bed.fill([("new", "o", "p", 1)])
+    bed.sql("UPDATE purchase SET quantity = quantity + 1000")
     assert cli.main(arguments) == 0
-    assert purchases(tmp_path) == set(rows(500))  # "new" lies in another chunk
+    found = purchases(tmp_path)
+    assert {(*key, quantity % 1000) for *key, quantity in found} == set(rows(500))
+    assert len([quantity for *_, quantity in found if quantity >= 1000]) == 200  # this part's
     watermarks = [str(part.watermark) for part in open_export(tmp_path, PURCHASES).parts]
     assert watermarks[1] > watermarks[0] == watermarks[2]
+    (tmp_path / "test.purchase/manifest.json").write_bytes(before)  # killed before the new manifest
+    with pytest.raises(BadPart, match=r"part-000002.csv has"):
+        purchases(tmp_path)
+    assert cli.main(arguments) == 0
+    assert purchases(tmp_path) == found
+
+
+def test_a_killed_process_is_named(bed: Bed, tmp_path: Path) -> None:
+    bed.fill(rows(100))
+    account = bed.address
+    with pytest.raises(Unapplied, match="was killed: run the command again"):
+        replace(exporter(bed.server), connect=partial(connect_or_die, account)).run(
+            PURCHASES, partial(open_below, str(tmp_path), "x")
+        )
+
+
+def connect_or_die(address: Address) -> Any:
+    if multiprocessing.parent_process() is not None:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return connect(address)
 
 
 @pytest.mark.parametrize(

@@ -258,14 +258,15 @@ def test_a_column_of_an_unknown_type_is_refused() -> None:
         _ = Column("c", "tuple(3)").family
 
 
+MAPPINGS = sorted(Path("tests/scenarios").glob("*/mapping.toml"))
+
+
 def test_errors_come_back_from_another_process() -> None:
     error = pickle.loads(pickle.dumps(BadPart("found", "fix")))
     assert (type(error), str(error), error.fix) == (BadPart, "found: fix", "fix")
 
 
-@pytest.mark.parametrize(
-    "path", sorted(Path("tests/scenarios").glob("*/mapping.toml")), ids=lambda p: p.parent.name
-)
+@pytest.mark.parametrize("path", MAPPINGS, ids=lambda path: path.parent.name)
 def test_mappings_go_to_another_process(path: Path) -> None:
     for table in Mapping.load(path).tables:
         assert pickle.loads(pickle.dumps(table)).source == table.source
