@@ -37,7 +37,7 @@ _FAMILIES = {
     **dict.fromkeys(("datetime", "timestamp"), "datetime"),
     **{name: name for name in ("float", "date", "time", "bit", "set", "json")},
 }
-_UTF8 = frozenset({None, "utf8mb4", "utf8mb3", "utf8", "ascii", "us-ascii", "binary"})
+_UTF8 = frozenset({None, "utf8mb4", "utf8mb3", "utf8", "ascii"})
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _DATETIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?")
 _EXACT = Context(prec=80, traps=[Inexact])

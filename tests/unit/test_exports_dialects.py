@@ -187,6 +187,30 @@ def test_inserts_are_read(tmp_path: Path) -> None:
     ]
 
 
+INSERTED = (
+    st.none() | st.binary(max_size=12) | st.text(alphabet="\\\"'(),;\n\0 1N", max_size=8).map(str.encode)
+)
+
+
+@given(
+    rows=st.lists(st.lists(INSERTED, min_size=2, max_size=2), min_size=1, max_size=6),
+    quote=st.sampled_from([b'"', b"'"]),
+    between=st.sampled_from([b"\n,", b",", b",\n"]),
+)
+def test_inserts_come_back(rows: list[list[bytes | None]], quote: bytes, between: bytes) -> None:
+    marks = {0: b"\\0", 10: b"\\n", 13: b"\\r", 26: b"\\Z", 34: b'\\"', 39: b"\\'", 92: b"\\\\"}
+
+    def literal(value: bytes | None) -> bytes:
+        if value is None:
+            return b"NULL"
+        return quote + b"".join(marks.get(byte, bytes([byte])) for byte in value) + quote
+
+    lines = between.join(b"(" + b",".join(map(literal, row)) + b")" for row in rows)
+    text = b"INSERT INTO `t` VALUES" + lines + b"\n;\n"
+    found = inserts.records(text.splitlines(keepends=True), ["a", "b"])
+    assert [list(fields) for _, fields in found] == rows
+
+
 @pytest.mark.parametrize(
     ("text", "line", "reason"),
     [
