@@ -108,8 +108,9 @@ def open_mysqldump(request: Request) -> Export | None:
 
     https://dev.mysql.com/doc/refman/9.4/en/mysqldump-delimited-text.html
     """
-    table = request.table.table
-    name = _only(request, [name for name in request.names if _is(name, f"{table}.sql")])
+    schemas = [name for name in request.names if _is(name, f"{request.table.table}.sql")]
+    ours = [name for name in schemas if PurePosixPath(name).parent.name == request.table.schema]
+    name = _only(request, ours or schemas)
     text = name.removesuffix(".sql") + ".txt" if name else ""
     if name is None or text not in request.names:
         return None

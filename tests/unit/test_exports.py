@@ -297,3 +297,20 @@ def test_without_pyarrow_the_fix_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "Parquet needs the package pyarrow: pip install pyarrow\n"
+
+
+def test_mysqldump_of_several_databases_is_told_apart(tmp_path: Path) -> None:
+    for folder, value in (("other", 1), ("another", 3)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "t.sql").write_text(
+            "CREATE TABLE `t` (\n  `id` int NOT NULL\n) ENGINE=InnoDB;\n"
+        )
+        (tmp_path / folder / "t.txt").write_text(f"{value}\n")
+    with pytest.raises(Refused, match=r"holds another/t.sql and other/t.sql: name the folder"):
+        open_export(tmp_path, TABLE)
+    (tmp_path / "other").rename(tmp_path / "test")
+    export = open_export(tmp_path, TABLE)
+    assert [list(export.rows(part)) for part in export.parts] == [[[1]]]
+    (tmp_path / "test/t.txt").unlink()
+    with pytest.raises(Refused, match="has no export"):
+        open_export(tmp_path / "test", TABLE)
