@@ -552,8 +552,8 @@ def test_killed_at_random_moments_it_goes_on(bed: Bed, tmp_path: Path) -> None:
     assert len(made) > 0
     assert cli.main(command[3:]) == 0
     assert purchases(tmp_path) == set(rows(6_000))
-    assert {path.name: path.stat().st_mtime_ns for path in folder.glob("done/*")}.items() >= made.items()
-    assert not list(folder.glob(".*"))
+    assert {path.name: path.stat().st_mtime_ns for path in folder.glob("done/part-*")}.items() >= made.items()
+    assert not list(folder.rglob(".*"))
 
 
 def killed_after(pause: float, command: list[str], folder: Path, made: dict[str, int]) -> dict[str, int]:
@@ -564,12 +564,12 @@ def killed_after(pause: float, command: list[str], folder: Path, made: dict[str,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    wait_until(lambda: len(list(folder.glob("done/*"))) > len(made) or process.poll() is not None)
+    wait_until(lambda: len(list(folder.glob("done/part-*"))) > len(made) or process.poll() is not None)
     time.sleep(pause)
     process.kill()  # the parent alone: its children end with it
     process.wait()
     wait_until(lambda: not members(process.pid))
-    now = {path.name: path.stat().st_mtime_ns for path in folder.glob("done/*")}
+    now = {path.name: path.stat().st_mtime_ns for path in folder.glob("done/part-*")}
     assert made.items() <= now.items()  # what is done is not done again
     return now
 
