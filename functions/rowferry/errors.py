@@ -17,11 +17,14 @@ Every error that Rowferry raises on purpose.
   + SourceNotReady        the source server, or access to it, must be mended first
   + CaptureStopped        the binlog holds something that cannot be carried
   + LeaseLost             another capturer has taken over
+  + BadPart               a file of an export cannot be loaded as it is
   + Refused               the operator asked for something that is not safe now
 
 The class decides what happens; the message says what was found and what was
 expected and ends in the fix. Messages never hold row values.
 """
+
+from typing import Self
 
 
 class RowferryError(Exception):
@@ -31,6 +34,9 @@ class RowferryError(Exception):
         super().__init__(f"{found}: {fix}")
         self.found = found
         self.fix = fix
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        return type(self), (self.found, self.fix)  # from one process to another
 
 
 class UnusableChange(RowferryError):
@@ -91,6 +97,10 @@ class CaptureStopped(RowferryError):
 
 class LeaseLost(RowferryError):
     """This capturer may not send any more."""
+
+
+class BadPart(RowferryError):
+    """A file of an export is missing, damaged or not what it should be; nothing of it may be used."""
 
 
 class Refused(RowferryError):
