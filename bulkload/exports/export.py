@@ -5,14 +5,16 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import batched
 from pathlib import Path
 
 from backports import zstd
 
+from bulkload.exports.blocks import blocks_of
 from bulkload.exports.columns import Column
 from bulkload.exports.locations import Location
 from bulkload.exports.manifest import Part
-from bulkload.exports.reading import BadLine, Numbered, ReadRows
+from bulkload.exports.reading import BadLine, ReadRows
 from rowferry.errors import BadPart, Refused
 from rowferry.mapping import TableMapping
 from rowferry.position import Position
@@ -20,6 +22,7 @@ from rowferry.source import Watermark
 from rowferry.values import Value
 
 _DAMAGED = (EOFError, OSError, zlib.error, zstd.ZstdError, UnicodeDecodeError)
+ROWS_OF_A_BLOCK = 100
 _FIX = "export or copy this file again, then run the same command: what was read stays"
 
 
@@ -62,6 +65,19 @@ class Export:
         with self._fetched(part) as path:
             yield from self._counted(path, part)
 
+    def blocks(self, part: Part) -> Iterator[Sequence[Sequence[Value]]]:
+        """As `stream`, many rows at a time where the reader can."""
+        read = blocks_of(self.read)
+        if read is None:
+            yield from batched(self.stream(part), ROWS_OF_A_BLOCK, strict=False)
+            return
+        with self._fetched(part) as path:
+            count = 0
+            for _line, rows in self._guarded(read(path, part.name), part):
+                count += len(rows)
+                yield rows
+            self._require(count, part)
+
     @contextmanager
     def _fetched(self, part: Part) -> Iterator[Path]:
         try:
@@ -76,17 +92,20 @@ class Export:
 
     def _counted(self, path: Path, part: Part) -> Iterator[list[Value]]:
         count = 0
-        for _line, values in self._guarded(path, part):
+        for _line, values in self._guarded(self.read(path, part.name), part):
             count += 1
             yield values
+        self._require(count, part)
+
+    def _require(self, count: int, part: Part) -> None:
         if part.rows not in (None, count):
             raise BadPart(f"{self._where(part)} has {count:,} rows, {part.rows:,} are expected", _FIX)
 
-    def _guarded(self, path: Path, part: Part) -> Iterator[Numbered]:
+    def _guarded[T](self, read: Iterator[tuple[int, T]], part: Part) -> Iterator[tuple[int, T]]:
         line = 0
         try:
-            for line, values in self.read(path, part.name):
-                yield line, values
+            for line, found in read:
+                yield line, found
         except BadLine as error:
             raise BadPart(f"{self._where(part)}, line {error.line}: {error}", _FIX) from error
         except _DAMAGED as error:

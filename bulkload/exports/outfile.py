@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from bulkload.exports.blocks import Plain
 from bulkload.exports.columns import Column
 from bulkload.exports.dialect import Dialect
 from bulkload.exports.raw import raw_converter
@@ -19,9 +20,15 @@ def reader(columns: Sequence[Column], places: Sequence[int], dialect: Dialect) -
     """Reads the columns in these places of files that have all of them."""
     picks = [Pick(place, columns[place], raw_converter(columns[place], dialect.charset)) for place in places]
 
+    def rows(file: BinaryIO) -> Iterator[Numbered]:
+        return values(records(file, dialect), picks, len(columns))
+
+    if not dialect.enclosed:
+        return Plain(rows, columns, places, dialect)
+
     def read(path: Path, name: str) -> Iterator[Numbered]:
         with opened(path, name) as file:
-            yield from values(records(file, dialect), picks, len(columns))
+            yield from rows(file)
 
     return read
 
