@@ -10,4 +10,12 @@ lock        one loader at a time
 checks      what must hold before a row is copied
 ledger      plan and progress, in the control table
 loader      plan, workers, chunk by chunk
+
+exports     rows in files, ours and others'
+lines       rows as lines that any sort brings together by item
+shuffle     lines by item, on disk
+assembly    items from the lines of one key
+mapper, reducer  the same as filters, for sort and Hadoop streaming
+importing   exported files into items: into a table, or by ImportTable into a new one
+estimate    what a load will write and cost
 """

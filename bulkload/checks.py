@@ -22,12 +22,7 @@ def captured_epoch(
     this very server, at or before the end of its binlog: changes during the
     load would be lost.
     """
-    checkpoint = control.get(CHECKPOINT)
-    if not checkpoint:
-        raise Refused(
-            "no capturer has run yet, so changes made during the load would be lost",
-            "start the capturer (CapturerCount=1) and wait until `ferry status` shows a position",
-        )
+    checkpoint = captured(control, sources)
     if checkpoint["server"] != server.identity:
         raise Refused(
             f"the source is server {server.identity}, but {checkpoint['server']} is being captured",
@@ -40,12 +35,36 @@ def captured_epoch(
             f"the source's binlog ends at {end}, before the checkpoint {reached}",
             "the server was restored or reset: set CapturerAnew (or --anew) to a new word before the load",
         )
+    return int(checkpoint["epoch"])
+
+
+def captured(control: ControlTable, sources: Iterable[str]) -> dict[str, Any]:
+    """The checkpoint. Refused unless a capturer has one of all these source tables."""
+    checkpoint = control.get(CHECKPOINT)
+    if not checkpoint:
+        raise Refused(
+            "no capturer has run yet, so changes made during the load would be lost",
+            "start the capturer (CapturerCount=1) and wait until `ferry status` shows a position",
+        )
     if missing := sorted(set(sources) - set(checkpoint.get("tables", ()))):
         raise Refused(
             f"the capturer does not capture {', '.join(missing)}",
             "deploy the capturer with this mapping first, and wait until it captures",
         )
-    return int(checkpoint["epoch"])
+    return checkpoint
+
+
+def refuse_before_capture(checkpoint: dict[str, Any], watermark: Position) -> None:
+    """
+    Refused where the capturer may have begun after the watermark: changes between the two would be lost.
+    """
+    reached = Position(checkpoint["epoch"], file_number(checkpoint["file"]), checkpoint["offset"])
+    since = Position.parse(checkpoint["since"]) if "since" in checkpoint else reached
+    if watermark < since:
+        raise Refused(
+            f"the watermark {watermark} lies before {since}, where the capturer began",
+            "export again: changes between the two are not on the stream",
+        )
 
 
 def refuse_other_keys(client: Any, table: TableMapping) -> None:

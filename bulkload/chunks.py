@@ -211,6 +211,14 @@ def select(table: Table, chunk: Chunk) -> tuple[str, list[Any]]:
     return f"SELECT {table.selection.listed} FROM {table.name} WHERE {condition}{table.order}", parameters
 
 
+def count(connection: Any, table: Table, chunk: Chunk) -> int:
+    """How many rows the chunk has now."""
+    condition, parameters = where(table, chunk)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT COUNT(*) FROM {table.name} WHERE {condition}", parameters)
+        return int(cursor.fetchone()[0])
+
+
 def bound_text(bound: Bound) -> str:
     """The bound as the control table keeps it: JSON, empty for the end of the table."""
     return "" if bound is None else json.dumps(bound, default=tag, ensure_ascii=False)

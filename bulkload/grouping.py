@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Self
 
 from rowferry.errors import UnusableChange
 from rowferry.items import ItemKey, key_of, places_of
@@ -12,12 +12,12 @@ from rowferry.mapping import POSITION, Layout, TableMapping
 from rowferry.members import Members, members_of
 from rowferry.position import Position
 from rowferry.requests import put_members
-from rowferry.values import Attribute, Value, tag
+from rowferry.values import Attribute, Row, Value, tag, untag
 
 MOST_MEMBERS = 204_800
 """More cannot be in an item of 400 KB, at two bytes each: a larger group is not held in memory."""
-_CROWDED = "the item has more members than fit into 400 KB: map the table as item-per-row, or leave rows out"
-_TWICE = "another row has the same place in the item: make the mapped columns unique in MySQL"
+CROWDED = "the item has more members than fit into 400 KB: map the table as item-per-row, or leave rows out"
+TWICE = "another row has the same place in the item: make the mapped columns unique in MySQL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,13 @@ class Unusable:
                 "reason": self.reason,
             }
         )
+
+    @classmethod
+    def parse(cls, line: str) -> Self:
+        """What `line` wrote."""
+        found = json.loads(line)
+        key = {name: untag(value) for name, value in found["key"].items()}
+        return cls(found["table"], key, found["reason"], found["rows"])
 
     @staticmethod
     def _text(value: Any) -> str:
@@ -111,7 +118,7 @@ class Grouping:
         members = group.members
         whole = self.table.layout is Layout.ITEM_PER_ROW
         if group.rows and (whole or (members and not members.keys().isdisjoint(found))):
-            self._refuse(row, _TWICE)
+            self._refuse(row, TWICE)
             return
         group.rows += 1
         if members is not None:
@@ -120,14 +127,13 @@ class Grouping:
                 group.members = None
 
     def _refuse(self, row: dict[str, Value], reason: str) -> None:
-        named = [name for name in self.table.place_columns if name in row] or list(row)
-        self.unusable.append(Unusable(self.table.source, {name: row[name] for name in named}, reason))
+        self.unusable.append(unusable_row(self.table, row, reason))
 
     def members(self) -> Iterator[tuple[ItemKey, Members, int]]:
         """Each item's members, and how many rows it has. What cannot be an item goes to `unusable`."""
         for key, group in self.groups.items():
             if group.members is None:
-                self.unusable.append(refused(self.table, key.attributes(), _CROWDED, group.rows))
+                self.unusable.append(refused(self.table, key.attributes(), CROWDED, group.rows))
             elif group.rows:  # else none of its rows was usable
                 yield key, group.members, group.rows
 
@@ -139,6 +145,12 @@ class Grouping:
             put_members(item, members)
             if item or self.table.whole:  # members that are NULL and left out make no item
                 yield {**item, **key.attributes(), **stamp}, rows
+
+
+def unusable_row(table: TableMapping, row: Row, reason: str) -> Unusable:
+    """A row that can be no part of an item, by the columns that find its place."""
+    named = [name for name in table.place_columns if name in row] or list(row)
+    return Unusable(table.source, {name: row[name] for name in named}, reason)
 
 
 def refused(table: TableMapping, item: dict[str, Attribute], reason: str, rows: int) -> Unusable:

@@ -16,6 +16,8 @@ from rowferry.position import Position
 from rowferry.values import Attribute
 
 LOADING, DONE, OPEN = "loading", "done", "open"
+DIRECT = "direct"
+"""The road that reads MySQL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,18 @@ class Ledger:
     """
     The load of one source table. `now` gives milliseconds since 1970.
 
-    A plan of another `epoch` counts as none: capture has begun anew since.
+    A plan of another `epoch` counts as none: capture has begun anew since. So does that of an unfinished load
+    by another `road`: what it has written is written again.
     """
 
-    def __init__(self, control: ControlTable, source: str, epoch: int, now: Callable[[], int]) -> None:
+    def __init__(
+        self, control: ControlTable, source: str, epoch: int, now: Callable[[], int], road: str = DIRECT
+    ) -> None:
         self.control = control
         self.source = source
         self.epoch = epoch
         self.now = now
+        self.road = road
 
     @property
     def _load(self) -> str:
@@ -61,7 +67,8 @@ class Ledger:
     def state(self) -> str | None:
         """`loading`, `done`, or None before a plan was made in this epoch."""
         item = self.control.get(self._load)
-        return item.get("state") if item.get("epoch") == self.epoch else None
+        ours = item.get("state") == DONE or item.get("road", DIRECT) == self.road
+        return item.get("state") if item.get("epoch") == self.epoch and ours else None
 
     @property
     def outdated(self) -> bool:
@@ -105,6 +112,7 @@ class Ledger:
             self._load,
             {
                 "state": LOADING,
+                "road": self.road,
                 "epoch": self.epoch,
                 "chunks": count,
                 "planned": planned,
@@ -114,6 +122,15 @@ class Ledger:
             },
         )
         return count
+
+    def plan_whole(self) -> None:
+        """A plan of one chunk, for a road that keeps its progress elsewhere."""
+        self.control.put(self._chunk(1), {"lower": "", "upper": "", "nulls": False, "state": OPEN})
+        self.control.put(
+            self._load,
+            {"state": LOADING, "road": self.road, "epoch": self.epoch, "chunks": 1, "planned": 0, "rows": 0,
+             "items": 0, "started_ms": self.now()},
+        )  # fmt: skip
 
     def _planned(self, number: int, chunk: Chunk) -> dict[str, Attribute]:
         fields: dict[str, Plain] = {

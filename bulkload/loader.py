@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bulkload import checks, chunks
-from bulkload.chunks import Chunk, Table
+from bulkload.chunks import Table
 from bulkload.connection import Connect
 from bulkload.grouping import Unusable, refused
 from bulkload.ledger import DONE, Entry, Ledger, Result
@@ -211,7 +211,10 @@ class Loader:
         self._raise_floor(connection, server, table.mapping, ledger)
         writer = Writer(self.client, self.control.name, self._guard, self.patience)
         count = ledger.plan(
-            chunks.plan(connection, table, size), lambda last: _count(connection, table, last), size, writer
+            chunks.plan(connection, table, size),
+            lambda last: chunks.count(connection, table, last),
+            size,
+            writer,
         )
         self.reports.tell(f"{table.mapping.source}: {count:,} chunks, about {ledger.planned:,} rows")
 
@@ -334,10 +337,3 @@ def _merge(
         for key, members, rows in batch
         if (reason := merger.merge(key, members))
     ]
-
-
-def _count(connection: Any, table: Table, chunk: Chunk) -> int:
-    condition, parameters = chunks.where(table, chunk)
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT COUNT(*) FROM {table.name} WHERE {condition}", parameters)
-        return int(cursor.fetchone()[0])

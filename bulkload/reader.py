@@ -1,8 +1,8 @@
 """The rows of chunks, each with the watermark that they show everything up to."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 import pymysql
 from pymysql.cursors import SSCursor
@@ -43,6 +43,13 @@ def _refuse_altered(connection: Any, table: Table) -> None:
         )
 
 
+class Sink(Protocol):
+    """What takes a chunk's rows."""
+
+    def take(self, rows: Iterable[Sequence[Value]]) -> None:
+        """Takes some rows."""
+
+
 class Reader:
     """Reads chunks over one connection, and over a new one when that breaks."""
 
@@ -55,27 +62,35 @@ class Reader:
 
     def read(self, table: Table, chunk: Chunk) -> tuple[Grouping, source.Watermark]:
         """The chunk's rows in their groups, and the watermark that they show everything up to."""
+        return self.read_into(table, chunk, lambda: Grouping(table.mapping, table.selection.names))
+
+    def read_into[S: Sink](
+        self, table: Table, chunk: Chunk, begin: Callable[[], S]
+    ) -> tuple[S, source.Watermark]:
+        """The chunk's rows in a new sink, another one for each new try, and their watermark."""
         for pause in self._patience.pauses():
             try:
-                return self._read(table, chunk)
+                return self._read(table, chunk, begin)
             except (pymysql.err.OperationalError, pymysql.err.InterfaceError):
                 self.close()
                 self._patience.sleep(pause)
-        return self._read(table, chunk)
+        return self._read(table, chunk, begin)
 
-    def _read(self, table: Table, chunk: Chunk) -> tuple[Grouping, source.Watermark]:
+    def _read[S: Sink](
+        self, table: Table, chunk: Chunk, begin: Callable[[], S]
+    ) -> tuple[S, source.Watermark]:
         connection = self._ready()
         watermark = source.begin_snapshot(connection, self._server)
         _refuse_altered(connection, table)
-        grouping = Grouping(table.mapping, table.selection.names)
+        sink = begin()
         try:
             for some in rows_of(connection, table, chunk):
-                grouping.take(some)
+                sink.take(some)
         except UnicodeDecodeError:
             self._read_halves(table)
-            return self._read(table, chunk)
+            return self._read(table, chunk, begin)
         connection.commit()
-        return grouping, watermark
+        return sink, watermark
 
     def _read_halves(self, table: Table) -> None:
         """Looks through every text from now on, which is slower. SourceNotReady where that was not it."""

@@ -28,8 +28,9 @@ TRANSIENT = frozenset(
     ]
 )
 TOO_LARGE = frozenset(["ValidationException", "RequestEntityTooLarge", "413"])
+ITEM_TOO_LARGE = "the item would be larger than 400 KB: split the group by another key"
 
-_ITEM_TOO_LARGE = ("item size", "maximum allowed size", "exceeds the maximum")
+_SAYS_TOO_LARGE = ("item size", "maximum allowed size", "exceeds the maximum")
 """Pieces of DynamoDB's message, which itself is not shown: it may quote values."""
 
 type Item = dict[str, Attribute]
@@ -152,8 +153,8 @@ def request_config(connections: int, longest: float) -> dict[str, Any]:
 def refusal(error: ClientError) -> str:
     """DynamoDB's refusal in words of ours."""
     message = str(error.response["Error"].get("Message", "")).lower()
-    if error_code(error) != "ValidationException" or any(piece in message for piece in _ITEM_TOO_LARGE):
-        return "the item would be larger than 400 KB: split the group by another key"
+    if error_code(error) != "ValidationException" or any(piece in message for piece in _SAYS_TOO_LARGE):
+        return ITEM_TOO_LARGE
     return "DynamoDB refuses one of its values or its key: repair the row, or leave the column out"
 
 

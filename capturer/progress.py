@@ -11,6 +11,7 @@ from capturer.lease import was_refused
 from rowferry.change import Marker
 from rowferry.control import CHECKPOINT, MARKER, PASSED, ControlTable, Plain
 from rowferry.errors import CaptureStopped, LeaseLost, Refused, RowferryError
+from rowferry.position import Position, file_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +133,11 @@ class Progress:
                 f"the source is another server ({server}) than the checkpoint's ({item['server']})",
                 f"point SOURCE_HOST at the checkpoint's server; where that is gone, {AFRESH}",
             )
-        self._update({"tables": self._tables}, self._token)
-        return Boundary(item["file"], item["offset"])
+        resumed = Boundary(item["file"], item["offset"])
+        more = set(self._tables) - set(item.get("tables", ()))
+        since = {"since": _since(self.epoch, resumed)} if more or "since" not in item else {}
+        self._update({"tables": self._tables, **since}, self._token)
+        return resumed
 
     @property
     def restart(self) -> Boundary | None:
@@ -198,7 +202,7 @@ class Progress:
         self._item = self._update(
             {
                 "epoch": self.epoch, "server": server, "lanes": self._lanes, "token": self._token,
-                "file": start.file, "offset": start.offset,
+                "file": start.file, "offset": start.offset, "since": _since(self.epoch, start),
                 "read_file": start.file, "read_offset": start.offset,
                 "changes": 0, "records": 0, "bytes": 0, "tables": self._tables, "anew": self._anew,
                 "former_skip": self._skip,
@@ -213,7 +217,7 @@ class Progress:
         self._item = self._update(
             {
                 "epoch": self.epoch, "server": server, "anew": self._anew, "tables": self._tables,
-                "file": start.file, "offset": start.offset,
+                "file": start.file, "offset": start.offset, "since": _since(self.epoch, start),
                 "read_file": start.file, "read_offset": start.offset, "former_skip": self._skip,
                 **_restart(None), **_standing(Standing()),
             },
@@ -241,6 +245,11 @@ def _standing(standing: Standing) -> dict[str, Plain]:
         "state": standing.state, "reason": standing.reason, "fix": standing.fix,
         "remedy": standing.remedy, "again": again, "stopped_at": standing.at,
     }  # fmt: skip
+
+
+def _since(epoch: int, start: Boundary) -> str:
+    """From where on every change is on the stream: no load may show less."""
+    return str(Position(epoch, file_number(start.file), start.offset))
 
 
 def _lost() -> LeaseLost:

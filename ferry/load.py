@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -12,6 +12,7 @@ from bulkload.grouping import Unusable
 from bulkload.loader import Loader, Outcome, Reports, Settings, Tally
 from bulkload.lock import LONGEST_REQUEST, LoaderLock
 from bulkload.writer import request_config
+from ferry import load_files, load_plan
 from ferry.progress import Shown, progress
 from ferry.settings import Setting
 
@@ -23,6 +24,9 @@ examples:
   ferry load --unusable-file unusable.jsonl      # name the rows that cannot be items
   ferry load --accept-unusable                   # go on without them
   ferry load --again                             # with a new plan, over what was loaded
+  ferry load --plan                              # what each road would write, take and cost
+  ferry load --from s3://bucket/export           # from files of `ferry export`, whatever their order
+  ferry load --from export --road import --to s3://bucket/import   # a new table by ImportTable
 
 The capturer must be running, the switch OFF. The application may go on writing: what it changes meanwhile
 waits on the stream. Killed at any moment and run again, the load goes on with the open chunks. A finished
@@ -68,6 +72,10 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--accept-unusable", action="store_true", help="finish without the unusable rows")
     parser.add_argument("--again", action="store_true", help="plan and load anew")
+    parser.add_argument(
+        "--plan", action="store_true", help="say what each road would write and cost, and write nothing"
+    )
+    load_files.add_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -80,6 +88,22 @@ def _positive(text: str) -> int:
 
 def run(arguments: argparse.Namespace, setting: Setting) -> int:
     """Parses, wires and prints."""
+    if arguments.plan:
+        return load_plan.run(setting, as_json=arguments.json)
+    unit = "steps" if arguments.exports else "rows"
+    with (
+        progress("load", unit=unit) as shown,
+        _unusable(arguments.unusable_file, shown) as unusable,
+    ):
+        road = load_files.load if arguments.exports else _direct
+        outcomes = road(arguments, setting, shown, unusable)
+    print(json.dumps(list(map(_fields, outcomes))) if arguments.json else "\n".join(map(_line, outcomes)))
+    return _status(arguments, outcomes)
+
+
+def _direct(
+    arguments: argparse.Namespace, setting: Setting, shown: Shown, unusable: Callable[[Unusable], None]
+) -> list[Outcome]:
     settings = Settings(
         workers=arguments.workers,
         requests=arguments.requests,
@@ -87,30 +111,38 @@ def run(arguments: argparse.Namespace, setting: Setting) -> int:
         accept_unusable=arguments.accept_unusable,
         again=arguments.again,
     )
-    with progress("load") as shown, _unusable(arguments.unusable_file, shown) as unusable:
-        loader = Loader(
-            connect=setting.connect,
-            client=setting.client(
-                "dynamodb",
-                parameter_validation=False,  # as Setting.dynamodb
-                **request_config(arguments.requests, LONGEST_REQUEST),
-            ),
-            control=setting.control,
-            mapping=setting.mapping,
-            settings=settings,
-            reports=Reports(shown.tell, lambda tally: _step(shown, tally), unusable),
-            lock=LoaderLock(setting.control),
-        )
-        outcomes = loader.run(setting.stack.switch_is_on)
-    print(json.dumps(list(map(_fields, outcomes))) if arguments.json else "\n".join(map(_line, outcomes)))
-    if any(outcome.state != "done" for outcome in outcomes):
+    return Loader(
+        connect=setting.connect,
+        client=setting.client(
+            "dynamodb",
+            parameter_validation=False,  # as Setting.dynamodb
+            **request_config(arguments.requests, LONGEST_REQUEST),
+        ),
+        control=setting.control,
+        mapping=setting.mapping,
+        settings=settings,
+        reports=Reports(shown.tell, lambda tally: _step(shown, tally), unusable),
+        lock=LoaderLock(setting.control),
+    ).run(setting.stack.switch_is_on)
+
+
+def _status(arguments: argparse.Namespace, outcomes: Sequence[Outcome]) -> int:
+    """0 when all is done; else 1, and why."""
+    if all(outcome.state == "done" for outcome in outcomes):
+        return 0
+    if any(outcome.result.unusable for outcome in outcomes):
         print(
             "not done: repair the unusable rows in MySQL (--unusable-file FILE names them) and run"
             " `ferry load` again, or leave them behind with --accept-unusable",
             file=sys.stderr,
         )
-        return 1
-    return 0
+    else:
+        print(
+            f"not done: the import files are in {arguments.to}, and ImportTable reads from S3 alone;"
+            " run it again with --to s3://BUCKET/PREFIX",
+            file=sys.stderr,
+        )
+    return 1
 
 
 @contextmanager

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from bulkload.sizes import LARGEST, item_bytes
 from ferry.dms_export import export
 from ferry.settings import Setting
-from ferry.sizes import LARGEST, item_bytes
 from ferry.toml_text import toml_text
 from rowferry import dms, mapping_file, source
 from rowferry.errors import MappingError, Refused, UnusableChange

@@ -23,32 +23,32 @@ class Shown:
 
 @contextmanager
 def progress(
-    what: str, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
+    what: str, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic, unit: str = "rows"
 ) -> Iterator[Shown]:
-    """Shows the progress of `what`, counted in rows."""
+    """Shows the progress of `what`, counted in `unit`."""
     stream = stream or sys.stderr
     if stream.isatty():
-        with _bar(what, Console(file=stream)) as shown:
+        with _bar(what, Console(file=stream), unit) as shown:
             yield shown
     else:
-        yield _lines(what, stream, clock)
+        yield _lines(what, stream, clock, unit)
 
 
 @contextmanager
-def _bar(what: str, console: Console) -> Iterator[Shown]:
+def _bar(what: str, console: Console, unit: str) -> Iterator[Shown]:
     columns = ("{task.description}", BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn())
     started = time.monotonic()
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(what, total=None, note="")
 
         def step(done: int, total: int, note: str) -> None:
-            text = f"{note}, {_rate(done, started, time.monotonic())}"
+            text = f"{note}, {_rate(done, started, time.monotonic(), unit)}"
             bar.update(task, completed=min(done, total or done), total=total or None, note=text)
 
         yield Shown(step, lambda line: console.print(line, markup=False, highlight=False))
 
 
-def _lines(what: str, stream: TextIO, clock: Callable[[], float]) -> Shown:
+def _lines(what: str, stream: TextIO, clock: Callable[[], float], unit: str) -> Shown:
     started = last = clock()
 
     def tell(line: str) -> None:
@@ -59,13 +59,13 @@ def _lines(what: str, stream: TextIO, clock: Callable[[], float]) -> Shown:
         now = clock()
         if now - last >= LINE_EVERY:
             last = now
-            tell(f"{what}: {note}, {_rate(done, started, now)}{_remaining(done, total, started, now)}")
+            tell(f"{what}: {note}, {_rate(done, started, now, unit)}{_remaining(done, total, started, now)}")
 
     return Shown(step, tell)
 
 
-def _rate(done: int, started: float, now: float) -> str:
-    return f"{done / max(now - started, 1e-3):,.0f} rows/s"
+def _rate(done: int, started: float, now: float, unit: str) -> str:
+    return f"{done / max(now - started, 1e-3):,.0f} {unit}/s"
 
 
 def _remaining(done: int, total: int, started: float, now: float) -> str:

@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 # What an environment was made from. The checkout's path counts: a virtual environment does not survive a move.
 # Raise the recipe's number when make_environment changes what it makes.
 key() {
-  printf '%s\n' "recipe 1" "$root"
+  printf '%s\n' "recipe 2" "$root"
   cat "requirements/$1.txt"
 }
 
@@ -60,7 +60,8 @@ import sys
 
 from $2 import main
 
-sys.exit(main())
+if __name__ == "__main__":  # a process that multiprocessing starts reads this file, too
+    sys.exit(main())
 END
   chmod +x "$1"
 }

@@ -17,6 +17,7 @@ Every error that Rowferry raises on purpose.
   + SourceNotReady        the source server, or access to it, must be mended first
   + CaptureStopped        the binlog holds something that cannot be carried
   + LeaseLost             another capturer has taken over
+  + BadPart               a file of an export cannot be loaded as it is
   + Refused               the operator asked for something that is not safe now
 
 The class decides what happens; the message says what was found and what was
@@ -24,6 +25,7 @@ expected and ends in the fix. Messages never hold row values.
 """
 
 from collections.abc import Iterable
+from typing import Self
 
 
 class RowferryError(Exception):
@@ -33,6 +35,9 @@ class RowferryError(Exception):
         super().__init__(f"{found}: {fix}")
         self.found = found
         self.fix = fix
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        return type(self), (self.found, self.fix)  # from one process to another
 
 
 class UnusableChange(RowferryError):
@@ -110,6 +115,10 @@ class CaptureStopped(RowferryError):
 
 class LeaseLost(RowferryError):
     """This capturer may not send any more."""
+
+
+class BadPart(RowferryError):
+    """A file of an export is missing, damaged or not what it should be; nothing of it may be used."""
 
 
 class Refused(RowferryError):

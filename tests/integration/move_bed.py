@@ -204,8 +204,8 @@ def without_positions(items: Mapping[Key, Mapping[str, Any]]) -> dict[Key, dict[
     }
 
 
-def make_bed(server: Server, cloud: Cloud) -> Bed:
-    """A bed in an empty cloud, with the source's table `purchase` and a capturer's checkpoint."""
+def make_stack(cloud: Cloud) -> ControlTable:
+    """The stack in an empty cloud; returns its control table."""
     formation = cloud.client("cloudformation")
     formation.create_stack(StackName="rowferry", TemplateBody=TEMPLATE, Capabilities=["CAPABILITY_IAM"])
     formation.get_waiter("stack_create_complete").wait(StackName="rowferry")
@@ -213,7 +213,12 @@ def make_bed(server: Server, cloud: Cloud) -> Bed:
         entry["OutputKey"]: entry["OutputValue"]
         for entry in formation.describe_stacks(StackName="rowferry")["Stacks"][0]["Outputs"]
     }
-    bed = Bed(server, cloud, ControlTable(cloud.client("dynamodb"), outputs["ControlTableName"]))
+    return ControlTable(cloud.client("dynamodb"), outputs["ControlTableName"])
+
+
+def make_bed(server: Server, cloud: Cloud) -> Bed:
+    """A bed in an empty cloud, with the source's table `purchase` and a capturer's checkpoint."""
+    bed = Bed(server, cloud, make_stack(cloud))
     bed.sql(CREATE)
     bed.capture()
     return bed

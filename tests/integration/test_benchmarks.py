@@ -27,3 +27,11 @@ def test_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert figure["ratio"] == pytest.approx(figure["value"] / figure["baseline"], rel=0.01)
         if figure["name"].startswith("decoder"):
             assert figure["ratio"] > 5  # 12 and 10 were measured; a busy machine takes some
+
+
+def test_import_files_next_to_the_articles_scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "REPORT", tmp_path / "report.json")
+    assert command.main(["--rows", "20000", "--rounds", "2", "bulk_files"]) == 0
+    (figure,) = json.loads((tmp_path / "report.json").read_text())
+    assert (figure["name"], figure["unit"]) == ("bulk_files", "rows/s")
+    assert figure["ratio"] == pytest.approx(figure["value"] / figure["baseline"], rel=0.01)

@@ -12,6 +12,7 @@ from capturer.progress import Counters, Progress, Standing
 from rowferry.change import Marker
 from rowferry.control import CHECKPOINT, LEASE, MARKER
 from rowferry.errors import CaptureStopped, LeaseLost, Refused
+from rowferry.position import Position
 
 
 class Table:
@@ -185,6 +186,7 @@ def test_the_first_checkpoint_is_there_before_anything_is_sent(table: Any) -> No
         "remedy": "", "again": [], "stopped_at": "",
         "changes": 0, "records": 0, "bytes": 0,
         "read_file": "b.1", "read_offset": 4, "tables": [], "anew": "", "former_skip": [],
+        "since": str(Position(1, 1, 4)),
     }  # fmt: skip
 
 

@@ -295,3 +295,8 @@ def test_the_outputs_name_what_the_operator_needs() -> None:
         *("FailureBucket", "FunctionName", "EventSourceMappingId", "ClusterName", "ServiceName"),
     }
     assert needed <= set(TEMPLATE["Outputs"])
+
+
+def test_the_target_may_be_left_to_an_import() -> None:
+    assert RESOURCES["PurchaseTable"]["Condition"] == "TargetIsCreated"
+    assert (ROOT / "template.yaml").read_text().count("PurchaseTable") == 1  # nothing else needs it

@@ -1,0 +1,7 @@
+"""The mapper of the article, for comparison: each line split at commas, a tab between key and member."""
+
+import sys
+
+for line in sys.stdin:
+    columns = line.strip().split(",")
+    print(f"{columns[0]},{columns[1]}\t{columns[2]},{columns[3]}")

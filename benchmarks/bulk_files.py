@@ -1,0 +1,118 @@
+"""
+Rows per second and core from the CSV of SELECT ... INTO OUTFILE to import files, and by the article's
+mapper | sort | reducer from the same CSV.
+
+A core's second is one of processor time, of all processes together. The CSV is in the order of the primary
+key, as MySQL writes it, in several parts.
+"""
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from benchmarks.decoder import Figure
+from bulkload.exports import Column, open_export
+from bulkload.exports.locations import Folder
+from bulkload.importing.files import Files
+from bulkload.importing.sources import Source, Target
+from bulkload.importing.work import Work
+from rowferry.mapping import Mapping
+from rowferry.position import Position
+
+NAME = "bulk_files"
+PARTS, ROWS_OF_AN_ITEM = 4, 10
+SHARE = 5
+"""Times the rows of the others: so many are wanted that starting the processes does not count."""
+MAPPING = """
+    [[table]]
+    source = "test.purchase"
+    target = "purchase"
+    layout = "attribute-per-row"
+    hash_key = { attribute = "customerid" }
+    range_key = { attribute = "orderid" }
+    member_name = "productid"
+    member_value = "quantity"
+"""
+COLUMNS = [
+    *(Column(name, "varchar(40)", "utf8mb4") for name in ("customerid", "orderid", "productid")),
+    Column("quantity", "int"),
+]
+_SCRIPTS = Path(__file__).parent
+_PIPE = (
+    'cat "$1"/*.csv | "$PYTHON" "$2"/article_mapper.py | LC_ALL=C sort'
+    ' | "$PYTHON" "$2"/article_reducer.py > "$3"'
+)
+
+
+def measure(rows: int, rounds: int) -> Iterator[Figure]:
+    """Yields the figure."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_csv(folder / "csv", rows)
+        ours, theirs = [], []
+        for number in range(rounds):  # in turn, so that a slow moment of the machine hits both
+            ours.append(seconds(partial(import_files, folder, folder / f"{number}")))
+            theirs.append(seconds(partial(article, folder / "csv", folder / "items")))
+        with (folder / "items").open() as lines:
+            items = sum(1 for _ in lines)
+        assert items == rows // ROWS_OF_AN_ITEM, f"{items} items"
+    yield {
+        "name": NAME,
+        "value": round(rows / min(ours)),
+        "unit": "rows/s",
+        "baseline": round(rows / min(theirs)),
+        "ratio": round(min(theirs) / min(ours), 2),
+    }
+
+
+def write_csv(folder: Path, rows: int) -> None:
+    """Orders of ten rows, by customer."""
+    folder.mkdir()
+    part = -(-rows // PARTS)
+    for number in range(PARTS):
+        with (folder / f"{number}.csv").open("w") as file:
+            for n in range(number * part, min(rows, (number + 1) * part)):
+                order = n // ROWS_OF_AN_ITEM
+                file.write(f"customer-{order // 20:06},order-{order:07},product-{n % 1000:04},{n % 100}\n")
+
+
+def import_files(folder: Path, work: Path) -> None:
+    """The whole of `ferry load --road import`, up to the files."""
+    table = Mapping.parse(MAPPING).tables[0]
+    export = open_export(
+        folder / "csv", table, format="outfile", columns=COLUMNS, dialect="FIELDS TERMINATED BY ','"
+    )
+    job = Work(Target("purchase", [Source(table, export)]), Position(1, 1, 4), b"", work)
+    for part in job.target.parts:
+        job.spill(*part)
+    sink = Files(Folder(work / "out"))
+    items = sum(job.group(partition, sink).items for partition in job.partitions)
+    rows = sum(done.rows for part in job.target.parts if (done := job.part_done(*part)))
+    assert items == rows // ROWS_OF_AN_ITEM, f"{items} items of {rows} rows"
+
+
+def article(csv: Path, items: Path) -> None:
+    """mapper | sort | reducer, as processes."""
+    subprocess.run(
+        ["bash", "-o", "pipefail", "-c", _PIPE, "pipe", str(csv), str(_SCRIPTS), str(items)],
+        env={**os.environ, "PYTHON": sys.executable},
+        check=True,
+    )
+
+
+def seconds(work: Callable[[], None]) -> float:
+    """Processor time that it takes, with its processes."""
+    before = time.process_time() + _children()
+    work()
+    return time.process_time() + _children() - before
+
+
+def _children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -1,0 +1,144 @@
+"""What a load will write and cost, from the source's statistics and some rows put through the mapping."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bulkload import chunks
+from bulkload.assembly import Assembly, item_of
+from bulkload.chunks import Table
+from bulkload.lines import Liner
+from bulkload.sizes import item_bytes
+from rowferry import source
+from rowferry.errors import Refused
+from rowferry.mapping import TableMapping
+from rowferry.position import Position
+from rowferry.values import Value
+
+DOLLARS_A_MILLION_UNITS = 0.625
+"""Write request units on demand."""
+DOLLARS_AN_IMPORTED_GB = 0.15
+"""Of import files before compression."""
+PRICES: dict[str, float | str] = {
+    "dollars_per_million_write_units": DOLLARS_A_MILLION_UNITS,
+    "dollars_per_imported_gb": DOLLARS_AN_IMPORTED_GB,
+    "region": "us-east-1",
+    "as_of": "2026-11",
+    "source": "aws.amazon.com/dynamodb/pricing/on-demand, from a copy: look them up before a large move",
+}
+ON_DEMAND_START = 4000
+"""Write units a second that a new on-demand table takes (DynamoDB developer guide, warm throughput)."""
+SAMPLE_ROWS = 5000
+UNIT = 1024  # bytes of a write unit
+GB = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Rows, items, what these take in DynamoDB in bytes and write units, and as import files in bytes."""
+
+    rows: float = 0
+    items: float = 0
+    bytes: float = 0
+    units: float = 0
+    text: float = 0
+
+    def __add__(self, other: "Size") -> "Size":
+        return Size(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
+    def grown(self, rows: int) -> "Size":
+        """The same for so many rows, if they are like these."""
+        factor = rows / self.rows if self.rows else 0
+        return Size(*(getattr(self, name) * factor for name in self.__slots__))
+
+
+@dataclass(frozen=True, slots=True)
+class Road:
+    """One road's figures. None: it is not known, or does not arise."""
+
+    name: str
+    write_units: int | None
+    hours: float | None
+    dollars: float | None
+    note: str
+
+
+def expected(connection: Any, mapping: TableMapping, sample_rows: int = SAMPLE_ROWS) -> Size:
+    """A table's size as items, by rows from the beginning and the end of its key's order."""
+    columns = source.columns(connection, mapping)
+    if not columns:
+        raise Refused(f"there is no table {mapping.source}", "correct the mapping, or GRANT SELECT on it")
+    table = chunks.describe(connection, mapping, columns)
+    found = sum((_size(mapping, table, rows) for rows in _samples(connection, table, sample_rows)), Size())
+    return found.grown(_rows(connection, mapping, int(found.rows), sample_rows))
+
+
+def _rows(connection: Any, mapping: TableMapping, sampled: int, sample_rows: int) -> int:
+    """The server's estimate; a table that was read as a whole is known."""
+    if sampled < sample_rows:
+        return sampled
+    found = source.rows(
+        connection,
+        "SELECT table_rows AS estimate FROM information_schema.tables"
+        " WHERE table_schema = %s AND table_name = %s",
+        (mapping.schema, mapping.table),
+    )
+    return max(sampled, int(found[0]["estimate"] or 0)) if found else sampled
+
+
+def _samples(connection: Any, table: Table, most: int) -> Iterator[list[Sequence[Value]]]:
+    """The whole table where it is small; else rows from both ends, without the items that are cut there."""
+    first = _read(connection, table, "ASC", most)
+    if len(first) < most:
+        yield first
+        return
+    for rows in (first, _read(connection, table, "DESC", most)):
+        places = [table.selection.names.index(name) for name in table.mapping.group_columns]
+        cut = [rows[-1][place] for place in places]
+        whole = [row for row in rows if [row[place] for place in places] != cut]
+        yield whole or rows
+
+
+def _read(connection: Any, table: Table, direction: str, most: int) -> list[Sequence[Value]]:
+    order = ", ".join(f"{key.expression} {direction}" for key in table.keys)
+    with connection.cursor() as cursor:
+        by = f" ORDER BY {order}" if order else ""
+        cursor.execute(f"SELECT {table.selection.listed} FROM {table.name}{by} LIMIT %s", (most,))
+        return list(table.selection.values(cursor.fetchall()))
+
+
+def _size(mapping: TableMapping, table: Table, rows: list[Sequence[Value]]) -> Size:
+    liner = Liner(mapping, table.selection.names, lambda _row: None)
+    together: defaultdict[str, list[str]] = defaultdict(list)
+    for key, value in liner.lines(rows):
+        together[key].append(value)
+    assembly = Assembly([mapping], Position(1, 1, 1), lambda _row: None)
+    size = Size(rows=len(rows))
+    for key, values in together.items():
+        if item := assembly.item(key, values):
+            held = item_bytes(item_of(item.text))
+            size += Size(0, 1, held, -(-held // UNIT), len(item.text.encode()) + 1)
+    return size
+
+
+def roads(size: Size, capacity: int, *, on_demand: bool, empty: bool) -> list[Road]:
+    """Every road's figures for items of this size, at so many write units a second."""
+    units = round(size.units)
+    hours = round(size.units / capacity / 3600, 3) if capacity else None
+    dollars = round(size.units / 1e6 * DOLLARS_A_MILLION_UNITS, 4) if on_demand else None
+    paid = "" if on_demand else "; the provisioned capacity is paid for by the hour, whatever is written"
+    imported = round(size.text / GB * DOLLARS_AN_IMPORTED_GB, 4)
+    into_new = "into a new table" if empty else "into a new table only: the target has items"
+    return [
+        Road("direct", units, hours, dollars, "reads MySQL in chunks" + paid),
+        Road("files", units, hours, dollars, "reads exported files" + paid),
+        Road("import", 0, None, imported, f"{into_new}; DynamoDB does not say how long it takes"),
+    ]
+
+
+def cheapest(found: Sequence[Road]) -> Road | None:
+    """Of those whose price is known."""
+    return min(
+        (road for road in found if road.dollars is not None), key=lambda road: road.dollars or 0, default=None
+    )

@@ -1,0 +1,24 @@
+"""
+Rows in files: what `ferry export` writes, and what others wrote.
+
+    export = open_export("s3://bucket/prefix", table, client=s3)
+    for part in export.parts:
+        for row in export.rows(part):      # values in the order of export.columns
+            ...
+"""
+
+from bulkload.exports.columns import Column, source_columns
+from bulkload.exports.export import Export, parse_watermark, watermark_of
+from bulkload.exports.manifest import Part
+from bulkload.exports.opening import FORMATS, open_export
+
+__all__ = [
+    "FORMATS",
+    "Column",
+    "Export",
+    "Part",
+    "open_export",
+    "parse_watermark",
+    "source_columns",
+    "watermark_of",
+]

@@ -1,0 +1,130 @@
+"""
+Many rows at a time, for readers of text: the same rows as one after the other, at a third of the cost.
+
+A block is made column by column. What does not go through, be it an escape or something that is wrong, is
+left to the reader of single rows, which knows every case and names the line.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from bulkload.exports.columns import Column, text_converter
+from bulkload.exports.dialect import Dialect
+from bulkload.exports.reading import BadLine, Numbered, opened
+from rowferry.values import Value
+
+BLOCK = 1 << 20
+_AS_TEXT = ("int", "decimal", "float", "double", "text", "date", "datetime", "time", "set", "json")
+
+type Rows = list[tuple[Value, ...]]
+type Block = tuple[int, Rows]
+"""The number of the block's last line, from 1, and its rows."""
+type Convert = Callable[[str], Value] | None
+"""None: the text is the value."""
+
+
+def blocks_of(read: Callable[..., Any]) -> Callable[[Path, str], Iterator[Block]] | None:
+    """How a ReadRows reads blocks of a file, raising what it raises for rows; None where it does not."""
+    return read.blocks if isinstance(read, Plain) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """Reads what SELECT ... INTO OUTFILE writes without quotes. `slow` reads any rows of the dialect."""
+
+    slow: Callable[[BinaryIO], Iterator[Numbered]]
+    columns: Sequence[Column]
+    places: Sequence[int]
+    dialect: Dialect
+
+    def __call__(self, path: Path, name: str) -> Iterator[Numbered]:
+        """Row by row."""
+        with opened(path, name) as file:
+            yield from self.slow(file)
+
+    def blocks(self, path: Path, name: str) -> Iterator[Block]:
+        """Block by block."""
+        line, converts = 0, self._converts()
+        with opened(path, name) as file:
+            for block in _whole_rows(file, self.dialect):
+                rows = self._fast(block, converts) if converts else None
+                rows = self._slowly(block, line) if rows is None else rows
+                line += block.count(self.dialect.ended)
+                yield line, rows
+
+    def _fast(self, block: bytes, converts: Sequence[Convert]) -> Rows | None:
+        if self.dialect.escaped in block:
+            return None
+        end, mark, width = self.dialect.ended.decode(), self.dialect.terminated.decode(), len(self.columns)
+        try:
+            # A field that holds the row's end stands behind each row.
+            # Where all these are in their places, so are the others.
+            fields = block.decode().replace(end, f"{mark}{end}{mark}").split(mark)
+            ends = fields[width :: width + 1]
+            if ends.count(end) != len(ends) or len(fields) != len(ends) * (width + 1) + 1:
+                return None
+            columns = [
+                _converted(one, fields[at : -1 : width + 1])
+                for one, at in zip(converts, self.places, strict=True)
+            ]
+            return list(zip(*columns, strict=True))
+        except (ValueError, ArithmeticError):
+            return None
+
+    def _slowly(self, block: bytes, before: int) -> Rows:
+        try:
+            return [tuple(values) for _, values in self.slow(BytesIO(block))]
+        except BadLine as error:
+            raise BadLine(before + error.line, str(error)) from error.__cause__
+
+    def _converts(self) -> Sequence[Convert]:
+        """Empty where the file's bytes are not UTF-8 throughout, or need a converter of their own."""
+        dialect = self.dialect
+        if dialect.enclosed or dialect.starting or dialect.charset not in (None, "utf8mb4", "binary"):
+            return ()
+        columns = [self.columns[place] for place in self.places]
+        if not all(column.is_utf8 and column.family in _AS_TEXT for column in self.columns):
+            return ()
+        return [_convert(column) for column in columns]
+
+
+def _convert(column: Column) -> Convert:
+    if column.family == "text":
+        return _unpadded if column.type == "char" else None
+    return text_converter(column)
+
+
+def _unpadded(text: str) -> str:
+    return text.rstrip(" ")
+
+
+def _converted(convert: Convert, fields: Sequence[str]) -> Sequence[Any]:
+    return fields if convert is None else list(map(convert, fields))
+
+
+def _whole_rows(file: BinaryIO, dialect: Dialect) -> Iterator[bytes]:
+    """Pieces that end in the end of a row."""
+    end, escape = dialect.ended, dialect.escaped
+    rest, line = b"", 1
+    while block := file.read(BLOCK):
+        rest += block
+        cut = rest.rfind(end)
+        while cut > 0 and _escaped(rest, cut, escape):
+            cut = rest.rfind(end, 0, cut)
+        if cut < 0 or (cut == 0 and _escaped(rest, cut, escape)):
+            continue
+        yield rest[: cut + len(end)]
+        line += rest.count(end, 0, cut + len(end))
+        rest = rest[cut + len(end) :]
+    if rest:
+        raise BadLine(line + rest.count(end), "ends without the end of its row: the file is cut off")
+
+
+def _escaped(data: bytes, place: int, escape: bytes) -> bool:
+    count = 0
+    while data[place - 1 - count : place - count] == escape:
+        count += 1
+    return count % 2 == 1

@@ -1,0 +1,168 @@
+"""An export as the load reads it, whoever wrote it."""
+
+import hashlib
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import batched
+from pathlib import Path
+
+from backports import zstd
+
+from bulkload.exports.blocks import blocks_of
+from bulkload.exports.columns import Column
+from bulkload.exports.locations import Location
+from bulkload.exports.manifest import Part
+from bulkload.exports.reading import BadLine, ReadRows
+from rowferry.errors import BadPart, Refused
+from rowferry.mapping import TableMapping
+from rowferry.position import Position
+from rowferry.source import Watermark
+from rowferry.values import Value
+
+_DAMAGED = (EOFError, OSError, zlib.error, zstd.ZstdError, UnicodeDecodeError)
+ROWS_OF_A_BLOCK = 100
+_FIX = "export or copy this file again, then run the same command: what was read stays"
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """
+    One exported table.
+
+    `columns`: what each row has, in this order. `epoch` and `server`: what the parts' watermarks belong to,
+    None where others wrote the files; these may have a `stated` watermark. `expected_rows`: of all parts
+    together, where the writer says. `notes`: what the operator should know.
+    """
+
+    location: Location
+    table: str
+    format: str
+    columns: tuple[Column, ...]
+    parts: tuple[Part, ...]
+    read: ReadRows = field(repr=False)
+    epoch: int | None = None
+    server: str | None = None
+    stated: Watermark | None = None
+    expected_rows: int | None = None
+    notes: tuple[str, ...] = ()
+
+    def rows(self, part: Part) -> Iterator[list[Value]]:
+        """
+        The part's rows; none before the whole part is known to be good.
+
+        By its checksum, or, where it has none, by reading it twice. BadPart names the file, and the line.
+        """
+        with self._fetched(part) as path:
+            if part.sha256 is None:
+                for _ in self._counted(path, part):
+                    pass
+            yield from self._counted(path, part)
+
+    def stream(self, part: Part) -> Iterator[list[Value]]:
+        """As `rows`, but BadPart may come after some rows: for who keeps none of a part until its end."""
+        with self._fetched(part) as path:
+            yield from self._counted(path, part)
+
+    def blocks(self, part: Part) -> Iterator[Sequence[Sequence[Value]]]:
+        """As `stream`, many rows at a time where the reader can."""
+        read = blocks_of(self.read)
+        if read is None:
+            yield from batched(self.stream(part), ROWS_OF_A_BLOCK, strict=False)
+            return
+        with self._fetched(part) as path:
+            count = 0
+            for _line, rows in self._guarded(read(path, part.name), part):
+                count += len(rows)
+                yield rows
+            self._require(count, part)
+
+    @contextmanager
+    def _fetched(self, part: Part) -> Iterator[Path]:
+        try:
+            with self.location.fetched(part.name) as path:
+                _verify(path, part, self._where(part))
+                yield path
+        except FileNotFoundError as error:
+            raise BadPart(f"{self._where(part)} is missing", _FIX) from error
+
+    def _where(self, part: Part) -> str:
+        return f"{self.location}/{part.name}"
+
+    def _counted(self, path: Path, part: Part) -> Iterator[list[Value]]:
+        count = 0
+        for _line, values in self._guarded(self.read(path, part.name), part):
+            count += 1
+            yield values
+        self._require(count, part)
+
+    def _require(self, count: int, part: Part) -> None:
+        if part.rows not in (None, count):
+            raise BadPart(f"{self._where(part)} has {count:,} rows, {part.rows:,} are expected", _FIX)
+
+    def _guarded[T](self, read: Iterator[tuple[int, T]], part: Part) -> Iterator[tuple[int, T]]:
+        line = 0
+        try:
+            for line, found in read:
+                yield line, found
+        except BadLine as error:
+            raise BadPart(f"{self._where(part)}, line {error.line}: {error}", _FIX) from error
+        except _DAMAGED as error:
+            reason = "ends too early" if isinstance(error, EOFError) else "is damaged"
+            raise BadPart(
+                f"{self._where(part)} {reason} after line {line} ({type(error).__name__})", _FIX
+            ) from error
+
+
+def _verify(path: Path, part: Part, where: str) -> None:
+    size = path.stat().st_size
+    if part.bytes not in (None, size):
+        raise BadPart(f"{where} has {size:,} bytes, {part.bytes:,} are expected", _FIX)
+    if part.sha256 is not None:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != part.sha256:
+            raise BadPart(f"{where} has another checksum (SHA-256) than its manifest says", _FIX)
+
+
+def parse_watermark(text: str) -> Watermark:
+    """The watermark in `binlog.000012:4567`, as --watermark takes it. Refused when it is none."""
+    file, _, offset = text.rpartition(":")
+    if not file.rpartition(".")[2].isdigit() or not offset.isdigit():
+        raise Refused(f"{text} is no watermark", "write FILE:OFFSET, as in binlog.000012:4567")
+    return Watermark(file, int(offset))
+
+
+def watermark_of(export: Export, part: Part, epoch: int, server: str, given: Watermark | None) -> Position:
+    """
+    The watermark of a part's items, in the epoch and of the server that are captured now.
+
+    Refused where the export is another epoch's or server's, or where nobody states one.
+    """
+    if part.watermark is not None:
+        if (export.epoch, export.server) != (epoch, server):
+            raise Refused(
+                f"{export.location} was exported from server {export.server} in epoch {export.epoch},"
+                f" captured is {server} in epoch {epoch}",
+                "export again: the changes since then are not on the stream",
+            )
+        return Position.parse(part.watermark)
+    stated = given or export.stated
+    if stated is None:
+        raise Refused(
+            f"nothing says up to where in the binlog {export.location} shows {export.table}",
+            "state it: --watermark FILE:OFFSET, the binlog's end as it was before the first row was read",
+        )
+    return stated.position(epoch)
+
+
+def carried(columns: Sequence[Column], table: TableMapping, where: object) -> list[int]:
+    """The places of the columns that a row travels with. Refused when one lacks that the mapping names."""
+    names = [column.name for column in columns]
+    if missing := [name for name in table.columns if name not in names]:
+        raise Refused(
+            f"{where} lacks columns that the mapping names: {', '.join(missing)}",
+            "export again with them, or correct the mapping",
+        )
+    return [place for place, name in enumerate(names) if table.travels(name)]

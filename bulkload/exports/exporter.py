@@ -1,0 +1,226 @@
+"""
+Exports a table in parts: plan, processes, part by part, then the manifest.
+
+The plan and a small file for each part that is whole lie beside the parts, so that whoever is killed is
+continued by the next run. Each part has the watermark of its own snapshot; no lock is taken.
+"""
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from typing import Any
+
+from bulkload import chunks
+from bulkload.connection import Connect
+from bulkload.exports import csvparts, making, manifest, plan
+from bulkload.exports.columns import source_columns
+from bulkload.exports.locations import Location, remove_leftovers, write
+from bulkload.exports.making import Making
+from bulkload.exports.manifest import Manifest, Part
+from bulkload.exports.plan import Form, Plan
+from rowferry import source
+from rowferry.errors import Refused, Unapplied
+from rowferry.mapping import TableMapping
+from rowferry.source import Server
+
+ROWS_IN_A_PART = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`workers` processes make parts of `chunk_rows` rows (fewer, of long rows)."""
+
+    form: Form = field(default_factory=Form)
+    workers: int = 4
+    chunk_rows: int = ROWS_IN_A_PART
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """One table after the run."""
+
+    manifest: Manifest
+    location: str
+    nothing_to_do: bool = False
+
+
+@dataclass(slots=True)
+class Tally:
+    """How far the run has got; `planned` rows when the tables were cut."""
+
+    planned: int = 0
+    rows: int = 0
+    bytes: int = 0
+    parts: int = 0
+    parts_done: int = 0
+
+    def add(self, part: Part) -> None:
+        """Counts a finished part."""
+        self.rows += part.rows or 0
+        self.bytes += part.bytes or 0
+        self.parts_done += 1
+
+
+@dataclass(slots=True)
+class Exporter:
+    """
+    Exports tables of one source in one epoch.
+
+    `connect`, and the opener that `run` takes, are sent to other processes: they must be picklable.
+    """
+
+    connect: Connect
+    server: Server
+    epoch: int
+    settings: Settings
+    tell: Callable[[str], None]
+    progress: Callable[[Tally], None]
+    tally: Tally = field(default_factory=Tally)
+
+    def run(self, table: TableMapping, opener: Callable[[], Location]) -> Exported:
+        """
+        Exports the table into the opener's location; what is there already stays.
+
+        Refused where another export, or one of other options, lies there.
+        """
+        place = opener()
+        remove_leftovers(place)
+        if self.settings.again:
+            _clear(place)
+        made = self._plan(place, table)
+        done = _done(place, made)
+        self.tally.planned += made.rows
+        self.tally.parts += len(made.chunks)
+        for part in done.values():
+            self.tally.add(part)
+        open_parts = [number for number in range(len(made.chunks)) if made.part_name(number) not in done]
+        for part in self._made(Making(self.connect, opener, table, made), open_parts):
+            done[part.name] = part
+        found = _manifest(made, done)
+        if _stored(place) == found.text():
+            return Exported(found, str(place), nothing_to_do=True)
+        write(place, manifest.NAME, found.text())
+        return Exported(found, str(place))
+
+    def _plan(self, place: Location, table: TableMapping) -> Plan:
+        connection = self.connect()
+        try:
+            try:
+                text = place.read(plan.NAME)
+            except FileNotFoundError:
+                _refuse_strangers(place)
+                return self._planned(connection, place, table)
+            found = Plan.parse(text, f"{place}/{plan.NAME}")
+            self._refuse_other(connection, found, place, table)
+            return found
+        finally:
+            connection.close()
+
+    def _planned(self, connection: Any, place: Location, table: TableMapping) -> Plan:
+        described = chunks.describe(connection, table, source.columns(connection, table))
+        if warning := chunks.warning(described):
+            self.tell(f"warning: {warning}")
+        size = chunks.rows_per_chunk(described, self.settings.chunk_rows)
+        self.tell(f"{table.source}: planning parts of {size:,} rows")
+        found = tuple(chunks.plan(connection, described, size))
+        made = Plan(
+            table=table.source,
+            columns=_columns(connection, table),
+            form=self.settings.form,
+            server=self.server.identity,
+            epoch=self.epoch,
+            chunks=found,
+            rows=(len(found) - 1) * size + chunks.count(connection, described, found[-1]),
+        )
+        write(place, plan.NAME, made.text())
+        self.tell(f"{table.source}: {len(found):,} parts, about {made.rows:,} rows")
+        return made
+
+    def _refuse_other(self, connection: Any, found: Plan, place: Location, table: TableMapping) -> None:
+        other = {
+            f"is of {found.table}": found.table != table.source,
+            "was begun with another --format or --compression": found.form != self.settings.form,
+            "is of another server": found.server != self.server.identity,
+            "was begun before capture began anew": found.epoch != self.epoch,
+            "is of other columns than the table and the mapping have": found.columns
+            != _columns(connection, table),
+        }
+        for what, holds in other.items():
+            if holds:
+                raise Refused(
+                    f"the export in {place} {what}", "name another place, or replace it with --again"
+                )
+
+    def _made(self, made: Making, numbers: list[int]) -> Iterator[Part]:
+        if not numbers:
+            return
+        workers = min(self.settings.workers, len(numbers))
+        context = multiprocessing.get_context("spawn")  # a fork would share sockets and locks of threads
+        with ProcessPoolExecutor(workers, context, making.begin, (made,)) as pool:
+            running = [pool.submit(making.make, number) for number in numbers]
+            try:
+                for future in as_completed(running):
+                    part = future.result()
+                    self.tally.add(part)
+                    self.progress(self.tally)
+                    yield part
+            except BrokenProcessPool as error:
+                raise Unapplied(
+                    "a process that made parts was killed",
+                    "run the command again, it goes on; where memory was short, with fewer --workers",
+                ) from error
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _columns(connection: Any, table: TableMapping) -> tuple[Any, ...]:
+    return tuple(column for column in source_columns(connection, table) if table.travels(column.name))
+
+
+def _done(place: Location, made: Plan) -> dict[str, Part]:
+    """Parts that are whole and there."""
+    there = set(place.names())
+    names = (made.part_name(number) for number in range(len(made.chunks)))
+    return {
+        name: plan.read_marker(place.read(plan.marker_name(name)))
+        for name in names
+        if name in there and plan.marker_name(name) in there
+    }
+
+
+def _stored(place: Location) -> bytes | None:
+    try:
+        return place.read(manifest.NAME)
+    except FileNotFoundError:
+        return None
+
+
+def _manifest(made: Plan, done: dict[str, Part]) -> Manifest:
+    return Manifest(
+        table=made.table,
+        columns=made.columns,
+        format=made.form.format,
+        compression=made.form.compression,
+        dialect=csvparts.DIALECT if made.form.format == "csv" else {},
+        server=made.server,
+        epoch=made.epoch,
+        parts=tuple(done[name] for name in sorted(done)),
+    )
+
+
+def _refuse_strangers(place: Location) -> None:
+    if place.names():
+        raise Refused(f"{place} holds other files", "name an empty place, or one that does not exist yet")
+
+
+def _clear(place: Location) -> None:
+    """Removes an export: first what makes it count, the plan last, so that a second try clears the rest."""
+    there = place.names()
+    if plan.NAME not in there:
+        return
+    ours = [name for name in there if name.startswith((plan.DONE, "part-"))]
+    for name in (manifest.NAME, *sorted(ours), plan.NAME):
+        place.remove(name)

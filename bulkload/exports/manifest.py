@@ -1,0 +1,78 @@
+"""The manifest of an export: what it holds, and up to where in the binlog."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from bulkload.exports.columns import Column
+from rowferry.errors import Refused
+from rowferry.position import Position
+
+NAME = "manifest.json"
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """
+    One file of an export: `name` relative to the export's location; `rows` in it; its size in `bytes` and
+    `sha256` as it lies there; `watermark`, the position (as text) that it shows everything up to. None where
+    the writer did not say.
+    """
+
+    name: str
+    rows: int | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    watermark: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """
+    One exported table. `format` is csv or parquet, `compression` gzip, zstd or none (of CSV), `dialect` says
+    in words how values are written, `server` and `epoch` what the watermarks belong to.
+    """
+
+    table: str
+    columns: tuple[Column, ...]
+    format: str
+    compression: str
+    dialect: dict[str, str]
+    server: str
+    epoch: int
+    parts: tuple[Part, ...]
+
+    @property
+    def watermark(self) -> str:
+        """The lowest of all parts."""
+        return min(part.watermark or "" for part in self.parts)
+
+    @property
+    def rows(self) -> int:
+        """In all parts."""
+        return sum(part.rows or 0 for part in self.parts)
+
+    def text(self) -> bytes:
+        """As it is stored."""
+        head = {"rowferry_export": VERSION, "watermark": self.watermark, "rows": self.rows}
+        return (json.dumps({**head, **asdict(self)}, ensure_ascii=False, indent=1) + "\n").encode()
+
+    @classmethod
+    def parse(cls, data: bytes, where: str) -> Self:
+        """The manifest that `text` wrote. Refused, naming `where`, when it is none."""
+        try:
+            fields: dict[str, Any] = json.loads(data)
+            if fields.pop("rowferry_export") != VERSION:
+                raise ValueError("another version")
+            watermark, rows = fields.pop("watermark"), fields.pop("rows")
+            columns = tuple(Column(**column) for column in fields.pop("columns"))
+            parts = tuple(Part(**part) for part in fields.pop("parts"))
+            found = cls(columns=columns, parts=parts, **fields)
+            for part in parts:
+                Position.parse(str(part.watermark))
+            if (found.watermark, found.rows) != (watermark, rows):
+                raise ValueError("its parts are not those that it was written with")
+        except (ValueError, KeyError, TypeError) as error:
+            raise Refused(f"{where} is not a manifest of `ferry export` ({error})", "export again") from error
+        return found

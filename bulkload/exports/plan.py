@@ -1,0 +1,81 @@
+"""What an export is going to hold; written before its first part."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from bulkload.chunks import Chunk, bound_text, read_bound
+from bulkload.exports.columns import Column
+from bulkload.exports.manifest import Part
+from rowferry.errors import Refused
+
+NAME = "plan.json"
+DONE = "done/"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How parts are written: `format` csv or parquet, `compression` (of CSV) none, gzip or zstd."""
+
+    format: str = "csv"
+    compression: str = "none"
+
+    @property
+    def suffix(self) -> str:
+        """Of the parts' names."""
+        ending = {"none": "", "gzip": ".gz", "zstd": ".zst"}[self.compression]
+        return ".parquet" if self.format == "parquet" else f".csv{ending}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The chunks of one table, `rows` when it was made, and what they belong to."""
+
+    table: str
+    columns: tuple[Column, ...]
+    form: Form
+    server: str
+    epoch: int
+    chunks: tuple[Chunk, ...]
+    rows: int
+
+    def part_name(self, number: int) -> str:
+        """The file of the chunk with that number, from 0."""
+        return f"part-{number + 1:06d}{self.form.suffix}"
+
+    def text(self) -> bytes:
+        """As it is stored."""
+        fields = asdict(self)
+        fields["chunks"] = [
+            [bound_text(chunk.lower), bound_text(chunk.upper), chunk.nulls] for chunk in self.chunks
+        ]
+        return json.dumps(fields, ensure_ascii=False).encode()
+
+    @classmethod
+    def parse(cls, data: bytes, where: str) -> Self:
+        """The plan that `text` wrote. Refused, naming `where`, when it is none."""
+        try:
+            fields: dict[str, Any] = json.loads(data)
+            chunks = tuple(
+                Chunk(read_bound(lower), read_bound(upper), nulls)
+                for lower, upper, nulls in fields.pop("chunks")
+            )
+            columns = tuple(Column(**column) for column in fields.pop("columns"))
+            return cls(chunks=chunks, columns=columns, form=Form(**fields.pop("form")), **fields)
+        except (ValueError, KeyError, TypeError) as error:
+            raise Refused(f"{where} is no plan of `ferry export`", "export again, with --again") from error
+
+
+def marker_name(part: str) -> str:
+    """The small file that says that a part is whole."""
+    return f"{DONE}{part}.json"
+
+
+def marker_text(part: Part) -> bytes:
+    """What it holds."""
+    return json.dumps(asdict(part)).encode()
+
+
+def read_marker(data: bytes) -> Part:
+    """The part that it speaks of."""
+    return Part(**json.loads(data))

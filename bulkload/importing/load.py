@@ -1,0 +1,202 @@
+"""
+A load from exported files, by one of two roads.
+
+files    groups, then BatchWriteItem into the table that exists
+import   groups, then import files, then ImportTable into a new table
+
+The control table has it as any other load: the floor of each source stands before an item is written, and
+the load is done when every item is in the table. Progress is in the folder of work, so that a run that was
+killed goes on.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bulkload import checks
+from bulkload.exports import watermark_of
+from bulkload.grouping import Unusable
+from bulkload.importing.roads import Arrival, Arrived
+from bulkload.importing.sources import Target
+from bulkload.importing.work import Done, Work
+from bulkload.ledger import DONE, Ledger, Result
+from bulkload.loader import Outcome
+from bulkload.lock import LoaderLock
+from rowferry.control import CHECKPOINT, ControlTable
+from rowferry.errors import Refused
+from rowferry.mapping import Mapping
+from rowferry.position import Position
+from rowferry.source import Watermark
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far the load has got: `what` in words, `done` of `total`."""
+
+    what: str
+    done: int
+    total: int
+
+
+@dataclass(slots=True)
+class FileLoad:
+    """
+    Loads a mapping's targets from exports. `folder` holds the work, one folder for each target.
+
+    `mapping_text` and what the exports say tell this load from others. `given`: the watermark of exports that
+    have none of their own.
+    """
+
+    targets: Sequence[Target]
+    mapping: Mapping
+    mapping_text: bytes
+    control: ControlTable
+    arrival: Arrival
+    folder: Path
+    lock: LoaderLock
+    tell: Callable[[str], None]
+    progress: Callable[[Step], None]
+    unusable: Callable[[Unusable], None]
+    given: Watermark | None = None
+    accept_unusable: bool = False
+    again: bool = False
+    now: Callable[[], float] = time.time
+
+    def run(self, switch_is_on: bool) -> list[Outcome]:
+        """
+        Loads what is open.
+
+        Raises Refused before anything is written, BadPart where a file cannot be read, Unapplied or LeaseLost
+        when it cannot go on: then another run does.
+        """
+        epoch = int(self.control.get(CHECKPOINT).get("epoch", 0))
+        ledgers = self._ledgers(epoch)
+        if not self.again and all(ledger.state == DONE for ledger in ledgers.values()):
+            return [self._outcome(name, ledger, nothing=True) for name, ledger in ledgers.items()]
+        if switch_is_on:
+            raise Refused(
+                "the switch is ON: a load would overwrite newer items",
+                "run `ferry verify`; to load again: `ferry switch off`, then `ferry load --again`",
+            )
+        checkpoint = checks.captured(self.control, ledgers)
+        positions = {target.name: self._position(target, checkpoint) for target in self.targets}
+        with self.lock.held(self.tell):
+            waiting = [(target, mine) for target, mine in self._with(ledgers) if self._open(mine)]
+            for target, mine in waiting:
+                if self._anew(mine):
+                    self.arrival.forget(target)
+                self.arrival.check(target)
+            for target, mine in waiting:
+                self._load(target, positions[target.name], mine)
+            return [self._outcome(name, ledger) for name, ledger in ledgers.items()]
+
+    def _with(self, ledgers: dict[str, Ledger]) -> Iterator[tuple[Target, list[Ledger]]]:
+        for target in self.targets:
+            yield target, [ledgers[source.table.source] for source in target.sources]
+
+    def _open(self, ledgers: Sequence[Ledger]) -> bool:
+        return self.again or any(ledger.state != DONE for ledger in ledgers)
+
+    def _anew(self, ledgers: Sequence[Ledger]) -> bool:
+        return self.again or any(ledger.state is None for ledger in ledgers)
+
+    def _ledgers(self, epoch: int) -> dict[str, Ledger]:
+        return {
+            table.source: Ledger(
+                self.control, table.source, epoch, lambda: int(self.now() * 1000), self.arrival.road
+            )
+            for table in self.mapping.tables
+        }
+
+    def _position(self, target: Target, checkpoint: dict[str, Any]) -> Position:
+        """
+        The lowest watermark of all that the target's rows were read from: its items' position, and the
+        floor.
+        """
+        found = []
+        for export in (source.export for source in target.sources):
+            for part in export.parts:
+                at = watermark_of(export, part, checkpoint["epoch"], checkpoint["server"], self.given)
+                if part.watermark is None:
+                    checks.refuse_before_capture(checkpoint, at)
+                found.append(at)
+        if not found:
+            raise Refused(f"the exports for {target.name} have no files", "export again")
+        return min(found)
+
+    def _load(self, target: Target, position: Position, ledgers: Sequence[Ledger]) -> None:
+        work = Work(target, position, self.mapping_text, self.folder / target.name)
+        work.clean(
+            partitions=self._anew(ledgers)
+        )  # what another load has written meanwhile, or was emptied, has to come again
+        self.lock.check()
+        for ledger in ledgers:
+            ledger.raise_floor(str(position))
+            if self.again or ledger.state is None:
+                ledger.plan_whole()
+        spilled = self._spill(work)
+        grouped = self._group(work)
+        arrived = self.arrival.finish(work)
+        for row in (*work.unusable(self.arrival.sink(target)), *arrived.refused):
+            self.unusable(row)
+        self._finish(ledgers, work, spilled, grouped, arrived)
+
+    def _spill(self, work: Work) -> dict[int, Done]:
+        """Rows and unusable rows by the source's number."""
+        sums: dict[int, Done] = {number: Done() for number in range(len(work.target.sources))}
+        parts = work.target.parts
+        for count, (number, place) in enumerate(parts, 1):
+            self.lock.check()
+            done = work.part_done(number, place) or work.spill(number, place)
+            was = sums[number]
+            sums[number] = Done(was.rows + done.rows, 0, was.unusable + done.unusable)
+            self.progress(Step("parts read", count, len(parts)))
+        for number, source in enumerate(work.target.sources):
+            if source.export.expected_rows not in (None, sums[number].rows):
+                raise Refused(
+                    f"{source.export.location} has {sums[number].rows:,} rows of {source.table.source},"
+                    f" {source.export.expected_rows:,} are expected",
+                    "a file is missing, or there are too many: see that the export is whole",
+                )
+        return sums
+
+    def _group(self, work: Work) -> Done:
+        sink, items, unusable = self.arrival.sink(work.target), 0, 0
+        for partition in work.partitions:
+            self.lock.check()
+            done = work.partition_done(partition, sink) or work.group(partition, sink)
+            items, unusable = items + done.items, unusable + done.unusable
+            self.progress(Step("partitions grouped", partition + 1, len(work.partitions)))
+        return Done(items=items, unusable=unusable)
+
+    def _finish(
+        self,
+        ledgers: Sequence[Ledger],
+        work: Work,
+        spilled: dict[int, Done],
+        grouped: Done,
+        arrived: Arrived,
+    ) -> None:
+        """Items, and rows of which nobody can say whose they were, count with the target's first source."""
+        more = sum(row.rows for row in arrived.refused)
+        for number, ledger in enumerate(ledgers):
+            first = number == 0
+            result = Result(
+                spilled[number].rows,
+                grouped.items - len(arrived.refused) if first else 0,
+                spilled[number].unusable + (grouped.unusable + more if first else 0),
+            )
+            if arrived.complete:
+                ledger.done(1, str(work.position), result)
+                if not result.unusable or self.accept_unusable:
+                    ledger.finish(result)
+        if all(ledger.state == DONE for ledger in ledgers):
+            work.remove()
+
+    def _outcome(self, source: str, ledger: Ledger, *, nothing: bool = False) -> Outcome:
+        entries = list(ledger.entries())
+        result = sum((entry.result for entry in entries), Result())
+        table = next(table for table in self.mapping.tables if table.source == source)
+        return Outcome(source, table.target, str(ledger.state), len(entries), result, nothing)

@@ -1,0 +1,134 @@
+"""What is particular to a road: `files` into the existing table, `import` by ImportTable into a new one."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from bulkload import checks
+from bulkload.exports.locations import Location
+from bulkload.grouping import Unusable
+from bulkload.importing.files import Files, refuse_others
+from bulkload.importing.sources import Target
+from bulkload.importing.table import Counts, TableImport
+from bulkload.importing.work import Sink, Work
+from rowferry.errors import Refused
+
+FILES, IMPORT = "files", "import"
+
+
+class Arrival(Protocol):
+    """What is particular to a road."""
+
+    road: str
+
+    def forget(self, target: Target) -> None:
+        """What was begun before does not count any more."""
+
+    def check(self, target: Target) -> None:
+        """Refused where the target's table cannot be loaded by this road."""
+
+    def sink(self, target: Target) -> Sink:
+        """What takes the items."""
+
+    def finish(self, work: Work) -> "Arrived":
+        """Brings what the sink took into the table."""
+
+
+class Arrived(NamedTuple):
+    """`complete`: the items are in the table, but for the refused ones."""
+
+    complete: bool = True
+    refused: Sequence[Unusable] = ()
+
+
+@dataclass(slots=True)
+class IntoTable:
+    """The road `files`. `put` makes the sink of a target's table."""
+
+    client: Any
+    put: Callable[[Target], Sink]
+    road: str = FILES
+
+    def forget(self, target: Target) -> None:
+        """There is nothing to forget."""
+
+    def check(self, target: Target) -> None:
+        """The table has to be there, with the mapping's key."""
+        for source in target.sources:
+            checks.refuse_other_keys(self.client, source.table)
+            checks.refuse_expiry(self.client, source.table)
+
+    def sink(self, target: Target) -> Sink:
+        """BatchWriteItem."""
+        return self.put(target)
+
+    def finish(self, work: Work) -> Arrived:
+        """Nothing is left to do."""
+        del work
+        return Arrived()
+
+
+@dataclass(slots=True)
+class IntoFiles:
+    """
+    The road `import`: files of `location`, a folder of it for each target.
+
+    `importer` makes a target's TableImport; None where the location is no bucket: then the files are all.
+    """
+
+    location: Location
+    compression: str
+    importer: Callable[[Target, Location], TableImport] | None
+    progress: Callable[[Counts], None]
+    road: str = IMPORT
+
+    def forget(self, target: Target) -> None:
+        """Another import has to make the table."""
+        if self.importer:
+            self.importer(target, self._place(target)).forget()
+
+    def _place(self, target: Target) -> Location:
+        return self.location.below(target.name)
+
+    def check(self, target: Target) -> None:
+        """The table must not be there yet."""
+        if self.importer:
+            self.importer(target, self._place(target)).refuse_existing()
+
+    def sink(self, target: Target) -> Sink:
+        """Import files."""
+        return Files(self._place(target), self.compression)
+
+    def finish(self, work: Work) -> Arrived:
+        """Imports them. Refused where strange files lie among them."""
+        place = self._place(work.target)
+        sink = self.sink(work.target)
+        found = [work.partition_done(partition, sink) for partition in work.partitions]
+        made = [file for done in found if done and done.detail for file in done.detail["files"]]
+        refuse_others(place, [file["name"] for file in made])
+        if self.importer is None:
+            return Arrived(complete=False)
+        table = self.importer(work.target, place)
+        return _imported(table, sum(file["items"] for file in made), self.progress)
+
+
+def _imported(table: TableImport, items: int, progress: Callable[[Counts], None]) -> Arrived:
+    if not items:
+        table.create_empty()
+        table.settle()
+        return Arrived()
+    arn = table.start()
+    counts = table.wait(arn, progress)
+    if counts.processed != items or counts.imported + counts.errors != items:
+        raise Refused(
+            f"ImportTable read {counts.processed:,} items and kept {counts.imported:,} of {items:,}"
+            f" for {table.name}",
+            f"delete table {table.name}, remove the folder of --work, and run the load again",
+        )
+    refused = list(table.refused(arn)) if counts.errors else []
+    unnamed = counts.errors - len(refused)
+    if unnamed > 0:
+        names = ", ".join(one.source for one in table.tables)
+        refused.append(Unusable(names, {"import": arn}, "see its log in /aws-dynamodb/imports", unnamed))
+    table.settle()
+    return Arrived(refused=refused)
