@@ -1,7 +1,8 @@
 """The rows of chunks, each with the watermark that they show everything up to."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pymysql
@@ -13,28 +14,38 @@ from bulkload.connection import HALVES, Connect
 from bulkload.grouping import Grouping
 from bulkload.writer import Patience
 from rowferry import source
-from rowferry.errors import SourceNotReady
+from rowferry.errors import Refused, SourceNotReady
 from rowferry.source import Server
 from rowferry.values import Value
 
 ROWS_AT_ONCE = 1000
+MOST_UNCUT = 64 << 20
+"""Bytes of a table that cannot be cut: it is held in memory as a whole."""
 
 
-def rows_of(connection: Any, table: Table, chunk: Chunk) -> Iterator[Iterable[Sequence[Value]]]:
+def rows_of(connection: Any, table: Table, chunk: Chunk) -> Iterator[list[Sequence[Value]]]:
     """The values of a chunk's rows, in the order of the table's selection, some at a time."""
     with connection.cursor(SSCursor) as cursor:
         cursor.execute(*chunks.select(table, chunk))
         while some := cursor.fetchmany(ROWS_AT_ONCE):
-            yield table.selection.values(some)
+            yield list(table.selection.values(some))
 
 
 class Reader:
     """Reads chunks over one connection, and over a new one when that breaks."""
 
-    def __init__(self, connect: Connect, server: Server, patience: Patience) -> None:
+    def __init__(
+        self,
+        connect: Connect,
+        server: Server,
+        patience: Patience,
+        reading: Callable[[int], None] = lambda _rows: None,
+    ) -> None:
+        """`reading` is told the number of rows before they are used, and may wait."""
         self._connect = connect
         self._server = server
         self._patience = patience
+        self._reading = reading
         self._connection: Any = None
         self._encoding: str | None = None
 
@@ -52,8 +63,12 @@ class Reader:
         connection = self._ready()
         watermark = source.begin_snapshot(connection, self._server)
         grouping = Grouping(table.mapping, table.selection.names)
+        held = 0
         try:
             for some in rows_of(connection, table, chunk):
+                self._reading(len(some))
+                if not table.keys:
+                    held = _bounded(table, held, some)
                 grouping.take(some)
         except UnicodeDecodeError:
             self._read_halves(table)
@@ -89,3 +104,15 @@ class Reader:
             with contextlib.suppress(pymysql.err.Error):
                 self._connection.close()
             self._connection = None
+
+
+def _bounded(table: Table, held: int, rows: list[Sequence[Value]]) -> int:
+    """The bytes held with these rows. Refused when they are too many."""
+    held += sum(map(sys.getsizeof, (value for row in rows for value in row)))
+    if held > MOST_UNCUT:
+        raise Refused(
+            f"{table.mapping.source} can be cut along none of its key columns, and does not fit into memory"
+            f" ({MOST_UNCUT >> 20} MiB)",
+            "load it with `ferry export` and `ferry load --from`, which groups on disk",
+        )
+    return held

@@ -22,6 +22,7 @@ Every error that Rowferry raises on purpose.
 The class decides what happens; the message says what was found and what was
 expected and ends in the fix. Messages never hold row values.
 """
+from typing import Self
 
 
 class RowferryError(Exception):
@@ -31,6 +32,9 @@ class RowferryError(Exception):
         super().__init__(f"{found}: {fix}")
         self.found = found
         self.fix = fix
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        return type(self), (self.found, self.fix)  # from one process to another
 
 
 class UnusableChange(RowferryError):
