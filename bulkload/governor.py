@@ -46,7 +46,7 @@ class Watched:
 
 
 class Governor:
-    """Looks around once a second, in a thread of its own, and says on the board how fast the workers may be."""
+    """Looks around once a second, in its own thread, and says on the board how fast the workers may be."""
 
     def __init__(
         self,

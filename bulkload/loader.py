@@ -180,19 +180,21 @@ class Loader:
                 self.reports.progress(self.tally)
                 return governor.held is None
 
-            tasks = (Task(number, place, entry.chunk, parts[place].start) for number, (place, entry) in jobs.items())
+            tasks = (
+                Task(number, place, entry.chunk, parts[place].start)
+                for number, (place, entry) in jobs.items()
+            )
             pool = Pool(self._means(parts, server, epoch, count), board, count, beat, self.reports.tell)
             pool.run(tasks, lambda loaded: self._loaded(loaded, *jobs[loaded.number], parts))
 
     def _jobs(self, parts: list[Part]) -> Iterator[tuple[int, Entry]]:
         """Each open chunk with the number of its part; the others are counted."""
         for place, part in enumerate(parts):
-            if part.entries:
+            if part.open or part.closed:
                 self.tally.planned += part.ledger.planned
-            self.tally.chunks += len(part.entries)
-            self.tally.chunks_done += len(part.entries) - len(part.open)
-            done = (entry.result for entry in part.entries if entry not in part.open)
-            self.tally.result = sum(done, self.tally.result)
+            self.tally.chunks += len(part.open) + len(part.closed)
+            self.tally.chunks_done += len(part.closed)
+            self.tally.result = sum((entry.result for entry in part.closed), self.tally.result)
             yield from ((place, entry) for entry in part.open)
 
     def _means(self, parts: list[Part], server: Server, epoch: int, count: int) -> Means:

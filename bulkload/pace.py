@@ -11,14 +11,14 @@ class Bucket:
     """
     A token bucket that goes into debt: what a request costs is known when it is answered.
 
-    `now` is seconds of any clock that does not go back; `rate` is tokens a second and may change with each call.
+    `now` is seconds of a clock that does not go back; `rate` is tokens a second, and may change at any time.
     """
 
     _tokens: float = 0.0
     _last: float | None = None
 
     def take(self, amount: float, rate: float, now: float) -> float:
-        """Takes the tokens and returns 0, or takes none and returns the seconds to wait before asking again."""
+        """Takes the tokens and returns 0, or takes none and returns the seconds to wait before it may."""
         self._refill(rate, now)
         if self._tokens < 0:
             return -self._tokens / rate if rate else inf
@@ -38,7 +38,7 @@ class Bucket:
 @dataclass(slots=True)
 class Adaptive:
     """
-    A rate in WCU/s that finds what the table takes: lowered by a factor when throttled, raised steadily otherwise.
+    A rate in WCU/s that finds what the table takes: lowered by a factor when throttled, else raised steadily.
 
     Without a limit until DynamoDB first throttles.
     """

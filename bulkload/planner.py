@@ -1,7 +1,8 @@
-"""What a load has to do: each table's chunks that are still open, and before the first its plan and its floor."""
+"""What a load has to do: the chunks of each table that are still open, and first its plan and its floor."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import filterfalse
 from typing import Any
 
 from bulkload import chunks
@@ -17,12 +18,12 @@ from rowferry.source import Server
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One table and its chunks; those in `open` are to be loaded. `start` as in Task."""
+    """One table and its chunks, those that are still to be loaded apart. `start` as in Task."""
 
     table: Table
     ledger: Ledger
-    entries: tuple[Entry, ...] = ()
     open: tuple[Entry, ...] = ()
+    closed: tuple[Entry, ...] = ()
     start: str | None = None
 
 
@@ -87,8 +88,9 @@ class Planner:
             return Part(table, ledger)
         if ledger.state is None:
             self._plan(table, ledger)
-        entries = tuple(sorted(ledger.entries(), key=lambda entry: entry.number))
-        return Part(table, ledger, entries, tuple(filter(self._is_open, entries)))
+        entries = sorted(ledger.entries(), key=lambda entry: entry.number)
+        still, done = filter(self._is_open, entries), filterfalse(self._is_open, entries)
+        return Part(table, ledger, tuple(still), tuple(done))
 
     def _is_open(self, entry: Entry) -> bool:
         return not entry.done or (entry.result.unusable > 0 and not self.accept_unusable)

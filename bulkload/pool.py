@@ -1,4 +1,4 @@
-"""The load's side of its workers: hands out tasks, collects what became of them, replaces workers that die."""
+"""The load's side of its workers: hands out tasks, collects what became of each, replaces the dead."""
 
 import contextlib
 import threading
@@ -10,10 +10,9 @@ from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection, wait
 from typing import Protocol
 
-from bulkload import worker
 from bulkload.board import Board
 from bulkload.lock import LONGEST_REQUEST
-from bulkload.worker import Failed, Loaded, Means, Task
+from bulkload.worker import Failed, Loaded, Means, Task, process, serve
 from rowferry.errors import Unapplied
 
 TICK = 0.5  # seconds between two looks at the limits when nothing happens
@@ -55,7 +54,7 @@ def in_process(means: Means, board: Board, slot: int) -> Worker:
     """A worker with a processor of its own. Spawned: a forked one would share sockets and locks."""
     context = get_context("spawn")
     ours, theirs = context.Pipe()
-    running = context.Process(target=worker.process, args=(means, theirs, board, slot), daemon=True)
+    running = context.Process(target=process, args=(means, theirs, board, slot), daemon=True)
     running.start()
     theirs.close()  # so that the end of the process is the end of the connection
     return Worker(running, ours)
@@ -64,7 +63,7 @@ def in_process(means: Means, board: Board, slot: int) -> Worker:
 def in_thread(means: Means, board: Board, slot: int) -> Worker:
     """The only worker: it needs no process."""
     ours, theirs = Pipe()
-    running = threading.Thread(target=worker.serve, args=(means, theirs, board, slot), daemon=True)
+    running = threading.Thread(target=serve, args=(means, theirs, board, slot), daemon=True)
     running.start()
     return Worker(running, ours)
 
@@ -93,10 +92,11 @@ class Pool:
         self._safe = 0.0
 
     def run(self, tasks: Iterable[Task], done: Callable[[Loaded], None]) -> None:
-        """Runs all tasks; `done` is told each. Raises what a task fails of; Unapplied when workers go on dying."""
+        """Runs all tasks; `done` is told each. Raises what a task fails of, or Unapplied when workers die."""
         self._waiting.extend(tasks)
         try:
-            self._workers = [self._launch(self._means, self._board, slot) for slot in range(self._count)]
+            for slot in range(self._count):
+                self._workers.append(self._launch(self._means, self._board, slot))
             while self._open:
                 if self._beat():
                     self._hand_out()

@@ -91,26 +91,30 @@ class Stopped(Exception):
 def process(means: Means, connection: Connection, board: Board, slot: int) -> None:
     """What a worker process does. It ends at once when the load's own process is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the load tells its workers itself
-    with contextlib.suppress(OSError):
-        serve(means, connection, board, slot)
-    os._exit(0)  # without waiting for what a thread may still read
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    serve(means, connection, board, slot)
+    os._exit(0)  # threads may still be at work, for nobody
 
 
 def serve(means: Means, connection: Connection, board: Board, slot: int) -> None:
     """Takes tasks until the other end closes, and sends what became of each."""
     tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-    worker = _Worker(means, connection, board, slot)
-    readers = [threading.Thread(target=worker.work, args=(tasks,), daemon=True) for _ in range(means.readers)]
-    for reader in readers:
-        reader.start()
-    try:
-        while True:
-            tasks.put(connection.recv())
-    except EOFError:
-        for _ in readers:
-            tasks.put(None)
-    for reader in readers:
-        reader.join()
+    with connection:
+        worker = _Worker(means, connection, board, slot)
+        readers = [
+            threading.Thread(target=worker.work, args=(tasks,), daemon=True) for _ in range(means.readers)
+        ]
+        for reader in readers:
+            reader.start()
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                tasks.put(connection.recv())
+        if board.stopped:  # else the load was killed
+            for _ in readers:
+                tasks.put(None)
+            for reader in readers:
+                reader.join()
+            worker.close()
 
 
 class _Worker:
@@ -122,6 +126,10 @@ class _Worker:
         self._client = means.client()
         self._senders = ThreadPoolExecutor(means.requests)
         self._meter = Meter(board, slot, self._guard)
+
+    def close(self) -> None:
+        """Ends when the requests under way have ended."""
+        self._senders.shutdown()
 
     def work(self, tasks: "queue.SimpleQueue[Task | None]") -> None:
         """One reader's thread."""
@@ -140,7 +148,7 @@ class _Worker:
             return self._load(task, reader)
         except Stopped:
             raise
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the load's process raises it
             return Failed(task.number, _portable(error))
 
     def _send(self, message: Loaded | Failed) -> None:
@@ -184,7 +192,7 @@ def _portable(error: BaseException) -> BaseException:
     """The error, or one that names its kind where it cannot travel."""
     try:
         pickle.loads(pickle.dumps(error))
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever an error's own code does
         return RowferryError(f"a worker failed ({type(error).__name__})", "run the load again: it goes on")
     return error
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import batched
 from random import random
@@ -101,7 +101,7 @@ class Writer:
     table: str
     guard: Callable[[], None]
     patience: Patience = Patience()
-    meter: Metered = Unmetered()
+    meter: Metered = field(default_factory=Unmetered)
 
     def write(self, items: Sequence[Item]) -> list[tuple[Item, str]]:
         """

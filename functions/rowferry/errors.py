@@ -22,6 +22,7 @@ Every error that Rowferry raises on purpose.
 The class decides what happens; the message says what was found and what was
 expected and ends in the fix. Messages never hold row values.
 """
+
 from typing import Self
 
 

@@ -172,7 +172,8 @@ def replica_lag(connection: Connection) -> int | None:
     """Seconds that a replica is behind its source; None where it does not know, or is none."""
     found = rows(connection, "SHOW SLAVE STATUS" if _old_words(connection) else "SHOW REPLICA STATUS")
     behind = [row.get("seconds_behind_source", row.get("seconds_behind_master")) for row in found]
-    return None if not behind or None in behind else max(map(int, behind))
+    known = [int(seconds) for seconds in behind if seconds is not None]
+    return max(known) if known and len(known) == len(behind) else None
 
 
 def _old_words(connection: Connection) -> bool:
