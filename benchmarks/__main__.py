@@ -11,9 +11,10 @@ bytes in the same run, `ratio` how many times faster we are.
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from benchmarks import bulk_direct
 from benchmarks.decoder import BENCHMARKS, Figure, measure
 
 REPORT = Path(__file__).resolve().parent.parent / "build/bench/report.json"
@@ -25,12 +26,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], help="default: all", metavar="NAME")
+    parser.add_argument(
+        "names", nargs="*", choices=[*BENCHMARKS, bulk_direct.NAME, []], help="default: all", metavar="NAME"
+    )
     parser.add_argument("--rows", type=int, default=100_000, help="rows in large transactions (100000)")
     parser.add_argument("--rounds", type=int, default=5, help="the best of so many counts (5)")
     chosen = parser.parse_args(arguments)
     figures: list[Figure] = []
-    for figure in measure(chosen.names or list(BENCHMARKS), chosen.rows, chosen.rounds):
+    for figure in _figures(chosen.names or names, chosen.rows, chosen.rounds):
         figures.append(figure)
         print(
             f"{figure['name']:22} {figure['value']:>10,.0f} {figure['unit']}, "
@@ -40,6 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     REPORT.write_text(json.dumps(figures, indent=2) + "\n")
     return 0
+
+
+def _figures(names: Sequence[str], rows: int, rounds: int) -> Iterator[Figure]:
+    if recorded := [name for name in names if name in BENCHMARKS]:
+        yield from measure(recorded, rows, rounds)
+    if bulk_direct.NAME in names:
+        yield from bulk_direct.measure(rows, rounds)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import inf
 
 _BURST = 1.0  # seconds' worth of tokens that an idle bucket holds
+_DUST = 1e-6  # seconds: shorter pauses are what rounding leaves
 
 
 @dataclass(slots=True)
@@ -20,8 +21,8 @@ class Bucket:
     def take(self, amount: float, rate: float, now: float) -> float:
         """Takes the tokens and returns 0, or takes none and returns the seconds to wait before it may."""
         self._refill(rate, now)
-        if self._tokens < 0:
-            return -self._tokens / rate if rate else inf
+        if self._tokens < 0 and (pause := -self._tokens / rate if rate else inf) > _DUST:
+            return pause
         self._tokens -= amount
         return 0.0
 

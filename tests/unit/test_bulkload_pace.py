@@ -106,7 +106,8 @@ def test_rows_wait_too_and_a_new_limit_holds_at_once() -> None:
 class Control:
     """Holds one item, as a control table."""
 
-    item: dict[str, Any] = {}
+    def __init__(self) -> None:
+        self.item: dict[str, Any] = {}
 
     def get_item(self, **_: Any) -> Any:
         return {"Item": self.item}
