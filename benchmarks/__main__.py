@@ -26,9 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "names", nargs="*", choices=[*BENCHMARKS, bulk_direct.NAME, []], help="default: all", metavar="NAME"
-    )
+    names = [*BENCHMARKS, bulk_direct.NAME]
+    parser.add_argument("names", nargs="*", choices=[*names, []], help="default: all", metavar="NAME")
     parser.add_argument("--rows", type=int, default=100_000, help="rows in large transactions (100000)")
     parser.add_argument("--rounds", type=int, default=5, help="the best of so many counts (5)")
     chosen = parser.parse_args(arguments)

@@ -123,8 +123,7 @@ def direct(server: Server, endpoint: str) -> int:
 def loop(server: Server, endpoint: str) -> int:
     """Theirs."""
     session = boto3.Session("benchmark", "benchmark", region_name="us-east-1")
-    settings = Config(parameter_validation=False, proxies={})
-    target = session.resource("dynamodb", endpoint_url=endpoint, config=settings).Table("purchase")
+    target = session.resource("dynamodb", endpoint_url=endpoint, config=Config(proxies={})).Table("purchase")
     rows, items = 0, dict[tuple[str, str], dict[str, Any]]()
     with server.connect() as connection, connection.cursor(pymysql.cursors.SSDictCursor) as cursor:
         cursor.execute("SELECT customerid, orderid, productid, quantity FROM t")
