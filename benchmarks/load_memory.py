@@ -1,5 +1,5 @@
 """
-The memory of `ferry load`'s processes while it loads a large table, from a real MySQL to a server that answers
+The memory of the load's processes while they load a large table, from a real MySQL to a server that answers
 at once: the highest sum of their resident sets, shared pages counted in each.
 
     python -m benchmarks.load_memory --rows 10000000
@@ -69,7 +69,8 @@ def fill(server: Server, rows: int) -> int:
         cursor.execute("SET cte_max_recursion_depth = 100000, sql_log_bin = 0")
         cursor.execute(
             "CREATE TABLE t (orderid VARCHAR(40) NOT NULL, productid VARCHAR(40) NOT NULL,"
-            " customerid VARCHAR(40) NOT NULL, quantity INT NOT NULL, PRIMARY KEY (customerid, orderid, productid))"
+            " customerid VARCHAR(40) NOT NULL, quantity INT NOT NULL,"
+            " PRIMARY KEY (customerid, orderid, productid))"
         )
         cursor.execute(
             "INSERT INTO t WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < %s)"
