@@ -126,9 +126,14 @@ class TableMapping:
     """Other sources have the same target, so no item belongs to one row alone. Set by Mapping."""
     into: Target = field(default_factory=Target)
     """What all sources of the target agree on. Set by Mapping."""
+    reserved: frozenset[str] = field(init=False, repr=False, compare=False)
+    """Attribute names that no member may have. Asked for each row, so made once."""
     _resolved: dict[str, tuple[str, Column] | None] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reserved", RESERVED | {key.attribute for key in self.keys})
 
     @property
     def source(self) -> str:
@@ -139,11 +144,6 @@ class TableMapping:
     def keys(self) -> tuple[KeyAttribute, ...]:
         """The item's key attributes, hash key first."""
         return (self.hash_key,) if self.range_key is None else (self.hash_key, self.range_key)
-
-    @property
-    def reserved(self) -> frozenset[str]:
-        """Attribute names that no member may have."""
-        return RESERVED | {key.attribute for key in self.keys}
 
     @property
     def whole(self) -> bool:
