@@ -8,7 +8,7 @@ The control table: one item a subject, so that each has one writer or one atomic
 | load#SCHEMA.TABLE | bulk load | the plan, its epoch, and whether it is done |
 | merge#TARGET | bulk load | the watermark at the start of a load that merges members into items |
 | chunk#SCHEMA.TABLE#N | bulk load | bounds, watermark and result of one chunk |
-| throttle | ferry | how fast the load may be, and whether it rests |
+| throttle | bulk load, ferry | how fast the load may be, and whether it rests |
 | floors | bulk load | for each source table, the position up to which changes are in the load |
 | marker | ferry | the marker that the capturer has to send next |
 | marker#ID | consumer | the lanes in which the marker has been applied |
