@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from rowferry.control import CHECKPOINT, ControlTable
 from rowferry.errors import Refused
-from rowferry.mapping import TableMapping
+from rowferry.mapping import EXPIRES, POSITION, TableMapping
 from rowferry.position import Position, file_number
 from rowferry.source import Connection, Server, current_offset
 
@@ -87,6 +87,29 @@ def refuse_expiry(client: Any, table: TableMapping) -> None:
             f"DynamoDB removes items of {table.target} by {table.ttl.attribute} already",
             "turn time to live off (aws dynamodb update-time-to-live) and on again after the cut-over",
         )
+
+
+def holds_items(client: Any, target: str, epoch: int) -> bool:
+    """
+    Whether the target has live items, of whatever source.
+
+    Refused when they are of an earlier epoch: the changes that would remove
+    some of them are lost, so they would stay for good.
+    """
+    pages = client.get_paginator("scan").paginate(
+        TableName=target,
+        ConsistentRead=True,
+        FilterExpression="attribute_exists(#p) AND attribute_not_exists(#t)",
+        ProjectionExpression="#p",
+        ExpressionAttributeNames={"#p": POSITION, "#t": EXPIRES},
+    )
+    found = next((item for page in pages for item in page["Items"]), None)
+    if found and found[POSITION]["S"] < str(Position(epoch, 0, 0)):
+        raise Refused(
+            f"{target} holds items of the time before capture began anew",
+            "empty it, or delete and create it, then run `ferry load` again",
+        )
+    return found is not None
 
 
 def expected_key(table: TableMapping) -> str:

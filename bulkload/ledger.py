@@ -12,6 +12,7 @@ from itertools import batched
 from bulkload.chunks import Chunk, bound_text, read_bound
 from bulkload.writer import ITEMS_IN_A_REQUEST, Writer
 from rowferry.control import FLOORS, ControlTable, Plain, wrap
+from rowferry.position import Position
 from rowferry.values import Attribute
 
 LOADING, DONE, OPEN = "loading", "done", "open"
@@ -77,12 +78,12 @@ class Ledger:
         self.control.update(FLOORS, set={self.source: position})
 
     def start_of(self, target: str) -> str | None:
-        """The watermark at the start of the first load that merged into the target."""
+        """The watermark at the start of the first load that merged into the target in this epoch."""
         found: str | None = self.control.get(f"merge#{target}").get("watermark")
-        return found
+        return found if found and Position.parse(found).epoch == self.epoch else None
 
     def begin(self, target: str, watermark: str) -> str:
-        """Keeps that watermark once and for all; returns the one that counts."""
+        """Keeps that watermark for the whole epoch; returns the one that counts."""
         return self.start_of(target) or str(
             self.control.update(f"merge#{target}", set={"watermark": watermark})["watermark"]
         )

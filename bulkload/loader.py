@@ -121,9 +121,7 @@ class Loader:
         """
         ledgers = self._ledgers(int(self.control.get(CHECKPOINT).get("epoch", 0)))
         if not self.settings.again and all(ledger.state == DONE for ledger in ledgers.values()):
-            return [
-                self._outcome(table, ledgers[table.source], nothing=True) for table in self.mapping.tables
-            ]
+            return [self._as_it_was(table, ledgers[table.source]) for table in self.mapping.tables]
         if switch_is_on:
             raise Refused(
                 "the switch is ON: a load would overwrite newer items",
@@ -225,6 +223,15 @@ class Loader:
             if not result.unusable or self.settings.accept_unusable:
                 ledger.finish(result)
         return self._outcome(table, ledger)
+
+    def _as_it_was(self, table: TableMapping, ledger: Ledger) -> Outcome:
+        outcome = self._outcome(table, ledger, nothing=True)
+        if outcome.result.items and not checks.holds_items(self.client(), table.target, ledger.epoch):
+            self.reports.tell(
+                f"warning: {table.target} is empty, though {table.source} was loaded into it. Where it was"
+                " emptied to be loaded once more, run `ferry load --again`"
+            )
+        return outcome
 
     def _outcome(self, table: TableMapping, ledger: Ledger, *, nothing: bool = False) -> Outcome:
         entries = list(ledger.entries())

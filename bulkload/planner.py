@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import filterfalse
 from typing import Any
 
-from bulkload import chunks
+from bulkload import checks, chunks
 from bulkload.chunks import Chunk, Table
 from bulkload.ledger import DONE, Entry, Ledger
 from bulkload.writer import Writer
@@ -63,7 +63,7 @@ class Planner:
                 continue
             if ledger.start_of(table.target) is None:
                 self._refuse_put(table.target, mapping)
-            watermark = source.begin_snapshot(self.connection, self.server)
+            watermark = source.begin_snapshot(self.connection, self.server, self.tell)
             self.connection.commit()
             starts[table.target] = ledger.begin(table.target, str(watermark.position(ledger.epoch)))
         return starts
@@ -100,13 +100,23 @@ class Planner:
             self.tell(f"warning: {warning}")
         size = chunks.rows_per_chunk(table, self.chunk_rows)
         self.tell(f"{table.mapping.source}: planning chunks of {size:,} rows")
-        floor = source.begin_snapshot(self.connection, self.server)
-        self.connection.rollback()  # what counts is that everything up to there is visible from now on
-        self.writer.guard()
-        ledger.raise_floor(str(floor.position(ledger.epoch)))
+        self._raise_floor(table.mapping, ledger)
         cuts = chunks.plan(self.connection, table, size)
         count = ledger.plan(cuts, lambda last: _count(self.connection, table, last), size, self.writer)
         self.tell(f"{table.mapping.source}: {count:,} chunks, about {ledger.planned:,} rows")
+
+    def _raise_floor(self, table: TableMapping, ledger: Ledger) -> None:
+        """
+        Only over an empty target: an item that is there and that this load does not have is removed by a
+        change that still waits.
+        """
+        if checks.holds_items(self.writer.client, table.target, ledger.epoch):
+            self.tell(f"{table.target} has items already: the load goes over them")
+            return
+        floor = source.begin_snapshot(self.connection, self.server, self.tell)
+        self.connection.rollback()  # what counts is that everything up to there is visible from now on
+        self.writer.guard()
+        ledger.raise_floor(str(floor.position(ledger.epoch)))
 
 
 def _count(connection: Any, table: Table, chunk: Chunk) -> int:

@@ -15,6 +15,7 @@ from bulkload.grouping import Grouping
 from bulkload.writer import Patience
 from rowferry import source
 from rowferry.errors import Refused, SourceNotReady
+from rowferry.select import selection
 from rowferry.source import Server
 from rowferry.values import Value
 
@@ -29,6 +30,20 @@ def rows_of(connection: Any, table: Table, chunk: Chunk) -> Iterator[list[Sequen
         cursor.execute(*chunks.select(table, chunk))
         while some := cursor.fetchmany(ROWS_AT_ONCE):
             yield list(table.selection.values(some))
+
+
+def _refuse_altered(connection: Any, table: Table) -> None:
+    """
+    Refused where the table has other columns than when it was described.
+
+    Asked behind the watermark: what an ALTER TABLE after that brings is in later changes.
+    """
+    now = selection(source.carried(table.mapping, source.columns(connection, table.mapping)))
+    if (now.names, now.listed) != (table.selection.names, table.selection.listed):
+        raise Refused(
+            f"{table.mapping.source} got other columns during the load",
+            "run `ferry load` again: it goes on with them",
+        )
 
 
 class Reader:
@@ -62,6 +77,7 @@ class Reader:
     def _read(self, table: Table, chunk: Chunk) -> tuple[Grouping, source.Watermark]:
         connection = self._ready()
         watermark = source.begin_snapshot(connection, self._server)
+        _refuse_altered(connection, table)
         grouping = Grouping(table.mapping, table.selection.names)
         held = 0
         try:

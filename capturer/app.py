@@ -41,7 +41,7 @@ exit codes:
 examples:
   SOURCE_PASSWORD=secret capturer --source-host db.internal --stream row-changes --control-table control
   SOURCE_PASSWORD=secret STREAM_NAME=row-changes CONTROL_TABLE=control SOURCE_HOST=db.internal \\
-      capturer --skip binlog.000012:4711    # after a TRUNCATE there has been dealt with
+      capturer --skip binlog.000012:4711    # after a TRUNCATE there; or: ferry resume --after-ddl
   SOURCE_PASSWORD=secret STREAM_NAME=row-changes CONTROL_TABLE=control SOURCE_HOST=db.internal \\
       capturer --anew 2026-11-23    # the source was restored: begin at its present end, then load again
 """

@@ -12,14 +12,14 @@ from pymysqlreplication import BinLogStreamReader
 
 from capturer.events import Boundary, Event
 from capturer.progress import AFRESH
-from capturer.translation import Definitions, Translation
+from capturer.translation import Definitions, Reshaped, Translation
 from rowferry.errors import CaptureStopped, RowferryError, SourceNotReady
 from rowferry.mapping import Mapping
 
 HEARTBEAT = 1.0
 """Seconds after which an idle server says that it is there."""
-_LARGEST_START = (1 << 32) - 1  # the dump command takes an offset of 32 bit
-_FIRST_EVENT = 4  # offset, behind the file's magic number
+LARGEST_START = (1 << 32) - 1  # the dump command takes an offset of 32 bit
+FIRST_EVENT = 4  # offset, behind the file's magic number
 _DENIED = frozenset([1044, 1045, 1130, 1142, 1227, 1251, 1698, 1820, 1862, 2059, 2061, 3118])
 
 
@@ -154,7 +154,12 @@ class Binlog:
     """
 
     def __init__(
-        self, source: Source, mapping: Mapping, start: Boundary, definitions: Definitions | None = None
+        self,
+        source: Source,
+        mapping: Mapping,
+        start: Boundary,
+        definitions: Definitions | None = None,
+        reshaped: Reshaped = lambda _tables, _end: None,
     ) -> None:
         """Connects and asks for the events. ConnectionLost, SourceNotReady."""
         self._source = source
@@ -164,7 +169,7 @@ class Binlog:
             blocking=True,
             resume_stream=True,
             log_file=start.file,
-            log_pos=start.offset if start.offset <= _LARGEST_START else _FIRST_EVENT,
+            log_pos=start.offset if start.offset <= LARGEST_START else FIRST_EVENT,
             slave_heartbeat=HEARTBEAT,
             enable_logging=False,
         )
@@ -174,7 +179,7 @@ class Binlog:
             self.close()
             raise source.explain(error) from error
         self._translation = Translation(
-            mapping, start, checksums=self._dump.checksums, definitions=definitions
+            mapping, start, checksums=self._dump.checksums, definitions=definitions, reshaped=reshaped
         )
 
     def events(self) -> Iterator[Event]:

@@ -28,11 +28,11 @@ from capturer.sender import Sender, Sent
 from capturer.telemetry import PERIOD, Metrics, say
 from capturer.transactions import Transactions
 from rowferry.change import Marker, RowChange
-from rowferry.control import ControlTable
+from rowferry.control import FLOORS, ControlTable
 from rowferry.errors import CaptureStopped, LeaseLost, RowferryError, SourceNotReady
 from rowferry.mapping import Mapping
 from rowferry.position import Position
-from rowferry.source import check, current_offset, identify, require
+from rowferry.source import advice, check, current_offset, identify, require
 
 SENDERS = 2
 FLUSH_WITHIN = 15.0
@@ -99,6 +99,13 @@ class Capture:
             self.parts.control, self.parts.lease.token, self.parts.lanes, tables, self.parts.anew,
             self.parts.skip,
         )  # fmt: skip
+        self._definitions = Definitions(
+            self.parts.source,
+            self.parts.mapping,
+            epoch=lambda: self._progress.epoch,
+            at=lambda: self._transactions.boundary,
+            floors=lambda: self.parts.control.get(FLOORS),
+        )
         try:
             start = self._begin()
         except Exception as error:
@@ -107,7 +114,12 @@ class Capture:
         progress, lanes = self._progress, Lanes(self.parts.lanes, random=self.parts.random.random)
         self._outbox = Outbox(lanes, start, self.parts.clock, progress.restart)
         self._transactions = Transactions(
-            self.parts.mapping, progress.epoch, start, progress.skip, progress.restart
+            self.parts.mapping,
+            progress.epoch,
+            start,
+            progress.skip,
+            progress.restart,
+            self._definitions.same_values,
         )
         self._sender = Sender(self.parts.kinesis, self.parts.stream, self.parts.lease.token, self.parts.lanes)
         reader = self._thread("reader", self._read)
@@ -146,12 +158,16 @@ class Capture:
         connection = self.parts.source.connect()
         try:
             server = identify(connection)
-            require(check(connection, server, self.parts.mapping))
+            conditions = check(connection, server, self.parts.mapping)
+            require(conditions)
             watermark = current_offset(connection, server)
+            self._definitions.learn()  # before anybody is told that capture runs, and alters a table
         except Exception as error:
             raise self._explained(error) from error
         finally:
             connection.close()
+        for line in advice(conditions):
+            say(logging.WARNING, line)
         self._server = server.identity
         end = Boundary(watermark.file, watermark.offset)
         start = self._progress.start(server.identity, end, self.parts.now_ms())
@@ -170,6 +186,8 @@ class Capture:
         if isinstance(error, RowferryError):
             standing = Standing.of("stopped", error)
             self._quietly("saying why", lambda: self._progress.stop(standing, self.parts.now_ms()))
+        if isinstance(error, CaptureStopped):
+            self.parts.metrics.stopped()
         self._quietly("giving the lease back", self.parts.lease.release)
 
     def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
@@ -207,8 +225,11 @@ class Capture:
     def _read_once(self) -> None:
         """Reads from the newest boundary on until capture stops or the connection breaks."""
         self._same_server()
-        source, boundary = self.parts.source, self._transactions.boundary
-        binlog = self._binlog = Binlog(source, self.parts.mapping, boundary, Definitions(source.connect))
+        boundary = self._transactions.boundary
+        self._definitions.learn()
+        binlog = self._binlog = Binlog(
+            self.parts.source, self.parts.mapping, boundary, self._definitions, self._definitions.reshaped
+        )
         try:
             if self._stopping.is_set():  # `stop` may have looked for the binlog before it was there
                 return

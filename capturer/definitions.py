@@ -1,32 +1,206 @@
-"""What the binlog does not tell of a table's columns: the server is asked."""
+"""
+What the binlog does not tell of a table's columns: the server is asked.
 
-from collections.abc import Callable, Sequence
-from contextlib import closing
-from typing import Any
+Its answer is of now, and the rows may be of before an ALTER TABLE. So each answer is kept with its place: the
+end of the binlog at that moment. That is exact because the table's metadata lock is held meanwhile: no DDL
+is half done then. It counts for rows behind that place until capture meets DDL of the table, and for earlier
+ones where the binlog holds none from them up to that place. Tables are asked about when reading begins and
+after their DDL, so that rows seldom are earlier.
+"""
 
-from capturer.decoder.schema import Definition, labels
-from rowferry.source import rows
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from typing import Any, NamedTuple
 
+import pymysql
+
+from capturer.ahead import statements
+from capturer.binlog import ConnectionLost, Source
+from capturer.conversions import keeps_values
+from capturer.decoder.schema import Definition, RowsNotNeeded, labels
+from capturer.events import Boundary
+from capturer.statements import judge
+from capturer.telemetry import say
+from rowferry import source as questions
+from rowferry.errors import LOAD, CaptureStopped
+from rowferry.mapping import Mapping as Tables
+from rowferry.position import Position, file_number
+
+LOCK_SECONDS = 5
+"""How long an ALTER TABLE may hold a table's definition; below the patience with a silent server."""
+_LOCK_TIMEOUT, _NO_SUCH_TABLE, _NO_SUCH_SCHEMA = 1205, 1146, 1049
+_FULL = "SET GLOBAL binlog_row_metadata=FULL; empty the target of the table and load it again"
 _COLUMNS = """
-SELECT column_name AS name, data_type AS type, column_type AS full, character_set_name AS charset
+SELECT column_name AS name, data_type AS type, column_type AS full, character_set_name AS charset,
+is_nullable AS nullable, generation_expression AS expression, extra
 FROM information_schema.columns WHERE table_schema = %s AND table_name = %s
 ORDER BY ordinal_position
 """
 
+type Floors = Callable[[], Mapping[str, str]]
+"""For `schema.table`, the position up to which its load shows every change."""
+
+
+class _Known(NamedTuple):
+    """A table's columns as they were at that place."""
+
+    columns: Sequence[Definition]
+    place: Boundary
+
 
 class Definitions:
-    """Asks over a connection of its own. What `connect` and the driver raise comes through."""
+    """
+    The columns of mapped tables, for rows that stand at or behind `at()`, the boundary read last.
 
-    def __init__(self, connect: Callable[[], Any]) -> None:
-        self._connect = connect
+    Costs nothing while table maps stay the same: then nobody asks.
+    """
 
-    def __call__(self, schema: str, table: str) -> Sequence[Definition] | None:
-        """The table's columns as they are now; None when there is no such table."""
-        with closing(self._connect()) as connection:
-            found = rows(connection, _COLUMNS, (schema, table))
+    def __init__(
+        self,
+        source: Source,
+        mapping: Tables,
+        epoch: Callable[[], int],
+        at: Callable[[], Boundary],
+        floors: Floors,
+    ) -> None:
+        self._source = source
+        self._mapping = mapping
+        self._epoch = epoch
+        self._at = at
+        self._floors = floors
+        self._known: dict[str, _Known] = {}
+        self._searched: Boundary | None = None
+        self._changes: list[tuple[Boundary, frozenset[str]]] = []
+
+    def learn(self) -> None:
+        """Asks about every table of which nothing is known; what cannot be told now is left for later."""
+        with suppress(ConnectionLost):
+            for table in self._mapping.tables:
+                if table.source not in self._known:
+                    with suppress(CaptureStopped):
+                        self._known[table.source] = self._read(table.schema, table.table)
+
+    def reshaped(self, tables: Iterable[str], end: int) -> None:
+        """DDL of these tables has been met, which ends at that offset in the file of `at()`."""
+        here = self._at()._replace(offset=end)
+        for name in tables:
+            if name in self._known and self._known[name].place.order < here.order:
+                del self._known[name]
+        self.learn()
+
+    def same_values(self, name: str, columns: frozenset[str], end: Boundary) -> bool:
+        """Whether DDL that ends there, just behind `at()`, has left these columns' values as they were."""
+        before = self._known.get(name)
+        if before is None or before.place.order > self._at().order:
+            return False
+        del self._known[name]
+        self.learn()
+        after = self._known.get(name)
+        return (
+            after is not None
+            and not self._changed(name, end, after.place)
+            and keeps_values(before.columns, after.columns, columns)
+        )
+
+    def __call__(self, schema: str, table: str) -> Sequence[Definition]:
+        """
+        The table's columns when the rows at hand were written.
+
+        CaptureStopped where that is not certain, RowsNotNeeded where a load since then shows these rows,
+        ConnectionLost while a statement is changing the table.
+        """
+        name, at = f"{schema}.{table}", self._at()
+        if name not in self._known:
+            self._known[name] = self._read(schema, table)
+        found, place = self._known[name]
+        later = self._changed(name, at, place)
+        if not later:
+            return found
+        if self._is_loaded(name, later[-1]):
+            say(logging.INFO, "rows are passed over: the load shows them", table=name, up_to=str(later[0]))
+            raise RowsNotNeeded
+        raise CaptureStopped(
+            f"the binlog does not name the columns of {name}, and at {later[0]} they were changed",
+            f"{_FULL}, then start the capturer: it goes on behind that place",
+            LOAD,
+            [name],
+        )
+
+    def _changed(self, name: str, start: Boundary, end: Boundary) -> list[Boundary]:
+        """Where the table's columns may have changed from `start` to `end`."""
+        self._search(start, end)
         return [
-            Definition(
-                row["name"], row["type"], "unsigned" in row["full"], row["charset"], labels(row["full"])
+            place
+            for place, tables in self._changes
+            if name in tables and start.order <= place.order < end.order
+        ]
+
+    def _search(self, start: Boundary, end: Boundary) -> None:
+        """Knows afterwards every change of columns from `start` to `end`, and reads nothing twice."""
+        start = max(start, self._searched or start, key=_order)
+        if start.order >= end.order:
+            return
+        for place, query in statements(self._source, start, end):
+            if tables := judge(query.sql, query.schema, self._mapping).reshapes:
+                self._changes.append((place, tables))
+        self._searched = end
+
+    def _is_loaded(self, name: str, change: Boundary) -> bool:
+        place = Position(self._epoch(), file_number(change.file), change.offset)
+        return self._floors().get(name, "") > str(place)
+
+    def _read(self, schema: str, table: str) -> _Known:
+        """The columns as they are now, and the end of the binlog at that moment."""
+        with closing(self._source.connect()) as connection:
+            try:
+                with _locked(connection, schema, table):
+                    found = questions.rows(connection, _COLUMNS, (schema, table))
+                    end = questions.current_offset(connection, questions.identify(connection))
+            except pymysql.Error as error:
+                raise self._explained(error, f"{schema}.{table}") from error
+        return _Known([_definition(row) for row in found], Boundary(end.file, end.offset))
+
+    def _explained(self, error: pymysql.Error, name: str) -> Exception:
+        if error.args[0] == _LOCK_TIMEOUT:
+            return ConnectionLost(
+                f"a statement holds the definition of {name}", "nothing to do: it is tried again"
             )
-            for row in found
-        ] or None
+        if error.args[0] in (_NO_SUCH_TABLE, _NO_SUCH_SCHEMA):
+            return CaptureStopped(
+                f"the binlog does not name the columns of {name}, and the table is not there any more",
+                f"bring the table back or leave it out of the mapping; {_FULL}, then start the capturer",
+                LOAD,
+                [name],
+            )
+        return self._source.explain(error)
+
+
+def _order(place: Boundary) -> tuple[int, int]:
+    return place.order
+
+
+@contextmanager
+def _locked(connection: Any, schema: str, table: str) -> Iterator[None]:
+    """Meanwhile no DDL of the table begins or ends: a SELECT's metadata lock stays up to the COMMIT."""
+    name = ".".join(f"`{part.replace('`', '``')}`" for part in (schema, table))
+    questions.execute(connection, f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}")
+    questions.execute(connection, "START TRANSACTION")
+    questions.rows(connection, f"SELECT 1 FROM {name} LIMIT 0")
+    yield
+    questions.execute(connection, "COMMIT")
+
+
+def _definition(row: Mapping[str, Any]) -> Definition:
+    full = row["full"]
+    computed = row["expression"] or ("auto_increment" if "auto_increment" in row["extra"] else "")
+    return Definition(
+        row["name"],
+        row["type"],
+        "unsigned" in full,
+        row["charset"],
+        labels(full),
+        declared=full,
+        nullable=row["nullable"] == "YES",
+        computed=computed,
+    )

@@ -5,9 +5,11 @@ What the binlog holds, as far as capture cares: the decoder's events, and what c
 64 bit (the binlog's own are 32 bit and wrap in files over 4 GiB).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from capturer.decoder import events as decoded
+from rowferry.errors import PASS
 from rowferry.position import file_number
 
 
@@ -39,7 +41,8 @@ class Unreadable(NamedTuple):
     """
     Something that may change a mapped table and cannot be decoded: what was found, and the fix.
 
-    `last` where nothing more of its transaction follows: it was a compressed one.
+    `last` where nothing more of its transaction follows: it was a compressed one. `remedy` and `tables` as
+    CaptureStopped has them; no tables: all that are mapped.
     """
 
     start: int
@@ -47,6 +50,8 @@ class Unreadable(NamedTuple):
     found: str
     fix: str
     last: bool = False
+    remedy: str = PASS
+    tables: Sequence[str] = ()
 
 
 type Event = decoded.Event | Unreadable

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from capturer.events import Boundary
 from capturer.lease import was_refused
 from rowferry.change import Marker
-from rowferry.control import CHECKPOINT, MARKER, ControlTable, Plain
+from rowferry.control import CHECKPOINT, MARKER, PASSED, ControlTable, Plain
 from rowferry.errors import CaptureStopped, LeaseLost, Refused, RowferryError
 
 
@@ -35,15 +35,24 @@ AFRESH = (
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How capture stands: `capturing`, `waiting` or `stopped`, and for the last two why and what to do."""
+    """
+    How capture stands: `capturing`, `waiting` or `stopped`, and for the last two why and what to do.
+
+    `remedy`, `again` (source tables) and `at` as CaptureStopped has them.
+    """
 
     state: str = "capturing"
     reason: str = ""
     fix: str = ""
+    remedy: str = ""
+    again: tuple[str, ...] = ()
+    at: str = ""
 
     @classmethod
     def of(cls, state: str, error: RowferryError) -> "Standing":
         """The standing that an error brings."""
+        if isinstance(error, CaptureStopped):
+            return cls(state, error.found, error.fix, error.remedy, tuple(error.tables), error.at)
         return cls(state, error.found, error.fix)
 
 
@@ -82,9 +91,12 @@ class Progress:
 
     @property
     def skip(self) -> list[Boundary]:
-        """The places in this binlog that are to be passed over."""
+        """The places in this binlog that are to be passed over, also by the word of `ferry resume`."""
         former = self._item.get("former_skip", ())
-        return [Boundary.parse(str(at)) for at in self._skip if at not in former]
+        word = self._table.get(PASSED)
+        passed = word["at"] if word.get("epoch") == self.epoch else []
+        given = (at for at in self._skip if at not in former)
+        return [Boundary.parse(str(at)) for at in (*given, *passed)]
 
     def claim(self) -> None:
         """From here on the previous holder cannot write any more. LeaseLost when a newer one has claimed."""
@@ -203,7 +215,7 @@ class Progress:
                 "epoch": self.epoch, "server": server, "anew": self._anew, "tables": self._tables,
                 "file": start.file, "offset": start.offset,
                 "read_file": start.file, "read_offset": start.offset, "former_skip": self._skip,
-                **_restart(None),
+                **_restart(None), **_standing(Standing()),
             },
             self._token,
         )  # fmt: skip
@@ -224,7 +236,11 @@ def _restart(restart: Boundary | None) -> dict[str, Plain]:
 
 
 def _standing(standing: Standing) -> dict[str, Plain]:
-    return {"state": standing.state, "reason": standing.reason, "fix": standing.fix}
+    again: list[Plain] = [*standing.again]
+    return {
+        "state": standing.state, "reason": standing.reason, "fix": standing.fix,
+        "remedy": standing.remedy, "again": again, "stopped_at": standing.at,
+    }  # fmt: skip
 
 
 def _lost() -> LeaseLost:

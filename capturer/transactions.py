@@ -26,13 +26,14 @@ from capturer.events import Boundary, Event, Unreadable
 from capturer.prepared import Prepared, PreparedTransactions
 from capturer.statements import Meaning, Verdict, judge
 from rowferry.change import RowChange
-from rowferry.errors import CaptureStopped
+from rowferry.errors import PASS, CaptureStopped
 from rowferry.mapping import Mapping
 from rowferry.position import Position, file_number
 
 PORTION = 1_000  # rows of one transaction that are kept back until its end is seen
 PORTION_BYTES = 1 << 20
 
+_STEPS = "; `ferry resume --after-ddl` has the steps"
 _IN_THE_STACK = "in the stack: CapturerSkip="
 _RELOAD_ALL = (
     "empty the targets of all mapped tables and load them again, then start the capturer with --skip {at}"
@@ -46,6 +47,9 @@ _BEFORE_CAPTURE = (
     "where a table that it changed has been loaded, load that again; then start the capturer with --skip {at}"
 )
 
+type SameValues = Callable[[str, frozenset[str], Boundary], bool]
+"""(source table, columns, end of the ALTER TABLE): whether they have the values that they had before it."""
+
 
 class Transactions:
     """
@@ -58,6 +62,7 @@ class Transactions:
     Raises CaptureStopped at what cannot be carried; the boundary then stays
     before that transaction. Transactions that start at a boundary in `skip`
     are passed over with all that they hold: the operator has dealt with them.
+    `same_values` is asked where a statement may change values with their type.
 
     `resume` is where to go on. With `restart`, which is before it, reading
     begins there: only for what was prepared in between, all else has been sent.
@@ -70,6 +75,7 @@ class Transactions:
         resume: Boundary,
         skip: Iterable[Boundary] = (),
         restart: Boundary | None = None,
+        same_values: SameValues = lambda _table, _columns, _end: False,
     ) -> None:
         self.boundary = restart or resume
         self._settled = resume.order
@@ -79,6 +85,7 @@ class Transactions:
         self.committed = 0
         self._mapping = mapping
         self._epoch = epoch
+        self._same_values = same_values
         self._skip = {where.order for where in skip}
         self._prepared = PreparedTransactions()
         self._readers: dict[type, Callable[[Any], Sequence[RowChange]]] = {
@@ -198,13 +205,20 @@ class Transactions:
                 self._savepoints[verdict.name] = self._handed + len(self._kept)
             case Meaning.ROLLBACK_TO:
                 self._take_back(self._savepoints.get(verdict.name))
-            case Meaning.STOP if not (self._skipping or self.again):
-                self._stop(verdict.found, verdict.fix)
+            case Meaning.STOP if not (self._skipping or self.again or self._keeps_values(verdict, event.end)):
+                self._stop(verdict.found, verdict.fix, tables=verdict.tables)
             case Meaning.COMMIT | Meaning.ROLLBACK | Meaning.XA_COMMIT | Meaning.XA_ROLLBACK:
                 return self._decided(verdict, event.end)
             case _ if not self._block:
                 return self._end(event.end)
         return ()
+
+    def _keeps_values(self, verdict: Verdict, end: int) -> bool:
+        """Whether the statement, which ends there, only changes types, and no value with them."""
+        if not verdict.retypes:
+            return False
+        (table,) = verdict.tables
+        return self._same_values(table, verdict.retypes, Boundary(self._file, end))
 
     def _decided(self, verdict: Verdict, end: int) -> Sequence[RowChange]:
         """The outcome of this transaction, or of one that was prepared."""
@@ -261,8 +275,9 @@ class Transactions:
         return self._unreadable(Unreadable(event.start, event.end, lost, _RELOAD_ALL))
 
     def _unreadable(self, event: Unreadable) -> Sequence[RowChange]:
-        if not (self.again or self._is_skipped()):
-            self._stop(event.found, event.fix)
+        passed_before = self.again and not self._xa  # what is prepared still has to be sent
+        if not (passed_before or self._is_skipped()):
+            self._stop(event.found, event.fix, event.remedy, event.tables)
         return self._end(event.end) if event.last or not self._block else ()
 
     def _end(self, end: int) -> Sequence[RowChange]:
@@ -276,6 +291,9 @@ class Transactions:
         self._handed += len(released)
         return released
 
-    def _stop(self, found: str, fix: str) -> NoReturn:
+    def _stop(self, found: str, fix: str, remedy: str = PASS, tables: Iterable[str] = ()) -> NoReturn:
+        """`tables` have to be loaded again: all, where the transaction may have changed any."""
         at = f"{self.boundary} ({_IN_THE_STACK}{self.boundary})"
-        raise CaptureStopped(f"at {self.boundary}: {found}", fix.replace("{at}", at))
+        every = [table.source for table in self._mapping.tables]
+        fix = fix.replace("{at}", at) + (_STEPS if remedy else "")
+        raise CaptureStopped(f"at {self.boundary}: {found}", fix, remedy, tables or every, str(self.boundary))

@@ -12,16 +12,18 @@ from capturer.decoder.framing import Type
 from capturer.decoder.schema import Definition
 from capturer.decoder.stream import EventStream
 from capturer.events import Boundary, Event, Unreadable
+from capturer.statements import RELOAD, judge
 from rowferry.errors import CaptureStopped
 from rowferry.mapping import Mapping, TableMapping
 
 type Definitions = Callable[[str, str], Sequence[Definition] | None]
 """(schema, table) to its columns as the server has them now; None when it has no such table."""
+type Reshaped = Callable[[frozenset[str], int], None]
+"""Takes the source tables that may have other columns from here on, and the offset of here."""
 
 _KIND = 5  # the type's place in a packet: behind the status byte and the time
 _PAYLOAD = bytes([Type.TRANSACTION_PAYLOAD])
 _NO_DDL = re.compile(r"\s*(BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|XA)\b", re.IGNORECASE)
-_RELOAD = "empty the target of the table and load it again, then start the capturer with --skip {at}"
 
 
 class _Travelling:
@@ -38,7 +40,8 @@ class Translation:
     """
     Reads the packets of one connection, in order, from `start` on.
 
-    `checksums` says whether events end in a checksum, until the first format description tells.
+    `checksums` says whether events end in a checksum, until the first format description tells. `reshaped` is
+    told of DDL, once what stands before it has been taken.
     """
 
     def __init__(
@@ -48,8 +51,10 @@ class Translation:
         *,
         checksums: bool | None = None,
         definitions: Definitions | None = None,
+        reshaped: Reshaped = lambda _tables, _end: None,
     ) -> None:
         self._mapping = mapping
+        self._reshaped = reshaped
         self._start = start
         self._before = 0
         self._stream = EventStream(
@@ -71,12 +76,24 @@ class Translation:
                         yield from self._behind(event)
                     else:
                         yield event
-                    if type(event) is Query and not _NO_DDL.match(event.sql):
+                    if type(event) is Query and (tables := self._reshaped_by(event)):
                         stream.forget()
+                        self._reshaped(tables, event.end)
             except CaptureStopped as error:
                 last = packet[_KIND : _KIND + 1] == _PAYLOAD
-                fix = f"{error.fix}; {_RELOAD}"
-                yield from self._behind(Unreadable(start, stream.end, error.found, fix, last))
+                yield from self._behind(self._unreadable(error, start, last=last))
+
+    def _reshaped_by(self, query: Query) -> frozenset[str]:
+        """The mapped tables that may have other columns from here on."""
+        if _NO_DDL.match(query.sql):
+            return frozenset()
+        return judge(query.sql, query.schema, self._mapping).reshapes
+
+    def _unreadable(self, error: CaptureStopped, start: int, *, last: bool) -> Unreadable:
+        end = self._stream.end
+        if error.remedy:
+            return Unreadable(start, end, error.found, error.fix, last, error.remedy, error.tables)
+        return Unreadable(start, end, error.found, f"{error.fix}; {RELOAD}", last)
 
     def _behind(self, event: Event) -> Iterator[Event]:
         """The event, unless it stands before the start: one that ends there may have been skipped."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import pymysql
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ferry import drain, load, mapping, settings, status, switch, throttle, verify
+from ferry import drain, load, mapping, resume, settings, status, switch, throttle, verify
 from rowferry.errors import RowferryError
 
 EPILOG = f"""\
@@ -24,6 +24,7 @@ a move, in its order:
   ferry load              # copy the rows that exist; the capturer must be running
   ferry switch on         # apply the changes that waited meanwhile, then the live ones
   ferry status
+  ferry resume --after-ddl  # only where capture stopped: why, and how it goes on
   ferry drain             # after writes to MySQL were stopped: proves that all is applied
   ferry verify            # compare every row and every item
 
@@ -41,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (mapping, load, throttle, switch, status, drain, verify):
+    for module in (mapping, load, throttle, switch, status, resume, drain, verify):
         module.add(commands, _common())
     return root
 

@@ -6,12 +6,12 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ferry.settings import Setting
 from rowferry import source
-from rowferry.control import CHECKPOINT, MARKER, ControlTable
+from rowferry.control import CHECKPOINT, LEASE, MARKER, ControlTable
 from rowferry.errors import Refused
 from rowferry.position import Position
 
@@ -102,21 +102,42 @@ def drain(
     """
     Asks for a marker at the source's present end and waits until all lanes have applied it, or the timeout.
 
-    Refused when no capturer runs on this server, it stopped, or another drain began meanwhile.
+    Refused when no capturer runs on this server, it stopped or its lease is not renewed, or another
+    drain began meanwhile.
     """
     started = clock()
     end = _end(control, connection)
     marker = uuid.uuid4().hex
     control.update(MARKER, set={"id": marker, "position": str(end), "lanes": 0})
-    said = ""
+    said, pulse = "", _Pulse(started)
     while True:
         drained = _look(control, marker, end, clock() - started)
         if drained.complete or drained.seconds >= timeout:
             return drained
+        if not drained.lanes:
+            pulse.feel(control.get(LEASE), clock())
         if (now := _progress(drained)) != said:
             tell(f"waiting: {now}")
             said = now
         sleep(PAUSE)
+
+
+@dataclass(slots=True)
+class _Pulse:
+    """The capturer's lease, which it renews several times within the time that it is valid."""
+
+    since: float
+    seen: dict[str, Any] = field(default_factory=dict)
+
+    def feel(self, lease: dict[str, Any], now: float) -> None:
+        """Refused when the lease has not changed for its whole time: nobody would send the marker."""
+        if lease != self.seen:
+            self.since, self.seen = now, lease
+        elif lease and now - self.since > lease["ttl_ms"] / 1000:
+            raise Refused(
+                f"no capturer runs: its lease has not been renewed for {now - self.since:.0f} s",
+                "start it (CapturerCount=1) or see its log for why it ends, then run `ferry drain` again",
+            )
 
 
 def _end(control: ControlTable, connection: source.Connection) -> Position:

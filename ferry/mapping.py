@@ -105,7 +105,7 @@ def run_check(arguments: argparse.Namespace, setting: Setting) -> int:
     """Prints what the sample becomes."""
     mapping, connection = setting.mapping, setting.connect()
     try:
-        told = [_told(connection, table, arguments.sample) for table in mapping.tables]
+        told = [look(connection, table, arguments.sample) for table in mapping.tables]
     finally:
         connection.close()
     if arguments.json:
@@ -115,10 +115,23 @@ def run_check(arguments: argparse.Namespace, setting: Setting) -> int:
     return 1 if any(row["problem"] for table in told for row in table["rows"]) else 0
 
 
-def _told(connection: Any, table: TableMapping, size: int) -> dict[str, Any]:
+def look(connection: Any, table: TableMapping, size: int) -> dict[str, Any]:
+    """What is said of a table and its first rows."""
     columns = _columns(connection, table)
     notes = [found for column in columns if (found := note(column))]
+    notes += [f"exclude names {name}, which is no column of the table" for name in _idle(connection, table)]
     return {**explain(table, list(sample(connection, table, columns, size))), "notes": notes}
+
+
+def _idle(connection: Any, table: TableMapping) -> list[str]:
+    """
+    Excluded names that exclude nothing. DMS's JSON gives also those of attributes that are made; with a
+    hook they are the names of what it returns.
+    """
+    if table.hook is not None:
+        return []
+    made = {key.attribute for key in table.keys} | {name for name, _ in table.attributes}
+    return sorted(table.exclude - made - {column.name for column in source.columns(connection, table)})
 
 
 def _columns(connection: Any, table: TableMapping) -> list[Column]:

@@ -131,14 +131,15 @@ class Words:
 
     def columns(self, row: Row) -> Iterator[tuple[str, str]]:
         """The row's columns by the names of their places, and in a member its further attributes."""
-        entry = self.entry
+        entry, grouped = self.entry, self.entry.get("member_name") is not None
         for column in row.cells:
             if not self.stores(column):
                 continue
             value = self.value(column, row) if "${" not in column else None
             if value is not None:
-                yield self.rules.get(column, {}).get("name", entry.get("prefix", "") + column), value
-        if entry.get("member_name") is not None:
+                prefix = "" if grouped else entry.get("prefix", "")
+                yield self.rules.get(column, {}).get("name", prefix + column), value
+        if grouped:
             yield from self.attributes(row)
 
     def attributes(self, row: Row) -> Iterator[tuple[str, str]]:
@@ -182,8 +183,11 @@ def carried(condition: Mapping[str, Any], row: Row) -> bool:
         return False
     if name == "prefix":
         return written.plain(kind, cell).startswith(operand)
+    value = _comparable(kind, cell)
     others = [_operand(kind, one) for one in (operand if isinstance(operand, list) else [operand])]
-    return _compared(name, _comparable(kind, cell), others)
+    if kind in written.DATES and written.seconds(kind, cell) is not None:  # it is none such as 0000-00-00
+        value, *others = map(_moment, (value, *others))
+    return _compared(name, value, others)
 
 
 def _compared(name: str, value: Any, others: Sequence[Any]) -> bool:
@@ -225,3 +229,9 @@ def _told(given: Any) -> str:
     if isinstance(given, float):
         return number(double(repr(given)))
     return str(int(given) if isinstance(given, bool) else given)
+
+
+def _moment(text: str) -> str:
+    """A date alone is the first moment of its day."""
+    text = text.replace("T", " ")
+    return written.clock(text if len(text) != 10 else f"{text} 00:00:00")

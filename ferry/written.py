@@ -20,6 +20,7 @@ from ferry.exact import document, json_text, number
 INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit"})
 FLOATS = frozenset({"float", "double"})
 NUMBERS = INTEGERS | FLOATS | {"decimal"}
+DATES = frozenset({"date", "datetime", "timestamp"})
 CLOCKS = frozenset({"datetime", "timestamp", "time"})
 GEOMETRIES = frozenset(
     {"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon"}

@@ -19,7 +19,7 @@ def dump(server: Server, file: str, offset: int = 4) -> Iterator[bytes]:
 
     Raises pymysql.err.OperationalError when the server refuses.
     """
-    with closing(server.connect()) as connection:
+    with closing(server.connect(ssl_disabled=True)) as connection:
         with connection.cursor() as cursor:
             for variable in ("master_binlog_checksum", "source_binlog_checksum"):
                 cursor.execute(f"SET @{variable} = @@global.binlog_checksum")
@@ -36,7 +36,7 @@ def dump(server: Server, file: str, offset: int = 4) -> Iterator[bytes]:
 
 def end_of_binlog(server: Server) -> tuple[str, int]:
     """Return name of the newest file, and its size."""
-    with server.connect() as connection, connection.cursor() as cursor:
+    with server.connect(ssl_disabled=True) as connection, connection.cursor() as cursor:
         cursor.execute("SHOW BINARY LOGS")
         name, size, *_ = cursor.fetchall()[-1]
         return str(name), int(size)

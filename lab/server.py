@@ -132,6 +132,7 @@ class Server:
         return [
             "--bind-address=127.0.0.1",
             f"--port={self.port}",
+            f"--tmpdir={self.folder / 'data'}",  # in /tmp another MariaDB that starts would clear it away
             f"--init-file={self.folder / 'accounts.sql'}",
             f"--secure-file-priv={self.folder / 'files'}",
         ]

@@ -158,7 +158,7 @@ def _labels(column: Column) -> tuple[str, ...]:
 
 
 class _Members(dict[bytes, tuple[str, ...]]):
-    """Stored bits of a SET to its labels."""
+    """Stored bits of a SET to its labels. One without text is as good as none: a SELECT cannot show it."""
 
     def __init__(self, labels: Sequence[str]) -> None:
         super().__init__()
@@ -170,7 +170,9 @@ class _Members(dict[bytes, tuple[str, ...]]):
             damaged("a SET without labels")
         if len(self) > 4096:
             self.clear()
-        self[data] = tuple(label for number, label in enumerate(self._labels) if value >> number & 1)
+        self[data] = tuple(
+            label for number, label in enumerate(self._labels) if value >> number & 1 and label
+        )
         return self[data]
 
 

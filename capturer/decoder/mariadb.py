@@ -19,7 +19,12 @@ def inet6(data: bytes) -> str:
     """INET6 as SELECT prints it."""
     if not any(data[:12]) and any(data[12:14]):
         return f"::{IPv4Address(data[12:])}"  # ::192.0.2.1, which Python prints as ::c000:201
-    return str(IPv6Address(data))
+    text = str(IPv6Address(data))
+    groups = text.split(":")
+    if "" in groups or "0" not in groups:
+        return text
+    place = groups.index("0")  # Python keeps a zero that stands alone
+    return f"{':'.join(groups[:place])}::{':'.join(groups[place + 1 :])}"
 
 
 def uuid(data: bytes) -> str:

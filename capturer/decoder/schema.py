@@ -20,6 +20,7 @@ class Column:
     `name`, `unsigned`, `collation`, `labels` and `charset` are None where the
     event does not tell. `charset` is a name that wins over the collation id; `declared` is
     information_schema's data_type, which alone tells MariaDB's INET6 from BINARY(16).
+    A column of which SQL knows nothing is `hidden`.
     """
 
     type: ColumnType
@@ -34,17 +35,29 @@ class Column:
     dimensions: int | None = None
     charset: str | None = None
     declared: str | None = None
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A column as information_schema has it; `charset` None for what is not text."""
+    """
+    A column as information_schema has it; `charset` None for what is not text.
+
+    `declared` is its column_type; `computed` says where values come from that nobody wrote.
+    """
 
     name: str
     data_type: str
     unsigned: bool = False
     charset: str | None = None
     labels: tuple[str, ...] = ()
+    declared: str = ""
+    nullable: bool = True
+    computed: str = ""
+
+
+class RowsNotNeeded(Exception):
+    """What definitions raise where the table's rows need not be read, up to its next DDL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +122,19 @@ def _described(column: Column, definition: Definition | None) -> Column:
     )
 
 
+def is_incomplete(table: TableMap, wanted: Container[str], *, mariadb: bool) -> bool:
+    """Whether its rows cannot be read without definitions."""
+    if any(column.name is None for column in table.columns):
+        return True
+    return mariadb and any(column.name in wanted and _looks_alike(column) for column in table.columns)
+
+
+def _looks_alike(column: Column) -> bool:
+    """Whether it may be BINARY as well as INET4, INET6 or UUID."""
+    alike = column.type is ColumnType.STRING and column.metadata in _ADDRESS_SIZES
+    return alike and column.collation in (_BINARY, None) and not column.declared
+
+
 def refuse_lookalikes(table: TableMap, wanted: Container[str]) -> None:
     """
     UnreadableColumn for a wanted column of MariaDB that may be BINARY as well as INET4, INET6 or UUID.
@@ -116,8 +142,7 @@ def refuse_lookalikes(table: TableMap, wanted: Container[str]) -> None:
     Events do not tell them apart; SELECT gives bytes for one and text for the others.
     """
     for column in table.columns:
-        alike = column.type is ColumnType.STRING and column.metadata in _ADDRESS_SIZES
-        if alike and column.collation in (_BINARY, None) and not column.declared and column.name in wanted:
+        if column.name in wanted and _looks_alike(column):
             raise UnreadableColumn(
                 f"column {column.name} of {table.schema}.{table.table} may be BINARY, INET or UUID,"
                 " and is not in the table any more",

@@ -23,7 +23,14 @@ from capturer.decoder.payload import inner_events
 from capturer.decoder.readers import SIMPLE, Reader
 from capturer.decoder.rowevents import AFTER_TABLE_ID, FLAGS, OPENING, ROWS, Table, prepared
 from capturer.decoder.rows import RowDecoder
-from capturer.decoder.schema import Definition, described, refuse_lookalikes
+from capturer.decoder.schema import (
+    Definition,
+    RowsNotNeeded,
+    TableMap,
+    described,
+    is_incomplete,
+    refuse_lookalikes,
+)
 from capturer.decoder.tablemap import table_map, table_names
 from capturer.decoder.wire import Malformed, damaged
 
@@ -57,7 +64,8 @@ class EventStream:
     Decodes events in their order; keeps what later ones need: checksums, file offset, table maps.
 
     `wanted` chooses tables and columns, `required` those that a table must have. `definitions` tells what
-    table maps leave out: always needed for MariaDB's BINARY(16), which looks like UUID. `checksums` tells
+    table maps leave out, and is asked where that is needed: also for MariaDB's BINARY(16), which looks like
+    UUID. It may raise RowsNotNeeded. `checksums` tells
     whether events have them, where that is known before the first one tells; with `verify` each is checked.
     It can be fed from a dump, a file or a test. Another connection needs another EventStream.
     """
@@ -168,16 +176,24 @@ class EventStream:
         wanted = self._wanted(schema, table)
         found = Table(schema, table, 0, None, {})
         if wanted is not None:
-            parsed = table_map(body, mariadb=self._mariadb)
-            definitions = self._definitions(schema, table) if self._definitions else None
-            if definitions is not None:
-                parsed = described(parsed, definitions)
-            if self._mariadb:
-                refuse_lookalikes(parsed, wanted)
-            decoder = RowDecoder(parsed, wanted, self._required(schema, table))
-            found = Table(schema, table, len(parsed.columns), decoder, {})
+            try:
+                parsed = self._completed(table_map(body, mariadb=self._mariadb), wanted)
+            except RowsNotNeeded:
+                pass
+            else:
+                decoder = RowDecoder(parsed, wanted, self._required(schema, table))
+                found = Table(schema, table, len(parsed.columns), decoder, {})
         self._known[content] = found
         return found
+
+    def _completed(self, table: TableMap, wanted: Container[str]) -> TableMap:
+        if self._definitions and is_incomplete(table, wanted, mariadb=self._mariadb):
+            definitions = self._definitions(table.schema, table.table)
+            if definitions is not None:
+                table = described(table, definitions)
+        if self._mariadb:
+            refuse_lookalikes(table, wanted)
+        return table
 
     def _rows(self, data: bytes, kind: int, start: int, end: int) -> Iterable[Event]:
         table = self._tables.get(data[HEADER:AFTER_TABLE_ID])

@@ -5,6 +5,7 @@ https://dev.mysql.com/doc/dev/mysql-server/latest/classbinary__log_1_1Table__map
 Names, labels, signs and character sets are there with binlog_row_metadata=FULL; else see `schema.described`.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from enum import IntEnum
@@ -21,6 +22,8 @@ from capturer.decoder.types import (
     ColumnType,
 )
 from capturer.decoder.wire import bits, damaged, packed_bytes, packed_int, taken
+
+_HASH = re.compile(r"DB_ROW_HASH_\d+")
 
 
 class Field(IntEnum):
@@ -69,8 +72,10 @@ def table_map(body: bytes, *, mariadb: bool = False) -> TableMap:
     fields = dict(_fields(body, at))
     characters = MARIADB_CHARACTER if mariadb else CHARACTER
     columns = list(_with_names(_with_charsets(_with_signs(columns, fields), fields, characters), fields))
-    columns = list(_with_labels(columns, fields))
-    return TableMap(schema.decode(), table.decode(), tuple(_with_rest(columns, fields)), _primary_key(fields))
+    columns = list(_with_rest(_with_labels(columns, fields), fields))
+    if mariadb:
+        columns = list(_with_hidden(columns))
+    return TableMap(schema.decode(), table.decode(), tuple(columns), _primary_key(fields))
 
 
 def _typed(types: bytes, metadata: bytes) -> Iterator[tuple[ColumnType, int]]:
@@ -214,6 +219,17 @@ def _with_rest(columns: Sequence[Column], fields: Mapping[int, bytes]) -> Sequen
             for number, column in enumerate(columns)
         ]
     return columns
+
+
+def _with_hidden(columns: Sequence[Column]) -> Iterator[Column]:
+    """MariaDB gives a table with a UNIQUE over long columns a hash of each, behind all others."""
+    last = max((n for n, column in enumerate(columns) if not _is_hash(column)), default=0)
+    yield from columns[: last + 1]
+    yield from (replace(column, hidden=True) for column in columns[last + 1 :])
+
+
+def _is_hash(column: Column) -> bool:
+    return column.type is ColumnType.LONGLONG and bool(_HASH.fullmatch(column.name or ""))
 
 
 def _primary_key(fields: Mapping[int, bytes]) -> tuple[tuple[int, int], ...]:

@@ -23,8 +23,15 @@ from rowferry.mapping import Mapping
 
 WORKERS = 32
 """Items written at the same time; each mostly waits for the network."""
-MARGIN = 3_000
-"""Milliseconds before the timeout at which no further write is begun."""
+ATTEMPTS, CONNECT, READ = 5, 1, 3
+"""How often a request is tried, and the seconds that each try has to connect and to be answered."""
+LONGEST_REQUEST = ATTEMPTS * (CONNECT + READ) + 2 ** (ATTEMPTS - 1) - 1
+"""Seconds, with botocore's pauses in between: up to 1, 2, 4, ... (retry mode `standard`)."""
+MARGIN = 2 * LONGEST_REQUEST * 1000
+"""
+Milliseconds before the timeout at which no further write is begun: one that goes through at the last try,
+and the counters behind it, still end in time. Else the whole batch would come again.
+"""
 
 logger = Logger(service="apply_changes")
 metrics = Metrics(namespace=NAMESPACE, service="apply_changes")
@@ -35,10 +42,10 @@ class _Wiring:
 
     def __init__(self) -> None:
         config = Config(
-            retries={"mode": "standard", "total_max_attempts": 6},
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
             max_pool_connections=WORKERS,
-            connect_timeout=2,
-            read_timeout=5,
+            connect_timeout=CONNECT,
+            read_timeout=READ,
             tcp_keepalive=True,
         )
         dynamodb = boto3.client("dynamodb", config=config)

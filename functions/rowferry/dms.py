@@ -15,7 +15,7 @@ from typing import Any
 from rowferry.errors import MappingError
 from rowferry.template import Template
 
-_FIX = "write this table in TOML: `ferry mapping import-dms` converts the others"
+_FIX = "take it out, convert the rest with `ferry mapping import-dms`, and say this in the TOML"
 _ACTIONS = {"map-record-to-record": None, "map-record-to-document": "_doc"}
 _TYPES = {"string": None, "number": "number", "boolean": "boolean", "binary": "binary"}
 _KEY_TYPES = {"string": "S", "number": "N", "binary": "B"}
@@ -150,7 +150,7 @@ def _entry(rule: _Rule, filters: list[Any], notes: list[str]) -> dict[str, Any]:
         raise MappingError(f"{rule}: no partition-key-name", "name it in mapping-parameters")
     for name in parameters.keys() - known:
         raise MappingError(f"{rule}: {name} cannot be expressed", _FIX)
-    mapped = {entry.get("target-attribute-name"): entry for entry in parameters.get("attribute-mappings", [])}
+    mapped = _mapped(parameters.get("attribute-mappings", []), rule)
     container = _ACTIONS[rule.action]
     keys = [parameters[name] for name in ("partition-key-name", "sort-key-name") if name in parameters]
     excluded = list(parameters.get("exclude-columns", []))
@@ -168,6 +168,19 @@ def _entry(rule: _Rule, filters: list[Any], notes: list[str]) -> dict[str, Any]:
         **({"attributes": made} if made else {}),
         **({"where": _where(filters, rule)} if filters else {}),
     }
+
+
+def _mapped(mappings: Any, rule: _Rule) -> dict[str, dict[str, Any]]:
+    """The attribute mappings by their names."""
+    found: dict[str, dict[str, Any]] = {}
+    for entry in mappings if isinstance(mappings, list) else [mappings]:
+        name = entry.get("target-attribute-name") if isinstance(entry, dict) else None
+        if not isinstance(name, str) or not name or name in found:
+            raise MappingError(
+                f"{rule}: an attribute mapping has no target-attribute-name, or another one's", "name it"
+            )
+        found[name] = entry
+    return found
 
 
 def _key(name: str, entry: Dict[str, Any] | None, rule: _Rule, notes: list[str]) -> dict[str, Any]:

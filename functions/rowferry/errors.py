@@ -23,6 +23,7 @@ The class decides what happens; the message says what was found and what was
 expected and ends in the fix. Messages never hold row values.
 """
 
+from collections.abc import Iterable
 from typing import Self
 
 
@@ -90,8 +91,25 @@ class SourceNotReady(RowferryError):
     """The source cannot be read as it is."""
 
 
+PASS, LOAD = "pass", "load"
+
+
 class CaptureStopped(RowferryError):
-    """Capture stands still at the position before something that it cannot carry."""
+    """
+    Capture stands still at the position before something that it cannot carry.
+
+    `remedy` is PASS where the transaction may be passed over once the source tables in `tables` have been
+    loaded again, LOAD where capture then goes on by itself; empty where only the fix helps. `at` is the
+    place, FILE:OFFSET.
+    """
+
+    def __init__(
+        self, found: str, fix: str, remedy: str = "", tables: Iterable[str] = (), at: str = ""
+    ) -> None:
+        super().__init__(found, fix)
+        self.remedy = remedy
+        self.tables = sorted(tables)
+        self.at = at
 
 
 class LeaseLost(RowferryError):

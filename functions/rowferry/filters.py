@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -43,12 +43,18 @@ class Compare:
             ) from None
         if self.operator == "null":
             return (value is None) is self.operands[0]
-        return value is not None and self._compare(value)
+        try:
+            return value is not None and self._compare(value)
+        except (InvalidOperation, ValueError, TypeError):
+            raise ValueOutOfRange(
+                f"column {self.column!r} is compared with a constant of another type",
+                "correct `where` in the mapping",
+            ) from None
 
     def _compare(self, value: Value) -> bool:
         if self.operator == "prefix":
             return text(value).startswith(str(self.operands[0]))
-        left, *right = (_comparable(one, value, self.column) for one in (value, *self.operands))
+        left, *right = (_comparable(one, value) for one in (value, *self.operands))
         if self.operator == "in":
             return left in right
         if self.operator == "between":
@@ -82,23 +88,25 @@ class Joined:
 type Where = Compare | Joined
 
 
-def _comparable(constant: Any, value: Value, column: str) -> Any:
+def _comparable(constant: Any, value: Value) -> Any:
     """A constant, or the value itself, in the form in which values of the column's type are compared."""
-    try:
-        match value:
-            case int() | float() | Decimal():
-                return Decimal(repr(constant) if isinstance(constant, float) else constant)
-            case bytes():
-                return constant if isinstance(constant, bytes) else bytes(constant, "utf-8")
-            case timedelta():
-                return constant if isinstance(constant, timedelta) else parse_time(str(constant))
-            case date():  # ISO text sorts as time does; a date alone is the first moment of its day
-                return text(constant) if not isinstance(constant, str) else constant
-        return text(constant)
-    except (InvalidOperation, ValueError, TypeError):
-        raise ValueOutOfRange(
-            f"column {column!r} is compared with a constant of another type", "correct `where` in the mapping"
-        ) from None
+    match value:
+        case int() | float() | Decimal():
+            return Decimal(repr(constant) if isinstance(constant, float) else constant)
+        case bytes():
+            return constant if isinstance(constant, bytes) else bytes(constant, "utf-8")
+        case timedelta():
+            return constant if isinstance(constant, timedelta) else parse_time(str(constant))
+        case date():
+            return _moment(text(constant))
+    return text(constant)
+
+
+def _moment(written: str) -> str:
+    """ISO text in one form, which sorts as time does; a date alone is the first moment of its day."""
+    whole, _, fraction = written.replace("T", " ").partition(".")
+    whole = f"{whole} 00:00:00" if len(whole) == len("2026-01-02") else whole
+    return f"{whole}.{fraction:0<6}" if fraction.strip("0") else whole
 
 
 def parse(entry: Any, where: str) -> Where:
@@ -145,4 +153,6 @@ def _operands(name: str, given: Any, where: str) -> tuple[Any, ...]:
             f"{where}: {name} has the wrong value",
             "between = [low, high], in = [one, more], null = true or false, prefix = text, others a value",
         )
+    if any(isinstance(operand, datetime) and operand.tzinfo for operand in operands):
+        raise MappingError(f"{where}: a time with a zone", "write it as MySQL has it, a TIMESTAMP in UTC")
     return operands

@@ -106,6 +106,10 @@ class _Reader:
             raise MappingError(
                 f"{where}: attribute has no meaning with {layout}", f"remove it, or use {Layout.NESTED_MAP}"
             )
+        if layout is Layout.ITEM_PER_ROW and {"attribute", "prefix"} <= given:
+            raise MappingError(
+                f"{where}: prefix has no meaning where the columns are in an attribute", "remove it"
+            )
         if layout is not Layout.STRING_SET and "separator" in given:
             raise MappingError(f"{where}: separator has no meaning with {layout}", f"use {Layout.STRING_SET}")
         if layout is not Layout.ITEM_PER_ROW and "ttl" in given:
@@ -223,7 +227,9 @@ def _refuse_names(table: TableMapping) -> None:
     named = [] if inside else [name for name, _ in table.attributes]
     named += [name for name in (table.attribute, table.ttl and table.ttl.attribute) if name]
     if not inside and table.attribute is None:
-        named += [rule.name for rule in table.rules.values() if rule.name]
+        if table.include is None:
+            named += [rule.name for rule in table.rules.values() if rule.name]
+        named += [found[0] for column in table.include or () if (found := table.stored(column))]
     for name in named:
         if name in table.reserved or named.count(name) > 1:
             raise MappingError(

@@ -1,6 +1,7 @@
 """What a row owns in its item: the members' places and values."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -12,6 +13,7 @@ from rowferry.values import Attribute, Row, text
 
 MAX_NAME = 65_535  # bytes of an attribute name
 _DAY = 86_400  # seconds
+_DATE = re.compile(r"\d{4}-\d\d-\d\d( .*)?")
 
 type Members = dict[Place, Attribute | None]
 """Values by their places; None: nothing is stored there (any more)."""
@@ -23,7 +25,7 @@ def members_of(row: Row, table: TableMapping) -> Members:
         return _item(row, table)
     place = _place(row, table)
     if table.member_value is None:
-        return {place: {"M": {name: value for name, value in _stored(row, table) if value is not None}}}
+        return {place: _map(_stored(row, table), table)}
     value = table.member_value.attribute_of(row)
     if isinstance(place, SetEntry) and value is not None:
         value = {"S": place.prefix + _plain(value, table)}
@@ -77,21 +79,33 @@ def _name(row: Row, table: TableMapping) -> str:
 
 
 def _item(row: Row, table: TableMapping) -> Members:
-    stored = _stored(row, table)
-    members: Members = {}
+    found = _stored(row, table)
     if table.attribute is not None:
-        members[table.attribute] = {"M": {name: value for name, value in stored if value is not None}}
-        stored = iter(())
-    for name, value in (*stored, *((name, source.attribute_of(row)) for name, source in table.attributes)):
-        if name in members or name in table.reserved:
+        found = iter([(table.attribute, _map(found, table))])
+    own = [(name, source.attribute_of(row)) for name, source in table.attributes]
+    if table.ttl is not None:
+        own.append((table.ttl.attribute, _expiry(row, table.ttl, table)))
+    return _once((*found, *own), table.reserved, table)
+
+
+def _map(found: Iterable[tuple[str, Attribute | None]], table: TableMapping) -> Attribute:
+    entries = _once(found, frozenset(), table)
+    return {"M": {str(name): value for name, value in entries.items() if value is not None}}
+
+
+def _once(
+    found: Iterable[tuple[str, Attribute | None]], reserved: frozenset[str], table: TableMapping
+) -> Members:
+    """Each name with its value. ReservedName: one of two with the same name would be lost."""
+    named: Members = {}
+    for name, value in found:
+        if name in named or name in reserved:
             raise ReservedName(
                 f"column or attribute {name!r} of {table.source} is a reserved name or stands twice",
                 "leave it out or rename it in the mapping: `exclude`, or columns.NAME.name",
             )
-        members[name] = value
-    if table.ttl is not None:
-        members[table.ttl.attribute] = _expiry(row, table.ttl, table)
-    return members
+        named[name] = value
+    return named
 
 
 def _stored(row: Row, table: TableMapping) -> Iterator[tuple[str, Attribute | None]]:
@@ -116,18 +130,27 @@ def _plain(value: Attribute, table: TableMapping) -> str:
     return str(content)
 
 
+def _is_no_day(written: str) -> bool:
+    """A date as MySQL prints it that no calendar has: 0000-00-00, 2026-02-31."""
+    try:
+        date.fromisoformat(written[:10])
+    except ValueError:
+        return _DATE.fullmatch(written) is not None
+    return False
+
+
 def _expiry(row: Row, ttl: Ttl, table: TableMapping) -> Attribute | None:
     """Seconds since 1970; a DATETIME is taken as UTC. None for NULL, and for a date that no calendar has."""
     value = column_of(row, ttl.column, table)
     match value:
         case None:
             return None
-        case str() if value.startswith("0000-") or "-00" in value:
+        case str() if _is_no_day(value):
             return None
         case int() | Decimal():
             seconds = int(value)
         case datetime():
-            seconds = int(value.replace(tzinfo=UTC).timestamp())
+            seconds = int(value.replace(tzinfo=UTC, microsecond=0).timestamp())
         case date():
             seconds = int(datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp())
         case _:

@@ -5,8 +5,9 @@ What must hold before a byte is copied, and the watermark that a chunk starts fr
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Protocol
 
 from rowferry.errors import SourceNotReady
@@ -15,6 +16,7 @@ from rowferry.position import Position, file_number
 from rowferry.select import NOT_CARRIED, Column, described, reading
 
 NO_SUCH_TABLE = 1146
+SILENT_SECONDS = 5
 
 
 class Connection(Protocol):
@@ -35,12 +37,17 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One thing that must hold: what was found, whether it will do, and the fix if not."""
+    """
+    One thing that must hold: what was found, whether it will do, and the fix if not.
+
+    What is not `needed` is advice: a move goes without it, with what `fix` says it is good for.
+    """
 
     name: str
     found: str
     holds: bool
     fix: str
+    needed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +109,9 @@ def current_offset(connection: Connection, server: Server) -> Watermark:
     return Watermark(found[0]["file"], int(found[0]["position"]))
 
 
-def begin_snapshot(connection: Connection, server: Server) -> Watermark:
+def begin_snapshot(
+    connection: Connection, server: Server, tell: Callable[[str], None] = lambda _: None
+) -> Watermark:
     """
     Starts a consistent read and returns its watermark: every change before it
     is visible in the transaction, changes after it may be.
@@ -111,7 +120,8 @@ def begin_snapshot(connection: Connection, server: Server) -> Watermark:
     binlog before it is visible; with sync_binlog=1 that gap lasts as long as
     the disk takes. MariaDB gives the snapshot's own position
     (https://mariadb.com/kb/en/enhancements-for-start-transaction-with-consistent-snapshot/);
-    on MySQL every transaction that was under way when the end was read is waited for.
+    on MySQL every transaction that was under way when the end was read is waited for; `tell` hears
+    why, when that takes long.
     """
     if server.flavor == "mariadb":
         execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
@@ -119,18 +129,27 @@ def begin_snapshot(connection: Connection, server: Server) -> Watermark:
         status = {row["variable_name"].lower(): row["value"] for row in found}
         return Watermark(status["binlog_snapshot_file"], int(status["binlog_snapshot_position"]))
     end = current_offset(connection, server)
-    _wait_until_visible(connection)
+    _wait_until_visible(connection, tell)
     execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
     return end
 
 
-def _wait_until_visible(connection: Connection) -> None:
+def _wait_until_visible(connection: Connection, tell: Callable[[str], None]) -> None:
     """Returns once the engine has committed, or rolled back, every transaction that owns a GTID now."""
     waiting = _owned(connection)
-    while waiting:
+    for seconds in count(1):
+        if not waiting:
+            return
         gtids = ",".join(sorted(waiting))
         rows(connection, f"SELECT WAIT_FOR_EXECUTED_GTID_SET('{gtids}', 1) AS timed_out")
         waiting &= _owned(connection)
+        if waiting and seconds % SILENT_SECONDS == 0:
+            tell(
+                f"waiting since {seconds} s for transactions that the server has not committed yet:"
+                f" {','.join(sorted(waiting))}. @@GLOBAL.gtid_owned names each one's thread (#),"
+                " SHOW PROCESSLIST what it waits for: a semi-synchronous replica, or a session that has"
+                " set GTID_NEXT"
+            )
 
 
 def _owned(connection: Connection) -> set[str]:
@@ -242,13 +261,22 @@ def check(connection: Connection, server: Server, mapping: Mapping) -> list[Cond
 
 
 def require(conditions: Iterable[Condition]) -> None:
-    """SourceNotReady with every condition that does not hold."""
-    broken = [condition for condition in conditions if not condition.holds]
+    """SourceNotReady with every needed condition that does not hold."""
+    broken = [condition for condition in conditions if condition.needed and not condition.holds]
     if broken:
         raise SourceNotReady(
             "; ".join(f"{condition.name} is {condition.found}" for condition in broken),
             "; ".join(dict.fromkeys(condition.fix for condition in broken)),
         )
+
+
+def advice(conditions: Iterable[Condition]) -> list[str]:
+    """What does not hold and should, a sentence each."""
+    return [
+        f"{condition.name} is {condition.found}: {condition.fix}"
+        for condition in conditions
+        if not (condition.needed or condition.holds)
+    ]
 
 
 def _settings(settings: dict[str, str], server: Server) -> Iterator[Condition]:
@@ -257,7 +285,6 @@ def _settings(settings: dict[str, str], server: Server) -> Iterator[Condition]:
         ("log_bin", ("ON",), "set log_bin and restart the server"),
         ("binlog_format", ("ROW",), "SET GLOBAL binlog_format=ROW, then reconnect the writers"),
         ("binlog_row_image", ("FULL",), "SET GLOBAL binlog_row_image=FULL, then reconnect the writers"),
-        ("binlog_row_metadata", ("FULL",), "SET GLOBAL binlog_row_metadata=FULL"),
     ]
     if mysql:
         wanted += [
@@ -266,6 +293,15 @@ def _settings(settings: dict[str, str], server: Server) -> Iterator[Condition]:
     for name, accepted, fix in wanted:
         found = settings.get(name, "(absent)")
         yield Condition(name, found, found.upper() in {value.upper() for value in accepted}, fix)
+    metadata = settings.get("binlog_row_metadata", "(absent)")
+    yield Condition(
+        "binlog_row_metadata",
+        metadata,
+        metadata.upper() == "FULL",
+        "SET GLOBAL binlog_row_metadata=FULL: without it, an ALTER TABLE after rows that are not captured yet"
+        " stops capture",
+        needed=False,
+    )
 
 
 def _grants(connection: Connection) -> Iterator[Condition]:
@@ -298,6 +334,8 @@ def _table(connection: Connection, table: TableMapping) -> Iterator[Condition]:
             else "correct the mapping's source, or GRANT SELECT on it to the capture user",
         )
         return
+    yield _kind(connection, table)
+    yield _fractions(connection, table)
     names = {column.name for column in found}
     for name in table.columns:
         yield Condition(
@@ -313,3 +351,37 @@ def _table(connection: Connection, table: TableMapping) -> Iterator[Condition]:
             reading(column) is not None,
             NOT_CARRIED,
         )
+
+
+def _kind(connection: Connection, table: TableMapping) -> Condition:
+    """The binlog has no changes of a view, and those of a system-versioned table mixed with its history."""
+    found = rows(
+        connection,
+        "SELECT table_type AS type FROM information_schema.tables"
+        " WHERE table_schema = %s AND table_name = %s",
+        (table.schema, table.table),
+    )
+    kind = str(found[0]["type"]) if found else "missing"
+    return Condition(
+        f"kind of {table.source}",
+        kind.lower(),
+        kind == "BASE TABLE",
+        "map the tables behind a view; ALTER TABLE ... DROP SYSTEM VERSIONING, which deletes the history",
+    )
+
+
+def _fractions(connection: Connection, table: TableMapping) -> Condition:
+    """Rows of MariaDB 5.3's temporal types do not say how long a fraction is, of columns left out neither."""
+    found = rows(
+        connection,
+        "SELECT column_name AS name FROM information_schema.columns"
+        " WHERE table_schema = %s AND table_name = %s AND column_type LIKE '%%) /* mariadb-5.3 */'"
+        " ORDER BY ordinal_position",
+        (table.schema, table.table),
+    )
+    return Condition(
+        f"fractions of {table.source}",
+        f"in MariaDB 5.3's format in {found[0]['name']}" if found else "in today's format",
+        not found,
+        "SET GLOBAL mysql56_temporal_format=ON, then ALTER TABLE ... FORCE",
+    )

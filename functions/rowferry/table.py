@@ -17,6 +17,8 @@ EXPIRES = "_ttl"
 """The item attribute that makes an item a tombstone: seconds since 1970 at which DynamoDB may remove it."""
 RESERVED = frozenset({POSITION, EXPIRES})
 KEY_TYPES = frozenset({"S", "N", "B"})
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+MAX_HASH_KEY, MAX_RANGE_KEY = 2048, 1024  # bytes
 
 
 class Layout(StrEnum):
@@ -113,6 +115,7 @@ class TableMapping:
     attribute: str | None = None
     """The attribute in which the members lie (item-per-row: the columns)."""
     prefix: str = ""
+    """Stands before the members' names; with item-per-row before the columns'."""
     separator: str = ":"
     include: tuple[str, ...] | None = None
     exclude: frozenset[str] = frozenset()
@@ -128,12 +131,21 @@ class TableMapping:
     """What all sources of the target agree on. Set by Mapping."""
     reserved: frozenset[str] = field(init=False, repr=False, compare=False)
     """Attribute names that no member may have. Asked for each row, so made once."""
+    straight_keys: tuple[tuple[str, int], ...] = field(default=(), init=False, repr=False, compare=False)
+    """The key's columns, and the most bytes of a text there; none where a row's key has to be worked out."""
     _resolved: dict[str, tuple[str, Column] | None] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reserved", RESERVED | {key.attribute for key in self.keys})
+        straight = [
+            (key.column, longest if key.type == "S" else 0)
+            for key, longest in zip(self.keys, (MAX_HASH_KEY, MAX_RANGE_KEY), strict=False)
+            if key.column is not None and key.type != "B"
+        ]
+        if self.simple and len(straight) == len(self.keys):
+            object.__setattr__(self, "straight_keys", tuple(straight))
 
     @property
     def source(self) -> str:
@@ -202,12 +214,13 @@ class TableMapping:
     def load_merges(self) -> bool:
         """
         A chunk of the bulk load may not have the whole item: others write into it, or the rows of one
-        item may lie in two chunks, because their key columns differ where the key is the same.
+        item may lie in two chunks, because their key columns differ where the key is the same: a|b and c,
+        a and b|c; or as a number 1 and 1.0.
         """
         if self.whole:
             return False
-        several = any(len(key.columns) > 1 for key in self.keys)
-        return self.shared or self.hook is not None or several or not self.group_columns
+        alike = any(len(key.columns) > 1 or (key.template and key.type == "N") for key in self.keys)
+        return self.shared or self.hook is not None or alike or not self.group_columns
 
     def travels(self, column: str) -> bool:
         """Whether a row carries the column from MySQL."""
@@ -230,7 +243,8 @@ class TableMapping:
             return None
         rule = self.rules.get(column, ColumnRule())
         keep = self.keep_null if rule.keep_null is None else rule.keep_null
-        return rule.name or self.prefix + column, Column(column, rule.type, keep)
+        flat = self.layout is Layout.ITEM_PER_ROW and self.attribute is None
+        return rule.name or (self.prefix + column if flat else column), Column(column, rule.type, keep)
 
     @property
     def _elsewhere(self) -> set[str | None]:

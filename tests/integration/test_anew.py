@@ -140,10 +140,33 @@ def test_what_a_truncate_removed_does_not_come_back_from_the_stream(move: Move) 
     assert ("c", "old") in move.items(), "without the floor there would be nothing to show"
 
 
+def test_a_load_again_over_live_items_leaves_the_waiting_changes_to_the_stream(move: Move) -> None:
+    move.capture()
+    move.wait_captured()
+    move.bed.fill([("c", "kept", "p", 1), ("c", "gone", "p", 1), ("c", "moved", "p", 1)])
+    move.bed.load()
+    move.wait_captured()
+    move.apply()
+    move.bed.sql(
+        "UPDATE purchase SET quantity = 2 WHERE orderid = 'kept'",
+        "UPDATE purchase SET orderid = 'elsewhere' WHERE orderid = 'moved'",
+        "DELETE FROM purchase WHERE orderid = 'gone'",
+    )
+    move.wait_captured()
+    move.bed.load(again=True)
+    move.apply()
+    assert move.items() == move.bed.expected() and len(move.items()) == 2
+    move.bed.load()
+    assert not any("warning" in line for line in move.bed.said)
+    move.empty_the_target()
+    assert move.bed.load().nothing_to_do and "run `ferry load --again`" in move.bed.said[-1]
+
+
 def test_capture_that_begins_anew_leaves_the_old_records_below_the_new_load(move: Move) -> None:
     bed = move.bed
     for _ in range(3):
         bed.sql("FLUSH BINARY LOGS")
+    bed.fill([("c", "before", "p", 1)])
     process = move.capture()
     move.wait_captured()
     bed.load()
@@ -154,7 +177,7 @@ def test_capture_that_begins_anew_leaves_the_old_records_below_the_new_load(move
         renamed = source.identify(connection).version >= (8, 2)
     bed.sql(
         "UPDATE purchase SET quantity = 2",
-        "DELETE FROM purchase WHERE orderid = 'gone'",
+        "DELETE FROM purchase WHERE orderid IN ('before', 'gone')",
         "RESET BINARY LOGS AND GTIDS" if renamed else "RESET MASTER",
     )
     assert move.capture().wait(25) == 3
@@ -164,6 +187,8 @@ def test_capture_that_begins_anew_leaves_the_old_records_below_the_new_load(move
     with pytest.raises(Refused, match="before capture began anew"):
         switch.require_load(bed.control, ["test.purchase"])
     assert status.bulk(bed.control, ["test.purchase"])[0]["state"] == "none"
+    with pytest.raises(Refused, match="holds items of the time before capture began anew"):
+        bed.load()
     move.empty_the_target()
     outcome = bed.load()
     assert outcome.state == "done" and not outcome.nothing_to_do

@@ -17,7 +17,7 @@ from ferry.settings import Stack, find_stack
 from lab.cloud import Cloud
 from lab.database import Server
 from rowferry import source
-from rowferry.control import MARKER
+from rowferry.control import LEASE, MARKER
 from rowferry.errors import Refused
 from tests.integration.move_bed import Bed, make_bed
 
@@ -296,6 +296,17 @@ def test_drain_does_not_wait_for_a_capturer_that_has_stopped(bed: Bed) -> None:
         drained(bed)
 
 
+def test_drain_does_not_wait_for_a_capturer_that_is_gone(bed: Bed) -> None:
+    def renew(bed: Bed, _: str) -> None:
+        bed.control.update(LEASE, add={"renewals": 1})
+
+    bed.control.put(LEASE, {"token": 1, "renewals": 1, "ttl_ms": 1000, "released": False, "owner": "x"})
+    assert not drained(bed, *[renew] * 20, timeout=4).complete
+    assert drained(bed, renew, send, *[lambda *_: None] * 20, apply(0, 1, 2, 3)).complete
+    with pytest.raises(Refused, match=r"no capturer runs: .* not been renewed for 1 s: start it"):
+        drained(bed, renew)
+
+
 def test_drain_on_another_server_proves_nothing(bed: Bed) -> None:
     bed.capture(server="0000-other")
     with pytest.raises(Refused, match="0000-other is being captured"):
@@ -484,7 +495,7 @@ def test_verify_agrees_with_the_load_on_every_type(bed: Bed, ferry: Ferry, tmp_p
 # as it is typed
 
 
-COMMANDS = ("load", "switch", "status", "drain", "verify")
+COMMANDS = ("load", "switch", "status", "resume", "drain", "verify")
 ACTIONS = ("check", "import-dms", "export-dms")
 
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from bulkload.ledger import Ledger
 from ferry.comparison import Difference, working_file
 from ferry.places import read_pairs
 from ferry.verify import verify
 from lab.cloud import Cloud
 from lab.database import Server
 from rowferry.errors import Refused
+from rowferry.position import Position
 from tests.integration.move_bed import PURCHASE, Bed, make_bed
 
 pytestmark = pytest.mark.integration
@@ -137,6 +139,14 @@ def test_items_that_are_shared_stand_at_the_start_of_the_load(bed: Bed) -> None:
     assert {item["_pos"]["S"] for item in bed.items().values()} == {start}
 
 
+def test_each_epoch_has_a_start_of_its_own(bed: Bed) -> None:
+    first, second = (Ledger(bed.control, "test.orders", epoch, lambda: 0) for epoch in (1, 2))
+    early, late, anew = (str(Position(*place)) for place in ((1, 1, 1), (1, 1, 2), (2, 1, 1)))
+    assert (first.begin("purchase", early), first.begin("purchase", late)) == (early, early)
+    assert second.start_of("purchase") is None
+    assert second.begin("purchase", anew) == second.start_of("purchase") == anew
+
+
 def test_a_source_that_was_loaded_alone_has_to_be_loaded_again(bed: Bed) -> None:
     alone = PURCHASE.replace("[[table]]", '[[table]]\n    prefix = "p_"')
     bed.load(alone)
@@ -170,6 +180,7 @@ def test_mapping_check_shows_items_and_problems(bed: Bed, tmp_path: Path) -> Non
     bed.sql("UPDATE product SET name = '' WHERE id = 0")
     said = check(bed, tmp_path / "m.toml", "--json", "--sample", "2")
     orders, lines, product = json.loads(said.stdout)
+    assert not product["notes"]
     assert said.returncode == 1
     assert orders["writes"] == "UpdateItem" and orders["load"] == "merges members into items"
     row, item = orders["rows"][0]["row"], orders["rows"][0]["items"][0]
@@ -179,6 +190,8 @@ def test_mapping_check_shows_items_and_problems(bed: Bed, tmp_path: Path) -> Non
     assert "empty or NULL" in product["rows"][0]["problem"] and not product["rows"][1]["problem"]
     assert bed.items() == {}
     assert "problem: " in check(bed, tmp_path / "m.toml").stdout
+    (tmp_path / "m.toml").write_text(LINES.replace('"quantity"', '"*"\n    exclude = ["quantty"]'))
+    assert "note: exclude names quantty, which is no column" in check(bed, tmp_path / "m.toml").stdout
 
 
 KINDS = """

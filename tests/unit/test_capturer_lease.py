@@ -182,6 +182,7 @@ def test_the_first_checkpoint_is_there_before_anything_is_sent(table: Any) -> No
     assert item == {
         "pk": CHECKPOINT, "epoch": 1, "file": "b.1", "offset": 4, "server": "s", "token": 1, "lanes": 8,
         "state": "capturing", "reason": "", "fix": "", "updated_ms": 5,
+        "remedy": "", "again": [], "stopped_at": "",
         "changes": 0, "records": 0, "bytes": 0,
         "read_file": "b.1", "read_offset": 4, "tables": [], "anew": "", "former_skip": [],
     }  # fmt: skip

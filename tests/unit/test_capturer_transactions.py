@@ -351,3 +351,34 @@ def test_boundaries_are_read_as_they_are_written_and_ordered_by_number() -> None
     for wrong in ("b.000007", "b:5", "b.7:x"):
         with pytest.raises(ValueError, match=r"."):
             Boundary.parse(wrong)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_new_type_goes_on_where_the_server_says_that_values_stay(kept: bool) -> None:
+    asked: list[Any] = []
+
+    def same_values(*about: Any) -> bool:
+        asked.append(about)
+        return kept
+
+    some = machine(same_values=same_values)
+    alter = [Gtid(100, 110, None, 1), Query(110, 120, "shop", "ALTER TABLE purchase MODIFY q BIGINT")]
+    if kept:
+        feed(some, *alter)
+        assert some.boundary.offset == 120
+    else:
+        with pytest.raises(CaptureStopped, match="changes column q"):
+            feed(some, *alter)
+    assert asked == [("shop.purchase", frozenset(["q"]), Boundary("b.000007", 120))]
+
+
+def test_what_is_prepared_and_cannot_be_read_again_stops_though_the_rest_has_been_sent() -> None:
+    some = Transactions(MAPPING, 3, Boundary("b.000007", 400), restart=START)
+    feed(some, Gtid(100, 110, None, 1), Unreadable(110, 120, "a row", "f"), Query(120, 130, "shop", "COMMIT"))
+    with pytest.raises(CaptureStopped, match="a row"):
+        feed(
+            some,
+            Gtid(130, 140, None, 1),
+            Query(140, 150, "shop", "XA START X'61',X'',1"),
+            Unreadable(150, 160, "a row", "f"),
+        )

@@ -151,6 +151,11 @@ def test_wildcards_select_and_exclude() -> None:
         ([selection("%"), mapped(table="%")], "write one for each table"),
         ([selection(), mapped(**{"condition-expression": {}})], "condition-expression cannot be expressed"),
         ([selection(), {**mapped(), "mapping-parameters": {}}], "no partition-key-name"),
+        ([selection(), mapped(**{"attribute-mappings": [7]})], "no target-attribute-name"),
+        (
+            [selection(), mapped(**{"attribute-mappings": [{"target-attribute-name": "a"}] * 2})],
+            "or another one's",
+        ),
         ([selection(), {**mapped(), "object-locator": {"schema-name": "test"}}], "no table-name"),
         ([selection(), mapped(**{"partition-key-name": "ContactDetails"})], "a key is a scalar"),
         ([selection(filters=[{"column-name": "a"}]), mapped()], "no filter-conditions"),

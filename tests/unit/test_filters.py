@@ -1,4 +1,4 @@
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -35,6 +35,12 @@ CASES = [
     ({"ge": "2002-01-01"}, datetime(2002, 1, 1, 5), True),  # noqa: DTZ001
     ({"lt": date(2002, 1, 1)}, date(2001, 12, 31), True),
     ({"lt": datetime(2002, 1, 1, 6)}, datetime(2002, 1, 1, 5), True),  # noqa: DTZ001
+    ({"le": date(2002, 1, 1)}, datetime(2002, 1, 1), True),  # noqa: DTZ001
+    ({"between": ["2001-01-01", "2002-01-01"]}, datetime(2002, 1, 1), True),  # noqa: DTZ001
+    ({"eq": datetime(2002, 1, 1)}, date(2002, 1, 1), True),  # noqa: DTZ001
+    ({"eq": "2002-01-01 05:00:00.000000"}, datetime(2002, 1, 1, 5), True),  # noqa: DTZ001
+    ({"eq": "2002-01-01T05:00:00.5"}, datetime(2002, 1, 1, 5, 0, 0, 500_000), True),  # noqa: DTZ001
+    ({"eq": "soon"}, date(2002, 1, 1), False),
     ({"ge": "2002-01-01"}, "0000-00-00", False),
     ({"gt": "-01:00:00"}, timedelta(minutes=-1), True),
     ({"lt": "100:00:00"}, timedelta(hours=99), True),
@@ -62,7 +68,10 @@ def test_conditions_are_joined() -> None:
     assert list(where.columns) == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize(("condition", "value"), [({"eq": "abc"}, 5), ({"eq": 5}, b"5"), ({"lt": 5}, b"5")])
+@pytest.mark.parametrize(
+    ("condition", "value"),
+    [({"eq": "abc"}, 5), ({"eq": 5}, b"5"), ({"lt": 5}, b"5"), ({"lt": float("nan")}, 5)],
+)
 def test_a_constant_of_another_type_is_told(condition: dict[str, Any], value: Any) -> None:
     entry = {"column": "c", **condition}
     with pytest.raises(ValueOutOfRange, match="'c'"):
@@ -87,6 +96,7 @@ def test_a_constant_of_another_type_is_told(condition: dict[str, Any], value: An
         {"column": "c", "null": "yes"},
         {"column": "c", "prefix": 5},
         {"column": "c", "eq": [1]},
+        {"column": "c", "lt": datetime(2026, 1, 1, tzinfo=UTC)},
         {"and": []},
         {"and": [{"column": "c", "eq": 1}], "or": []},
         {"or": {"column": "c", "eq": 1}},

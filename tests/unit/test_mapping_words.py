@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
-from rowferry.errors import HookFailed, MappingError
+from ferry import written
+from rowferry.errors import HookFailed, MappingError, ReservedName, ValueOutOfRange
 from rowferry.hooks import Hook
 from rowferry.mapping import Mapping
+from rowferry.members import members_of
+from rowferry.values import Json
 
 ROOT = Path(__file__).parent.parent.parent
 GROUPED = """[[table]]
@@ -52,6 +55,9 @@ hash_key = { attribute = "id" }
         (ROWS, '" }\n', '" }\nseparator = ":"\n', "has no members"),
         (ROWS, '" }\n', '" }\ninclude = ["a"]\nexclude = ["b"]\n', "include and exclude together"),
         (ROWS, '" }\n', '" }\ninclude = "a"\n', "not a list of columns"),
+        (ROWS, '" }\n', '" }\ninclude = ["id", "a"]\n', "'id' stands twice, is a key"),
+        (ROWS, '" }\n', '" }\ninclude = ["a", "b"]\ncolumns.a = { name = "b" }\n', "'b' stands twice"),
+        (ROWS, '" }\n', '" }\nattribute = "doc"\nprefix = "a"\n', "prefix has no meaning"),
         (ROWS, '" }\n', '" }\nnull = "none"\n', "null is 'none'"),
         (ROWS, '" }\n', '" }\ncolumns.a = { rename = "b" }\n', "unknown name 'rename'"),
         (ROWS, '" }\n', '" }\ncolumns.a = { name = "id" }\n', "'id' stands twice"),
@@ -158,6 +164,7 @@ def test_a_row_carries_what_the_mapping_needs_and_no_more() -> None:
         (GROUPED.replace('column = "order_id"', 'template = "o#${order_id}"'), False),
         (GROUPED.replace('column = "order_id"', 'template = "${a}|${b}"'), True),
         (GROUPED.replace('column = "order_id"', 'constant = "all"'), True),
+        (GROUPED.replace('column = "order_id"', 'type = "N", template = "${a}"'), True),
         (GROUPED + 'hook = "hooks.example:cents"\n', True),
         (ROWS, False),
         (ROWS + 'hook = "hooks.example:cents"\n', False),
@@ -166,6 +173,32 @@ def test_a_row_carries_what_the_mapping_needs_and_no_more() -> None:
 )
 def test_the_load_puts_items_only_where_a_chunk_has_them_whole(text: str, merges: bool) -> None:
     assert Mapping.parse(text).tables[0].load_merges is merges
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (ROWS + 'ttl = { attribute = "a", column = "at" }\n', "a"),
+        (ROWS + 'attributes.a = "at"\n', "a"),
+        (ROWS + 'columns.at = { name = "a" }\n', "a"),
+        (ROWS + 'attribute = "doc"\ncolumns.at = { name = "a" }\n', "a"),
+        (GROUPED.replace('"quantity"', '"*"') + 'attributes.a = "at"\n', "a"),
+    ],
+)
+def test_of_two_values_with_one_name_none_is_lost_silently(text: str, name: str) -> None:
+    row = {"id": 1, "order_id": 1, "product": 1, "a": 1, "at": 2}
+    with pytest.raises(ReservedName, match=f"'{name}'"):
+        members_of(row, Mapping.parse(text).tables[0])
+
+
+@pytest.mark.parametrize("day", ["0000-00-00", "2026-00-10 00:00:00", "2026-02-31", "2026-02-31 10:00:00.5"])
+def test_a_day_that_no_calendar_has_is_no_time_to_live(day: str) -> None:
+    (table,) = Mapping.parse(ROWS + 'ttl = { attribute = "e", column = "at" }\n').tables
+    assert members_of({"id": 1, "at": day}, table)["e"] is None
+    assert written.seconds("datetime", day) is None
+    for text in ("a-00", "soon"):
+        with pytest.raises(ValueOutOfRange, match="no time for a ttl"):
+            members_of({"id": 1, "at": text}, table)
 
 
 @pytest.mark.parametrize("made", [7, "row", [7], [{"a": object()}], {1: 2}, {"a": {"b": 1}}])
@@ -185,6 +218,17 @@ def test_a_hook_has_a_row_of_its_own_and_its_errors_hold_no_values() -> None:
         Hook("hooks.x:y", hook).rows(row)
     assert row["a"] == 1 and "s3cret" not in str(failed.value)
     assert Hook("hooks.x:y", lambda row: None).rows(row) == []
+
+
+def test_a_hook_that_changes_a_document_in_place_changes_its_own() -> None:
+    row = {"doc": Json({"tags": ["a"]})}
+
+    def hook(own: dict[str, Any]) -> dict[str, Any]:
+        own["doc"].document["tags"].append("b")
+        return own
+
+    assert Hook("hooks.x:y", hook).rows(row) == [{"doc": Json({"tags": ["a", "b"]})}]
+    assert row == {"doc": Json({"tags": ["a"]})}
 
 
 def test_every_example_in_the_documentation_can_be_read() -> None:

@@ -1,5 +1,6 @@
 """What the servers' answers mean. The questions themselves: test_source_servers.py."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -111,6 +112,26 @@ def test_a_snapshot_waits_for_what_the_binlog_already_holds(owned: list[Any], wa
     assert connection.asked[0].startswith("SHOW") and connection.asked[-1].startswith("START TRANSACTION")
 
 
+def test_a_long_wait_for_a_snapshot_says_what_it_waits_for() -> None:
+    connection = Answering(
+        SHOW=STATUS,
+        **{
+            "SELECT_@@GLOBAL.gtid_owned": [
+                [{"owned": f"{UUID}:5#31:6#32"}],
+                *[[{"owned": f"{UUID}:6#32"}]] * 9,
+                [{"owned": ""}],
+            ],
+            "SELECT_WAIT": [{"timed_out": 1}],
+        },
+    )
+    said: list[str] = []
+    source.begin_snapshot(connection, MYSQL, said.append)
+    assert (
+        len(said) == 1
+        and f"since 5 s for transactions that the server has not committed yet: {UUID}:6." in said[0]
+    )
+
+
 def test_mariadb_tells_the_snapshots_own_position() -> None:
     found = [
         {"Variable_name": "Binlog_snapshot_file", "Value": "mariadb-bin.000003"},
@@ -133,3 +154,6 @@ def test_all_that_is_missing_is_told_at_once_with_each_fix_once() -> None:
         source.require(broken)
     assert (refused.value.found, refused.value.fix) == ("a is OFF; c is x", "fix one")
     source.require([broken[1]])
+    advised = Condition("d", "MINIMAL", False, "set d", needed=False)
+    source.require([advised])
+    assert source.advice([*broken, advised, replace(advised, holds=True)]) == ["d is MINIMAL: set d"]

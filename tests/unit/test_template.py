@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from apply_changes import app
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -66,6 +68,10 @@ def refs(value: Any) -> Iterator[str]:
     if isinstance(value, list):
         for inner in value:
             yield from refs(inner)
+
+
+def test_the_function_has_most_of_its_time_for_writes() -> None:
+    assert FUNCTION["Timeout"] * 1000 > 3 * app.MARGIN
 
 
 def test_the_switch_is_off_until_asked() -> None:

@@ -1,0 +1,63 @@
+"""The statements that stand in a stretch of the binlog, read over a connection of its own."""
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import pymysql
+
+from capturer.binlog import FIRST_EVENT, LARGEST_START, Source
+from capturer.decoder.events import Query, Rotate
+from capturer.decoder.framing import Type
+from capturer.decoder.stream import EventStream
+from capturer.events import Boundary
+
+_COM_BINLOG_DUMP = 0x12
+_NON_BLOCKING = 1  # the server ends the answer where its binlog ends now
+_NO_REPLICA = 0  # as mysqlbinlog says: a replica's id would throw the capturer's own connection out
+_KIND = 5  # the type's place in a packet: behind the status byte and the time
+# Besides statements, what tells where they stand; rows are passed over unread.
+_READ = frozenset([
+    Type.QUERY, Type.QUERY_COMPRESSED, Type.ROTATE, Type.FORMAT_DESCRIPTION, Type.GTID,
+    Type.ANONYMOUS_GTID, Type.TAGGED_GTID, Type.MARIADB_GTID,
+])  # fmt: skip
+
+
+def statements(source: Source, start: Boundary, end: Boundary) -> Iterator[tuple[Boundary, Query]]:
+    """
+    The statements from `start` up to `end`, each with where it begins.
+
+    Raises what Source.explain makes of the driver's errors, CaptureStopped for a damaged event.
+    """
+    connection = source.connect()
+    try:
+        yield from _within(_packets(connection, start), start, end)
+    except (pymysql.Error, OSError) as error:
+        raise source.explain(error) from error
+    finally:
+        connection._force_close()  # the server may be busy sending
+
+
+def _packets(connection: Any, start: Boundary) -> Iterator[bytes]:
+    with connection.cursor() as cursor:
+        for variable in ("master_binlog_checksum", "source_binlog_checksum"):
+            cursor.execute(f"SET @{variable} = @@global.binlog_checksum")
+        cursor.execute("SET @mariadb_slave_capability = 4")  # every event as it stands in the file
+    offset = start.offset if start.offset <= LARGEST_START else FIRST_EVENT
+    arguments = struct.pack("<IHI", offset, _NON_BLOCKING, _NO_REPLICA) + start.file.encode()
+    connection._execute_command(_COM_BINLOG_DUMP, arguments)
+    while not (packet := connection._read_packet()).is_eof_packet():
+        yield packet.get_all_data()
+
+
+def _within(packets: Iterator[bytes], start: Boundary, end: Boundary) -> Iterator[tuple[Boundary, Query]]:
+    stream, file = EventStream(lambda _schema, _table: None), start.file
+    for packet in packets:
+        for event in stream.feed(packet, 1) if packet[_KIND] in _READ else ():
+            if isinstance(event, Rotate):
+                file = event.file
+            at = Boundary(file, stream.end if isinstance(event, Rotate) else getattr(event, "start", 0))
+            if at.order >= end.order:
+                return
+            if isinstance(event, Query) and at.order >= start.order:
+                yield at, event

@@ -1,0 +1,59 @@
+"""Whether a column keeps every value when ALTER TABLE changes its definition. Pure; in doubt it does not."""
+
+import re
+from collections.abc import Sequence
+
+from capturer.decoder.schema import Definition
+
+_INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
+_TEXTS = ("char", "varchar", "text", "mediumtext", "longtext")
+"""A value of each fits into every later one: VARCHAR has at most 65,535 bytes, as TEXT has."""
+_BLOBS = ("varbinary", "blob", "mediumblob", "longblob")
+_NUMBERS = re.compile(r"\d+")
+
+
+def keeps_values(before: Sequence[Definition], after: Sequence[Definition], columns: frozenset[str]) -> bool:
+    """Whether each of the columns, named in lower case, has the same values after as before."""
+    old, new = ({column.name.lower(): column for column in side} for side in (before, after))
+    return all(name in old and name in new and _keeps(old[name], new[name]) for name in columns)
+
+
+def _keeps(old: Definition, new: Definition) -> bool:
+    if (old.nullable and not new.nullable) or old.computed != new.computed:
+        return False  # NULL becomes 0 or '' where the server is not strict
+    if new.charset != old.charset and new.charset != "utf8mb4":
+        return False
+    if new.declared == old.declared:
+        return True
+    kinds = old.data_type.lower(), new.data_type.lower()
+    if kinds[0] in _INTEGERS and kinds[1] in _INTEGERS:
+        return _widens_integer(old, new)
+    for family in (_TEXTS, _BLOBS):
+        if kinds[0] in family and kinds[1] in family:
+            return _widens_text(old, new, family)
+    if kinds == ("decimal", "decimal"):
+        (whole, scale), (new_whole, new_scale) = _numbers(old), _numbers(new)
+        return scale == new_scale and new_whole >= whole and new.unsigned <= old.unsigned
+    if kinds in (("enum", "enum"), ("set", "set")):
+        return new.labels[: len(old.labels)] == old.labels
+    return False
+
+
+def _widens_integer(old: Definition, new: Definition) -> bool:
+    larger = _INTEGERS.index(new.data_type.lower()) - _INTEGERS.index(old.data_type.lower())
+    if old.unsigned is new.unsigned:
+        return larger >= 0
+    return old.unsigned and larger > 0
+
+
+def _widens_text(old: Definition, new: Definition, family: Sequence[str]) -> bool:
+    """CHAR is compared by its length, too: it has no blanks at its end that another type could lose."""
+    first, second = family.index(old.data_type.lower()), family.index(new.data_type.lower())
+    sizes = _numbers(old), _numbers(new)
+    if not all(sizes):
+        return second >= first
+    return second >= first and sizes[1] >= sizes[0]
+
+
+def _numbers(column: Definition) -> list[int]:
+    return [int(number) for number in _NUMBERS.findall(column.declared)]

@@ -1,0 +1,146 @@
+"""What docs/mapping.md shows, from its own examples, on rows of a real server."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ferry.mapping import look
+from lab.database import Server
+from rowferry.mapping import Mapping
+
+pytestmark = pytest.mark.integration
+
+TEXT = (Path(__file__).parents[2] / "docs" / "mapping.md").read_text(encoding="utf-8")
+FIRST, CUSTOMER, WHERE, SHARED, HOOK = [
+    part.partition("```")[0].replace('"shop.', '"test.') for part in TEXT.split("```toml\n")[1:]
+]
+TABLES = """
+    CREATE TABLE purchase (customerid INT, orderid VARCHAR(9), productid VARCHAR(9), quantity INT);
+    INSERT INTO purchase VALUES (7, 'o1', 'p1', 2);
+    CREATE TABLE customer (id INT PRIMARY KEY, first VARCHAR(9), last VARCHAR(9), email VARCHAR(20),
+        vip INT, phone VARCHAR(9), mobile VARCHAR(9), password VARCHAR(9), status VARCHAR(9),
+        placed DATETIME);
+    INSERT INTO customer VALUES
+        (7, 'Ann', NULL, 'a@b.example', 1, NULL, '5', 'secret', 'open', '2023-12-31'),
+        (8, NULL, NULL, '', 0, '5', NULL, 'secret', 'held', '2024-01-01'),
+        (9, NULL, NULL, '', 0, '5', NULL, 'secret', 'held', '2023-12-31'),
+        (10, NULL, NULL, '', 1, '5', NULL, 'secret', 'shut', '2024-01-01');
+    CREATE TABLE orders (customerid INT, orderid VARCHAR(9), status VARCHAR(9), placed DATETIME);
+    INSERT INTO orders VALUES (7, 'o1', 'open', '2026-01-02 03:04:05');
+    CREATE TABLE payment (id INT PRIMARY KEY, customerid INT, orderid VARCHAR(9), amount DECIMAL(9,2),
+        method VARCHAR(9));
+    INSERT INTO payment VALUES (17, 7, 'o1', 12.50, 'card');
+    CREATE TABLE product (id INT PRIMARY KEY, tags VARCHAR(20));
+    INSERT INTO product VALUES (1, 'red,large'), (2, NULL)
+"""
+KEY = {"pk": {"S": "customer#7"}, "orderid": {"S": "o1"}}
+ORDER = {"customerid": {"S": "7"}, "orderid": {"S": "o1"}}
+
+
+def shown(server: Server, mapping: str) -> list[Any]:
+    """The key and the members of each item that `ferry mapping check` shows."""
+    with server.connect() as connection:
+        with connection.cursor() as cursor:
+            for statement in TABLES.split(";"):
+                cursor.execute(statement)
+        tables = Mapping.parse(mapping).tables
+        rows = [row for table in tables for row in look(connection, table, 9)["rows"]]
+    assert not any(row["problem"] for row in rows)
+    return [(item["key"], item["members"]) for row in rows for item in row["items"]]
+
+
+def of_layout(*lines: str) -> str:
+    """The first example with another layout."""
+    kept = [line for line in FIRST.splitlines() if not line.startswith("layout")]
+    return "\n".join([*kept, *lines])
+
+
+@pytest.mark.parametrize(
+    ("mapping", "members"),
+    [
+        (FIRST, {"p1": {"N": "2"}}),
+        (
+            of_layout('layout = "nested-map"', 'attribute = "products"'),
+            {"products": {"M": {"p1": {"N": "2"}}}},
+        ),
+        (of_layout('layout = "string-set"', 'attribute = "products"'), {"products": {"SS": ["p1:2"]}}),
+        (FIRST.replace('"quantity"', '"${quantity} pieces"'), {"p1": {"S": "2 pieces"}}),
+        (
+            FIRST.replace('"quantity"', '{ map = { count = "quantity", unit = { constant = "piece" } } }'),
+            {"p1": {"M": {"count": {"N": "2"}, "unit": {"S": "piece"}}}},
+        ),
+        (
+            FIRST.replace('"quantity"', '"*"'),
+            {"p1": {"M": {"customerid": {"N": "7"}, "quantity": {"N": "2"}}}},
+        ),
+        (
+            FIRST.replace('"quantity"', '"*"').replace('"productid"', '{ constant = "order" }'),
+            {"order": {"M": {"customerid": {"N": "7"}, "productid": {"S": "p1"}, "quantity": {"N": "2"}}}},
+        ),
+    ],
+)
+def test_where_a_row_lies_and_what_it_holds(mysql: Server, mapping: str, members: Any) -> None:
+    assert shown(mysql, mapping) == [(KEY, members)]
+
+
+def test_an_item_for_each_row(mysql: Server) -> None:
+    kept = [line for line in FIRST.splitlines() if not line.startswith(("member", "layout", "range"))]
+    ranged = 'range_key = { attribute = "sk", template = "${orderid}#${productid}" }'
+    assert shown(mysql, "\n".join([*kept, ranged, 'layout = "item-per-row"'])) == [
+        (
+            {"pk": {"S": "customer#7"}, "sk": {"S": "o1#p1"}},
+            {
+                "customerid": {"N": "7"},
+                "orderid": {"S": "o1"},
+                "productid": {"S": "p1"},
+                "quantity": {"N": "2"},
+            },
+        )
+    ]
+
+
+def test_columns_texts_types_and_nulls(mysql: Server) -> None:
+    ann, *_ = shown(mysql, CUSTOMER)
+    assert ann == (
+        {"pk": {"S": "customer#7"}, "sk": {"S": "profile"}},
+        {
+            "id": {"N": "7"},
+            "first": {"S": "Ann"},
+            "mail": {"S": "a@b.example"},
+            "vip": {"BOOL": True},
+            "phone": {"NULL": True},
+            "mobile": {"S": "5"},
+            "status": {"S": "open"},
+            "placed": {"S": "2023-12-31 00:00:00"},
+            "name": {"S": "Ann "},
+            "contact": {"M": {"home": {"NULL": True}, "all": {"L": [{"NULL": True}, {"S": "5"}]}}},
+        },
+    )
+
+
+def test_which_rows(mysql: Server) -> None:
+    found = [key["pk"]["S"] for key, _ in shown(mysql, CUSTOMER + WHERE)]
+    assert found == ["customer#7", "customer#8"]
+
+
+def test_several_tables_in_one_item(mysql: Server) -> None:
+    assert shown(mysql, SHARED) == [
+        (
+            ORDER,
+            {
+                "status": {"S": "open"},
+                "placed": {"S": "2026-01-02 03:04:05"},
+                "expires_at": {"N": "1798859045"},
+            },
+        ),
+        (ORDER, {"lines": {"M": {"p1": {"N": "2"}}}}),
+        (ORDER, {"payment_17": {"M": {"amount": {"N": "12.5"}, "method": {"S": "card"}}}}),
+    ]
+
+
+def test_code_of_your_own(mysql: Server) -> None:
+    assert shown(mysql, HOOK) == [
+        ({"tag": {"S": "red"}}, {"1": {"M": {"id": {"N": "1"}}}}),
+        ({"tag": {"S": "large"}}, {"1": {"M": {"id": {"N": "1"}}}}),
+    ]

@@ -1,0 +1,174 @@
+"""What `ferry resume` shows of a stop, when it lets capture go on, and for which place only."""
+
+from typing import Any
+
+import pytest
+
+from capturer.events import Boundary
+from capturer.progress import Counters, Progress, Standing
+from ferry import resume
+from rowferry.control import FLOORS
+from rowferry.errors import LOAD, PASS, CaptureStopped, Refused
+from rowferry.mapping import Mapping
+from rowferry.position import Position
+
+MAPPING = Mapping.parse("""
+[[table]]
+source = "shop.purchase"
+target = "shop"
+layout = "item-per-row"
+hash_key = { attribute = "pk", template = "p#${id}" }
+include = ["quantity"]
+[[table]]
+source = "shop.customer"
+target = "shop"
+layout = "item-per-row"
+include = ["name"]
+hash_key = { attribute = "pk", template = "c#${id}" }
+""")
+AT = Boundary("b.000007", 100)
+
+
+class Table:
+    """The control table in memory."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, dict[str, Any]] = {}
+
+    def get(self, pk: str) -> dict[str, Any]:
+        return dict(self.items.get(pk, {}))
+
+    def put(self, pk: str, fields: Any) -> None:
+        self.items[pk] = dict(fields)
+
+    def update(self, pk: str, *, set: Any, only_if: Any) -> dict[str, Any]:  # noqa: A002
+        self.items[pk] = {**self.get(pk), **set}
+        return self.get(pk)
+
+
+def stopped(remedy: str = PASS, tables: tuple[str, ...] = ("shop.purchase",), at: Boundary = AT) -> Any:
+    """The control table as a capturer leaves it that has stopped."""
+    table: Any = Table()
+    captured(
+        table, Standing.of("stopped", CaptureStopped("TRUNCATE", "mend it", remedy, tables, str(at))), at
+    )
+    return table
+
+
+def captured(table: Any, standing: Standing, at: Boundary) -> None:
+    progress = Progress(table, 1, 8)
+    progress.claim()
+    progress.start("s", at, 5)
+    progress.save(at, at, Counters(), standing, 6)
+
+
+def load(table: Any, source: str = "shop.purchase", *, epoch: int = 1, offset: int = AT.offset + 1) -> None:
+    table.items[FLOORS] = {**table.get(FLOORS), source: str(Position(epoch, 7, offset))}
+
+
+def steps(table: Any, *, on: bool = False) -> list[str]:
+    stop = resume.find_stop(table)
+    assert stop is not None
+    return [step.partition(",")[0] for step in resume.steps(stop, MAPPING, switch_is_on=on)]
+
+
+def passed(table: Any, **changed: Any) -> list[Boundary]:
+    """What the next capturer passes over."""
+    progress = Progress(table, 2, 8, **changed)
+    progress.claim()
+    progress.start("s", AT, 7)
+    return progress.skip
+
+
+START, ON = "start the capturer", "ferry switch on"
+EMPTY, AGAIN, EXECUTE = (
+    "empty the DynamoDB table shop",
+    "ferry load --again",
+    "ferry resume --after-ddl --execute",
+)
+
+
+def test_without_a_stop_there_is_nothing_to_do() -> None:
+    table: Any = Table()
+    assert resume.find_stop(table) is None
+    captured(table, Standing(), AT)
+    assert resume.find_stop(table) is None
+    with pytest.raises(Refused, match="has not stopped"):
+        resume.execute(table, None, loaded=True)
+
+
+def test_the_steps_go_from_the_load_to_the_word() -> None:
+    table = stopped()
+    assert steps(table) == [EMPTY, AGAIN, EXECUTE, START, ON]
+    assert steps(table, on=True) == ["ferry switch off", EMPTY, AGAIN, EXECUTE, START, ON]
+    load(table)
+    assert steps(table) == [EXECUTE, START, ON]
+    resume.execute(table, resume.find_stop(table), loaded=True)
+    assert steps(table) == [START, ON]
+    assert steps(table, on=True) == [START]
+    assert passed(table) == [AT]
+
+
+def test_a_load_is_enough_where_rows_had_no_names() -> None:
+    table = stopped(LOAD)
+    assert steps(table) == [EMPTY, AGAIN, START, ON]
+    with pytest.raises(Refused, match="not loaded again"):
+        resume.execute(table, resume.find_stop(table), loaded=False)
+    load(table)
+    assert steps(table) == [START, ON]
+    resume.execute(table, resume.find_stop(table), loaded=True)
+    assert passed(table) == []
+
+
+def test_what_a_load_does_not_mend_is_refused_with_the_fix() -> None:
+    table = stopped("", ())
+    assert steps(table) == ["mend it"]
+    with pytest.raises(Refused, match="mend it"):
+        resume.execute(table, resume.find_stop(table), loaded=False)
+
+
+@pytest.mark.parametrize(
+    "loaded",
+    [
+        {},
+        {"offset": AT.offset},
+        {"epoch": 0},
+        {"source": "shop.customer"},
+    ],
+)
+def test_the_word_waits_for_a_load_of_every_table_from_after_the_stop(loaded: Any) -> None:
+    table = stopped(tables=("shop.customer", "shop.purchase"))
+    load(table, **loaded)
+    with pytest.raises(Refused, match="not loaded again"):
+        resume.execute(table, resume.find_stop(table), loaded=True)
+    assert passed(table) == []
+    resume.execute(table, resume.find_stop(table), loaded=False)  # --without-load
+    assert passed(table) == [AT]
+
+
+def test_the_word_does_not_outlive_a_beginning_anew() -> None:
+    table = stopped()
+    resume.execute(table, resume.find_stop(table), loaded=False)
+    assert passed(table) == [AT]
+    assert passed(table, anew="monday") == []
+    assert resume.find_stop(table) is None
+
+
+def test_each_stop_needs_a_word_of_its_own_and_the_former_ones_stay() -> None:
+    """With an XA transaction open since before both, capture begins before both again."""
+    table = stopped()
+    resume.execute(table, resume.find_stop(table), loaded=False)
+    later = AT._replace(offset=200)
+    error = CaptureStopped("DROP", "f", PASS, ["shop.purchase"], str(later))
+    captured(table, Standing.of("stopped", error), AT)
+    stop = resume.find_stop(table)
+    assert stop is not None and not stop.passed and stop.at == str(later)
+    resume.execute(table, stop, loaded=False)
+    assert passed(table) == [AT, later]
+
+
+def test_a_stop_without_a_place_is_where_the_checkpoint_is() -> None:
+    table: Any = Table()
+    captured(table, Standing.of("stopped", CaptureStopped("another server", "f")), AT)
+    stop = resume.find_stop(table)
+    assert stop is not None and (stop.at, stop.remedy) == (str(AT), "")
