@@ -33,6 +33,14 @@ test: setup ## every test (ARGS="-k name" for some)
 test-quick: setup ## the tests that need no server
 	@$(PYTHON) -m pytest $(wildcard tests/unit tests/scenarios) -m 'not slow and not integration' $(ARGS)
 
+.PHONY: test-kill
+test-kill: setup ## the load killed 20 times under live traffic (KILLS=n)
+	@ROWFERRY_KILLS=$(or $(KILLS),20) $(PYTHON) -m pytest -o timeout=1800 tests/e2e/test_load_killed.py $(ARGS)
+
+.PHONY: load-memory
+load-memory: setup ## the load's memory for ten million rows (ROWS=n)
+	@$(PYTHON) -m benchmarks.load_memory --rows $(or $(ROWS),10000000)
+
 .PHONY: check
 check: setup ## format, lint, types, template, locks and docs
 	@bash lab/check.sh $(TYPED)

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import bulk_files
+from benchmarks import bulk_direct, bulk_files
 from benchmarks.decoder import BENCHMARKS, Figure, measure
 
 REPORT = Path(__file__).resolve().parent.parent / "build/bench/report.json"
@@ -26,14 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "names", nargs="*", choices=[*BENCHMARKS, bulk_files.NAME, []], help="default: all", metavar="NAME"
-    )
+    names = [*BENCHMARKS, bulk_direct.NAME, bulk_files.NAME]
+    parser.add_argument("names", nargs="*", choices=[*names, []], help="default: all", metavar="NAME")
     parser.add_argument("--rows", type=int, default=100_000, help="rows in large transactions (100000)")
     parser.add_argument("--rounds", type=int, default=5, help="the best of so many counts (5)")
     chosen = parser.parse_args(arguments)
     figures: list[Figure] = []
-    for figure in _measured(chosen.names or [*BENCHMARKS, bulk_files.NAME], chosen.rows, chosen.rounds):
+    for figure in _figures(chosen.names or names, chosen.rows, chosen.rounds):
         figures.append(figure)
         print(
             f"{figure['name']:22} {figure['value']:>10,.0f} {figure['unit']}, "
@@ -45,9 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _measured(names: Sequence[str], rows: int, rounds: int) -> Iterator[Figure]:
-    if decoders := [name for name in names if name in BENCHMARKS]:
-        yield from measure(decoders, rows, rounds)
+def _figures(names: Sequence[str], rows: int, rounds: int) -> Iterator[Figure]:
+    if recorded := [name for name in names if name in BENCHMARKS]:
+        yield from measure(recorded, rows, rounds)
+    if bulk_direct.NAME in names:
+        yield from bulk_direct.measure(rows, rounds)
     if bulk_files.NAME in names:
         yield from bulk_files.measure(rows * bulk_files.SHARE, rounds)
 

@@ -9,7 +9,16 @@ writer      items into DynamoDB, 25 a request, until each is accepted or refused
 lock        one loader at a time
 checks      what must hold before a row is copied
 ledger      plan and progress, in the control table
-loader      plan, workers, chunk by chunk
+planner     what has to be done: the plan, and what is open of it
+limits      what the operator allows, in the control table
+governor    holds the load back: limits, throttles, the source's load
+pace        token bucket and adaptive rate, without clocks
+board       numbers that all processes share
+meter       what a worker reads and writes, measured and held back
+dynamodb    the client that writes
+worker      one worker, in a process of its own
+pool        all workers: hands out chunks, replaces the dead
+loader      the whole run
 
 exports     rows in files, ours and others'
 lines       rows as lines that any sort brings together by item

@@ -24,8 +24,8 @@ from rowferry.values import Value, tag, time_text, untag
 type Bound = tuple[Value, ...] | None
 """The values of the key columns at a cut; None: the end of the table."""
 
-BYTES_IN_A_CHUNK = 64 << 20
-"""A chunk is held in memory: where its rows would be more, by their average length, it gets fewer."""
+BYTES_IN_A_CHUNK = 4 << 20
+"""Chunks are held in memory, several times as large: where rows are long on average they get fewer rows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,12 @@ from bulkload.grouping import TWICE, Unusable, unusable_row
 from bulkload.item_json import dumps, one_line, quoted
 from rowferry.errors import UnusableChange
 from rowferry.items import places_of
-from rowferry.keys import MAX_HASH_KEY, MAX_RANGE_KEY, key_of
+from rowferry.keys import key_of
 from rowferry.mapping import Layout, MapEntry, SetEntry, TableMapping
 from rowferry.members import MAX_NAME, Members, members_of
 from rowferry.requests import put_members
 from rowferry.sources import Column
+from rowferry.table import MAX_HASH_KEY, MAX_RANGE_KEY
 from rowferry.values import Attribute, Value
 
 HOPELESS = 8 << 20

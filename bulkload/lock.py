@@ -73,10 +73,12 @@ class LoaderLock:
 
     def check(self) -> None:
         """LeaseLost when the last renewal is so long ago that another loader may be at work."""
-        if self.clock() - self._renewed > self.ttl * SAFE:
-            raise LeaseLost(
-                "this loader could not renew its lock", "run the load again: it goes on with the open chunks"
-            )
+        refuse_late(self.clock(), self._renewed, self.ttl)
+
+    @property
+    def renewed(self) -> float:
+        """When it was last renewed, by the clock."""
+        return self._renewed
 
     def release(self) -> None:
         """Gives the lock back; when it was lost meanwhile, there is nothing to give back."""
@@ -109,6 +111,14 @@ class LoaderLock:
                 return  # `check` tells the workers
             except (ClientError, BotoCoreError):
                 continue  # until `check` says that it has been too long
+
+
+def refuse_late(now: float, renewed: float, ttl: float) -> None:
+    """LeaseLost when the last renewal is so long ago that another loader may be at work."""
+    if now - renewed > ttl * SAFE:
+        raise LeaseLost(
+            "this loader could not renew its lock", "run the load again: it goes on with the open chunks"
+        )
 
 
 def _unless_condition(error: ClientError) -> None:

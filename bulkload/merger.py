@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from botocore.exceptions import ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as NotConnected
+from botocore.exceptions import ClientError
 
-from bulkload.writer import TOO_LARGE, TRANSIENT, Item, Writer, error_code, refusal
+from bulkload.writer import TOO_LARGE, Item, Writer, error_code, refusal
 from rowferry.errors import Refused
 from rowferry.items import ItemKey
 from rowferry.mapping import POSITION
@@ -63,20 +63,16 @@ class Merger:
 
     def _try(self, arguments: dict[str, Any], pauses: Iterator[float]) -> Item | None:
         """None when it is done, else what the item holds."""
-        while True:
-            self.writer.guard()
-            try:
-                self.writer.client.update_item(**arguments)
-                return None
-            except (NotConnected, HTTPClientError):
+        call = partial(self.writer.client.update_item, **arguments)
+        try:
+            while self.writer.answer(call, 1) is None:
                 self.writer.pause(pauses)
-            except ClientError as error:
-                if error_code(error) == "ConditionalCheckFailedException":
-                    response: dict[str, Any] = {**error.response}
-                    return dict(response.get("Item", {}))
-                if error_code(error) not in TRANSIENT:
-                    raise
-                self.writer.pause(pauses)
+        except ClientError as error:
+            if error_code(error) != "ConditionalCheckFailedException":
+                raise
+            response: dict[str, Any] = {**error.response}
+            return dict(response.get("Item", {}))
+        return None
 
 
 def _newer(held: Item, seen: str) -> bool:

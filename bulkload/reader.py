@@ -1,6 +1,7 @@
 """The rows of chunks, each with the watermark that they show everything up to."""
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -19,14 +20,16 @@ from rowferry.source import Server
 from rowferry.values import Value
 
 ROWS_AT_ONCE = 1000
+MOST_UNCUT = 64 << 20
+"""Bytes of a table that cannot be cut: it is held in memory as a whole."""
 
 
-def rows_of(connection: Any, table: Table, chunk: Chunk) -> Iterator[Iterable[Sequence[Value]]]:
+def rows_of(connection: Any, table: Table, chunk: Chunk) -> Iterator[list[Sequence[Value]]]:
     """The values of a chunk's rows, in the order of the table's selection, some at a time."""
     with connection.cursor(SSCursor) as cursor:
         cursor.execute(*chunks.select(table, chunk))
         while some := cursor.fetchmany(ROWS_AT_ONCE):
-            yield table.selection.values(some)
+            yield list(table.selection.values(some))
 
 
 def _refuse_altered(connection: Any, table: Table) -> None:
@@ -50,19 +53,45 @@ class Sink(Protocol):
         """Takes some rows."""
 
 
+class _Uncut(Grouping):
+    """All rows of a table that cannot be cut. Refused when there are too many for the memory."""
+
+    _held = 0
+
+    def take(self, rows: Iterable[Sequence[Value]]) -> None:
+        some = list(rows)
+        self._held += sum(map(sys.getsizeof, (value for row in some for value in row)))
+        if self._held > MOST_UNCUT:
+            raise Refused(
+                f"{self.table.source} can be cut along none of its key columns, and does not fit into memory"
+                f" ({MOST_UNCUT >> 20} MiB)",
+                "load it with `ferry export` and `ferry load --from`, which groups on disk",
+            )
+        super().take(some)
+
+
 class Reader:
     """Reads chunks over one connection, and over a new one when that breaks."""
 
-    def __init__(self, connect: Connect, server: Server, patience: Patience) -> None:
+    def __init__(
+        self,
+        connect: Connect,
+        server: Server,
+        patience: Patience,
+        reading: Callable[[int], None] = lambda _rows: None,
+    ) -> None:
+        """`reading` is told the number of rows before they are used, and may wait."""
         self._connect = connect
         self._server = server
         self._patience = patience
+        self._reading = reading
         self._connection: Any = None
         self._encoding: str | None = None
 
     def read(self, table: Table, chunk: Chunk) -> tuple[Grouping, source.Watermark]:
         """The chunk's rows in their groups, and the watermark that they show everything up to."""
-        return self.read_into(table, chunk, lambda: Grouping(table.mapping, table.selection.names))
+        grouping = Grouping if table.keys else _Uncut
+        return self.read_into(table, chunk, lambda: grouping(table.mapping, table.selection.names))
 
     def read_into[S: Sink](
         self, table: Table, chunk: Chunk, begin: Callable[[], S]
@@ -85,6 +114,7 @@ class Reader:
         sink = begin()
         try:
             for some in rows_of(connection, table, chunk):
+                self._reading(len(some))
                 sink.take(some)
         except UnicodeDecodeError:
             self._read_halves(table)

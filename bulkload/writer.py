@@ -1,8 +1,9 @@
 """Items into DynamoDB with BatchWriteItem, until each one is accepted or can never be."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import batched
 from random import random
 from typing import Any, Protocol
@@ -33,6 +34,10 @@ ITEM_TOO_LARGE = "the item would be larger than 400 KB: split the group by anoth
 _SAYS_TOO_LARGE = ("item size", "maximum allowed size", "exceeds the maximum")
 """Pieces of DynamoDB's message, which itself is not shown: it may quote values."""
 
+THROTTLED = frozenset(
+    ["ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"]
+)
+
 type Item = dict[str, Attribute]
 
 
@@ -62,6 +67,33 @@ class Patience:
             yield min(self.longest, self.first * 2**attempt) * self.random()
 
 
+class Metered(Protocol):
+    """What is asked before, and told after, each request; bulkload.meter has the one that holds back."""
+
+    def begin(self, items: int) -> float:
+        """Returns the WCU that a request for so many items is expected to need."""
+
+    def end(self, items: int, expected: float, answer: Mapping[str, Any]) -> None:
+        """The request was answered."""
+
+    def throttled(self, expected: float) -> None:
+        """The request was refused as one too many."""
+
+
+class Unmetered:
+    """For what is not to be counted: the plan."""
+
+    def begin(self, items: int) -> float:
+        """Without waiting."""
+        return items
+
+    def end(self, items: int, expected: float, answer: Mapping[str, Any]) -> None:
+        """Not counted."""
+
+    def throttled(self, expected: float) -> None:
+        """Not counted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Writer:
     """Writes items of one table. `guard` is asked before each request, and raises when it may not be sent."""
@@ -70,6 +102,7 @@ class Writer:
     table: str
     guard: Callable[[], None]
     patience: Patience = Patience()
+    meter: Metered = field(default_factory=Unmetered)
 
     def write(self, items: Sequence[Item]) -> list[tuple[Item, str]]:
         """
@@ -98,16 +131,26 @@ class Writer:
 
     def _try(self, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The requests that are still to be done."""
+        call = partial(self.client.batch_write_item, RequestItems={self.table: requests})
+        answer = self.answer(call, len(requests))
+        return requests if answer is None else list(answer.get("UnprocessedItems", {}).get(self.table, []))
+
+    def answer(self, call: Callable[..., Any], items: int) -> Mapping[str, Any] | None:
+        """What a request for so many items gives; None when it may succeed the next time."""
+        expected = self.meter.begin(items)
         self.guard()
         try:
-            answer = self.client.batch_write_item(RequestItems={self.table: requests})
+            answer: Mapping[str, Any] = call(ReturnConsumedCapacity="TOTAL")
         except (NotConnected, HTTPClientError):
-            return requests
+            return None
         except ClientError as error:
+            if error_code(error) in THROTTLED:
+                self.meter.throttled(expected)
             if error_code(error) not in TRANSIENT:
                 raise
-            return requests
-        return list(answer.get("UnprocessedItems", {}).get(self.table, []))
+            return None
+        self.meter.end(items, expected, answer)
+        return answer
 
     def _refusal(self, item: Item) -> str | None:
         """One of a refused batch alone: why DynamoDB does not take it, None when it does."""
@@ -125,7 +168,7 @@ class Writer:
         if pause is None:
             raise Unapplied(
                 f"DynamoDB took nothing into {self.table} for {self.patience.tries} tries",
-                "raise the table's write capacity or use --workers 1, then run the load again: it goes on",
+                "raise the table's write capacity or give --max-wcu, then run the load again: it goes on",
             )
         self.patience.sleep(pause)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pymysql
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ferry import drain, export, load, mapping, resume, settings, status, switch, verify
+from ferry import drain, export, load, mapping, resume, settings, status, switch, throttle, verify
 from rowferry.errors import RowferryError
 
 EPILOG = f"""\
@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (mapping, load, export, switch, status, resume, drain, verify):
+    for module in (mapping, load, throttle, export, switch, status, resume, drain, verify):
         module.add(commands, _common())
     return root
 

@@ -2,25 +2,33 @@
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any, TextIO
 
+from bulkload.connection import Connect, connect
+from bulkload.dynamodb import ClientOf
 from bulkload.grouping import Unusable
+from bulkload.limits import Limits
 from bulkload.loader import Loader, Outcome, Reports, Settings, Tally
-from bulkload.lock import LONGEST_REQUEST, LoaderLock
-from bulkload.writer import request_config
-from ferry import load_files, load_plan
+from bulkload.lock import LoaderLock
+from ferry import load_files, load_plan, throttle
 from ferry.progress import Shown, progress
-from ferry.settings import Setting
+from ferry.settings import Setting, server_address
+from rowferry.errors import Refused
 
 SHOWN = 10
 EPILOG = """\
 examples:
   ferry load
-  ferry load --workers 8 --chunk-rows 20000
+  ferry load --max-wcu 4000 --max-threads-running 40   # and `ferry throttle` while it runs
+  ferry load --processes 8 --chunk-rows 20000
   ferry load --unusable-file unusable.jsonl      # name the rows that cannot be items
   ferry load --accept-unusable                   # go on without them
   ferry load --again                             # with a new plan, over what was loaded
@@ -52,8 +60,9 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     defaults = Settings()
+    parser.add_argument("--processes", type=_positive, default=0, help="default: one for each processor")
     parser.add_argument(
-        "--workers", type=_positive, default=defaults.workers, help="chunks at once (default: %(default)s)"
+        "--workers", type=_positive, default=0, help="chunks at once (default: two for each process)"
     )
     parser.add_argument(
         "--requests",
@@ -67,6 +76,8 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         default=defaults.chunk_rows,
         help="rows of a chunk (default: %(default)s)",
     )
+    throttle.add_limits(parser)
+    parser.add_argument("--replica", metavar="HOST[:PORT]", help="the replica that --max-lag asks")
     parser.add_argument(
         "--unusable-file", type=Path, metavar="FILE", help="write unusable rows here, as JSON lines"
     )
@@ -90,6 +101,9 @@ def run(arguments: argparse.Namespace, setting: Setting) -> int:
     """Parses, wires and prints."""
     if arguments.plan:
         return load_plan.run(setting, as_json=arguments.json)
+    if arguments.exports and throttle.limits_of(arguments) != Limits():
+        raise Refused("limits hold back the direct road alone", "leave them out of a load with --from")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends as with Ctrl-C
     unit = "steps" if arguments.exports else "rows"
     with (
         progress("load", unit=unit) as shown,
@@ -105,24 +119,23 @@ def _direct(
     arguments: argparse.Namespace, setting: Setting, shown: Shown, unusable: Callable[[Unusable], None]
 ) -> list[Outcome]:
     settings = Settings(
+        processes=arguments.processes,
         workers=arguments.workers,
         requests=arguments.requests,
         chunk_rows=arguments.chunk_rows,
         accept_unusable=arguments.accept_unusable,
         again=arguments.again,
+        limits=throttle.limits_of(arguments),
     )
     return Loader(
-        connect=setting.connect,
-        client=setting.client(
-            "dynamodb",
-            parameter_validation=False,  # as Setting.dynamodb
-            **request_config(arguments.requests, LONGEST_REQUEST),
-        ),
+        connect=partial(connect, setting.source),
+        client=ClientOf(setting.region, arguments.requests),
         control=setting.control,
         mapping=setting.mapping,
         settings=settings,
         reports=Reports(shown.tell, lambda tally: _step(shown, tally), unusable),
         lock=LoaderLock(setting.control),
+        replica=_replica(arguments, setting),
     ).run(setting.stack.switch_is_on)
 
 
@@ -143,6 +156,15 @@ def _status(arguments: argparse.Namespace, outcomes: Sequence[Outcome]) -> int:
             file=sys.stderr,
         )
     return 1
+
+
+def _replica(arguments: argparse.Namespace, setting: Setting) -> Connect | None:
+    if arguments.replica is None:
+        if arguments.max_lag:
+            raise Refused("--max-lag is given, and no replica to ask", "name it with --replica HOST:PORT")
+        return None
+    host, port = server_address(arguments.replica)
+    return partial(connect, replace(setting.source, host=host, port=port))
 
 
 @contextmanager
@@ -169,6 +191,12 @@ def _unusable(file: Path | None, shown: Shown) -> Iterator[Any]:
 def _step(shown: Shown, tally: Tally) -> None:
     result = tally.result
     note = f"{tally.chunks_done:,} of {tally.chunks:,} chunks, {result.rows:,} rows, {result.items:,} items"
+    if tally.throttles:
+        note += f", {tally.throttles:,} throttles"
+    if tally.rate != inf:
+        note += f", at most {tally.rate:,.0f} WCU/s"
+    if tally.held:
+        note += f", resting: {tally.held}"
     shown.step(result.rows, tally.planned, note)
 
 

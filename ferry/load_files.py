@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bulkload.dynamodb import ClientOf
 from bulkload.exports import FORMATS, Export, open_export, parse_watermark, source_columns
 from bulkload.exports.locations import Bucket, Location, location
 from bulkload.grouping import Unusable
@@ -14,8 +15,8 @@ from bulkload.importing.roads import FILES, IMPORT, Arrival, IntoFiles, IntoTabl
 from bulkload.importing.sources import Target, targets
 from bulkload.importing.table import Counts, TableImport
 from bulkload.loader import Outcome
-from bulkload.lock import LONGEST_REQUEST, LoaderLock
-from bulkload.writer import Writer, request_config
+from bulkload.lock import LoaderLock
+from bulkload.writer import Writer
 from ferry.progress import Shown
 from ferry.settings import Setting
 from rowferry.errors import Refused
@@ -121,9 +122,7 @@ def _arrival(
     arguments: argparse.Namespace, setting: Setting, s3: Any, shown: Shown, lock: LoaderLock
 ) -> Arrival:
     if arguments.road == FILES:
-        client = setting.client(
-            "dynamodb", parameter_validation=False, **request_config(arguments.requests, LONGEST_REQUEST)
-        )
+        client = ClientOf(setting.region, arguments.requests)()
 
         def put(target: Target) -> Put:
             writer = Writer(client, target.name, lock.check)

@@ -40,9 +40,12 @@ def _bar(what: str, console: Console, unit: str) -> Iterator[Shown]:
     started = time.monotonic()
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(what, total=None, note="")
+        before: int | None = None
 
         def step(done: int, total: int, note: str) -> None:
-            text = f"{note}, {_rate(done, started, time.monotonic(), unit)}"
+            nonlocal before
+            before = done if before is None else before
+            text = f"{note}, {_rate(done - before, started, time.monotonic(), unit)}"
             bar.update(task, completed=min(done, total or done), total=total or None, note=text)
 
         yield Shown(step, lambda line: console.print(line, markup=False, highlight=False))
@@ -50,16 +53,19 @@ def _bar(what: str, console: Console, unit: str) -> Iterator[Shown]:
 
 def _lines(what: str, stream: TextIO, clock: Callable[[], float], unit: str) -> Shown:
     started = last = clock()
+    before: int | None = None  # what an earlier run did counts neither as speed nor for the time that is left
 
     def tell(line: str) -> None:
         print(line, file=stream, flush=True)
 
     def step(done: int, total: int, note: str) -> None:
-        nonlocal last
+        nonlocal last, before
+        before = done if before is None else before
         now = clock()
         if now - last >= LINE_EVERY:
             last = now
-            tell(f"{what}: {note}, {_rate(done, started, now, unit)}{_remaining(done, total, started, now)}")
+            left = _remaining(done, total, done - before, now - started)
+            tell(f"{what}: {note}, {_rate(done - before, started, now, unit)}{left}")
 
     return Shown(step, tell)
 
@@ -68,8 +74,8 @@ def _rate(done: int, started: float, now: float, unit: str) -> str:
     return f"{done / max(now - started, 1e-3):,.0f} {unit}/s"
 
 
-def _remaining(done: int, total: int, started: float, now: float) -> str:
-    if not total or not done:
+def _remaining(done: int, total: int, lately: int, passed: float) -> str:
+    if not total or not lately:
         return ""
-    seconds = max(0, total - done) * (now - started) / done
+    seconds = max(0, total - done) * passed / lately
     return f", {min(100, 100 * done // total)} %, {seconds:,.0f} s left"

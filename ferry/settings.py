@@ -100,6 +100,17 @@ def source_address(text: str | None, password_file: Path | None, environ: Dict[s
     )
 
 
+def server_address(text: str) -> tuple[str, int]:
+    """Host and port of `HOST[:PORT]`. Refused when it is none."""
+    try:
+        parts = urlsplit(f"//{text}")
+        if parts.hostname and parts.username is None and not parts.path:
+            return parts.hostname, 3306 if parts.port is None else parts.port
+    except ValueError:
+        pass
+    raise Refused(f"{text} is no server's address", "write HOST or HOST:PORT")
+
+
 def _password(file: Path | None, environ: Dict[str, str]) -> str:
     if file is None:
         return environ.get("ROWFERRY_SOURCE_PASSWORD", "")
@@ -118,10 +129,14 @@ class Setting:
 
     def client(self, service: str, **config: Any) -> Any:
         """A boto3 client; `config` as botocore's Config takes it."""
-        # boto3 itself reads AWS_DEFAULT_REGION only
-        region = self._environ.get("AWS_REGION")
+        region = self.region
         settings = Config(**{"max_pool_connections": 64, **config})
         return boto3.client(service, region_name=region, config=settings)  # type: ignore[call-overload]
+
+    @property
+    def region(self) -> str | None:
+        """boto3 itself reads AWS_DEFAULT_REGION only."""
+        return self._environ.get("AWS_REGION")
 
     @cached_property
     def stack(self) -> Stack:

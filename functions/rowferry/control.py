@@ -8,6 +8,7 @@ The control table: one item a subject, so that each has one writer or one atomic
 | load#SCHEMA.TABLE | bulk load | the plan, its epoch, and whether it is done |
 | merge#TARGET | bulk load | the watermark at the start of a load that merges members into items |
 | chunk#SCHEMA.TABLE#N | bulk load | bounds, watermark and result of one chunk |
+| throttle | bulk load, ferry | how fast the load may be, and whether it rests |
 | floors | bulk load | for each source table, the position up to which changes are in the load |
 | passed | ferry | the boundary at which capture stopped and that it may pass over, with its epoch |
 | marker | ferry | the marker that the capturer has to send next |
@@ -24,6 +25,7 @@ from typing import Any
 from rowferry.values import Attribute
 
 LEASE, CHECKPOINT, FLOORS, MARKER, APPLIED = "lease", "checkpoint", "floors", "marker", "applied"
+THROTTLE = "throttle"
 PASSED = "passed"
 
 type Plain = bool | int | str | list["Plain"] | set[int] | dict[str, "Plain"] | None

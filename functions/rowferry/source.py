@@ -182,6 +182,24 @@ def parse_owned(text: str) -> set[str]:
     return owned
 
 
+def threads_running(connection: Connection) -> int:
+    """Threads of the server that are not asleep; this one counts."""
+    return int(rows(connection, "SHOW GLOBAL STATUS LIKE 'Threads_running'")[0]["value"])
+
+
+def replica_lag(connection: Connection) -> int | None:
+    """Seconds that a replica is behind its source; None where it does not know, or is none."""
+    found = rows(connection, "SHOW SLAVE STATUS" if _old_words(connection) else "SHOW REPLICA STATUS")
+    behind = [row.get("seconds_behind_source", row.get("seconds_behind_master")) for row in found]
+    known = [int(seconds) for seconds in behind if seconds is not None]
+    return max(known) if known and len(known) == len(behind) else None
+
+
+def _old_words(connection: Connection) -> bool:
+    server = identify(connection)
+    return server.flavor == "mariadb" or server.version < (8, 0, 22)
+
+
 def columns(connection: Connection, table: TableMapping) -> list[Column]:
     """
     The table's columns in their order, with invisible ones. Empty when there is no such table.

@@ -129,6 +129,8 @@ class TableMapping:
     """Other sources have the same target, so no item belongs to one row alone. Set by Mapping."""
     into: Target = field(default_factory=Target)
     """What all sources of the target agree on. Set by Mapping."""
+    reserved: frozenset[str] = field(init=False, repr=False, compare=False)
+    """Attribute names that no member may have. Asked for each row, so made once."""
     straight_keys: tuple[tuple[str, int], ...] = field(default=(), init=False, repr=False, compare=False)
     """The key's columns, and the most bytes of a text there; none where a row's key has to be worked out."""
     _resolved: dict[str, tuple[str, Column] | None] = field(
@@ -136,6 +138,7 @@ class TableMapping:
     )
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "reserved", RESERVED | {key.attribute for key in self.keys})
         straight = [
             (key.column, longest if key.type == "S" else 0)
             for key, longest in zip(self.keys, (MAX_HASH_KEY, MAX_RANGE_KEY), strict=False)
@@ -153,11 +156,6 @@ class TableMapping:
     def keys(self) -> tuple[KeyAttribute, ...]:
         """The item's key attributes, hash key first."""
         return (self.hash_key,) if self.range_key is None else (self.hash_key, self.range_key)
-
-    @property
-    def reserved(self) -> frozenset[str]:
-        """Attribute names that no member may have."""
-        return RESERVED | {key.attribute for key in self.keys}
 
     @property
     def whole(self) -> bool:

@@ -4,12 +4,18 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+import boto3
+from botocore.config import Config
+
 from bulkload.connection import Address, connect
+from bulkload.dynamodb import write_bodies
 from bulkload.grouping import Unusable
 from bulkload.loader import Loader, Outcome, Reports, Settings, Tally
-from bulkload.lock import LoaderLock
+from bulkload.lock import LONGEST_REQUEST, LoaderLock
+from bulkload.writer import request_config
 from lab.cloud import Cloud
 from lab.database import Server
 from rowferry import source
@@ -88,6 +94,25 @@ Outputs:
 type Key = tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class EmulatedClient:
+    """Makes the load's client for the emulated cloud, in whichever process."""
+
+    endpoint: str
+
+    def __call__(self) -> Any:
+        client = boto3.client(
+            "dynamodb",
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(parameter_validation=False, proxies={}, **request_config(16, LONGEST_REQUEST)),
+        )
+        write_bodies(client)
+        return client
+
+
 @dataclass
 class Bed:
     """A source, a cloud with the stack `rowferry`, and what a load told."""
@@ -142,11 +167,11 @@ class Bed:
         self, mapping: str = PURCHASE, *, ttl: float = 10.0, client: Any = None, **settings: Any
     ) -> Loader:
         return Loader(
-            connect=lambda: connect(self.address),
-            client=client or self.dynamodb,
+            connect=partial(connect, self.address),
+            client=(lambda: client) if client else EmulatedClient(self.cloud.endpoint),
             control=self.control,
             mapping=RowMapping.parse(mapping),
-            settings=Settings(**settings),
+            settings=Settings(**{"processes": 1, "workers": 4, **settings}),
             reports=Reports(self.said.append, _nothing, self.unusable.append),
             lock=LoaderLock(self.control, ttl),
         )

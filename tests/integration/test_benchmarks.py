@@ -14,7 +14,7 @@ pytestmark = [
 ]
 
 
-NAMES = ["decoder_multi", "decoder_single", "capture_multi", "capture_single"]
+NAMES = ["decoder_multi", "decoder_single", "capture_multi", "capture_single", "bulk_direct"]
 
 
 def test_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

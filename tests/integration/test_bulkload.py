@@ -279,7 +279,7 @@ def test_after_a_failure_only_the_open_chunks_are_loaded(bed: Bed, slow_client: 
 
 def test_killed_at_any_moment_it_goes_on(bed: Bed) -> None:
     bed.fill(rows(20_000))
-    command = [sys.executable, "-m", "ferry.cli", "load", "--chunk-rows", "100", "--workers", "2"]
+    command = [sys.executable, "-m", "ferry.cli", "load", "--chunk-rows", "100", "--processes", "2"]
     process = subprocess.Popen(command, env=bed.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         _wait_for(lambda: sum(item["state"] == "done" for item in bed.control.items("chunk#")) > 10)

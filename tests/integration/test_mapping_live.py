@@ -4,6 +4,7 @@ small chunks, the records applied by the consumer's own applier, and verify over
 """
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -98,11 +99,11 @@ def statement(random: Random) -> tuple[str, tuple[Any, ...]]:
 def load(ferry: Ferry, mapping: Mapping, address: Address, random: Random) -> None:
     """The bulk load in chunks of two rows, with changes after each."""
     Loader(
-        connect=lambda: connect(address),
-        client=ferry.cloud.client("dynamodb"),
+        connect=partial(connect, address),
+        client=lambda: ferry.cloud.client("dynamodb"),
         control=ferry.control,
         mapping=mapping,
-        settings=Settings(workers=1, chunk_rows=2),
+        settings=Settings(processes=1, workers=1, chunk_rows=2),
         reports=Reports(lambda _: None, lambda _: change(ferry, random, 2), lambda _: None),
         lock=LoaderLock(ferry.control),
     ).run(False)

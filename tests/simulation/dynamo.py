@@ -39,6 +39,7 @@ _ALLOWED = {
     "ExpressionAttributeNames",
     "ExpressionAttributeValues",
     "ReturnValues",
+    "ReturnConsumedCapacity",
     "ReturnValuesOnConditionCheckFailure",
     "ConsistentRead",
 }

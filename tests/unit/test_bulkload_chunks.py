@@ -91,7 +91,7 @@ def test_bounds_survive_the_control_table(bound: chunks.Bound) -> None:
 
 def test_long_rows_make_smaller_chunks() -> None:
     assert rows_per_chunk(table(), 5000) == 5000
-    assert rows_per_chunk(table(row_bytes=1 << 20), 5000) == 64
+    assert rows_per_chunk(table(row_bytes=1 << 20), 5000) == 4
     assert rows_per_chunk(table(row_bytes=1 << 30), 5000) == 1
 
 

@@ -63,6 +63,20 @@ def test_the_core_and_a_mapping_are_there_without_the_checkout(app: Path) -> Non
     assert Path(done.stdout.strip()).is_relative_to(app)
 
 
+def test_the_load_and_its_commands_are_there_too(app: Path) -> None:
+    command = [sys.executable, "-m", "ferry.cli", "load", "--help"]
+    done = subprocess.run(command, cwd=app, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    code = "import bulkload.pool, ferry.cli, hooks; print(bulkload.pool.__file__, ferry.cli.__file__)"
+    found = subprocess.run([sys.executable, "-c", code], cwd=app, capture_output=True, text=True, check=True)
+    assert all(Path(name).is_relative_to(app) for name in found.stdout.split())
+
+
+def test_what_the_load_imports_is_installed() -> None:
+    required = (ROOT / "capturer/requirements.txt").read_text()
+    assert all(f"\n{name}==" in f"\n{required}" for name in ("boto3", "pymysql", "rich"))
+
+
 def test_it_starts_without_a_shell_so_that_sigterm_arrives() -> None:
     assert json.loads(arguments("ENTRYPOINT")[0]) == ["python", "-m", "capturer.app"]
     assert not arguments("CMD")

@@ -220,6 +220,37 @@ def test_the_capturer_may_not_touch_items() -> None:
     assert touched == [{"Fn::GetAtt": ["ControlTable", "Arn"]}]
 
 
+TARGET = {
+    "Fn::Sub": "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${TargetTableName}"
+}
+
+
+def test_the_load_may_write_its_tables_and_ask_for_its_stack_and_no_more() -> None:
+    granted = {
+        statement["Sid"]: statement["Resource"] for name, statement in statements() if name == "LoadRole"
+    }
+    assert granted == {
+        "WriteItems": TARGET,
+        "KeepPlanAndProgress": {"Fn::GetAtt": ["ControlTable", "Arn"]},
+        "FindSwitchAndTables": {"Ref": "AWS::StackId"},
+    }
+    deleting = [
+        statement["Resource"]
+        for name, statement in statements()
+        if name == "LoadRole" and "dynamodb:DeleteItem" in statement["Action"]
+    ]
+    assert deleting == [{"Fn::GetAtt": ["ControlTable", "Arn"]}]
+
+
+def test_the_load_runs_from_the_capturers_image_with_its_mapping() -> None:
+    (container,) = RESOURCES["LoadTaskDefinition"]["Properties"]["ContainerDefinitions"]
+    assert container["Image"] == CONTAINER["Image"]
+    assert container["EntryPoint"][-3:] == ["load", "--mapping", {"Ref": "MappingFile"}]
+    assert container["ReadonlyRootFilesystem"] is True and container["User"] == CONTAINER["User"]
+    assert [secret["Name"] for secret in container["Secrets"]] == ["ROWFERRY_SOURCE_PASSWORD"]
+    assert container["Secrets"][0]["ValueFrom"] == CONTAINER["Secrets"][0]["ValueFrom"]
+
+
 def test_every_alarm_tells_the_topic_and_says_what_to_do() -> None:
     alarms = of_type("AWS::CloudWatch::Alarm")
     assert set(alarms) == {

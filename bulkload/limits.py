@@ -1,0 +1,47 @@
+"""What an operator allows a load: in the control table, so that it can be changed while the load runs."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+
+from rowferry.control import THROTTLE, ControlTable
+
+_WORDS = {
+    "wcu": "WCU/s written",
+    "rows": "rows/s read",
+    "threads_running": "threads running at the source",
+    "lag": "seconds of the replica's lag",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    `wcu` WCU/s written and `rows` rows/s read by all workers together; `threads_running` of the source and
+    `lag` of its replica, in seconds, above which no chunk is begun. None and 0: no limit.
+    """
+
+    wcu: int | None = None
+    rows: int | None = None
+    threads_running: int | None = None
+    lag: int | None = None
+    paused: bool = False
+
+    @classmethod
+    def read(cls, control: ControlTable) -> Self:
+        """As they are now."""
+        found = control.get(THROTTLE)
+        return cls(**{name: found[name] for name in cls.__slots__ if name in found})
+
+    def write(self, control: ControlTable) -> None:
+        """From now on, for a load that runs."""
+        control.put(THROTTLE, asdict(self))
+
+    def changed(self, changes: Mapping[str, Any]) -> Self:
+        """With these."""
+        return replace(self, **dict(changes))
+
+    def __str__(self) -> str:
+        values = asdict(self)
+        found = [f"at most {values[name]:,} {words}" for name, words in _WORDS.items() if values[name]]
+        return ", ".join([*(["paused"] if self.paused else []), *(found or ["no limits"])])
