@@ -160,6 +160,13 @@ def test_items_carry_the_lowest_watermark_and_the_load_is_done(bed: Bed, road: s
     assert (bulk["state"], bulk["done"], bulk["rows"], bulk["items"]) == ("done", 1, 3000, 300)
 
 
+def test_limits_of_the_direct_road_are_refused(bed: Bed) -> None:
+    bed.export(ROWS[:50])
+    _, said = bed.load("--max-wcu", "100", status=2)
+    assert "direct road alone" in said
+    assert not bed.items("purchase")
+
+
 def test_the_new_table_is_as_the_template_makes_it(bed: Bed) -> None:
     bed.map(NEW)
     bed.export(ROWS[:50])

@@ -7,20 +7,25 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from bulkload import reader
+from bulkload import chunks, reader
+from bulkload.connection import connect
 from bulkload.limits import Limits
 from bulkload.lock import LOADER
+from bulkload.writer import Patience
 from lab.cloud import Cloud
 from lab.database import Server
+from rowferry import source
 from rowferry.errors import Refused
+from rowferry.mapping import Mapping
 from tests.integration.move_bed import Bed, make_bed, without_positions
 
 pytestmark = pytest.mark.integration
@@ -182,8 +187,30 @@ def test_a_table_that_cannot_be_cut_is_refused_where_it_does_not_fit(
     with pytest.raises(Refused, match=r"does not fit into memory.*ferry export"):
         bed.load(mapping)
     assert not bed.items()
+    assert exported(bed, mapping) == 3000
     monkeypatch.undo()
     assert bed.load(mapping).result.items == 3000
+
+
+class Counted:
+    """A sink that holds no row, as an export's file."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+
+    def take(self, rows: Iterable[Any]) -> None:
+        self.rows += len(list(rows))
+
+
+def exported(bed: Bed, mapping: str) -> int:
+    """The rows that an export reads."""
+    connection = connect(bed.address)
+    with closing(connection):
+        server = source.identify(connection)
+        (mapped,) = Mapping.parse(mapping).tables
+        table = chunks.describe(connection, mapped, source.columns(connection, mapped))
+    with closing(reader.Reader(partial(connect, bed.address), server, Patience())) as reading:
+        return reading.read_into(table, chunks.Chunk(), Counted)[0].rows
 
 
 def test_groups_at_the_limits_are_loaded_right_or_named(bed: Bed) -> None:
