@@ -9,8 +9,9 @@ from botocore.exceptions import ClientError
 from capturer.events import Boundary
 from capturer.lease import was_refused
 from rowferry.change import Marker
-from rowferry.control import CHECKPOINT, MARKER, PASSED, ControlTable, Plain
+from rowferry.control import CHECKPOINT, FLOORS, MARKER, PASSED, ControlTable, Plain
 from rowferry.errors import CaptureStopped, LeaseLost, Refused, RowferryError
+from rowferry.position import Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Progress:
         self._table = table
         self._token = token
         self._lanes = lanes
-        self._tables: list[Plain] = [*sorted(tables)]
+        self._tables = sorted(tables)
         self._anew = anew
         self._skip: list[Plain] = [*map(str, skip)]
         self._item: dict[str, Any] = {}
@@ -132,7 +133,8 @@ class Progress:
                 f"the source is another server ({server}) than the checkpoint's ({item['server']})",
                 f"point SOURCE_HOST at the checkpoint's server; where that is gone, {AFRESH}",
             )
-        self._update({"tables": self._tables}, self._token)
+        # Nobody shall take the former end's standing for this one's, up to the first save.
+        self._update({"tables": [*self._tables], **_standing(Standing())}, self._token)
         return Boundary(item["file"], item["offset"])
 
     @property
@@ -140,6 +142,20 @@ class Progress:
         """Where to read from, for what is prepared and has no outcome yet; None: from where to resume."""
         file = self._item.get("restart_file")
         return Boundary(file, self._item["restart_offset"]) if file else None
+
+    def is_shown(self, place: Boundary) -> bool:
+        """Whether the loads show what was committed there: each began behind it, or has not begun yet."""
+        floors, before, here = (
+            self._table.get(FLOORS), str(Position(self.epoch, 0, 0)), str(Position(self.epoch, *place.order))
+        )  # fmt: skip
+        return all(
+            floors.get(table, "") > here
+            or (
+                floors.get(table, "") < before
+                and self._table.get(f"load#{table}").get("epoch", 0) < self.epoch
+            )
+            for table in self._tables
+        )
 
     def save(
         self,
@@ -200,7 +216,7 @@ class Progress:
                 "epoch": self.epoch, "server": server, "lanes": self._lanes, "token": self._token,
                 "file": start.file, "offset": start.offset,
                 "read_file": start.file, "read_offset": start.offset,
-                "changes": 0, "records": 0, "bytes": 0, "tables": self._tables, "anew": self._anew,
+                "changes": 0, "records": 0, "bytes": 0, "tables": [*self._tables], "anew": self._anew,
                 "former_skip": self._skip,
                 **_standing(Standing()), "updated_ms": now_ms,
             },
@@ -212,7 +228,7 @@ class Progress:
         self.epoch += 1
         self._item = self._update(
             {
-                "epoch": self.epoch, "server": server, "anew": self._anew, "tables": self._tables,
+                "epoch": self.epoch, "server": server, "anew": self._anew, "tables": [*self._tables],
                 "file": start.file, "offset": start.offset,
                 "read_file": start.file, "read_offset": start.offset, "former_skip": self._skip,
                 **_restart(None), **_standing(Standing()),

@@ -80,7 +80,9 @@ _VERBS = frozenset([
     "REVOKE", "UNINSTALL", "USE", "XA",
 ])  # fmt: skip
 _XID = re.compile(r"X'[0-9a-f]*',X'[0-9a-f]*',\d+")
-RELOAD = "empty the target of the table and load it again, then start the capturer with --skip {at}"
+_AGAIN = "`ferry switch off`, empty {}, run `ferry load --again`, then start the capturer with --skip {{at}}"
+RELOAD = _AGAIN.format("the target of the table")
+RELOAD_ALL = _AGAIN.format("the targets of all mapped tables")
 _COLUMNS = f"correct the mapping where it names a column that is gone; {RELOAD}"
 _TABLE = f"bring the table back where it is gone, or leave it out of the mapping; {RELOAD}"
 

@@ -1,5 +1,6 @@
 """What `ferry resume` shows of a stop, when it lets capture go on, and for which place only."""
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -73,8 +74,8 @@ def steps(table: Any, *, on: bool = False) -> list[str]:
 
 
 def passed(table: Any, **changed: Any) -> list[Boundary]:
-    """What the next capturer passes over."""
-    progress = Progress(table, 2, 8, **changed)
+    """What the next capturer would pass over."""
+    progress = Progress(deepcopy(table), 2, 8, **changed)
     progress.claim()
     progress.start("s", AT, 7)
     return progress.skip
@@ -151,7 +152,6 @@ def test_the_word_does_not_outlive_a_beginning_anew() -> None:
     resume.execute(table, resume.find_stop(table), loaded=False)
     assert passed(table) == [AT]
     assert passed(table, anew="monday") == []
-    assert resume.find_stop(table) is None
 
 
 def test_each_stop_needs_a_word_of_its_own_and_the_former_ones_stay() -> None:
@@ -172,3 +172,27 @@ def test_a_stop_without_a_place_is_where_the_checkpoint_is() -> None:
     captured(table, Standing.of("stopped", CaptureStopped("another server", "f")), AT)
     stop = resume.find_stop(table)
     assert stop is not None and (stop.at, stop.remedy) == (str(AT), "")
+
+
+def test_loads_show_what_was_committed_before_each_began_or_before_any() -> None:
+    table = stopped()
+    progress = Progress(table, 1, 8, ["shop.customer", "shop.purchase"])
+    progress.claim()
+    assert progress.is_shown(AT)
+    table.items["load#shop.purchase"] = {"epoch": 1}
+    assert not progress.is_shown(AT)
+    load(table)
+    assert progress.is_shown(AT)
+    assert not progress.is_shown(AT._replace(offset=AT.offset + 1))
+    del table.items["load#shop.purchase"]
+    assert not progress.is_shown(AT._replace(offset=AT.offset + 1))
+    progress.epoch = 2
+    assert progress.is_shown(AT)
+
+
+def test_a_capturer_that_begins_again_has_not_stopped() -> None:
+    table = stopped()
+    progress = Progress(table, 2, 8)
+    progress.claim()
+    progress.start("s", AT, 7)
+    assert resume.find_stop(table) is None
