@@ -248,7 +248,7 @@ class Loader:
     def _worker(
         self, waiting: "queue.SimpleQueue[Job]", senders: ThreadPoolExecutor, server: Server, epoch: int
     ) -> None:
-        reader = Reader(self.connect, server, self.patience)
+        reader = Reader(self.connect, server, self.patience, self.reports.tell)
         try:
             while not self._stopped.is_set():
                 self._load(waiting.get_nowait(), reader, senders, epoch)

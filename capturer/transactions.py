@@ -36,7 +36,9 @@ PORTION_BYTES = 1 << 20
 
 _STEPS = "; `ferry resume --after-ddl` has the steps"
 _IN_THE_STACK = "in the stack: CapturerSkip="
-_TOO_LARGE = f"commit or roll back what is prepared, and prepare less at a time; when that is done, {RELOAD_ALL}"
+_TOO_LARGE = (
+    f"commit or roll back what is prepared, and prepare less at a time; when that is done, {RELOAD_ALL}"
+)
 _NOT_PREPARED = "XA COMMIT of a transaction that was prepared before capture began, or passed over"
 
 type SameValues = Callable[[str, frozenset[str], Boundary], bool]

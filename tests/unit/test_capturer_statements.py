@@ -106,6 +106,8 @@ STOPS = [
     "ALTER TABLE customer RENAME COLUMN password TO x",
     "ALTER TABLE line ADD x INT NOT NULL",
     "ALTER TABLE line DROP x",
+    "ALTER TABLE line DROP vector",
+    "ALTER TABLE line ADD vector VECTOR(3) NOT NULL",
     "ALTER TABLE nulls ADD x INT",
     "ALTER TABLE tag ADD x INT",
     "ALTER TABLE purchase ADD quantity INT",

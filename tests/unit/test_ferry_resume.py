@@ -95,7 +95,7 @@ def test_without_a_stop_there_is_nothing_to_do() -> None:
     captured(table, Standing(), AT)
     assert resume.find_stop(table) is None
     with pytest.raises(Refused, match="has not stopped"):
-        resume.execute(table, None, loaded=True)
+        resume.execute(table, None)
 
 
 def test_the_steps_go_from_the_load_to_the_word() -> None:
@@ -104,7 +104,7 @@ def test_the_steps_go_from_the_load_to_the_word() -> None:
     assert steps(table, on=True) == ["ferry switch off", EMPTY, AGAIN, EXECUTE, START, ON]
     load(table)
     assert steps(table) == [EXECUTE, START, ON]
-    resume.execute(table, resume.find_stop(table), loaded=True)
+    resume.execute(table, resume.find_stop(table))
     assert steps(table) == [START, ON]
     assert steps(table, on=True) == [START]
     assert passed(table) == [AT]
@@ -114,10 +114,10 @@ def test_a_load_is_enough_where_rows_had_no_names() -> None:
     table = stopped(LOAD)
     assert steps(table) == [EMPTY, AGAIN, START, ON]
     with pytest.raises(Refused, match="not loaded again"):
-        resume.execute(table, resume.find_stop(table), loaded=False)
+        resume.execute(table, resume.find_stop(table), str(AT))
     load(table)
     assert steps(table) == [START, ON]
-    resume.execute(table, resume.find_stop(table), loaded=True)
+    resume.execute(table, resume.find_stop(table))
     assert passed(table) == []
 
 
@@ -125,7 +125,7 @@ def test_what_a_load_does_not_mend_is_refused_with_the_fix() -> None:
     table = stopped("", ())
     assert steps(table) == ["mend it"]
     with pytest.raises(Refused, match="mend it"):
-        resume.execute(table, resume.find_stop(table), loaded=False)
+        resume.execute(table, resume.find_stop(table), str(AT))
 
 
 @pytest.mark.parametrize(
@@ -141,29 +141,37 @@ def test_the_word_waits_for_a_load_of_every_table_from_after_the_stop(loaded: An
     table = stopped(tables=("shop.customer", "shop.purchase"))
     load(table, **loaded)
     with pytest.raises(Refused, match="not loaded again"):
-        resume.execute(table, resume.find_stop(table), loaded=True)
+        resume.execute(table, resume.find_stop(table))
     assert passed(table) == []
-    resume.execute(table, resume.find_stop(table), loaded=False)  # --without-load
+    resume.execute(table, resume.find_stop(table), str(AT))  # --without-load
     assert passed(table) == [AT]
 
 
 def test_the_word_does_not_outlive_a_beginning_anew() -> None:
     table = stopped()
-    resume.execute(table, resume.find_stop(table), loaded=False)
+    resume.execute(table, resume.find_stop(table), str(AT))
     assert passed(table) == [AT]
     assert passed(table, anew="monday") == []
+
+
+def test_the_word_that_no_load_is_needed_is_about_one_place() -> None:
+    """Given twice, it would pass over what capture met meanwhile, and nobody has looked at that."""
+    table = stopped(at=AT._replace(offset=200))
+    with pytest.raises(Refused, match=f"at b.000007:200 and not at {AT}"):
+        resume.execute(table, resume.find_stop(table), str(AT))
+    assert passed(table) == []
 
 
 def test_each_stop_needs_a_word_of_its_own_and_the_former_ones_stay() -> None:
     """With an XA transaction open since before both, capture begins before both again."""
     table = stopped()
-    resume.execute(table, resume.find_stop(table), loaded=False)
+    resume.execute(table, resume.find_stop(table), str(AT))
     later = AT._replace(offset=200)
     error = CaptureStopped("DROP", "f", PASS, ["shop.purchase"], str(later))
     captured(table, Standing.of("stopped", error), AT)
     stop = resume.find_stop(table)
     assert stop is not None and not stop.passed and stop.at == str(later)
-    resume.execute(table, stop, loaded=False)
+    resume.execute(table, stop, stop.at)
     assert passed(table) == [AT, later]
 
 
