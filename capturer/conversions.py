@@ -18,13 +18,14 @@ _NUMBERS = re.compile(r"\d+")
 def keeps_values(before: Sequence[Definition], after: Sequence[Definition], columns: frozenset[str]) -> bool:
     """Whether each of the columns, named in lower case, has the same values after as before."""
     old, new = ({column.name.lower(): column for column in side} for side in (before, after))
-    return all(
-        name in old
-        and name in new
-        and _keeps(old[name], new[name])
-        and (old[name].charset == new[name].charset or not _computes(name, after))
-        for name in columns
-    )
+    if not columns <= old.keys() & new.keys():
+        return False
+    for name in columns:
+        recoded = old[name].charset != new[name].charset
+        spelled = old[name].name == new[name].name  # an attribute's name has the case of its letters
+        if not (spelled and _keeps(old[name], new[name])) or (recoded and _computes(name, after)):
+            return False
+    return True
 
 
 def _computes(name: str, columns: Sequence[Definition]) -> bool:
@@ -34,8 +35,6 @@ def _computes(name: str, columns: Sequence[Definition]) -> bool:
 
 
 def _keeps(old: Definition, new: Definition) -> bool:
-    if old.name != new.name:
-        return False  # in the case of its letters, which an attribute's name has
     if (old.nullable and not new.nullable) or old.computed != new.computed:
         return False  # NULL becomes 0 or '' where the server is not strict
     if new.charset != old.charset and not _fits_in_utf8mb4(old, new):

@@ -24,8 +24,8 @@ gone, a statement instead of rows. Most of these need a load. With --execute the
 stands is passed over, with all that it holds, once the tables named here have been loaded again since.
 It counts for this place only, and not after the capturer's --anew.
 
---without-load PLACE, the one that is shown, is for what changed no value that the mapping stores: tables swapped by gh-ost or
-pt-online-schema-change for another index, an archived partition whose items shall stay.
+--without-load PLACE, the one that is shown, is for what changed no value that the mapping stores: tables
+swapped by gh-ost or pt-online-schema-change for another index, an archived partition whose items shall stay.
 
 exit status: 0; 2 an error, also when it is not safe yet"""
 _CAPTURER = (
