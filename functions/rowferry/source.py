@@ -17,6 +17,7 @@ from rowferry.select import NOT_CARRIED, Column, described, reading
 
 NO_SUCH_TABLE = 1146
 SILENT_SECONDS = 5
+LOOKS_A_SECOND = 50
 
 
 class Connection(Protocol):
@@ -119,16 +120,19 @@ def begin_snapshot(
     The end of the binlog alone would not do, because a transaction is in the
     binlog before it is visible; with sync_binlog=1 that gap lasts as long as
     the disk takes. MariaDB gives the snapshot's own position
-    (https://mariadb.com/kb/en/enhancements-for-start-transaction-with-consistent-snapshot/);
-    on MySQL every transaction that was under way when the end was read is waited for; `tell` hears
+    (https://mariadb.com/kb/en/enhancements-for-start-transaction-with-consistent-snapshot/), which counts an
+    XA COMMIT before its changes are visible: what is prepared is waited for, and the end of before counts.
+    On MySQL every transaction that was under way when the end was read is waited for; `tell` hears
     why, when that takes long.
     """
+    end = current_offset(connection, server)
     if server.flavor == "mariadb":
+        _wait_for_outcomes(connection, tell)
         execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
         found = rows(connection, "SHOW STATUS LIKE 'binlog_snapshot_%'")
         status = {row["variable_name"].lower(): row["value"] for row in found}
-        return Watermark(status["binlog_snapshot_file"], int(status["binlog_snapshot_position"]))
-    end = current_offset(connection, server)
+        shown = Watermark(status["binlog_snapshot_file"], int(status["binlog_snapshot_position"]))
+        return min(end, shown, key=lambda place: place.position(0))
     _wait_until_visible(connection, tell)
     execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
     return end
@@ -150,6 +154,26 @@ def _wait_until_visible(connection: Connection, tell: Callable[[str], None]) -> 
                 " SHOW PROCESSLIST what it waits for: a semi-synchronous replica, or a session that has"
                 " set GTID_NEXT"
             )
+
+
+def _wait_for_outcomes(connection: Connection, tell: Callable[[str], None]) -> None:
+    """Returns once every XA transaction that is prepared now has its outcome."""
+    waiting = _prepared(connection)
+    for looks in count(1):
+        if not waiting:
+            return
+        rows(connection, f"SELECT SLEEP({1 / LOOKS_A_SECOND})")
+        waiting &= _prepared(connection)
+        if waiting and looks % (SILENT_SECONDS * LOOKS_A_SECOND) == 0:
+            tell(
+                f"waiting since {looks // LOOKS_A_SECOND} s for {len(waiting)} XA transactions that are prepared:"
+                " a snapshot might miss them. XA RECOVER shows them; commit or roll back what was left behind"
+            )
+
+
+def _prepared(connection: Connection) -> set[tuple[Any, ...]]:
+    """Also those whose XA COMMIT stands in the binlog and is not visible yet."""
+    return {tuple(row.values()) for row in rows(connection, "XA RECOVER")}
 
 
 def _owned(connection: Connection) -> set[str]:
