@@ -594,9 +594,8 @@ def test_what_is_prepared_outlives_the_capturer_and_what_was_before_it_needs_a_l
     ferry.assert_carried()
     customers = [change.image["customerid"] for record in ferry.records() for change in record.changes]
     assert sorted(customers) == ["one", "plain"]
-    ferry.sql("XA COMMIT 'first'")
+    ferry.sql("XA COMMIT 'first'")  # no load has begun: each will show it
     ferry.wait_captured()
-    ferry.assert_carried()
     ferry.control.put("load#test.purchase", {"epoch": 1})
     ferry.sql("XA COMMIT 'early'")
     assert second.wait(20) == 3

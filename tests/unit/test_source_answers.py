@@ -132,16 +132,37 @@ def test_a_long_wait_for_a_snapshot_says_what_it_waits_for() -> None:
     )
 
 
-def test_mariadb_tells_the_snapshots_own_position() -> None:
-    found = [
+MARIADB = Server("mariadb", (10, 11), "x")
+
+
+def mariadb(end: int, shown: int, *prepared: list[dict[str, Any]]) -> Answering:
+    """It answers XA RECOVER with each in turn."""
+    position = [
         {"Variable_name": "Binlog_snapshot_file", "Value": "mariadb-bin.000003"},
-        {"Variable_name": "Binlog_snapshot_position", "Value": "99"},
+        {"Variable_name": "Binlog_snapshot_position", "Value": str(shown)},
     ]
-    connection = Answering(SHOW_STATUS=found)
-    assert source.begin_snapshot(connection, Server("mariadb", (10, 11), "x")) == Watermark(
-        "mariadb-bin.000003", 99
-    )
-    assert connection.asked[0] == "START TRANSACTION WITH CONSISTENT SNAPSHOT"
+    status = [{"File": "mariadb-bin.000003", "Position": end}]
+    return Answering(SHOW_MASTER=status, SHOW_STATUS=position, XA_RECOVER=[*prepared])
+
+
+@pytest.mark.parametrize(("end", "shown"), [(120, 99), (99, 120)])
+def test_on_mariadb_the_earlier_of_the_end_and_the_snapshots_own_position_counts(
+    end: int, shown: int
+) -> None:
+    connection = mariadb(end, shown, [])
+    assert source.begin_snapshot(connection, MARIADB) == Watermark("mariadb-bin.000003", 99)
+    assert [sql.partition(" ")[0] for sql in connection.asked] == ["SHOW", "XA", "START", "SHOW"]
+
+
+def test_a_snapshot_of_mariadb_waits_for_what_was_prepared_before_and_for_nothing_else() -> None:
+    one, two, three = ({"formatID": 1, "data": name} for name in "abc")
+    connection = mariadb(99, 120, [one, two], [two, three], [three])
+    source.begin_snapshot(connection, MARIADB)
+    assert connection.asked.count("XA RECOVER") == 3
+    looks = source.SILENT_SECONDS * source.LOOKS_A_SECOND
+    said: list[str] = []
+    source.begin_snapshot(mariadb(99, 120, *[[one]] * (looks + 1), []), MARIADB, said.append)
+    assert len(said) == 1 and "since 5 s for 1 XA transactions" in said[0]
 
 
 def test_all_that_is_missing_is_told_at_once_with_each_fix_once() -> None:
