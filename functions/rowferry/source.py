@@ -167,7 +167,8 @@ def _wait_for_outcomes(connection: Connection, tell: Callable[[str], None]) -> N
         if waiting and looks % (SILENT_SECONDS * LOOKS_A_SECOND) == 0:
             tell(
                 f"waiting since {looks // LOOKS_A_SECOND} s for {len(waiting)} XA transactions that"
-                " are prepared: a snapshot might miss them. XA RECOVER shows them; commit or roll back what was left behind"
+                " are prepared: a snapshot might miss them. XA RECOVER shows them;"
+                " commit or roll back what was left behind"
             )
 
 
