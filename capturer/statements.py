@@ -65,6 +65,7 @@ _CONTROL = {
     ("ROLLBACK", "TO"): Meaning.ROLLBACK_TO,
     ("ROLLBACK",): Meaning.ROLLBACK,
     ("SAVEPOINT",): Meaning.SAVEPOINT,
+    ("XA", "END"): Meaning.HARMLESS,
     ("XA", "START"): Meaning.XA_BEGIN,
     ("XA", "BEGIN"): Meaning.XA_BEGIN,
     ("XA", "COMMIT"): Meaning.XA_COMMIT,
@@ -87,10 +88,16 @@ _COLUMNS = f"correct the mapping where it names a column that is gone; {RELOAD}"
 _TABLE = f"bring the table back where it is gone, or leave it out of the mapping; {RELOAD}"
 
 
+_LONG = 1_000
+"""Characters; what begins or ends a transaction is shorter. A megabyte of rows takes a second to parse."""
+
+
 def judge(text: str, schema: str, mapping: Mapping) -> Verdict:
     """What the statement means when it ran with this default schema."""
     if text == "BEGIN":
         return Verdict(Meaning.BEGIN)
+    if len(text) > _LONG and not _may_matter(text.lower().replace("``", "`"), schema, mapping):
+        return HARMLESS
     try:
         parsed = tokens(text)
     except NotUnderstood:
@@ -100,6 +107,16 @@ def judge(text: str, schema: str, mapping: Mapping) -> Verdict:
     if len(parts) == 1 and (control := _control(parts[0], text)):
         return control
     return _together([_Judge(part, text, schema, mapping).verdict() for part in parts])
+
+
+def _may_matter(lowered: str, schema: str, mapping: Mapping) -> bool:
+    """Whether it ran in a mapped schema, or a mapped name may stand in it."""
+    return any(
+        schema.lower() == table.schema.lower()
+        or table.schema.lower() in lowered
+        or table.table.lower() in lowered
+        for table in mapping.tables
+    )
 
 
 def _control(parsed: Sequence[Token], text: str) -> Verdict | None:

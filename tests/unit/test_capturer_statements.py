@@ -338,3 +338,14 @@ def test_text_and_comments_hide_nothing_but_themselves() -> None:
 def test_what_does_not_end_is_not_guessed(sql: str) -> None:
     with pytest.raises(NotUnderstood, match="does not end"):
         tokens(sql)
+
+
+def test_of_a_long_statement_names_are_looked_for_first() -> None:
+    rows = ",".join("(1, 'abc')" for _ in range(200))
+    for schema, table, expected in (
+        ("elsewhere", "x", Meaning.HARMLESS),
+        ("elsewhere", "`SHOP`.`x`", Meaning.STOP),
+        ("elsewhere", "Purchase", Meaning.STOP),
+        ("shop", "x", Meaning.STOP),
+    ):
+        assert judge(f"INSERT INTO {table} VALUES {rows}", schema, MAPPING).meaning is expected
