@@ -89,6 +89,16 @@ def refuse_expiry(client: Any, table: TableMapping) -> None:
         )
 
 
+def is_empty(client: Any, target: str) -> bool:
+    """Whether the table has no item, and no tombstone."""
+    arguments: dict[str, Any] = {"TableName": target, "ConsistentRead": True, "Limit": 1}
+    while True:
+        page = client.scan(**arguments)
+        if page["Items"] or "LastEvaluatedKey" not in page:
+            return not page["Items"]
+        arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
 def expected_key(table: TableMapping) -> str:
     """The key in words: `customerid (S, hash), orderid (S, range)`."""
     roles = ("hash", "range")

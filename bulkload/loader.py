@@ -135,6 +135,9 @@ class Loader:
                 checks.refuse_other_keys(self.client, table)
                 checks.refuse_expiry(self.client, table)
             with self.lock.held(self.reports.tell):
+                if self.settings.again:  # all at once: a run that ends early leaves none that counts as done
+                    for ledger in ledgers.values():
+                        ledger.forget()
                 starts = self._starts(connection, server, epoch, ledgers)
                 jobs = [
                     replace(job, start=starts.get(table.target))
@@ -186,9 +189,7 @@ class Loader:
         """The chunks that are to be loaded; makes the plan where there is none."""
         if ledger.outdated:
             self.reports.tell(f"{mapped.source}: capture has begun anew since the last load: a new plan")
-        if self.settings.again:
-            ledger.forget()
-        elif ledger.state == DONE:
+        if ledger.state == DONE:
             return []
         table = chunks.describe(connection, mapped, source.columns(connection, mapped))
         if ledger.state is None:
@@ -213,7 +214,8 @@ class Loader:
         floor = source.begin_snapshot(connection, server)
         connection.rollback()  # what counts is that everything up to there is visible from now on
         self._guard()
-        ledger.raise_floor(str(floor.position(ledger.epoch)))
+        emptied = checks.is_empty(self.client, table.mapping.target)
+        ledger.raise_floor(str(floor.position(ledger.epoch)), emptied=emptied)
         writer = Writer(self.client, self.control.name, self._guard, self.patience)
         count = ledger.plan(
             chunks.plan(connection, table, size), lambda last: _count(connection, table, last), size, writer

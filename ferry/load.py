@@ -31,7 +31,8 @@ load does nothing.
 Rows that DynamoDB can never take (a NULL or empty key, an item over 400 KB, a reserved name) are counted,
 named by a hash of their key, and written with the key to --unusable-file. The load is not done while there
 are any: repair them in MySQL and run again, or leave them behind with --accept-unusable.
-Items whose rows were deleted while no capturer ran stay after --again: `ferry verify` names them as extra.
+--again loads over the items that are there, or into emptied targets: empty all items of a target, or none.
+Items whose rows were deleted while no capturer ran stay unless it was emptied: `ferry verify` names them as extra.
 
 exit status: 0 done; 1 rows are unusable; 2 an error; 130 interrupted"""
 

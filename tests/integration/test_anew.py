@@ -140,6 +140,19 @@ def test_what_a_truncate_removed_does_not_come_back_from_the_stream(move: Move) 
     assert ("c", "old") in move.items(), "without the floor there would be nothing to show"
 
 
+def test_a_load_over_what_was_loaded_leaves_out_no_delete_that_still_waits(move: Move) -> None:
+    move.capture()
+    move.wait_captured()
+    move.bed.fill([("c", "gone", "p", 1), ("c", "kept", "p", 1)])
+    move.bed.load()
+    move.bed.sql("DELETE FROM purchase WHERE orderid = 'gone'")
+    move.bed.fill([("c", "new", "p", 1)])
+    move.wait_captured()
+    move.bed.load(again=True)
+    move.apply()
+    assert move.items() == move.bed.expected() and len(move.items()) == 2
+
+
 def test_capture_that_begins_anew_leaves_the_old_records_below_the_new_load(move: Move) -> None:
     bed = move.bed
     for _ in range(3):
