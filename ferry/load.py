@@ -32,7 +32,8 @@ Rows that DynamoDB can never take (a NULL or empty key, an item over 400 KB, a r
 named by a hash of their key, and written with the key to --unusable-file. The load is not done while there
 are any: repair them in MySQL and run again, or leave them behind with --accept-unusable.
 --again loads over the items that are there, or into emptied targets: empty all items of a target, or none.
-Items whose rows were deleted while no capturer ran stay unless it was emptied: `ferry verify` names them as extra.
+Items whose rows were deleted while no capturer ran stay where nothing was emptied: `ferry verify` names them
+as extra.
 
 exit status: 0 done; 1 rows are unusable; 2 an error; 130 interrupted"""
 

@@ -12,7 +12,7 @@ from ferry.dms_export import export
 from ferry.settings import Setting
 from ferry.sizes import LARGEST, item_bytes
 from ferry.toml_text import toml_text
-from rowferry import dms, mapping_file, source
+from rowferry import dms, mapping_file, source, trial
 from rowferry.errors import MappingError, Refused, UnusableChange
 from rowferry.items import places_of
 from rowferry.mapping import Mapping, TableMapping
@@ -118,6 +118,7 @@ def run_check(arguments: argparse.Namespace, setting: Setting) -> int:
 def _told(connection: Any, table: TableMapping, size: int) -> dict[str, Any]:
     columns = _columns(connection, table)
     notes = [found for column in columns if (found := note(column))]
+    notes += [f"no row can have its place: {problem}" for problem in trial.problems(table, columns)]
     return {**explain(table, list(sample(connection, table, columns, size))), "notes": notes}
 
 

@@ -210,6 +210,27 @@ def time_of(text: str) -> timedelta:
     return -value if text.startswith("-") else value
 
 
+def is_day(kind: str, cell: Cell) -> bool:
+    """Whether a cell is a date, or a date and time, that a calendar has."""
+    if kind not in ("date", "datetime", "timestamp"):
+        return False
+    try:
+        date.fromisoformat(cell[:10])
+    except ValueError:
+        return False
+    return True
+
+
+def moment(text: str) -> str:
+    """
+    A date, or a date and time, at its full length, so that it sorts as time does.
+
+    >>> moment("2026-01-02"), moment("2026-01-02T03:04:05.5")
+    ('2026-01-02 00:00:00.000000', '2026-01-02 03:04:05.500000')
+    """
+    return f"{text[:10]} {text[11:19] or '00:00:00'}.{text[20:]:0<6}"
+
+
 def seconds(kind: str, cell: Cell) -> int | None:
     """Since 1970, of a date, a time stamp in UTC, or a number; None for a day that no calendar has."""
     if kind in NUMBERS:

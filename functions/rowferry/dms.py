@@ -211,9 +211,9 @@ def _tagged(value: Any, rule: _Rule) -> Any:
 def _typed(written: str, kind: str | None) -> dict[str, Any]:
     """DMS makes text of a template whatever its columns are; a text without columns is a constant."""
     made = _template(written)
-    if kind is None:
-        return {"template": made, "type": "string"}
-    return {"template": made, "type": kind}
+    alone = Template.parse(made).alone
+    value = {"template": made} if alone is None else {"column": alone}  # a template has no place for bytes
+    return {**value, "type": kind or "string"}
 
 
 def _template(written: str) -> str:

@@ -1,10 +1,12 @@
 """Which rows are carried: conditions as data, no language."""
 
 import operator
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 from typing import Any
 
 from rowferry.errors import MappingError, MissingColumn, ValueOutOfRange
@@ -19,6 +21,7 @@ _ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
     "ge": operator.ge,
 }
 OPERATORS = (*_ORDER, "between", "in", "prefix", "null")
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,13 @@ class Compare:
             return bool(right[0] <= left <= right[1])
         return _ORDER[self.operator](left, right[0])
 
+    def refuse_unfit(self, row: Row) -> None:
+        """ValueOutOfRange when the constants can be compared with no value of the type that the row has."""
+        self.matches(row)
+        moment = isinstance(row[self.column], date) and self.operator not in ("prefix", "null")
+        if moment and not all(_MOMENT.fullmatch(text(operand)) for operand in self.operands):
+            raise _unfit(self.column, "write 2026-01-02, or 2026-01-02 03:04:05.5, in `where` in the mapping")
+
     @property
     def columns(self) -> Iterator[str]:
         """The columns that have to be carried for it."""
@@ -72,6 +82,11 @@ class Joined:
         """Whether the row is carried."""
         return (all if self.every else any)(part.matches(row) for part in self.parts)
 
+    def refuse_unfit(self, row: Row) -> None:
+        """As in Compare, for each part."""
+        for part in self.parts:
+            part.refuse_unfit(row)
+
     @property
     def columns(self) -> Iterator[str]:
         """The columns that have to be carried for it."""
@@ -85,6 +100,8 @@ type Where = Compare | Joined
 def _comparable(constant: Any, value: Value, column: str) -> Any:
     """A constant, or the value itself, in the form in which values of the column's type are compared."""
     try:
+        if isinstance(constant, time) and not isinstance(value, timedelta):
+            raise TypeError
         match value:
             case int() | float() | Decimal():
                 return Decimal(repr(constant) if isinstance(constant, float) else constant)
@@ -92,13 +109,24 @@ def _comparable(constant: Any, value: Value, column: str) -> Any:
                 return constant if isinstance(constant, bytes) else bytes(constant, "utf-8")
             case timedelta():
                 return constant if isinstance(constant, timedelta) else parse_time(str(constant))
-            case date():  # ISO text sorts as time does; a date alone is the first moment of its day
-                return text(constant) if not isinstance(constant, str) else constant
+            case date():
+                return _moment(text(constant))
         return text(constant)
     except (InvalidOperation, ValueError, TypeError):
-        raise ValueOutOfRange(
-            f"column {column!r} is compared with a constant of another type", "correct `where` in the mapping"
-        ) from None
+        raise _unfit(column, "correct `where` in the mapping") from None
+
+
+def _unfit(column: str, fix: str) -> ValueOutOfRange:
+    return ValueOutOfRange(f"column {column!r} is compared with a constant of another type", fix)
+
+
+def _moment(written: str) -> str:
+    """Text that sorts as time does. A date alone is the first moment of its day."""
+    found = _MOMENT.fullmatch(written)
+    if not found:
+        return written
+    day, clock, fraction = found.groups("")
+    return f"{day} {clock or '00:00:00'}.{fraction:0<6}"
 
 
 def parse(entry: Any, where: str) -> Where:
@@ -145,4 +173,8 @@ def _operands(name: str, given: Any, where: str) -> tuple[Any, ...]:
             f"{where}: {name} has the wrong value",
             "between = [low, high], in = [one, more], null = true or false, prefix = text, others a value",
         )
+    if any(isinstance(operand, datetime | time) and operand.tzinfo for operand in operands):
+        raise MappingError(f"{where}: a time with a zone", "write it without: in UTC for a TIMESTAMP column")
+    if any(isinstance(operand, float) and not isfinite(operand) for operand in operands):
+        raise MappingError(f"{where}: not a number that a column can hold", "write another constant")
     return operands

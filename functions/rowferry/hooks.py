@@ -10,13 +10,14 @@ it arrives again. For a change it sees the row before and the row after.
 
 import importlib
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 from rowferry.errors import HookFailed, MappingError
-from rowferry.values import Json, Row
+from rowferry.values import Json, Row, Value
 
 PACKAGE = "hooks"
 _VALUES = (str, int, float, Decimal, bytes, date, timedelta, Json, type(None))
@@ -24,7 +25,7 @@ _VALUES = (str, int, float, Decimal, bytes, date, timedelta, Json, type(None))
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """`name` is as the mapping has it; `function` takes a dictionary of its own and may change it."""
+    """`name` is as the mapping has it; `function` takes a row of its own and may change it."""
 
     name: str
     function: Callable[[dict[str, Any]], Any]
@@ -32,7 +33,7 @@ class Hook:
     def rows(self, row: Row) -> list[Row]:
         """What the function makes of the row. HookFailed when it fails, or gives something else than rows."""
         try:
-            made = self.function(dict(row))
+            made = self.function({name: _own(value) for name, value in row.items()})
         except Exception as error:
             # The message is left out: it may quote values.
             raise HookFailed(
@@ -45,6 +46,11 @@ class Hook:
                 "return a dictionary, a list of dictionaries, or None; values as they were given",
             )
         return list(rows)
+
+
+def _own(value: Value) -> Value:
+    """A document is the one value that can be changed: the capturer would send it as the hook left it."""
+    return deepcopy(value) if isinstance(value, Json) else value
 
 
 def _is_row(row: Any) -> bool:

@@ -1,6 +1,7 @@
 """What a row owns in its item: the members' places and values."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -12,7 +13,9 @@ from rowferry.values import Attribute, Row, text
 
 MAX_NAME = 65_535  # bytes of an attribute name
 _DAY = 86_400  # seconds
+_DATE = re.compile(r"\d{4}-\d\d-\d\d($| \d\d:\d\d:\d\d)")
 
+type _Named = tuple[str, Attribute | None]
 type Members = dict[Place, Attribute | None]
 """Values by their places; None: nothing is stored there (any more)."""
 
@@ -23,7 +26,7 @@ def members_of(row: Row, table: TableMapping) -> Members:
         return _item(row, table)
     place = _place(row, table)
     if table.member_value is None:
-        return {place: {"M": {name: value for name, value in _stored(row, table) if value is not None}}}
+        return {place: _map(_stored(row, table), table)}
     value = table.member_value.attribute_of(row)
     if isinstance(place, SetEntry) and value is not None:
         value = {"S": place.prefix + _plain(value, table)}
@@ -69,39 +72,53 @@ def _name(row: Row, table: TableMapping) -> str:
     named = table.member_name
     assert named is not None  # the mapping has one in these layouts
     value = named.key(row) if isinstance(named, Template) else column_of(row, named, table)
-    if value is None or value == "":
+    name = None if value is None else text(value)
+    if not name:
         raise EmptyKey(
             f"member name of {table.source} is empty or NULL", "an attribute needs a name: fill the column"
         )
-    return text(value)
+    return name
 
 
 def _item(row: Row, table: TableMapping) -> Members:
     stored = _stored(row, table)
-    members: Members = {}
     if table.attribute is not None:
-        members[table.attribute] = {"M": {name: value for name, value in stored if value is not None}}
-        stored = iter(())
-    for name, value in (*stored, *((name, source.attribute_of(row)) for name, source in table.attributes)):
-        if name in members or name in table.reserved:
+        stored = iter([(table.attribute, _map(stored, table))])
+    return _distinct((*stored, *_further(row, table)), table, table.reserved)
+
+
+def _map(found: Iterable[_Named], table: TableMapping) -> Attribute:
+    return {"M": {name: value for name, value in _distinct(found, table).items() if value is not None}}
+
+
+def _distinct(
+    found: Iterable[_Named], table: TableMapping, reserved: frozenset[str] = frozenset()
+) -> Members:
+    named: Members = {}
+    for name, value in found:
+        if name in named or name in reserved:
             raise ReservedName(
                 f"column or attribute {name!r} of {table.source} is a reserved name or stands twice",
                 "leave it out or rename it in the mapping: `exclude`, or columns.NAME.name",
             )
-        members[name] = value
-    if table.ttl is not None:
-        members[table.ttl.attribute] = _expiry(row, table.ttl, table)
-    return members
+        named[name] = value
+    return named
 
 
-def _stored(row: Row, table: TableMapping) -> Iterator[tuple[str, Attribute | None]]:
+def _stored(row: Row, table: TableMapping) -> Iterator[_Named]:
     """The row's columns, and with a member their further attributes."""
     for column in table.include if table.include is not None else row:
         if found := table.stored(column):
             yield found[0], found[1].attribute_of(row)
     if table.layout is not Layout.ITEM_PER_ROW:
-        for name, source in table.attributes:
-            yield name, source.attribute_of(row)
+        yield from _further(row, table)
+
+
+def _further(row: Row, table: TableMapping) -> Iterator[_Named]:
+    for name, source in table.attributes:
+        yield name, source.attribute_of(row)
+    if table.ttl is not None:
+        yield table.ttl.attribute, _expiry(row, table.ttl, table)
 
 
 def _plain(value: Attribute, table: TableMapping) -> str:
@@ -122,7 +139,7 @@ def _expiry(row: Row, ttl: Ttl, table: TableMapping) -> Attribute | None:
     match value:
         case None:
             return None
-        case str() if value.startswith("0000-") or "-00" in value:
+        case str() if _is_no_day(value):
             return None
         case int() | Decimal():
             seconds = int(value)
@@ -136,3 +153,12 @@ def _expiry(row: Row, ttl: Ttl, table: TableMapping) -> Attribute | None:
                 "name a DATE, DATETIME, TIMESTAMP or a whole number of seconds since 1970",
             )
     return {"N": str(seconds + ttl.days * _DAY)}
+
+
+def _is_no_day(value: str) -> bool:
+    """It is a DATE or DATETIME that no calendar has, and therefore text."""
+    try:
+        date.fromisoformat(value[:10])
+    except ValueError:
+        return _DATE.match(value) is not None
+    return False

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from rowferry import trial
 from rowferry.errors import SourceNotReady
 from rowferry.mapping import Mapping, TableMapping
 from rowferry.position import Position, file_number
@@ -319,6 +320,9 @@ def _table(connection: Connection, table: TableMapping) -> Iterator[Condition]:
             reading(column) is not None,
             NOT_CARRIED,
         )
+    if names.issuperset(table.columns):
+        for problem in trial.problems(table, found):
+            yield Condition(f"mapping of {table.source}", f"such that {problem.found}", False, problem.fix)
 
 
 def _kind(connection: Connection, table: TableMapping) -> Condition:

@@ -202,11 +202,12 @@ class TableMapping:
     def load_merges(self) -> bool:
         """
         A chunk of the bulk load may not have the whole item: others write into it, or the rows of one
-        item may lie in two chunks, because their key columns differ where the key is the same.
+        item may lie in two chunks, because their key columns differ where the key is the same: `a|b` and `c`
+        as `a` and `b|c`, or the numbers `1` and `01`.
         """
         if self.whole:
             return False
-        several = any(len(key.columns) > 1 for key in self.keys)
+        several = any(len(key.columns) > 1 or (key.template and key.type == "N") for key in self.keys)
         return self.shared or self.hook is not None or several or not self.group_columns
 
     def travels(self, column: str) -> bool:

@@ -39,6 +39,12 @@ CASES = [
     ({"gt": "-01:00:00"}, timedelta(minutes=-1), True),
     ({"lt": "100:00:00"}, timedelta(hours=99), True),
     ({"eq": "ab"}, b"ab", True),
+    ({"eq": "2002-01-01 03:04:05.5"}, datetime(2002, 1, 1, 3, 4, 5, 500_000), True),  # noqa: DTZ001
+    ({"eq": "2002-01-01T03:04:05.000"}, datetime(2002, 1, 1, 3, 4, 5), True),  # noqa: DTZ001
+    ({"lt": "2002-01-01 03:04:05.25"}, datetime(2002, 1, 1, 3, 4, 5, 200_000), True),  # noqa: DTZ001
+    ({"le": "2002-01-01"}, datetime(2002, 1, 1), True),  # noqa: DTZ001
+    ({"gt": date(2002, 1, 1)}, datetime(2002, 1, 1), False),  # noqa: DTZ001
+    ({"eq": "2002-01-01 00:00:00"}, date(2002, 1, 1), True),
 ]
 
 

@@ -9,6 +9,7 @@ import pytest
 from rowferry.errors import HookFailed, MappingError
 from rowferry.hooks import Hook
 from rowferry.mapping import Mapping
+from rowferry.values import Json
 
 ROOT = Path(__file__).parent.parent.parent
 GROUPED = """[[table]]
@@ -61,6 +62,10 @@ hash_key = { attribute = "id" }
         (ROWS, '" }\n', '" }\nttl = { attribute = "_ttl", column = "a" }\n', "'_ttl'"),
         (ROWS, '" }\n', '" }\nttl = { attribute = "e", column = "a", days = "3" }\n', "days is '3'"),
         (ROWS, '" }\n', '" }\nwhere = { column = "a" }\n', "one operator"),
+        (ROWS, '" }\n', '" }\nwhere = { column = "a", eq = nan }\n', "not a number"),
+        (ROWS, '" }\n', '" }\nwhere = { column = "a", eq = 2026-01-02T03:04:05Z }\n', "a time with a zone"),
+        (ROWS, '" }\n', '" }\nattributes.a = { constant = inf }\n', "no such constant"),
+        (ROWS, '" }\n', '" }\nattributes.a = { constant = 03:04:05 }\n', "no such constant"),
         (ROWS, '" }\n', '" }\nhook = "os:system"\n', "functions/hooks/"),
         (ROWS, '" }\n', '" }\nhook = "hooks.example"\n', "functions/hooks/"),
         (ROWS, '" }\n', '" }\nhook = "hooks.nowhere:x"\n', "cannot be loaded (ModuleNotFoundError"),
@@ -158,6 +163,7 @@ def test_a_row_carries_what_the_mapping_needs_and_no_more() -> None:
         (GROUPED.replace('column = "order_id"', 'template = "o#${order_id}"'), False),
         (GROUPED.replace('column = "order_id"', 'template = "${a}|${b}"'), True),
         (GROUPED.replace('column = "order_id"', 'constant = "all"'), True),
+        (GROUPED.replace('column = "order_id"', 'type = "N", template = "${a}"'), True),
         (GROUPED + 'hook = "hooks.example:cents"\n', True),
         (ROWS, False),
         (ROWS + 'hook = "hooks.example:cents"\n', False),
@@ -185,6 +191,12 @@ def test_a_hook_has_a_row_of_its_own_and_its_errors_hold_no_values() -> None:
         Hook("hooks.x:y", hook).rows(row)
     assert row["a"] == 1 and "s3cret" not in str(failed.value)
     assert Hook("hooks.x:y", lambda row: None).rows(row) == []
+
+
+def test_what_a_hook_does_to_a_document_stays_with_the_hook() -> None:
+    row = {"doc": Json({"a": [1]})}
+    (made,) = Hook("hooks.x:y", lambda own: own["doc"].document["a"].clear() or own).rows(row)
+    assert made == {"doc": Json({"a": []})} and row == {"doc": Json({"a": [1]})}
 
 
 def test_every_example_in_the_documentation_can_be_read() -> None:
