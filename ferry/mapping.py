@@ -18,6 +18,7 @@ from rowferry.items import places_of
 from rowferry.mapping import Mapping, TableMapping
 from rowferry.requests import put_members
 from rowferry.select import Column, note, quoted, selection
+from rowferry.template import Template
 from rowferry.values import Row, tag
 
 CHECK = """\
@@ -118,8 +119,20 @@ def run_check(arguments: argparse.Namespace, setting: Setting) -> int:
 def _told(connection: Any, table: TableMapping, size: int) -> dict[str, Any]:
     columns = _columns(connection, table)
     notes = [found for column in columns if (found := note(column))]
+    notes += _joined(table, columns)
     notes += [f"no row can have its place: {problem}" for problem in trial.problems(table, columns)]
     return {**explain(table, list(sample(connection, table, columns, size))), "notes": notes}
+
+
+def _joined(table: TableMapping, columns: Sequence[Column]) -> Iterator[str]:
+    """Names and keys that may come out the same for different rows: `a|b` and `c`, `a` and `b|c`."""
+    texts = {column.name for column in columns if column.charset}
+    made = [*(key.template for key in table.keys), table.member_name]
+    for template in made:
+        if isinstance(template, Template):
+            for column, between in zip(template.columns[:-1], template.texts[1:-1], strict=True):
+                if column in texts or not between:
+                    yield f"{template} is one text for two rows where {column} can hold {between!r}"
 
 
 def _columns(connection: Any, table: TableMapping) -> list[Column]:

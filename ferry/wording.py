@@ -143,13 +143,15 @@ class Words:
     def columns(self, row: Row) -> Iterator[tuple[str, str]]:
         """The row's columns by the names of their places, and in a member its further attributes."""
         entry = self.entry
+        member = entry.get("member_name") is not None
+        prefix = "" if member else entry.get("prefix", "")
         for column in row.cells:
             if not self.stores(column):
                 continue
             value = self.value(column, row) if "${" not in column else None
             if value is not None:
-                yield self.rules.get(column, {}).get("name", entry.get("prefix", "") + column), value
-        if entry.get("member_name") is not None:
+                yield self.rules.get(column, {}).get("name", prefix + column), value
+        if member:
             yield from self.attributes(row)
 
     def attributes(self, row: Row) -> Iterator[tuple[str, str]]:

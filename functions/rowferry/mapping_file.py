@@ -106,6 +106,10 @@ class _Reader:
             raise MappingError(
                 f"{where}: attribute has no meaning with {layout}", f"remove it, or use {Layout.NESTED_MAP}"
             )
+        if layout is Layout.ITEM_PER_ROW and {"attribute", "prefix"} <= given:
+            raise MappingError(
+                f"{where}: prefix has no meaning with attribute", "remove it: columns are inside"
+            )
         if layout is not Layout.STRING_SET and "separator" in given:
             raise MappingError(f"{where}: separator has no meaning with {layout}", f"use {Layout.STRING_SET}")
         if layout is not Layout.ITEM_PER_ROW and "ttl" in given:

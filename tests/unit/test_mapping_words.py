@@ -57,6 +57,7 @@ hash_key = { attribute = "id" }
         (ROWS, '" }\n', '" }\ncolumns.a = { rename = "b" }\n', "unknown name 'rename'"),
         (ROWS, '" }\n', '" }\ncolumns.a = { name = "id" }\n', "'id' stands twice"),
         (ROWS, '" }\n', '" }\ncolumns.a = { name = "x" }\ncolumns.b = { name = "x" }\n', "'x' stands twice"),
+        (ROWS, '" }\n', '" }\nattribute = "doc"\nprefix = "p_"\n', "prefix has no meaning"),
         (ROWS, '" }\n', '" }\nattributes._pos = "a"\n', "'_pos'"),
         (ROWS, '" }\n', '" }\nattribute = "doc"\nattributes.doc = "a"\n', "'doc' stands twice"),
         (ROWS, '" }\n', '" }\nttl = { attribute = "_ttl", column = "a" }\n', "'_ttl'"),
