@@ -164,7 +164,17 @@ def test_wildcards_select_and_exclude() -> None:
     [
         ({}, "no `rules`"),
         ({"rules": [7]}, "no `rules`"),
-        ([{"rule-type": "transformation", "rule-id": "9"}], "rule 9: rule-type 'transformation'"),
+        (
+            [{"rule-type": "transformation", "rule-id": "9", "rule-action": "convert-lowercase"}],
+            "rule 9: rule-type 'transformation' with rule-action 'convert-lowercase'",
+        ),
+        ([selection(), mapped(**{"attribute-mappings": {}})], "attribute-mappings is no list"),
+        ([selection(), mapped(**{"attribute-mappings": [{"value": "a"}]})], "an entry without a name"),
+        (
+            [selection(), mapped(**{"attribute-mappings": [{"target-attribute-name": "a"}] * 2})],
+            "a name twice",
+        ),
+        ([selection(), mapped(**{"exclude-columns": "income"})], "exclude-columns is no list"),
         ([selection("%", "ignore"), mapped()], "rule-action 'ignore'"),
         ([selection(), mapped("remove-record")], "rule-action 'remove-record'"),
         ([selection(), selection("other"), mapped()], "test.other is selected and has no object-mapping"),
