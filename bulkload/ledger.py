@@ -12,7 +12,6 @@ from itertools import batched
 from bulkload.chunks import Chunk, bound_text, read_bound
 from bulkload.writer import ITEMS_IN_A_REQUEST, Writer
 from rowferry.control import FLOORS, ControlTable, Plain, wrap
-from rowferry.position import Position
 from rowferry.values import Attribute
 
 LOADING, DONE, OPEN = "loading", "done", "open"
@@ -68,17 +67,15 @@ class Ledger:
         """There is a plan, and it is another epoch's."""
         return bool(self.control.get(self._load).get("epoch", self.epoch) != self.epoch)
 
-    def raise_floor(self, position: str, *, emptied: bool) -> None:
+    def raise_floor(self, position: str) -> None:
         """
-        The consumer is to leave out every change up to the position. Must stand before the first chunk.
+        Every change up to the position is in this load, so the consumer leaves it out.
 
-        Only for a target that is empty: there a change that still waits could bring back a row that the load
-        does not have. Where items are left, the delete of a row that they still show may wait, and has to be
-        applied. What was sent in another epoch is left out in any case: changes are missing behind it.
+        Must stand before the first chunk, and only for a target that is empty: there a change that still
+        waits could bring back a row that the load does not have. Where items are left, the delete of a row
+        that they still show may wait, and has to be applied.
         """
-        last = self.control.get(FLOORS).get(self.source)
-        if emptied or (last and Position.parse(last).epoch != self.epoch):
-            self.control.update(FLOORS, set={self.source: position})
+        self.control.update(FLOORS, set={self.source: position})
 
     def start_of(self, target: str) -> str | None:
         """The watermark at the start of the first load that merged into the target."""

@@ -214,8 +214,13 @@ class Loader:
         floor = source.begin_snapshot(connection, server)
         connection.rollback()  # what counts is that everything up to there is visible from now on
         self._guard()
-        emptied = checks.is_empty(self.client, table.mapping.target)
-        ledger.raise_floor(str(floor.position(ledger.epoch)), emptied=emptied)
+        if checks.is_empty(self.client, table.mapping.target):
+            ledger.raise_floor(str(floor.position(ledger.epoch)))
+        elif ledger.outdated:
+            raise Refused(
+                f"capture has begun anew, and {table.mapping.target} has items from before",
+                "empty the table, then run the load again; with --again rows that are gone stay in them",
+            )
         writer = Writer(self.client, self.control.name, self._guard, self.patience)
         count = ledger.plan(
             chunks.plan(connection, table, size), lambda last: _count(connection, table, last), size, writer

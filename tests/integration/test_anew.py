@@ -155,6 +155,7 @@ def test_a_load_over_what_was_loaded_leaves_out_no_delete_that_still_waits(move:
 
 def test_capture_that_begins_anew_leaves_the_old_records_below_the_new_load(move: Move) -> None:
     bed = move.bed
+    bed.fill([("c", "before", "p", 1)])
     for _ in range(3):
         bed.sql("FLUSH BINARY LOGS")
     process = move.capture()
@@ -177,6 +178,8 @@ def test_capture_that_begins_anew_leaves_the_old_records_below_the_new_load(move
     with pytest.raises(Refused, match="before capture began anew"):
         switch.require_load(bed.control, ["test.purchase"])
     assert status.bulk(bed.control, ["test.purchase"])[0]["state"] == "none"
+    with pytest.raises(Refused, match=r"purchase has items from before.*empty the table"):
+        bed.load()
     move.empty_the_target()
     outcome = bed.load()
     assert outcome.state == "done" and not outcome.nothing_to_do
@@ -185,14 +188,14 @@ def test_capture_that_begins_anew_leaves_the_old_records_below_the_new_load(move
     bed.sql("UPDATE purchase SET quantity = 3")
     move.wait_captured()
     result = move.apply()
-    assert move.items() == bed.expected() and len(move.items()) == 1
-    assert (result.applied, result.repeats) == (1, 2)
+    assert move.items() == bed.expected() and len(move.items()) == 2
+    assert (result.applied, result.repeats) == (2, 2)
     move.stop(process)
     before = move.checkpoint
     process = move.capture(ANEW="reset")
     bed.sql("UPDATE purchase SET quantity = 4")
     move.wait_captured()
-    assert (move.checkpoint["epoch"], move.checkpoint["changes"]) == (2, before["changes"] + 1)
+    assert (move.checkpoint["epoch"], move.checkpoint["changes"]) == (2, before["changes"] + 2)
 
 
 def test_the_capturer_tells_its_tables_and_a_load_of_others_is_refused(move: Move) -> None:
