@@ -165,7 +165,7 @@ class Loader:
                 continue
             if ledger.start_of(table.target) is None:
                 self._refuse_put(table.target, ledgers)
-            watermark = source.begin_snapshot(connection, server)
+            watermark = source.begin_snapshot(connection, server, self.reports.tell)
             connection.commit()
             starts[table.target] = ledger.begin(table.target, str(watermark.position(epoch)))
         return starts
@@ -211,7 +211,7 @@ class Loader:
             self.reports.tell(f"warning: {warning}")
         size = chunks.rows_per_chunk(table, self.settings.chunk_rows)
         self.reports.tell(f"{table.mapping.source}: planning chunks of {size:,} rows")
-        floor = source.begin_snapshot(connection, server)
+        floor = source.begin_snapshot(connection, server, self.reports.tell)
         connection.rollback()  # what counts is that everything up to there is visible from now on
         self._guard()
         if checks.is_empty(self.client, table.mapping.target):

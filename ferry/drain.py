@@ -16,6 +16,7 @@ from rowferry.errors import Refused
 from rowferry.position import Position
 
 PAUSE = 0.2  # seconds
+SILENCE = 60.0  # seconds; a capturer writes its checkpoint every second, one that is replaced is back by then
 EPILOG = """\
 examples:
   mysql -e 'SET GLOBAL super_read_only = ON'     # the fence; MariaDB: SET GLOBAL read_only = ON
@@ -102,17 +103,24 @@ def drain(
     """
     Asks for a marker at the source's present end and waits until all lanes have applied it, or the timeout.
 
-    Refused when no capturer runs on this server, it stopped, or another drain began meanwhile.
+    Refused when no capturer runs on this server, it stopped or fell silent, or another drain began meanwhile.
     """
     started = clock()
     end = _end(control, connection)
     marker = uuid.uuid4().hex
     control.update(MARKER, set={"id": marker, "position": str(end), "lanes": 0})
-    said = ""
+    said, heard, since = "", -1, started
     while True:
-        drained = _look(control, marker, end, clock() - started)
+        drained, reported = _look(control, marker, end, clock() - started)
         if drained.complete or drained.seconds >= timeout:
             return drained
+        if reported != heard:
+            heard, since = reported, clock()
+        elif not drained.lanes and clock() - since >= SILENCE:
+            raise Refused(
+                f"the capturer has not reported for {SILENCE:.0f} s",
+                "look at its log and whether it runs (CapturerCount=1), then run `ferry drain` again",
+            )
         if (now := _progress(drained)) != said:
             tell(f"waiting: {now}")
             said = now
@@ -132,7 +140,8 @@ def _end(control: ControlTable, connection: source.Connection) -> Position:
     return source.current_offset(connection, server).position(checkpoint["epoch"])
 
 
-def _look(control: ControlTable, marker: str, end: Position, seconds: float) -> Drained:
+def _look(control: ControlTable, marker: str, end: Position, seconds: float) -> tuple[Drained, int]:
+    """How far the marker is, and when the capturer has last reported (milliseconds since 1970)."""
     # The checkpoint last: what a stale capturer of the old epoch marked must not pass for the new one's.
     request = control.get(MARKER)
     applied = control.get(f"{MARKER}#{marker}").get("applied", set())
@@ -143,11 +152,12 @@ def _look(control: ControlTable, marker: str, end: Position, seconds: float) -> 
         raise Refused(
             "the source failed over meanwhile", "fence the new server, then run `ferry drain` again"
         )
+    reported = int(checkpoint.get("updated_ms", 0))
     if request.get("sent") == marker:
-        return Drained(str(end), len(applied), int(request["lanes"]), seconds)
+        return Drained(str(end), len(applied), int(request["lanes"]), seconds), reported
     if checkpoint.get("state") == "stopped":
         raise Refused(f"the capturer has stopped ({checkpoint.get('reason')})", str(checkpoint.get("fix")))
-    return Drained(str(end), 0, 0, seconds)
+    return Drained(str(end), 0, 0, seconds), reported
 
 
 def _progress(drained: Drained) -> str:

@@ -23,8 +23,12 @@ from rowferry.mapping import Mapping
 
 WORKERS = 32
 """Items written at the same time; each mostly waits for the network."""
-MARGIN = 3_000
-"""Milliseconds before the timeout at which no further write is begun."""
+MARGIN = 75_000
+"""
+Milliseconds before the timeout at which no further write is begun: a request with all its attempts takes six
+times 2 s to connect and 5 s to read, and pauses of up to 1 + 2 + 4 + 8 + 16 s. An invocation that is cut
+off does not say how far it got.
+"""
 
 logger = Logger(service="apply_changes")
 metrics = Metrics(namespace=NAMESPACE, service="apply_changes")

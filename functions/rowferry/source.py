@@ -5,8 +5,9 @@ What must hold before a byte is copied, and the watermark that a chunk starts fr
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Protocol
 
 from rowferry import trial
@@ -16,6 +17,7 @@ from rowferry.position import Position, file_number
 from rowferry.select import NOT_CARRIED, Column, described, reading
 
 NO_SUCH_TABLE = 1146
+LONG = 5  # seconds that a commit may take before it is spoken of
 
 
 class Connection(Protocol):
@@ -108,7 +110,9 @@ def current_offset(connection: Connection, server: Server) -> Watermark:
     return Watermark(found[0]["file"], int(found[0]["position"]))
 
 
-def begin_snapshot(connection: Connection, server: Server) -> Watermark:
+def begin_snapshot(
+    connection: Connection, server: Server, tell: Callable[[str], None] = lambda _: None
+) -> Watermark:
     """
     Starts a consistent read and returns its watermark: every change before it
     is visible in the transaction, changes after it may be.
@@ -117,7 +121,8 @@ def begin_snapshot(connection: Connection, server: Server) -> Watermark:
     binlog before it is visible; with sync_binlog=1 that gap lasts as long as
     the disk takes. MariaDB gives the snapshot's own position
     (https://mariadb.com/kb/en/enhancements-for-start-transaction-with-consistent-snapshot/);
-    on MySQL every transaction that was under way when the end was read is waited for.
+    on MySQL every transaction that was under way when the end was read is waited for; `tell` gets a line
+    where that takes long.
     """
     if server.flavor == "mariadb":
         execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
@@ -125,16 +130,23 @@ def begin_snapshot(connection: Connection, server: Server) -> Watermark:
         status = {row["variable_name"].lower(): row["value"] for row in found}
         return Watermark(status["binlog_snapshot_file"], int(status["binlog_snapshot_position"]))
     end = current_offset(connection, server)
-    _wait_until_visible(connection)
+    _wait_until_visible(connection, tell)
     execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
     return end
 
 
-def _wait_until_visible(connection: Connection) -> None:
+def _wait_until_visible(connection: Connection, tell: Callable[[str], None]) -> None:
     """Returns once the engine has committed, or rolled back, every transaction that owns a GTID now."""
     waiting = _owned(connection)
-    while waiting:
+    for tries in count():
+        if not waiting:
+            return
         gtids = ",".join(sorted(waiting))
+        if tries == LONG:
+            tell(
+                f"waiting for transactions that are in the binlog and not committed: {gtids}. See what holds"
+                " them (SHOW PROCESSLIST): a semi-synchronous replica that does not answer, a full disk"
+            )
         rows(connection, f"SELECT WAIT_FOR_EXECUTED_GTID_SET('{gtids}', 1) AS timed_out")
         waiting &= _owned(connection)
 

@@ -17,7 +17,7 @@ from ferry.settings import Stack, find_stack
 from lab.cloud import Cloud
 from lab.database import Server
 from rowferry import source
-from rowferry.control import MARKER
+from rowferry.control import CHECKPOINT, MARKER
 from rowferry.errors import Refused
 from tests.integration.move_bed import Bed, make_bed
 
@@ -294,6 +294,15 @@ def test_drain_does_not_wait_for_a_capturer_that_has_stopped(bed: Bed) -> None:
     bed.capture(state="stopped", reason="TRUNCATE of test.purchase", fix="load it again")
     with pytest.raises(Refused, match=r"TRUNCATE of test.purchase\): load it again"):
         drained(bed)
+
+
+def test_drain_does_not_wait_for_a_capturer_that_is_silent(bed: Bed) -> None:
+    def report(bed: Bed, _: str) -> None:
+        bed.control.update(CHECKPOINT, add={"updated_ms": 1000})
+
+    with pytest.raises(Refused, match=r"has not reported for 60 s.*whether it runs"):
+        drained(bed, *[report] * 3, timeout=300)
+    assert not drained(bed, *[report] * 10, timeout=2).complete
 
 
 def test_drain_on_another_server_proves_nothing(bed: Bed) -> None:

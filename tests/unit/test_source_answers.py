@@ -112,6 +112,16 @@ def test_a_snapshot_waits_for_what_the_binlog_already_holds(owned: list[Any], wa
     assert connection.asked[0].startswith("SHOW") and connection.asked[-1].startswith("START TRANSACTION")
 
 
+def test_a_long_wait_says_once_for_what() -> None:
+    answers = [[{"owned": f"{UUID}:5#31"}] for _ in range(9)] + [[{"owned": ""}]]
+    connection = Answering(
+        SHOW=STATUS, **{"SELECT_@@GLOBAL.gtid_owned": answers, "SELECT_WAIT": [{"timed_out": 1}]}
+    )
+    said: list[str] = []
+    source.begin_snapshot(connection, MYSQL, said.append)
+    assert len(said) == 1 and f"{UUID}:5" in said[0]
+
+
 def test_mariadb_tells_the_snapshots_own_position() -> None:
     found = [
         {"Variable_name": "Binlog_snapshot_file", "Value": "mariadb-bin.000003"},
