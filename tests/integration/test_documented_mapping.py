@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from lab.database import Server
+from rowferry import source
+from rowferry.errors import SourceNotReady
+from rowferry.mapping import Mapping
 
 pytestmark = pytest.mark.integration
 
@@ -142,3 +145,11 @@ def test_a_hook(shop: Server, tmp_path: Path) -> None:
     text = ORDERS.replace("orders", "product").replace("customerid", "tag").replace("orderid", "id")
     (product,) = check(shop, tmp_path, text + examples()[4])
     assert [item["tag"] for item in items(product)] == [{"S": "red"}, {"S": "new"}]
+
+
+def test_what_fits_no_row_is_refused_before_anything_is_done(shop: Server) -> None:
+    mapping = Mapping.parse(ORDERS + 'where = { column = "status", eq = 03:04:05 }')
+    with shop.connect(shop.capture, database=None) as connection:
+        conditions = source.check(connection, source.identify(connection), mapping)
+    with pytest.raises(SourceNotReady, match=r"'status' is compared with a constant of another type.*where"):
+        source.require(conditions)
