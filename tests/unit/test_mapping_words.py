@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from ferry import hooked
+from ferry.wording import Row
 from rowferry.errors import HookFailed, MappingError
 from rowferry.hooks import Hook
 from rowferry.mapping import Mapping
@@ -175,10 +177,21 @@ def test_the_load_puts_items_only_where_a_chunk_has_them_whole(text: str, merges
     assert Mapping.parse(text).tables[0].load_merges is merges
 
 
-@pytest.mark.parametrize("made", [7, "row", [7], [{"a": object()}], {1: 2}, {"a": {"b": 1}}])
+@pytest.mark.parametrize(
+    "made",
+    [
+        *(7, "row", [7], [{"a": object()}], {1: 2}, {"a": {"b": 1}}),
+        *({"a": "\ud800"}, {"a": Json(object())}, {"a": Json(["\ud800"])}),
+    ],
+)
 def test_a_hook_that_gives_no_rows_has_failed(made: Any) -> None:
     with pytest.raises(HookFailed, match="gave no rows"):
         Hook("hooks.x:y", lambda row: made).rows({"a": 1})
+
+
+@pytest.mark.parametrize("value", ["\ud800", Json(["\ud800"]), Json(object())])
+def test_what_no_item_can_hold_has_no_place_for_verify_either(value: Any) -> None:
+    assert hooked.rows(lambda row: {"a": value}, Row({"a": "1"}, {"a": "int"})) == [None]
 
 
 def test_a_hook_has_a_row_of_its_own_and_its_errors_hold_no_values() -> None:
