@@ -1,7 +1,7 @@
 """The rows of chunks, each with the watermark that they show everything up to."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import pymysql
@@ -46,10 +46,17 @@ def _refuse_altered(connection: Any, table: Table) -> None:
 class Reader:
     """Reads chunks over one connection, and over a new one when that breaks."""
 
-    def __init__(self, connect: Connect, server: Server, patience: Patience) -> None:
+    def __init__(
+        self,
+        connect: Connect,
+        server: Server,
+        patience: Patience,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._connect = connect
         self._server = server
         self._patience = patience
+        self._tell = tell
         self._connection: Any = None
         self._encoding: str | None = None
 
@@ -65,7 +72,7 @@ class Reader:
 
     def _read(self, table: Table, chunk: Chunk) -> tuple[Grouping, source.Watermark]:
         connection = self._ready()
-        watermark = source.begin_snapshot(connection, self._server)
+        watermark = source.begin_snapshot(connection, self._server, self._tell)
         _refuse_altered(connection, table)
         grouping = Grouping(table.mapping, table.selection.names)
         try:
