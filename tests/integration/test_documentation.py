@@ -7,8 +7,6 @@ import pytest
 
 from ferry.mapping import look
 from lab.database import Server
-from rowferry import source, trial
-from rowferry.errors import SourceNotReady
 from rowferry.mapping import Mapping
 
 pytestmark = pytest.mark.integration
@@ -169,14 +167,3 @@ def test_texts_that_may_be_the_same_for_two_rows_are_noted(shop: Server) -> None
     assert purchase["notes"] == [
         "${orderid}|${customerid} is one text for two rows where orderid can hold '|'"
     ]
-
-
-def test_what_fits_no_row_is_told_and_refused_by_the_load(shop: Server) -> None:
-    mapping = CUSTOMER + 'where = { column = "status", eq = 03:04:05 }'
-    (customer,) = looked(shop, mapping)
-    assert "'status' is compared with a constant of another type" in customer["problem"]
-    with shop.connect(shop.capture) as connection:
-        parsed = Mapping.parse(mapping)
-        source.require(source.check(connection, source.identify(connection), parsed))
-        with pytest.raises(SourceNotReady, match=r"'status' is compared with a constant.*where"):
-            source.require(trial.check(connection, parsed))
