@@ -24,7 +24,7 @@ from bulkload.lock import LoaderLock
 from bulkload.merger import Merger
 from bulkload.reader import Reader
 from bulkload.writer import Item, Patience, Writer, batches
-from rowferry import source
+from rowferry import source, trial
 from rowferry.control import CHECKPOINT, ControlTable
 from rowferry.errors import Refused
 from rowferry.items import ItemKey
@@ -127,12 +127,16 @@ class Loader:
         try:
             server = source.identify(connection)
             source.require(source.check(connection, server, self.mapping))
+            source.require(trial.check(connection, self.mapping))
             epoch = checks.captured_epoch(self.control, connection, server, ledgers)
             ledgers = self._ledgers(epoch)
             for table in self.mapping.tables:
                 checks.refuse_other_keys(self.client, table)
                 checks.refuse_expiry(self.client, table)
             with self.lock.held(self.reports.tell):
+                if self.settings.again:  # all at once: a run that ends early leaves none that counts as done
+                    for ledger in ledgers.values():
+                        ledger.forget()
                 starts = self._starts(connection, server, epoch, ledgers)
                 jobs = [
                     replace(job, start=starts.get(table.target))
@@ -184,9 +188,7 @@ class Loader:
         """The chunks that are to be loaded; makes the plan where there is none."""
         if ledger.outdated:
             self.reports.tell(f"{mapped.source}: capture has begun anew since the last load: a new plan")
-        if self.settings.again:
-            ledger.forget()
-        elif ledger.state == DONE:
+        if ledger.state == DONE:
             return []
         table = chunks.describe(connection, mapped, source.columns(connection, mapped))
         if ledger.state is None:

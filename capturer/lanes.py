@@ -12,7 +12,6 @@ import heapq
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import NamedTuple
 
 from rowferry.change import Marker, encode_marker, encode_record
@@ -221,9 +220,11 @@ def _size(entry: Waiting) -> int:
 def _fitting(waiting: Iterable[Waiting]) -> int:
     """How many entries go into one record: a marker alone, or changes up to the record's limits."""
     count = size = 0
-    for entry in takewhile(lambda entry: isinstance(entry.content, bytes), waiting):
-        size += _size(entry) + 1  # the comma
+    for content, _, _ in waiting:
+        if type(content) is not bytes:
+            break
+        size += len(content) + 1  # the comma
         if count == MAX_CHANGES or (count and size > MAX_RECORD):
-            return count
+            break
         count += 1
     return count or 1

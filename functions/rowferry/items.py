@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from rowferry.change import Kind, RowChange, refuse_oversized
 from rowferry.errors import EmptyKey, HookFailed, ReservedName, UnknownTable, ValueOutOfRange
-from rowferry.keys import ItemKey, KeyValue, key_of, lane_of
+from rowferry.keys import ItemKey, KeyValue, key_of, lane_of, straight_lane
 from rowferry.mapping import Mapping
 from rowferry.members import Members, members_of, places_left
 from rowferry.table import TableMapping, Target
@@ -140,6 +140,9 @@ def by_lane(change: RowChange, mapping: Mapping, lanes: int) -> Sequence[tuple[i
     each lane and says so. Raises an UnusableChange when the row has no key.
     """
     table = table_of(change, mapping)
+    lane = straight_lane(change.image, change.before, table, lanes)
+    if lane is not None:
+        return [(lane, change)]
     old = _before(change, table, _keys) or ()
     new = () if change.after is None else _keys(change.after, table)
     if len(old) <= 1 and len(new) <= 1:

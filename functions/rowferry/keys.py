@@ -5,11 +5,9 @@ from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
 from rowferry.errors import EmptyKey, MissingColumn, ValueOutOfRange
-from rowferry.table import KeyAttribute, TableMapping
+from rowferry.table import MAX_HASH_KEY, MAX_RANGE_KEY, KeyAttribute, TableMapping
 from rowferry.values import Attribute, Row, Value, number, text
 
-# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
-MAX_HASH_KEY, MAX_RANGE_KEY = 2048, 1024  # bytes
 _WIDEST = 4  # bytes of a character in UTF-8
 
 
@@ -57,6 +55,28 @@ def lane_of(key: ItemKey, lanes: int) -> int:
     return zlib.crc32(data) % lanes
 
 
+def straight_lane(row: Row, before: Row | None, table: TableMapping, lanes: int) -> int | None:
+    """
+    The lane of the one item that both images of a row belong to, where that is seen at a glance.
+
+    None where `key_of` has to tell. It is what lane_of(key_of(row)) gives, in a third of the time.
+    """
+    if not table.straight_keys:
+        return None
+    data = table.target
+    for column, longest in table.straight_keys:
+        value = row.get(column)
+        if type(value) is str:
+            if not 0 < len(value) * _WIDEST <= longest:
+                return None
+        elif type(value) is not int:
+            return None
+        if before is not None and before.get(column) != value:
+            return None
+        data = f"{data}\0{value}"
+    return zlib.crc32(data.encode()) % lanes
+
+
 def column_of(row: Row, column: str, table: TableMapping) -> Value:
     """The row's value. MissingColumn when it has none."""
     try:
@@ -70,19 +90,20 @@ def column_of(row: Row, column: str, table: TableMapping) -> Value:
 
 def _key_value(row: Row, key: KeyAttribute, table: TableMapping, limit: int) -> KeyValue:
     value: Value
-    if key.column is not None:
-        value = column_of(row, key.column, table)
+    alone = key.column if key.template is None else key.template.alone
+    if alone is not None:
+        value = column_of(row, alone, table)
     else:
         assert key.template is not None  # the mapping has one of the two
         value = key.template.key(row)
     if type(value) is str and key.type == "S" and 0 < len(value) <= limit // _WIDEST:
         return KeyValue(key.attribute, "S", value)  # nearly always, and seen without encoding it
-    if value is None or value in ("", b""):
+    written = None if value is None else _written(value, key)
+    if not written:
         raise EmptyKey(
             f"key attribute {key.attribute!r} of {table.source} is empty or NULL",
             "DynamoDB takes no empty key: fill the column or choose another one",
         )
-    written = _written(value, key)
     if len(written if isinstance(written, bytes) else written.encode()) > limit:
         raise EmptyKey(
             f"key attribute {key.attribute!r} of {table.source} is longer than {limit} bytes",
@@ -98,8 +119,8 @@ def _written(value: Value, key: KeyAttribute) -> str | bytes:
         return number(value)
     if key.type == "B" and isinstance(value, bytes):
         return value
-    if isinstance(value, str) and key.template is not None:
-        return _from_text(value, key)
+    if key.template is not None:
+        return _from_text(text(value), key)
     raise _unfit(key)
 
 

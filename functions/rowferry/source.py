@@ -151,8 +151,8 @@ def _wait_until_visible(connection: Connection, tell: Callable[[str], None]) -> 
             tell(
                 f"waiting since {seconds} s for transactions that the server has not committed yet:"
                 f" {','.join(sorted(waiting))}. @@GLOBAL.gtid_owned names each one's thread (#),"
-                " SHOW PROCESSLIST what it waits for: a semi-synchronous replica, or a session that has"
-                " set GTID_NEXT"
+                " SHOW PROCESSLIST what it waits for: a semi-synchronous replica, a full disk, or a session"
+                " that has set GTID_NEXT"
             )
 
 

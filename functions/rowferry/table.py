@@ -17,6 +17,8 @@ EXPIRES = "_ttl"
 """The item attribute that makes an item a tombstone: seconds since 1970 at which DynamoDB may remove it."""
 RESERVED = frozenset({POSITION, EXPIRES})
 KEY_TYPES = frozenset({"S", "N", "B"})
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+MAX_HASH_KEY, MAX_RANGE_KEY = 2048, 1024  # bytes
 
 
 class Layout(StrEnum):
@@ -127,9 +129,20 @@ class TableMapping:
     """Other sources have the same target, so no item belongs to one row alone. Set by Mapping."""
     into: Target = field(default_factory=Target)
     """What all sources of the target agree on. Set by Mapping."""
+    straight_keys: tuple[tuple[str, int], ...] = field(default=(), init=False, repr=False, compare=False)
+    """The key's columns, and the most bytes of a text there; none where a row's key has to be worked out."""
     _resolved: dict[str, tuple[str, Column] | None] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+
+    def __post_init__(self) -> None:
+        straight = [
+            (key.column, longest if key.type == "S" else 0)
+            for key, longest in zip(self.keys, (MAX_HASH_KEY, MAX_RANGE_KEY), strict=False)
+            if key.column is not None and key.type != "B"
+        ]
+        if self.simple and len(straight) == len(self.keys):
+            object.__setattr__(self, "straight_keys", tuple(straight))
 
     @property
     def source(self) -> str:
@@ -232,8 +245,8 @@ class TableMapping:
             return None
         rule = self.rules.get(column, ColumnRule())
         keep = self.keep_null if rule.keep_null is None else rule.keep_null
-        flat = self.layout is Layout.ITEM_PER_ROW and self.attribute is None
-        return rule.name or (self.prefix + column if flat else column), Column(column, rule.type, keep)
+        prefix = self.prefix if self.layout is Layout.ITEM_PER_ROW else ""  # else it is in the member's name
+        return rule.name or prefix + column, Column(column, rule.type, keep)
 
     @property
     def _elsewhere(self) -> set[str | None]:
