@@ -473,7 +473,7 @@ def _count_up(server: Server, stop: threading.Event) -> None:
             cursor.execute("INSERT INTO counted (x) VALUES (1)")
 
 
-def test_mariadbs_snapshot_shows_what_the_binlog_has_before_its_watermark(busy_mariadb: Server) -> None:
+def test_on_mariadb_what_stands_before_the_watermark_is_in_the_snapshot(busy_mariadb: Server) -> None:
     account = busy_mariadb.capture
     address = Address(busy_mariadb.host, busy_mariadb.port, account.user, account.password)
     with connect(address) as connection:
@@ -485,6 +485,7 @@ def test_mariadbs_snapshot_shows_what_the_binlog_has_before_its_watermark(busy_m
             time.sleep(0.01)
             inserts = _inserts_before(busy_mariadb, watermark)
             assert found["newest"] >= inserts
+    assert inserts
 
 
 def test_mariadbs_snapshot_waits_for_the_outcome_of_what_is_prepared(mariadb: Server) -> None:
