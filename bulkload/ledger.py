@@ -79,8 +79,9 @@ class Ledger:
         """
         Every change up to the position is in this load, so the consumer leaves it out.
 
-        Must stand before the first chunk is loaded: a change that still waits
-        could bring back a row that the load does not have.
+        Must stand before the first chunk, and only for a target that is empty: there a change that still
+        waits could bring back a row that the load does not have. Where items are left, the delete of a row
+        that they still show may wait, and has to be applied.
         """
         self.control.update(FLOORS, set={self.source: position})
 

@@ -26,7 +26,7 @@ from bulkload.planner import Part, Planner
 from bulkload.pool import Pool
 from bulkload.worker import Loaded, Means, Task
 from bulkload.writer import Patience, Writer
-from rowferry import source
+from rowferry import source, trial
 from rowferry.control import CHECKPOINT, ControlTable
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping, TableMapping
@@ -131,6 +131,7 @@ class Loader:
         try:
             server = source.identify(connection)
             source.require(source.check(connection, server, self.mapping))
+            source.require(trial.check(connection, self.mapping))
             epoch = checks.captured_epoch(self.control, connection, server, ledgers)
             client = self.client()
             for table in self.mapping.tables:

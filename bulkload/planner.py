@@ -46,6 +46,9 @@ class Planner:
 
         Refused when a source of a shared target was loaded when it was not shared.
         """
+        if self.again:  # all at once: a run that ends early leaves none that counts as done
+            for ledger in self.ledgers.values():
+                ledger.forget()
         starts = self._starts(mapping)
         return [replace(self._part(mapped), start=starts.get(mapped.target)) for mapped in mapping.tables]
 
@@ -81,8 +84,6 @@ class Planner:
         ledger = self.ledgers[mapped.source]
         if ledger.outdated:
             self.tell(f"{mapped.source}: capture has begun anew since the last load: a new plan")
-        if self.again:
-            ledger.forget()
         table = chunks.describe(self.connection, mapped, source.columns(self.connection, mapped))
         if ledger.state == DONE:
             return Part(table, ledger)

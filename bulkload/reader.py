@@ -79,12 +79,17 @@ class Reader:
         server: Server,
         patience: Patience,
         reading: Callable[[int], None] = lambda _rows: None,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`reading` is told the number of rows before they are used, and may wait."""
+        """
+        `reading` is told the number of rows before they are used, and may wait; `tell` hears why a chunk
+        has to wait.
+        """
         self._connect = connect
         self._server = server
         self._patience = patience
         self._reading = reading
+        self._tell = tell
         self._connection: Any = None
         self._encoding: str | None = None
 
@@ -109,7 +114,7 @@ class Reader:
         self, table: Table, chunk: Chunk, begin: Callable[[], S]
     ) -> tuple[S, source.Watermark]:
         connection = self._ready()
-        watermark = source.begin_snapshot(connection, self._server)
+        watermark = source.begin_snapshot(connection, self._server, self._tell)
         _refuse_altered(connection, table)
         sink = begin()
         try:

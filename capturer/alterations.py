@@ -18,7 +18,7 @@ from rowferry.mapping import TableMapping
 
 _INDEXES = frozenset([
     "CHECK", "CONSTRAINT", "FOREIGN", "FULLTEXT", "INDEX", "KEY", "PARTITION", "PRIMARY", "SPATIAL",
-    "UNIQUE", "VECTOR",
+    "UNIQUE",
 ])  # fmt: skip
 _VERSIONING = frozenset(["PERIOD", "SYSTEM"])
 _OPTIONS = frozenset([
@@ -70,6 +70,11 @@ def _action(action: Sequence[Token], table: TableMapping, ignore: bool) -> Alter
     words = Words(action)
     first = words.next().word
     second = words.word
+    if first == "ADD" and [token.word for token in words.rest[:2]] in (
+        ["VECTOR", "INDEX"],
+        ["VECTOR", "KEY"],
+    ):
+        return Alteration()  # `vector` alone may be a column's name
     if first == "ADD" and second in _INDEXES:
         deletes = ignore and any(token.word in ("UNIQUE", "PRIMARY") for token in action)
         return Alteration("IGNORE deletes rows that a unique key finds twice" if deletes else "")

@@ -120,6 +120,7 @@ class Capture:
             progress.skip,
             progress.restart,
             self._definitions.same_values,
+            progress.is_shown,
         )
         self._sender = Sender(self.parts.kinesis, self.parts.stream, self.parts.lease.token, self.parts.lanes)
         reader = self._thread("reader", self._read)

@@ -8,6 +8,9 @@ from capturer.decoder.schema import Definition
 _INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
 _TEXTS = ("char", "varchar", "text", "mediumtext", "longtext")
 """A value of each fits into every later one: VARCHAR has at most 65,535 bytes, as TEXT has."""
+_COUNTED_IN_CHARACTERS = ("char", "varchar", "enum", "set")
+_SHORTEST = ("ascii", "utf8", "utf8mb3", "utf8mb4")
+"""Character sets of which no text needs more bytes in utf8mb4."""
 _BLOBS = ("varbinary", "blob", "mediumblob", "longblob")
 _NUMBERS = re.compile(r"\d+")
 
@@ -15,13 +18,26 @@ _NUMBERS = re.compile(r"\d+")
 def keeps_values(before: Sequence[Definition], after: Sequence[Definition], columns: frozenset[str]) -> bool:
     """Whether each of the columns, named in lower case, has the same values after as before."""
     old, new = ({column.name.lower(): column for column in side} for side in (before, after))
-    return all(name in old and name in new and _keeps(old[name], new[name]) for name in columns)
+    if not columns <= old.keys() & new.keys():
+        return False
+    for name in columns:
+        recoded = old[name].charset != new[name].charset
+        spelled = old[name].name == new[name].name  # an attribute's name has the case of its letters
+        if not (spelled and _keeps(old[name], new[name])) or (recoded and _computes(name, after)):
+            return False
+    return True
+
+
+def _computes(name: str, columns: Sequence[Definition]) -> bool:
+    """Whether a generated column may be made of this one: HEX or LENGTH of it depend on its character set."""
+    quoted = f"`{name.replace('`', '``')}`"
+    return any(quoted in column.computed.lower() for column in columns)
 
 
 def _keeps(old: Definition, new: Definition) -> bool:
     if (old.nullable and not new.nullable) or old.computed != new.computed:
         return False  # NULL becomes 0 or '' where the server is not strict
-    if new.charset != old.charset and new.charset != "utf8mb4":
+    if new.charset != old.charset and not _fits_in_utf8mb4(old, new):
         return False
     if new.declared == old.declared:
         return True
@@ -37,6 +53,16 @@ def _keeps(old: Definition, new: Definition) -> bool:
     if kinds in (("enum", "enum"), ("set", "set")):
         return new.labels[: len(old.labels)] == old.labels
     return False
+
+
+def _fits_in_utf8mb4(old: Definition, new: Definition) -> bool:
+    """A TEXT holds so many bytes: what does not fit is cut off where the server is not strict."""
+    if new.charset != "utf8mb4":
+        return False
+    kind = new.data_type.lower()
+    if kind in _COUNTED_IN_CHARACTERS or old.charset in _SHORTEST or kind == "longtext":
+        return True
+    return kind == "mediumtext" and old.data_type.lower() in _TEXTS[: _TEXTS.index(kind)]
 
 
 def _widens_integer(old: Definition, new: Definition) -> bool:

@@ -30,7 +30,10 @@ from rowferry.position import Position, file_number
 LOCK_SECONDS = 5
 """How long an ALTER TABLE may hold a table's definition; below the patience with a silent server."""
 _LOCK_TIMEOUT, _NO_SUCH_TABLE, _NO_SUCH_SCHEMA = 1205, 1146, 1049
-_FULL = "SET GLOBAL binlog_row_metadata=FULL; empty the target of the table and load it again"
+_FULL = (
+    "SET GLOBAL binlog_row_metadata=FULL; `ferry switch off`, empty the target of the table, "
+    "run `ferry load --again`"
+)
 _COLUMNS = """
 SELECT column_name AS name, data_type AS type, column_type AS full, character_set_name AS charset,
 is_nullable AS nullable, generation_expression AS expression, extra
@@ -69,6 +72,7 @@ class Definitions:
         self._epoch = epoch
         self._at = at
         self._floors = floors
+        self._named = {table.source: (table.schema, table.table) for table in mapping.tables}
         self._known: dict[str, _Known] = {}
         self._searched: Boundary | None = None
         self._changes: list[tuple[Boundary, frozenset[str]]] = []
@@ -76,10 +80,10 @@ class Definitions:
     def learn(self) -> None:
         """Asks about every table of which nothing is known; what cannot be told now is left for later."""
         with suppress(ConnectionLost):
-            for table in self._mapping.tables:
-                if table.source not in self._known:
+            for name, table in self._named.items():
+                if name not in self._known:
                     with suppress(CaptureStopped):
-                        self._known[table.source] = self._read(table.schema, table.table)
+                        self._known[name] = self._read(*table)
 
     def reshaped(self, tables: Iterable[str], end: int) -> None:
         """DDL of these tables has been met, which ends at that offset in the file of `at()`."""
@@ -90,18 +94,22 @@ class Definitions:
         self.learn()
 
     def same_values(self, name: str, columns: frozenset[str], end: Boundary) -> bool:
-        """Whether DDL that ends there, just behind `at()`, has left these columns' values as they were."""
+        """
+        Whether DDL that ends there, just behind `at()`, has left these columns' values as they were.
+
+        ConnectionLost where nobody can tell now: ask again then.
+        """
         before = self._known.get(name)
         if before is None or before.place.order > self._at().order:
             return False
-        del self._known[name]
-        self.learn()
-        after = self._known.get(name)
-        return (
-            after is not None
-            and not self._changed(name, end, after.place)
-            and keeps_values(before.columns, after.columns, columns)
-        )
+        try:
+            after = self._read(*self._named[name])
+        except CaptureStopped:
+            return False  # the table is gone
+        if self._changed(name, end, after.place):
+            return False
+        self._known[name] = after
+        return keeps_values(before.columns, after.columns, columns)
 
     def __call__(self, schema: str, table: str) -> Sequence[Definition]:
         """

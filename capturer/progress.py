@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from capturer.events import Boundary
 from capturer.lease import was_refused
 from rowferry.change import Marker
-from rowferry.control import CHECKPOINT, MARKER, PASSED, ControlTable, Plain
+from rowferry.control import CHECKPOINT, FLOORS, MARKER, PASSED, ControlTable, Plain
 from rowferry.errors import CaptureStopped, LeaseLost, Refused, RowferryError
 from rowferry.position import Position, file_number
 
@@ -83,7 +83,7 @@ class Progress:
         self._table = table
         self._token = token
         self._lanes = lanes
-        self._tables: list[Plain] = [*sorted(tables)]
+        self._tables = sorted(tables)
         self._anew = anew
         self._skip: list[Plain] = [*map(str, skip)]
         self._item: dict[str, Any] = {}
@@ -136,7 +136,8 @@ class Progress:
         resumed = Boundary(item["file"], item["offset"])
         more = set(self._tables) - set(item.get("tables", ()))
         since = {"since": _since(self.epoch, resumed)} if more or "since" not in item else {}
-        self._update({"tables": self._tables, **since}, self._token)
+        # Nobody shall take the former end's standing for this one's, up to the first save.
+        self._update({"tables": [*self._tables], **since, **_standing(Standing())}, self._token)
         return resumed
 
     @property
@@ -144,6 +145,20 @@ class Progress:
         """Where to read from, for what is prepared and has no outcome yet; None: from where to resume."""
         file = self._item.get("restart_file")
         return Boundary(file, self._item["restart_offset"]) if file else None
+
+    def is_shown(self, place: Boundary) -> bool:
+        """Whether the loads show what was committed there: each began behind it, or has not begun yet."""
+        floors, before, here = (
+            self._table.get(FLOORS), str(Position(self.epoch, 0, 0)), str(Position(self.epoch, *place.order))
+        )  # fmt: skip
+        return all(
+            floors.get(table, "") > here
+            or (
+                floors.get(table, "") < before
+                and self._table.get(f"load#{table}").get("epoch", 0) < self.epoch
+            )
+            for table in self._tables
+        )
 
     def save(
         self,
@@ -204,7 +219,7 @@ class Progress:
                 "epoch": self.epoch, "server": server, "lanes": self._lanes, "token": self._token,
                 "file": start.file, "offset": start.offset, "since": _since(self.epoch, start),
                 "read_file": start.file, "read_offset": start.offset,
-                "changes": 0, "records": 0, "bytes": 0, "tables": self._tables, "anew": self._anew,
+                "changes": 0, "records": 0, "bytes": 0, "tables": [*self._tables], "anew": self._anew,
                 "former_skip": self._skip,
                 **_standing(Standing()), "updated_ms": now_ms,
             },
@@ -216,7 +231,7 @@ class Progress:
         self.epoch += 1
         self._item = self._update(
             {
-                "epoch": self.epoch, "server": server, "anew": self._anew, "tables": self._tables,
+                "epoch": self.epoch, "server": server, "anew": self._anew, "tables": [*self._tables],
                 "file": start.file, "offset": start.offset, "since": _since(self.epoch, start),
                 "read_file": start.file, "read_offset": start.offset, "former_skip": self._skip,
                 **_restart(None), **_standing(Standing()),

@@ -6,7 +6,7 @@ rows or the table without any: then capture stops. The rules:
 
 stops      TRUNCATE, DROP, RENAME of a mapped table or onto its name; DROP of its schema; CREATE OR REPLACE
 stops      ALTER that changes what travels without a row event (`alterations` has its rules)
-stops      INSERT, UPDATE, DELETE, REPLACE, LOAD, CALL, SELECT f() logged as a statement in a mapped schema
+stops      INSERT, UPDATE, DELETE, REPLACE, LOAD, CALL, SELECT f() logged as a statement, but the server's own
 stops      a statement that is not understood and mentions a mapped table or schema
 goes on    every other statement
 """
@@ -65,6 +65,7 @@ _CONTROL = {
     ("ROLLBACK", "TO"): Meaning.ROLLBACK_TO,
     ("ROLLBACK",): Meaning.ROLLBACK,
     ("SAVEPOINT",): Meaning.SAVEPOINT,
+    ("XA", "END"): Meaning.HARMLESS,
     ("XA", "START"): Meaning.XA_BEGIN,
     ("XA", "BEGIN"): Meaning.XA_BEGIN,
     ("XA", "COMMIT"): Meaning.XA_COMMIT,
@@ -74,21 +75,30 @@ _ROW_VERBS = frozenset([
     "CALL", "DELETE", "DO", "HANDLER", "IMPORT", "INSERT", "LOAD", "MERGE", "REPLACE", "SELECT", "UPDATE",
     "WITH",
 ])  # fmt: skip
+_OWN = frozenset(["mysql", "sys"])  # schemas; a hosted server's heartbeat writes to one
 # Statements that never change a table's rows.
 _VERBS = frozenset([
     "ANALYZE", "CHECK", "FLUSH", "GRANT", "INSTALL", "KILL", "OPTIMIZE", "PURGE", "RELEASE", "REPAIR",
     "REVOKE", "UNINSTALL", "USE", "XA",
 ])  # fmt: skip
 _XID = re.compile(r"X'[0-9a-f]*',X'[0-9a-f]*',\d+")
-RELOAD = "empty the target of the table and load it again, then start the capturer with --skip {at}"
+_AGAIN = "`ferry switch off`, empty {}, run `ferry load --again`, then start the capturer with --skip {{at}}"
+RELOAD = _AGAIN.format("the target of the table")
+RELOAD_ALL = _AGAIN.format("the targets of all mapped tables")
 _COLUMNS = f"correct the mapping where it names a column that is gone; {RELOAD}"
 _TABLE = f"bring the table back where it is gone, or leave it out of the mapping; {RELOAD}"
+
+
+_LONG = 1_000
+"""Characters; what begins or ends a transaction is shorter. A megabyte of rows takes a second to parse."""
 
 
 def judge(text: str, schema: str, mapping: Mapping) -> Verdict:
     """What the statement means when it ran with this default schema."""
     if text == "BEGIN":
         return Verdict(Meaning.BEGIN)
+    if len(text) > _LONG and not _may_matter(text.lower().replace("``", "`"), schema, mapping):
+        return HARMLESS
     try:
         parsed = tokens(text)
     except NotUnderstood:
@@ -98,6 +108,16 @@ def judge(text: str, schema: str, mapping: Mapping) -> Verdict:
     if len(parts) == 1 and (control := _control(parts[0], text)):
         return control
     return _together([_Judge(part, text, schema, mapping).verdict() for part in parts])
+
+
+def _may_matter(lowered: str, schema: str, mapping: Mapping) -> bool:
+    """Whether it ran in a mapped schema, or a mapped name may stand in it."""
+    return any(
+        schema.lower() == table.schema.lower()
+        or table.schema.lower() in lowered
+        or table.table.lower() in lowered
+        for table in mapping.tables
+    )
 
 
 def _control(parsed: Sequence[Token], text: str) -> Verdict | None:
@@ -261,8 +281,9 @@ class _Judge:
         return HARMLESS
 
     def _rows(self, verb: str) -> Verdict:
-        mapped = self.schemas | {table for _, table in self.tables}
-        if self.schema not in self.schemas and not mentioned(self.parsed) & mapped:
+        """A view, trigger or routine of any schema may change mapped rows, unless it is the server's own."""
+        named = mentioned(self.parsed) | {self.schema}
+        if named & _OWN and not named & (self.schemas | {table for _, table in self.tables}):
             return HARMLESS
         return _stop(
             f"{verb} was logged as a statement and not as rows",

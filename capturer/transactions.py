@@ -24,7 +24,8 @@ from capturer.decoder.events import (
 )
 from capturer.events import Boundary, Event, Unreadable
 from capturer.prepared import Prepared, PreparedTransactions
-from capturer.statements import Meaning, Verdict, judge
+from capturer.progress import AFRESH
+from capturer.statements import RELOAD_ALL, Meaning, Verdict, judge
 from rowferry.change import RowChange
 from rowferry.errors import PASS, CaptureStopped
 from rowferry.mapping import Mapping
@@ -35,20 +36,15 @@ PORTION_BYTES = 1 << 20
 
 _STEPS = "; `ferry resume --after-ddl` has the steps"
 _IN_THE_STACK = "in the stack: CapturerSkip="
-_RELOAD_ALL = (
-    "empty the targets of all mapped tables and load them again, then start the capturer with --skip {at}"
-)
-_TAKEN_BACK = "load the tables it changed again, then start the capturer with --skip {at}"
 _TOO_LARGE = (
-    "commit or roll back what is prepared, and prepare less at a time; when this one has its outcome, "
-    "load the tables it changed again, then start the capturer with --skip {at}"
+    f"commit or roll back what is prepared, and prepare less at a time; when that is done, {RELOAD_ALL}"
 )
-_BEFORE_CAPTURE = (
-    "where a table that it changed has been loaded, load that again; then start the capturer with --skip {at}"
-)
+_NOT_PREPARED = "XA COMMIT of a transaction that was prepared before capture began, or passed over"
 
 type SameValues = Callable[[str, frozenset[str], Boundary], bool]
 """(source table, columns, end of the ALTER TABLE): whether they have the values that they had before it."""
+type Shown = Callable[[Boundary], bool]
+"""Whether every load, made or to come, shows what was committed at that place."""
 
 
 class Transactions:
@@ -62,7 +58,8 @@ class Transactions:
     Raises CaptureStopped at what cannot be carried; the boundary then stays
     before that transaction. Transactions that start at a boundary in `skip`
     are passed over with all that they hold: the operator has dealt with them.
-    `same_values` is asked where a statement may change values with their type.
+    `same_values` is asked where a statement may change values with their type, `shown` where the changes
+    are not known that an XA COMMIT commits.
 
     `resume` is where to go on. With `restart`, which is before it, reading
     begins there: only for what was prepared in between, all else has been sent.
@@ -76,6 +73,7 @@ class Transactions:
         skip: Iterable[Boundary] = (),
         restart: Boundary | None = None,
         same_values: SameValues = lambda _table, _columns, _end: False,
+        shown: Shown = lambda _place: False,
     ) -> None:
         self.boundary = restart or resume
         self._settled = resume.order
@@ -86,6 +84,7 @@ class Transactions:
         self._mapping = mapping
         self._epoch = epoch
         self._same_values = same_values
+        self._shown = shown
         self._skip = {where.order for where in skip}
         self._prepared = PreparedTransactions()
         self._readers: dict[type, Callable[[Any], Sequence[RowChange]]] = {
@@ -160,13 +159,13 @@ class Transactions:
 
     def _refuse_open(self) -> None:
         if self._row:
-            self._stop("a transaction without an end (the server broke off while writing it)", _TAKEN_BACK)
+            self._stop("a transaction without an end (the server broke off while writing it)", RELOAD_ALL)
 
     def _rows(self, event: Rows) -> Sequence[RowChange]:
         if self._skipping or (self.again and not self._xa):
             return ()
         if not self._group:
-            self._stop("row changes outside of a transaction", "set gtid_mode=ON, then load the tables again")
+            self._stop("row changes outside of a transaction", f"set gtid_mode=ON; {AFRESH}", "")
         if not self._row:
             self._number()
         schema, table, kind, prefix, row = event.schema, event.table, event.kind, self._prefix, self._row
@@ -233,14 +232,15 @@ class Transactions:
         if not self._row:
             return
         if rows is None or rows < self._handed:
-            self._stop("row changes that the same transaction takes back (ROLLBACK)", _TAKEN_BACK)
+            self._stop("row changes that the same transaction takes back (ROLLBACK)", RELOAD_ALL)
         del self._kept[rows - self._handed :]
 
     def _xa_prepared(self, event: XaPrepared) -> Sequence[RowChange]:
         if event.one_phase:
             self._kept = [] if self.again else self._kept
             return self._end(event.end)
-        self._prepared.add(event.xid, Prepared(self.boundary, self._kept, self._kept_bytes))
+        if not self._skipping:  # the load that the operator made may show what was before the outcome
+            self._prepared.add(event.xid, Prepared(self.boundary, self._kept, self._kept_bytes))
         self._kept = []
         return self._end(event.end)
 
@@ -248,9 +248,9 @@ class Transactions:
         prepared = self._prepared.resolve(xid)
         if not committed or self._skipping or self.again:
             return
-        if prepared is None:
-            self._stop("XA COMMIT of a transaction that was prepared before capture began", _BEFORE_CAPTURE)
-        if prepared.changes:
+        if prepared is None and not self._shown(self.boundary):
+            self._stop(_NOT_PREPARED, RELOAD_ALL)
+        if prepared and prepared.changes:
             self._number()
             self._kept = [
                 change._replace(position=f"{self._prefix}{row:08x}")
@@ -272,7 +272,7 @@ class Transactions:
 
     def _incident(self, event: Incident) -> Sequence[RowChange]:
         lost = "an incident: the server could not log some changes"
-        return self._unreadable(Unreadable(event.start, event.end, lost, _RELOAD_ALL))
+        return self._unreadable(Unreadable(event.start, event.end, lost, RELOAD_ALL))
 
     def _unreadable(self, event: Unreadable) -> Sequence[RowChange]:
         passed_before = self.again and not self._xa  # what is prepared still has to be sent

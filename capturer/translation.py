@@ -23,7 +23,9 @@ type Reshaped = Callable[[frozenset[str], int], None]
 
 _KIND = 5  # the type's place in a packet: behind the status byte and the time
 _PAYLOAD = bytes([Type.TRANSACTION_PAYLOAD])
-_NO_DDL = re.compile(r"\s*(BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|XA)\b", re.IGNORECASE)
+_NO_DDL = re.compile(
+    r"\s*(BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|XA|INSERT|UPDATE|DELETE|REPLACE)\b", re.IGNORECASE
+)
 
 
 class _Travelling:

@@ -162,7 +162,7 @@ def _filter(where: Where) -> dict[str, Any]:
 
 
 def _condition(part: Compare) -> list[dict[str, Any]]:
-    values = [str(operand) for operand in part.operands]
+    values = [str(int(one) if isinstance(one, bool) else one) for one in part.operands]
     if part.operator in _OPERATORS:
         return [{"filter-operator": _OPERATORS[part.operator], "value": values[0]}]
     if part.operator == "in":

@@ -82,7 +82,7 @@ _CELLS: list[tuple[type, str, Callable[[Any], Cell]]] = [
     (date, "date", date.isoformat),
     (timedelta, "time", _printed),
     (tuple, "set", tuple),
-    (Json, "json", lambda value: json_text(value.document)),
+    (Json, "json", lambda value: json_text(value.document).encode().decode()),  # as below
 ]
 
 
@@ -91,4 +91,6 @@ def cell_of(value: Any) -> tuple[str, Cell]:
     for kind, name, write in _CELLS:
         if isinstance(value, kind):
             return name, write(value)
+    if value is not None:
+        str(value).encode()  # ValueError for half a surrogate pair
     return "varchar", None if value is None else str(value)

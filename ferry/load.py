@@ -43,8 +43,8 @@ load does nothing.
 Rows that DynamoDB can never take (a NULL or empty key, an item over 400 KB, a reserved name) are counted,
 named by a hash of their key, and written with the key to --unusable-file. The load is not done while there
 are any: repair them in MySQL and run again, or leave them behind with --accept-unusable.
-After a TRUNCATE, or where the capturer has left changes out, empty the target before --again: what is there
-and not in MySQL stays otherwise, and `ferry verify` names it as extra.
+After a TRUNCATE, or where the capturer has left changes out, empty the whole target before --again: what
+is there and not in MySQL stays otherwise, and `ferry verify` names it as extra.
 
 exit status: 0 done; 1 rows are unusable; 2 an error; 130 interrupted"""
 

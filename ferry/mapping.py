@@ -12,12 +12,13 @@ from bulkload.sizes import LARGEST, item_bytes
 from ferry.dms_export import export
 from ferry.settings import Setting
 from ferry.toml_text import toml_text
-from rowferry import dms, mapping_file, source
+from rowferry import dms, mapping_file, source, trial
 from rowferry.errors import MappingError, Refused, UnusableChange
 from rowferry.items import places_of
 from rowferry.mapping import Mapping, TableMapping
 from rowferry.requests import put_members
 from rowferry.select import Column, note, quoted, selection
+from rowferry.template import Template
 from rowferry.values import Row, tag
 
 CHECK = """\
@@ -112,7 +113,7 @@ def run_check(arguments: argparse.Namespace, setting: Setting) -> int:
         print(json.dumps(told, default=_plain, ensure_ascii=False))
     else:
         print("\n".join(line for table in told for line in _lines(table)))
-    return 1 if any(row["problem"] for table in told for row in table["rows"]) else 0
+    return 1 if any(table["problem"] or any(row["problem"] for row in table["rows"]) for table in told) else 0
 
 
 def look(connection: Any, table: TableMapping, size: int) -> dict[str, Any]:
@@ -120,7 +121,10 @@ def look(connection: Any, table: TableMapping, size: int) -> dict[str, Any]:
     columns = _columns(connection, table)
     notes = [found for column in columns if (found := note(column))]
     notes += [f"exclude names {name}, which is no column of the table" for name in _idle(connection, table)]
-    return {**explain(table, list(sample(connection, table, columns, size))), "notes": notes}
+    notes += _joined(table, columns)
+    problem = "; ".join(map(str, trial.problems(table, columns)))
+    rows = list(sample(connection, table, columns, size))
+    return {**explain(table, rows), "notes": notes, "problem": problem}
 
 
 def _idle(connection: Any, table: TableMapping) -> list[str]:
@@ -132,6 +136,17 @@ def _idle(connection: Any, table: TableMapping) -> list[str]:
         return []
     made = {key.attribute for key in table.keys} | {name for name, _ in table.attributes}
     return sorted(table.exclude - made - {column.name for column in source.columns(connection, table)})
+
+
+def _joined(table: TableMapping, columns: Sequence[Column]) -> Iterator[str]:
+    """Names and keys that may come out the same for different rows: `a|b` and `c`, `a` and `b|c`."""
+    texts = {column.name for column in columns if column.charset}
+    made = [*(key.template for key in table.keys), table.member_name]
+    for template in made:
+        if isinstance(template, Template):
+            for column, between in zip(template.columns[:-1], template.texts[1:-1], strict=True):
+                if column in texts or not between:
+                    yield f"{template} is one text for two rows where {column} can hold {between!r}"
 
 
 def _columns(connection: Any, table: TableMapping) -> list[Column]:
@@ -197,6 +212,8 @@ def _lines(table: dict[str, Any]) -> Iterator[str]:
     yield f"{table['source']} -> {table['target']}: {table['layout']}"
     yield f"  the stream: {table['writes']}; the load {table['load']}"
     yield from (f"  note: {found}" for found in table["notes"])
+    if table["problem"]:
+        yield f"  problem, of any row: {table['problem']}"
     if not table["rows"]:
         yield "  no rows"
     for row in table["rows"]:

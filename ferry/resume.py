@@ -16,7 +16,7 @@ EPILOG = """\
 examples:
   ferry resume --after-ddl                             # where and why capture stopped, and what to do
   ferry resume --after-ddl --execute                   # the steps before it are done: let capture go on
-  ferry resume --after-ddl --execute --without-load    # the items are right as they are
+  ferry resume --after-ddl --execute --without-load binlog.000012:345    # the items are right as they are
   ferry resume --after-ddl --json | jq .steps
 
 Capture stops before what the binlog shows and row changes cannot express: a TRUNCATE, a column that is
@@ -24,8 +24,8 @@ gone, a statement instead of rows. Most of these need a load. With --execute the
 stands is passed over, with all that it holds, once the tables named here have been loaded again since.
 It counts for this place only, and not after the capturer's --anew.
 
---without-load is for what changed no value that the mapping stores: tables swapped by gh-ost or
-pt-online-schema-change for another index, an archived partition whose items shall stay.
+--without-load PLACE, the one that is shown, is for what changed no value that the mapping stores: tables
+swapped by gh-ost or pt-online-schema-change for another index, an archived partition whose items shall stay.
 
 exit status: 0; 2 an error, also when it is not safe yet"""
 _CAPTURER = (
@@ -71,7 +71,10 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--execute", action="store_true", help="let capture pass over the transaction")
     parser.add_argument(
-        "--without-load", action="store_true", help="the items are right as they are; with --execute"
+        "--without-load",
+        metavar="FILE:OFFSET",
+        default="",
+        help="the items are right as they are after the stop there; with --execute",
     )
     parser.set_defaults(run=run)
 
@@ -80,7 +83,7 @@ def run(arguments: argparse.Namespace, setting: Setting) -> int:
     """Parses, wires and prints."""
     stop = find_stop(setting.control)
     if arguments.execute:
-        stop = execute(setting.control, stop, loaded=not arguments.without_load)
+        stop = execute(setting.control, stop, arguments.without_load)
     told = steps(stop, setting.mapping, switch_is_on=setting.stack.switch_is_on) if stop else []
     if arguments.json:
         print(json.dumps({"stopped": stop is not None, **(asdict(stop) if stop else {}), "steps": told}))
@@ -119,18 +122,23 @@ def _reached(checkpoint: Dict[str, Any]) -> str:
     return f"{checkpoint['file']}:{checkpoint['offset']}"
 
 
-def execute(control: ControlTable, stop: Stop | None, *, loaded: bool) -> Stop:
+def execute(control: ControlTable, stop: Stop | None, without_load: str = "") -> Stop:
     """
     Gives the word, or says that none is needed; returns the stop with it.
 
-    `loaded`: only where the tables have been loaded again. Refused where that is not so, and where passing
-    over the transaction does not help.
+    `without_load` is the place FILE:OFFSET at which no load is needed. Refused where the tables have not
+    been loaded again, at another place, and where passing over the transaction does not help.
     """
     if stop is None:
         raise Refused("capture has not stopped", "look at `ferry status`")
+    if without_load not in ("", stop.at):
+        raise Refused(
+            f"capture stopped at {stop.at} and not at {without_load}",
+            "look with `ferry resume --after-ddl` at why it stopped there",
+        )
     if stop.remedy not in (PASS, LOAD):
         raise Refused(f"passing over would not help: {stop.reason}", stop.fix)
-    if stop.open and (loaded or stop.remedy == LOAD):
+    if stop.open and (not without_load or stop.remedy == LOAD):
         raise Refused(
             f"{', '.join(stop.open)} not loaded again since capture stopped at {stop.at}",
             "do the steps that `ferry resume --after-ddl` shows",

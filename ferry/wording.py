@@ -67,6 +67,9 @@ def name_of(entry: Entry, row: Row) -> str | None:
 
 def key_of(kind: str, entry: Entry, row: Row) -> str | None:
     """A key attribute's content. None where the row can have none."""
+    alone = _alone(entry) if kind == "B" else None
+    if alone and row.types[alone] in written.BINARIES:
+        entry = alone
     try:
         if kind == "S" or not isinstance(entry, str) or "${" in entry:
             name = name_of(entry, row)
@@ -77,6 +80,14 @@ def key_of(kind: str, entry: Entry, row: Row) -> str | None:
         return number(written.numeric(type_, cell)) if kind == "N" else b64encode(cell).decode()
     except written.UNFIT:
         return None
+
+
+def _alone(entry: Entry) -> str | None:
+    """The column of a text that is nothing else."""
+    if not isinstance(entry, str) or "${" not in entry:
+        return None
+    (before, column), *others = pieces(entry)
+    return column if not before and others == [("", None)] else None
 
 
 _FIT = {"N": written.NUMBERS, "B": written.BINARIES}

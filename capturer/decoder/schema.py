@@ -100,7 +100,7 @@ def described(table: TableMap, definitions: Sequence[Definition]) -> TableMap:
     if len(definitions) != len(table.columns) or not all(map(_fits, table.columns, definitions)):
         raise UnreadableColumn(
             f"{table.schema}.{table.table} has other columns than when its rows were written",
-            "SET GLOBAL binlog_row_metadata=FULL, then load the table anew",
+            "SET GLOBAL binlog_row_metadata=FULL",
         )
     return replace(table, columns=tuple(map(_described, table.columns, definitions)))
 
@@ -146,5 +146,5 @@ def refuse_lookalikes(table: TableMap, wanted: Container[str]) -> None:
             raise UnreadableColumn(
                 f"column {column.name} of {table.schema}.{table.table} may be BINARY, INET or UUID,"
                 " and is not in the table any more",
-                "leave it out of the mapping, or load the table anew",
+                "leave it out of the mapping, or bring it back",
             )

@@ -41,7 +41,8 @@ def document(rules: Any) -> Converted:
     by_type: dict[str, list[_Rule]] = {"selection": [], "object-mapping": [], "table-settings": []}
     for rule in map(_Rule, found):
         if rule.kind not in by_type:
-            raise MappingError(f"{rule}: rule-type {rule.kind!r} cannot be expressed", _FIX)
+            said = f"rule-type {rule.kind!r} with rule-action {rule.action!r}"
+            raise MappingError(f"{rule}: {said} cannot be expressed", _FIX)
         by_type[rule.kind].append(rule)
     notes = [f"{rule}: table-settings tune DMS, not Rowferry: left out" for rule in by_type["table-settings"]]
     entries = []
@@ -153,7 +154,10 @@ def _entry(rule: _Rule, filters: list[Any], notes: list[str]) -> dict[str, Any]:
     mapped = _mapped(parameters.get("attribute-mappings", []), rule)
     container = _ACTIONS[rule.action]
     keys = [parameters[name] for name in ("partition-key-name", "sort-key-name") if name in parameters]
-    excluded = list(parameters.get("exclude-columns", []))
+    excluded = parameters.get("exclude-columns", [])
+    if not isinstance(excluded, list):
+        raise MappingError(f"{rule}: exclude-columns is no list", 'write ["...", "..."]')
+    excluded = [*excluded]
     if container is None:  # an attribute mapping wins over the column of its name
         excluded += [name for name in dict.fromkeys((*keys, *mapped)) if name not in excluded]
     made = {name: _value(entry, rule) for name, entry in mapped.items() if name not in keys}
@@ -170,17 +174,18 @@ def _entry(rule: _Rule, filters: list[Any], notes: list[str]) -> dict[str, Any]:
     }
 
 
-def _mapped(mappings: Any, rule: _Rule) -> dict[str, dict[str, Any]]:
-    """The attribute mappings by their names."""
-    found: dict[str, dict[str, Any]] = {}
-    for entry in mappings if isinstance(mappings, list) else [mappings]:
+def _mapped(given: Any, rule: _Rule) -> dict[str, Dict[str, Any]]:
+    """The attribute mappings by the name of the attribute."""
+    mapped: dict[str, Dict[str, Any]] = {}
+    for entry in given if isinstance(given, list) else [{}]:
         name = entry.get("target-attribute-name") if isinstance(entry, dict) else None
-        if not isinstance(name, str) or not name or name in found:
+        if not isinstance(name, str) or not name or name in mapped:
             raise MappingError(
-                f"{rule}: an attribute mapping has no target-attribute-name, or another one's", "name it"
+                f"{rule}: attribute-mappings is no list, or has an entry without a name, or a name twice",
+                'write [{"target-attribute-name": "...", ...}], each name once',
             )
-        found[name] = entry
-    return found
+        mapped[name] = entry
+    return mapped
 
 
 def _key(name: str, entry: Dict[str, Any] | None, rule: _Rule, notes: list[str]) -> dict[str, Any]:
@@ -224,9 +229,9 @@ def _tagged(value: Any, rule: _Rule) -> Any:
 def _typed(written: str, kind: str | None) -> dict[str, Any]:
     """DMS makes text of a template whatever its columns are; a text without columns is a constant."""
     made = _template(written)
-    if kind is None:
-        return {"template": made, "type": "string"}
-    return {"template": made, "type": kind}
+    alone = Template.parse(made).alone
+    value = {"template": made} if alone is None else {"column": alone}  # a template has no place for bytes
+    return {**value, "type": kind or "string"}
 
 
 def _template(written: str) -> str:

@@ -1,10 +1,12 @@
 """Which rows are carried: conditions as data, no language."""
 
 import operator
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 from typing import Any
 
 from rowferry.errors import MappingError, MissingColumn, ValueOutOfRange
@@ -19,6 +21,7 @@ _ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
     "ge": operator.ge,
 }
 OPERATORS = (*_ORDER, "between", "in", "prefix", "null")
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +49,7 @@ class Compare:
         try:
             return value is not None and self._compare(value)
         except (InvalidOperation, ValueError, TypeError):
-            raise ValueOutOfRange(
-                f"column {self.column!r} is compared with a constant of another type",
-                "correct `where` in the mapping",
-            ) from None
+            raise _unfit(self.column, "correct `where` in the mapping") from None
 
     def _compare(self, value: Value) -> bool:
         if self.operator == "prefix":
@@ -60,6 +60,13 @@ class Compare:
         if self.operator == "between":
             return bool(right[0] <= left <= right[1])
         return _ORDER[self.operator](left, right[0])
+
+    def refuse_unfit(self, row: Row) -> None:
+        """ValueOutOfRange when the constants can be compared with no value of the type that the row has."""
+        self.matches(row)
+        moment = isinstance(row[self.column], date) and self.operator not in ("prefix", "null")
+        if moment and not all(_MOMENT.fullmatch(text(operand)) for operand in self.operands):
+            raise _unfit(self.column, "write 2026-01-02, or 2026-01-02 03:04:05.5, in `where` in the mapping")
 
     @property
     def columns(self) -> Iterator[str]:
@@ -78,6 +85,11 @@ class Joined:
         """Whether the row is carried."""
         return (all if self.every else any)(part.matches(row) for part in self.parts)
 
+    def refuse_unfit(self, row: Row) -> None:
+        """As in Compare, for each part."""
+        for part in self.parts:
+            part.refuse_unfit(row)
+
     @property
     def columns(self) -> Iterator[str]:
         """The columns that have to be carried for it."""
@@ -90,6 +102,8 @@ type Where = Compare | Joined
 
 def _comparable(constant: Any, value: Value) -> Any:
     """A constant, or the value itself, in the form in which values of the column's type are compared."""
+    if isinstance(constant, time) and not isinstance(value, timedelta):
+        raise TypeError("a time of day is compared with nothing else")
     match value:
         case int() | float() | Decimal():
             return Decimal(repr(constant) if isinstance(constant, float) else constant)
@@ -102,11 +116,17 @@ def _comparable(constant: Any, value: Value) -> Any:
     return text(constant)
 
 
+def _unfit(column: str, fix: str) -> ValueOutOfRange:
+    return ValueOutOfRange(f"column {column!r} is compared with a constant of another type", fix)
+
+
 def _moment(written: str) -> str:
     """ISO text in one form, which sorts as time does; a date alone is the first moment of its day."""
-    whole, _, fraction = written.replace("T", " ").partition(".")
-    whole = f"{whole} 00:00:00" if len(whole) == len("2026-01-02") else whole
-    return f"{whole}.{fraction:0<6}" if fraction.strip("0") else whole
+    found = _MOMENT.fullmatch(written)
+    if not found:
+        return written
+    day, clock, fraction = found.groups("")
+    return f"{day} {clock or '00:00:00'}.{fraction:0<6}"
 
 
 def parse(entry: Any, where: str) -> Where:
@@ -153,6 +173,8 @@ def _operands(name: str, given: Any, where: str) -> tuple[Any, ...]:
             f"{where}: {name} has the wrong value",
             "between = [low, high], in = [one, more], null = true or false, prefix = text, others a value",
         )
-    if any(isinstance(operand, datetime) and operand.tzinfo for operand in operands):
-        raise MappingError(f"{where}: a time with a zone", "write it as MySQL has it, a TIMESTAMP in UTC")
+    if any(isinstance(operand, datetime | time) and operand.tzinfo for operand in operands):
+        raise MappingError(f"{where}: a time with a zone", "write it without: in UTC for a TIMESTAMP column")
+    if any(isinstance(operand, float) and not isfinite(operand) for operand in operands):
+        raise MappingError(f"{where}: not a number that a column can hold", "write another constant")
     return operands

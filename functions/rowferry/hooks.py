@@ -9,23 +9,24 @@ it arrives again. For a change it sees the row before and the row after.
 """
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from rowferry.document import written
 from rowferry.errors import HookFailed, MappingError
 from rowferry.values import Json, Row, Value
 
 PACKAGE = "hooks"
-_VALUES = (str, int, float, Decimal, bytes, date, timedelta, Json, type(None))
+_VALUES = (int, float, Decimal, bytes, date, timedelta, type(None))
 
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """`name` is as the mapping has it; `function` takes a dictionary of its own and may change it."""
+    """`name` is as the mapping has it; `function` takes a row of its own and may change it."""
 
     name: str
     function: Callable[[dict[str, Any]], Any]
@@ -40,7 +41,7 @@ class Hook:
                 f"hook {self.name} failed ({type(error).__name__})", "mend the hook, deploy, then retry"
             ) from error
         rows = [made] if isinstance(made, Mapping) else [] if made is None else made
-        if not isinstance(rows, list | tuple) or not all(map(_is_row, rows)):
+        if not isinstance(rows, list | tuple) or not _are_rows(rows):
             raise HookFailed(
                 f"hook {self.name} gave no rows",
                 "return a dictionary, a list of dictionaries, or None; values as they were given",
@@ -49,15 +50,28 @@ class Hook:
 
 
 def _own(value: Value) -> Value:
-    """Documents can be changed in place; then the change that travels would not be the one that happened."""
+    """A document is the one value that can be changed: the capturer would send it as the hook left it."""
     return deepcopy(value) if isinstance(value, Json) else value
+
+
+def _are_rows(rows: Iterable[Any]) -> bool:
+    try:
+        return all(map(_is_row, rows))
+    except (TypeError, ValueError, RecursionError):  # of a document that is no JSON, and of half surrogates
+        return False
 
 
 def _is_row(row: Any) -> bool:
     return isinstance(row, Mapping) and all(
-        isinstance(name, str) and (isinstance(value, _VALUES) or _is_set(value))
-        for name, value in row.items()
+        isinstance(name, str) and _is_value(value) for name, value in row.items()
     )
+
+
+def _is_value(value: Any) -> bool:
+    if isinstance(value, str | Json):
+        (value if isinstance(value, str) else written(value.document)).encode()
+        return True
+    return isinstance(value, _VALUES) or _is_set(value)
 
 
 def _is_set(value: Any) -> bool:

@@ -90,19 +90,20 @@ def column_of(row: Row, column: str, table: TableMapping) -> Value:
 
 def _key_value(row: Row, key: KeyAttribute, table: TableMapping, limit: int) -> KeyValue:
     value: Value
-    if key.column is not None:
-        value = column_of(row, key.column, table)
+    alone = key.column if key.template is None else key.template.alone
+    if alone is not None:
+        value = column_of(row, alone, table)
     else:
         assert key.template is not None  # the mapping has one of the two
         value = key.template.key(row)
     if type(value) is str and key.type == "S" and 0 < len(value) <= limit // _WIDEST:
         return KeyValue(key.attribute, "S", value)  # nearly always, and seen without encoding it
-    if value is None or value in ("", b""):
+    written = None if value is None else _written(value, key)
+    if not written:
         raise EmptyKey(
             f"key attribute {key.attribute!r} of {table.source} is empty or NULL",
             "DynamoDB takes no empty key: fill the column or choose another one",
         )
-    written = _written(value, key)
     if len(written if isinstance(written, bytes) else written.encode()) > limit:
         raise EmptyKey(
             f"key attribute {key.attribute!r} of {table.source} is longer than {limit} bytes",
@@ -118,8 +119,8 @@ def _written(value: Value, key: KeyAttribute) -> str | bytes:
         return number(value)
     if key.type == "B" and isinstance(value, bytes):
         return value
-    if isinstance(value, str) and key.template is not None:
-        return _from_text(value, key)
+    if key.template is not None:
+        return _from_text(text(value), key)
     raise _unfit(key)
 
 

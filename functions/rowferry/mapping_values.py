@@ -4,10 +4,11 @@ from collections.abc import Mapping as Dict
 from dataclasses import dataclass
 from typing import Any
 
-from rowferry.errors import MappingError
+from rowferry.errors import MappingError, ValueOutOfRange
 from rowferry.sources import Column, Constant, ListOf, MapOf, Source, Text, Type, plain_attribute
 from rowferry.table import ColumnRule
 from rowferry.template import Template
+from rowferry.values import Attribute
 
 NULLS = {"leave-out": False, "attribute": True}
 
@@ -31,7 +32,7 @@ class Values:
             )
         if "constant" in entry:
             only(entry, {"constant"}, where)
-            return Constant(plain_attribute(entry["constant"]))
+            return Constant(_constant(entry["constant"], where))
         if "map" in entry or "list" in entry:
             return self._several(entry, where)
         only(entry, {"column", "template", "type", "null"}, where)
@@ -58,6 +59,15 @@ class Values:
         if kind == "list" and isinstance(inside, list):
             return ListOf(tuple(self.source(part, f"{where}[{n}]") for n, part in enumerate(inside)))
         raise MappingError(f"{where}: {kind} is no {kind}", "write map = { name = ... } or list = [ ... ]")
+
+
+def _constant(given: Any, where: str) -> Attribute:
+    try:
+        return plain_attribute(given)
+    except ValueOutOfRange:
+        raise MappingError(
+            f"{where}: DynamoDB has no such constant", "write a number in its range, or text"
+        ) from None
 
 
 def template_of(text: str, where: str) -> Template:

@@ -15,6 +15,7 @@ MAX_NAME = 65_535  # bytes of an attribute name
 _DAY = 86_400  # seconds
 _DATE = re.compile(r"\d{4}-\d\d-\d\d( .*)?")
 
+type _Named = tuple[str, Attribute | None]
 type Members = dict[Place, Attribute | None]
 """Values by their places; None: nothing is stored there (any more)."""
 
@@ -71,30 +72,27 @@ def _name(row: Row, table: TableMapping) -> str:
     named = table.member_name
     assert named is not None  # the mapping has one in these layouts
     value = named.key(row) if isinstance(named, Template) else column_of(row, named, table)
-    if value is None or value == "":
+    name = None if value is None else text(value)
+    if not name:
         raise EmptyKey(
             f"member name of {table.source} is empty or NULL", "an attribute needs a name: fill the column"
         )
-    return text(value)
+    return name
 
 
 def _item(row: Row, table: TableMapping) -> Members:
-    found = _stored(row, table)
+    stored = _stored(row, table)
     if table.attribute is not None:
-        found = iter([(table.attribute, _map(found, table))])
-    own = [(name, source.attribute_of(row)) for name, source in table.attributes]
-    if table.ttl is not None:
-        own.append((table.ttl.attribute, _expiry(row, table.ttl, table)))
-    return _once((*found, *own), table.reserved, table)
+        stored = iter([(table.attribute, _map(stored, table))])
+    return _distinct((*stored, *_further(row, table)), table, table.reserved)
 
 
-def _map(found: Iterable[tuple[str, Attribute | None]], table: TableMapping) -> Attribute:
-    entries = _once(found, frozenset(), table)
-    return {"M": {str(name): value for name, value in entries.items() if value is not None}}
+def _map(found: Iterable[_Named], table: TableMapping) -> Attribute:
+    return {"M": {name: value for name, value in _distinct(found, table).items() if value is not None}}
 
 
-def _once(
-    found: Iterable[tuple[str, Attribute | None]], reserved: frozenset[str], table: TableMapping
+def _distinct(
+    found: Iterable[_Named], table: TableMapping, reserved: frozenset[str] = frozenset()
 ) -> Members:
     """Each name with its value. ReservedName: one of two with the same name would be lost."""
     named: Members = {}
@@ -108,14 +106,20 @@ def _once(
     return named
 
 
-def _stored(row: Row, table: TableMapping) -> Iterator[tuple[str, Attribute | None]]:
+def _stored(row: Row, table: TableMapping) -> Iterator[_Named]:
     """The row's columns, and with a member their further attributes."""
     for column in table.include if table.include is not None else row:
         if found := table.stored(column):
             yield found[0], found[1].attribute_of(row)
     if table.layout is not Layout.ITEM_PER_ROW:
-        for name, source in table.attributes:
-            yield name, source.attribute_of(row)
+        yield from _further(row, table)
+
+
+def _further(row: Row, table: TableMapping) -> Iterator[_Named]:
+    for name, source in table.attributes:
+        yield name, source.attribute_of(row)
+    if table.ttl is not None:
+        yield table.ttl.attribute, _expiry(row, table.ttl, table)
 
 
 def _plain(value: Attribute, table: TableMapping) -> str:

@@ -11,12 +11,14 @@ from itertools import count
 from typing import Any, Protocol
 
 from rowferry.errors import SourceNotReady
+from rowferry.foreign_keys import actions
 from rowferry.mapping import Mapping, TableMapping
 from rowferry.position import Position, file_number
 from rowferry.select import NOT_CARRIED, Column, described, reading
 
 NO_SUCH_TABLE = 1146
 SILENT_SECONDS = 5
+LOOK_AGAIN = 0.01  # seconds: what is prepared has its outcome after a round trip or two
 
 
 class Connection(Protocol):
@@ -118,20 +120,55 @@ def begin_snapshot(
 
     The end of the binlog alone would not do, because a transaction is in the
     binlog before it is visible; with sync_binlog=1 that gap lasts as long as
-    the disk takes. MariaDB gives the snapshot's own position
-    (https://mariadb.com/kb/en/enhancements-for-start-transaction-with-consistent-snapshot/);
-    on MySQL every transaction that was under way when the end was read is waited for; `tell` hears
-    why, when that takes long.
+    the disk takes. Every transaction that was under way when the watermark was
+    read is waited for; `tell` hears why, when that takes long.
     """
     if server.flavor == "mariadb":
-        execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
-        found = rows(connection, "SHOW STATUS LIKE 'binlog_snapshot_%'")
-        status = {row["variable_name"].lower(): row["value"] for row in found}
-        return Watermark(status["binlog_snapshot_file"], int(status["binlog_snapshot_position"]))
+        return _begin_on_mariadb(connection, tell)
     end = current_offset(connection, server)
     _wait_until_visible(connection, tell)
     execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
     return end
+
+
+def _begin_on_mariadb(connection: Connection, tell: Callable[[str], None]) -> Watermark:
+    """
+    MariaDB tells up to where the engine has committed, and the position of a snapshot
+    (https://mariadb.com/kb/en/enhancements-for-start-transaction-with-consistent-snapshot/), with two traps:
+    an XA transaction is committed behind that, and all sessions that ask for status at the same time share
+    one answer, so it may be another session's and too high. What was told before is never above the snapshot.
+    """
+    before = _committed(connection)
+    _wait_until_decided(connection, tell)
+    execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
+    return min(before, _committed(connection), key=lambda watermark: watermark.position(0))
+
+
+def _committed(connection: Connection) -> Watermark:
+    """Up to where MariaDB's engine has committed everything but XA transactions; in a snapshot, its own."""
+    found = rows(connection, "SHOW STATUS LIKE 'binlog_snapshot_%'")
+    status = {row["variable_name"].lower(): row["value"] for row in found}
+    return Watermark(status["binlog_snapshot_file"], int(status["binlog_snapshot_position"]))
+
+
+def _wait_until_decided(connection: Connection, tell: Callable[[str], None]) -> None:
+    """Returns once every XA transaction that is prepared now has its outcome: one may be in the binlog."""
+    waiting = _prepared(connection)
+    for rounds in count(1):
+        if not waiting:
+            return
+        rows(connection, f"SELECT SLEEP({LOOK_AGAIN}) AS slept")
+        waiting &= _prepared(connection)
+        if waiting and rounds % round(SILENT_SECONDS / LOOK_AGAIN) == 0:
+            tell(
+                f"waiting since {round(rounds * LOOK_AGAIN)} s for the outcome of XA transactions:"
+                f" {' '.join(sorted(waiting))}. XA COMMIT or XA ROLLBACK those that nobody decides any more"
+            )
+
+
+def _prepared(connection: Connection) -> set[str]:
+    """XA transactions of MariaDB that are prepared: listed until the engine has committed them."""
+    return {row["data"] for row in rows(connection, "XA RECOVER FORMAT='SQL'")}
 
 
 def _wait_until_visible(connection: Connection, tell: Callable[[str], None]) -> None:
@@ -147,8 +184,8 @@ def _wait_until_visible(connection: Connection, tell: Callable[[str], None]) -> 
             tell(
                 f"waiting since {seconds} s for transactions that the server has not committed yet:"
                 f" {','.join(sorted(waiting))}. @@GLOBAL.gtid_owned names each one's thread (#),"
-                " SHOW PROCESSLIST what it waits for: a semi-synchronous replica, or a session that has"
-                " set GTID_NEXT"
+                " SHOW PROCESSLIST what it waits for: a semi-synchronous replica, a full disk, or a session"
+                " that has set GTID_NEXT"
             )
 
 
@@ -251,12 +288,15 @@ def check(connection: Connection, server: Server, mapping: Mapping) -> list[Cond
     settings = {
         row["variable_name"].lower(): str(row["value"])
         for row in rows(
-            connection, "SHOW GLOBAL VARIABLES WHERE variable_name REGEXP 'log_bin$|^binlog|^gtid_mode$'"
+            connection,
+            "SHOW GLOBAL VARIABLES WHERE variable_name REGEXP"
+            " 'log_bin$|^binlog|^gtid_mode$|^innodb_native_foreign_keys$'",
         )
     }
     conditions = [*_settings(settings, server), *_grants(connection)]
+    logged = _logs_foreign_keys(server, settings)
     for table in mapping.tables:
-        conditions += _table(connection, table)
+        conditions += _table(connection, table, logged)
     return conditions
 
 
@@ -321,7 +361,7 @@ def _grants(connection: Connection) -> Iterator[Condition]:
         )
 
 
-def _table(connection: Connection, table: TableMapping) -> Iterator[Condition]:
+def _table(connection: Connection, table: TableMapping, logged: bool) -> Iterator[Condition]:
     found = columns(connection, table)
     if not found:
         others = spellings(connection, table)
@@ -336,6 +376,8 @@ def _table(connection: Connection, table: TableMapping) -> Iterator[Condition]:
         return
     yield _kind(connection, table)
     yield _fractions(connection, table)
+    if not logged:
+        yield _foreign_keys(connection, table)
     names = {column.name for column in found}
     for name in table.columns:
         yield Condition(
@@ -384,4 +426,24 @@ def _fractions(connection: Connection, table: TableMapping) -> Condition:
         f"in MariaDB 5.3's format in {found[0]['name']}" if found else "in today's format",
         not found,
         "SET GLOBAL mysql56_temporal_format=ON, then ALTER TABLE ... FORCE",
+    )
+
+
+def _logs_foreign_keys(server: Server, settings: dict[str, str]) -> bool:
+    """Whether what a foreign key does to a child's rows is in the binlog: where the server does it itself."""
+    native = settings.get("innodb_native_foreign_keys", "OFF").upper() == "ON"
+    return server.flavor == "mysql" and server.version >= (9, 6) and not native
+
+
+def _foreign_keys(connection: Connection, table: TableMapping) -> Condition:
+    """Of keys that change or delete rows of this table inside the engine, unseen by the binlog."""
+    address = ".".join("`" + name.replace("`", "``") + "`" for name in (table.schema, table.table))
+    definition = list(rows(connection, f"SHOW CREATE TABLE {address}")[0].values())[1]
+    acting = actions(str(definition), table.travels)
+    return Condition(
+        f"foreign keys of {table.source}",
+        f"{', '.join(acting)}: the binlog does not have what that changes" if acting else "without actions",
+        not acting,
+        "drop the key or make it again with RESTRICT, and let the application change the child's rows itself"
+        " (MySQL 9.6 and later log them, unless innodb_native_foreign_keys is ON)",
     )

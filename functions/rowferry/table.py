@@ -243,8 +243,8 @@ class TableMapping:
             return None
         rule = self.rules.get(column, ColumnRule())
         keep = self.keep_null if rule.keep_null is None else rule.keep_null
-        flat = self.layout is Layout.ITEM_PER_ROW and self.attribute is None
-        return rule.name or (self.prefix + column if flat else column), Column(column, rule.type, keep)
+        prefix = self.prefix if self.layout is Layout.ITEM_PER_ROW else ""  # else it is in the member's name
+        return rule.name or prefix + column, Column(column, rule.type, keep)
 
     @property
     def _elsewhere(self) -> set[str | None]:

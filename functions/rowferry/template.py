@@ -60,6 +60,11 @@ class Template:
         before = [_TRAILING.sub(lambda found: found[0] * 2, part) for part in plain[:-1]]
         return "".join(f"{part}${{{c}}}" for part, c in zip(before, self.columns, strict=True)) + plain[-1]
 
+    @property
+    def alone(self) -> str | None:
+        """The column that it has no text beside; None when it is more."""
+        return self.columns[0] if self.texts == ("", "") else None
+
     def key(self, row: Row) -> str | None:
         """The text for a key or a name: None as soon as one of the columns is NULL."""
         values = [_column(row, column) for column in self.columns]

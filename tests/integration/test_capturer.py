@@ -575,10 +575,10 @@ def insert(customer: str) -> str:
     return f"INSERT INTO purchase VALUES ('{customer}','x','p',1,NULL)"
 
 
-def test_what_is_prepared_outlives_the_capturer_and_what_was_prepared_before_it_stops_it(
+def test_what_is_prepared_outlives_the_capturer_and_what_was_before_it_needs_a_load_behind_it(
     ferry: Ferry,
 ) -> None:
-    ferry.sql(*prepared("early", insert("early")))
+    ferry.sql(*prepared("early", insert("early")), *prepared("first", insert("first")))
     process = ferry.start()
     start = ferry.end()
     ferry.sql(*prepared("one", insert("one")))
@@ -594,6 +594,9 @@ def test_what_is_prepared_outlives_the_capturer_and_what_was_prepared_before_it_
     ferry.assert_carried()
     customers = [change.image["customerid"] for record in ferry.records() for change in record.changes]
     assert sorted(customers) == ["one", "plain"]
+    ferry.sql("XA COMMIT 'first'")  # no load has begun: each will show it
+    ferry.wait_captured()
+    ferry.control.put("load#test.purchase", {"epoch": 1})
     ferry.sql("XA COMMIT 'early'")
     assert second.wait(20) == 3
     assert "prepared before capture began" in ferry.checkpoint["reason"]

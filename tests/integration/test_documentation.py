@@ -11,7 +11,8 @@ from rowferry.mapping import Mapping
 
 pytestmark = pytest.mark.integration
 
-TEXT = (Path(__file__).parents[2] / "docs" / "mapping.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = (DOCS / "mapping.md").read_text(encoding="utf-8")
 FIRST, CUSTOMER, WHERE, SHARED, HOOK = [
     part.partition("```")[0].replace('"shop.', '"test.') for part in TEXT.split("```toml\n")[1:]
 ]
@@ -34,19 +35,30 @@ TABLES = """
     CREATE TABLE product (id INT PRIMARY KEY, tags VARCHAR(20));
     INSERT INTO product VALUES (1, 'red,large'), (2, NULL)
 """
+FILE = (DOCS / "mappings" / "one-item-from-three-tables.toml").read_text(encoding="utf-8")
 KEY = {"pk": {"S": "customer#7"}, "orderid": {"S": "o1"}}
 ORDER = {"customerid": {"S": "7"}, "orderid": {"S": "o1"}}
 
 
+@pytest.fixture
+def shop(mysql: Server) -> Server:
+    with mysql.connect() as connection, connection.cursor() as cursor:
+        for statement in TABLES.split(";"):
+            cursor.execute(statement)
+    return mysql
+
+
+def looked(server: Server, mapping: str) -> list[dict[str, Any]]:
+    """What `ferry mapping check` says of each table."""
+    with server.connect() as connection:
+        return [look(connection, table, 9) for table in Mapping.parse(mapping).tables]
+
+
 def shown(server: Server, mapping: str) -> list[Any]:
     """The key and the members of each item that `ferry mapping check` shows."""
-    with server.connect() as connection:
-        with connection.cursor() as cursor:
-            for statement in TABLES.split(";"):
-                cursor.execute(statement)
-        tables = Mapping.parse(mapping).tables
-        rows = [row for table in tables for row in look(connection, table, 9)["rows"]]
-    assert not any(row["problem"] for row in rows)
+    tables = looked(server, mapping)
+    rows = [row for table in tables for row in table["rows"]]
+    assert not any(told["problem"] for told in (*tables, *rows))
     return [(item["key"], item["members"]) for row in rows for item in row["items"]]
 
 
@@ -80,14 +92,14 @@ def of_layout(*lines: str) -> str:
         ),
     ],
 )
-def test_where_a_row_lies_and_what_it_holds(mysql: Server, mapping: str, members: Any) -> None:
-    assert shown(mysql, mapping) == [(KEY, members)]
+def test_where_a_row_lies_and_what_it_holds(shop: Server, mapping: str, members: Any) -> None:
+    assert shown(shop, mapping) == [(KEY, members)]
 
 
-def test_an_item_for_each_row(mysql: Server) -> None:
+def test_an_item_for_each_row(shop: Server) -> None:
     kept = [line for line in FIRST.splitlines() if not line.startswith(("member", "layout", "range"))]
     ranged = 'range_key = { attribute = "sk", template = "${orderid}#${productid}" }'
-    assert shown(mysql, "\n".join([*kept, ranged, 'layout = "item-per-row"'])) == [
+    assert shown(shop, "\n".join([*kept, ranged, 'layout = "item-per-row"'])) == [
         (
             {"pk": {"S": "customer#7"}, "sk": {"S": "o1#p1"}},
             {
@@ -100,8 +112,8 @@ def test_an_item_for_each_row(mysql: Server) -> None:
     ]
 
 
-def test_columns_texts_types_and_nulls(mysql: Server) -> None:
-    ann, *_ = shown(mysql, CUSTOMER)
+def test_columns_texts_types_and_nulls(shop: Server) -> None:
+    ann, *_ = shown(shop, CUSTOMER)
     assert ann == (
         {"pk": {"S": "customer#7"}, "sk": {"S": "profile"}},
         {
@@ -119,13 +131,14 @@ def test_columns_texts_types_and_nulls(mysql: Server) -> None:
     )
 
 
-def test_which_rows(mysql: Server) -> None:
-    found = [key["pk"]["S"] for key, _ in shown(mysql, CUSTOMER + WHERE)]
+def test_which_rows(shop: Server) -> None:
+    found = [key["pk"]["S"] for key, _ in shown(shop, CUSTOMER + WHERE)]
     assert found == ["customer#7", "customer#8"]
 
 
-def test_several_tables_in_one_item(mysql: Server) -> None:
-    assert shown(mysql, SHARED) == [
+@pytest.mark.parametrize("mapping", [SHARED, FILE.replace('"shop.', '"test.')])
+def test_several_tables_in_one_item(shop: Server, mapping: str) -> None:
+    assert shown(shop, mapping) == [
         (
             ORDER,
             {
@@ -139,8 +152,18 @@ def test_several_tables_in_one_item(mysql: Server) -> None:
     ]
 
 
-def test_code_of_your_own(mysql: Server) -> None:
-    assert shown(mysql, HOOK) == [
+def test_code_of_your_own(shop: Server) -> None:
+    assert shown(shop, HOOK) == [
         ({"tag": {"S": "red"}}, {"1": {"M": {"id": {"N": "1"}}}}),
         ({"tag": {"S": "large"}}, {"1": {"M": {"id": {"N": "1"}}}}),
+    ]
+
+
+def test_texts_that_may_be_the_same_for_two_rows_are_noted(shop: Server) -> None:
+    joined = 'hash_key = { attribute = "pk", template = "${orderid}|${customerid}" }'
+    (purchase,) = looked(
+        shop, "\n".join([joined if "hash_key" in line else line for line in FIRST.splitlines()])
+    )
+    assert purchase["notes"] == [
+        "${orderid}|${customerid} is one text for two rows where orderid can hold '|'"
     ]

@@ -14,7 +14,10 @@ from ferry.places import read_pairs
 from ferry.verify import verify
 from lab.cloud import Cloud
 from lab.database import Server
-from rowferry.errors import Refused
+from rowferry import source
+from rowferry.control import CHECKPOINT
+from rowferry.errors import Refused, SourceNotReady
+from rowferry.mapping import Mapping as RowMapping
 from rowferry.position import Position
 from tests.integration.move_bed import PURCHASE, Bed, make_bed
 
@@ -173,6 +176,34 @@ def test_a_target_that_removes_its_items_already_is_refused(bed: Bed) -> None:
     )
     with pytest.raises(Refused, match="time to live off"):
         bed.loader(ORDERS + LINES).run(False)
+
+
+def test_what_fits_no_row_is_told_and_refused_by_the_load_and_stops_no_capturer(
+    bed: Bed, tmp_path: Path
+) -> None:
+    unfit = LINES + "    where = { column = 'productid', eq = 03:04:05 }\n"
+    (tmp_path / "m.toml").write_text(unfit)
+    bed.sql("TRUNCATE purchase")
+    said = check(bed, tmp_path / "m.toml")
+    assert "problem, of any row: column 'productid' is compared with a constant of another" in said.stdout
+    assert said.returncode == 1
+    with bed.server.connect(bed.server.capture) as connection:
+        source.require(source.check(connection, source.identify(connection), RowMapping.parse(unfit)))
+    with pytest.raises(SourceNotReady, match=r"mapping of test.purchase is such that .*: correct `where`"):
+        bed.loader(unfit).run(False)
+
+
+def test_a_load_again_that_ends_early_leaves_no_source_that_counts_as_done(bed: Bed) -> None:
+    bed.loader(ORDERS + LINES).run(False)
+    bed.dynamodb.delete_table(TableName="purchase")
+    bed.table("purchase", customerid="S", orderid="S")
+    key = {"customerid": {"S": "of"}, "orderid": {"S": "before"}}
+    bed.dynamodb.put_item(TableName="purchase", Item={**key, "_pos": {"S": str(Position(0, 1, 1))}})
+    with pytest.raises(Refused, match="before capture began anew"):
+        bed.loader(ORDERS + LINES, again=True).run(False)
+    epoch = bed.control.get(CHECKPOINT)["epoch"]
+    ledgers = [Ledger(bed.control, name, epoch, lambda: 0) for name in ("test.orders", "test.purchase")]
+    assert [ledger.state for ledger in ledgers] == [None, None]
 
 
 def test_mapping_check_shows_items_and_problems(bed: Bed, tmp_path: Path) -> None:

@@ -455,6 +455,7 @@ STOPPED = {
     "drops column a": ["ALTER TABLE t DROP a"],
     "renames column v": ["ALTER TABLE other RENAME COLUMN v TO w"],
     "changes column a": ["ALTER TABLE t MODIFY a INT"],
+    "changes column v": ["ALTER TABLE other MODIFY V INT"],
     "CONVERT TO": ["ALTER TABLE t CONVERT TO CHARACTER SET latin1"],
     "TRUNCATE PARTITION": [
         "ALTER TABLE t PARTITION BY HASH (id) PARTITIONS 2",
@@ -493,6 +494,30 @@ def test_what_the_mapping_can_follow_is_followed(named: Server, reading: Reading
         run(named, statement)
         found += reader.up_to()
     assert found == expected
+
+
+def test_a_change_is_judged_once_the_server_answers_and_a_column_made_of_it_counts(
+    named: Server, reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(named, "CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(9) CHARACTER SET latin1, b INT)")
+    reader, real = reading(named), Definitions._read
+    run(named, "ALTER TABLE t MODIFY a VARCHAR(9) CHARACTER SET utf8mb4", "INSERT INTO t VALUES (1, 'é', 1)")
+
+    def lost(*_: Any) -> Any:
+        raise ConnectionLost("gone", "wait")
+
+    monkeypatch.setattr(Definitions, "_read", lost)
+    with pytest.raises(ConnectionLost):
+        reader.up_to()
+    monkeypatch.setattr(Definitions, "_read", real)
+    reader.read.resume()
+    reader.connect()
+    assert reader.up_to() == [("t", {"id": 1, "a": "é", "b": 1})]
+    run(named, "ALTER TABLE t MODIFY a VARCHAR(9) CHARACTER SET latin1, ADD h TEXT AS (HEX(a))")
+    again = reading(named)
+    run(named, "ALTER TABLE t MODIFY a VARCHAR(9) CHARACTER SET utf8mb4")
+    with pytest.raises(CaptureStopped, match="changes column a"):
+        again.up_to()
 
 
 @pytest.mark.parametrize("reason", STOPPED)

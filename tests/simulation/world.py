@@ -107,6 +107,7 @@ BROKEN = (
     "early-checkpoint",
     "no-epoch",
     "no-floor",
+    "floor-over-items",
     "prepared-forgotten",
     "position-of-prepare",
 )
@@ -299,6 +300,7 @@ class World:
         self.capturer = Capturer(self, self.token, self.epoch, self.checkpoint, self.restart)
         self.loading = False
         self.stop = 0
+        self.floors: dict[str, str] = {}
         self.unload()
 
     def run(self, steps: int) -> None:
@@ -382,34 +384,36 @@ class World:
         """Nothing is loaded, nothing planned, and the switch is OFF."""
         self.unloaded = [f"o{number}" for number in range(ORDERS)]
         self.random.shuffle(self.unloaded)
-        self.floors: dict[str, str] = {}
         self.planned = self.switch = False
 
     def load_again(self) -> None:
         """
-        The operator empties the target and loads again while changes still wait on the stream.
+        The operator loads again while changes still wait on the stream: over what is there, or emptied.
 
-        After a TRUNCATE, once the capturer has reached it and was told to pass
+        Emptied after a TRUNCATE, once the capturer has reached it and was told to pass
         it over, or with a capture that begins anew where another server's
         binlog ends.
         """
         if self.loading:
             return
-        if self.random.random() < 0.5:
-            self.source.truncate()
-            self.stop = len(self.source.log)
-        else:
-            self.source.resolve()
-            self.checkpoint = self.restart = len(self.source.log)
-            self.fail_over()
-        self.dynamo.items["purchase"].clear()
+        if (chosen := self.random.random()) < 0.7:
+            if chosen < 0.35:
+                self.source.truncate()
+                self.stop = len(self.source.log)
+            else:
+                self.source.resolve()
+                self.checkpoint = self.restart = len(self.source.log)
+                self.fail_over()
+            self.dynamo.items["purchase"].clear()
         self.unload()
 
     def plan(self) -> None:
         """The floor, before the first chunk."""
         connection = Connection(self.source, self.meanwhile)
         floor = str(SNAPSHOTS.get(self.broken, source.begin_snapshot)(connection, MYSQL).position(self.epoch))
-        self.floors = {} if self.broken == "no-floor" else {"test.purchase": floor}
+        emptied = all(EXPIRES in item for item in self.dynamo.items["purchase"].values())
+        if self.broken != "no-floor" and (emptied or self.broken == "floor-over-items"):
+            self.floors = {"test.purchase": floor}
         self.planned = True
 
     def load(self) -> None:

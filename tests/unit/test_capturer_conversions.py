@@ -1,5 +1,7 @@
 """Which changes of a column's definition keep every value. As data: before, after, yes or no."""
 
+from dataclasses import replace
+
 import pytest
 
 from capturer.conversions import keeps_values
@@ -38,6 +40,10 @@ KEPT = [
     ("varchar(9)", "text"),
     ("varchar(9);latin1", "varchar(9);utf8mb4"),
     ("char(9)", "varchar(9)"),
+    ("text;utf8mb3", "text;utf8mb4"),
+    ("text;latin1", "mediumtext;utf8mb4"),
+    ("longtext;latin1", "longtext;utf8mb4"),
+    ("enum('a');latin1", "enum('a','b');utf8mb4"),
     ("text", "longtext"),
     ("varbinary(9)", "varbinary(99)"),
     ("blob", "mediumblob"),
@@ -62,6 +68,10 @@ CHANGED = [
     ("varchar(9)", "char(9)"),
     ("varchar(9);utf8mb4", "varchar(9);latin1"),
     ("varchar(9)", "tinytext"),
+    ("text;latin1", "text;utf8mb4"),
+    ("tinytext;latin1", "tinytext;utf8mb4"),
+    ("mediumtext;latin1", "mediumtext;utf8mb4"),
+    ("varchar(40000);latin1", "text;utf8mb4"),
     ("longtext", "text"),
     ("text", "blob"),
     ("binary(3)", "binary(4)"),
@@ -89,3 +99,15 @@ def test_changed_or_not_known(before: str, after: str) -> None:
 
 def test_a_column_that_is_not_there_is_not_known() -> None:
     assert not keeps_values(column("int"), column("int"), frozenset(["c", "d"]))
+
+
+def test_a_column_that_is_spelled_otherwise_has_another_name() -> None:
+    (old,) = column("int")
+    assert not keeps_values([old], [replace(old, name="c")], frozenset(["c"]))
+
+
+@pytest.mark.parametrize(("charset", "kept"), [("latin1", False), ("utf8mb4", True)])
+def test_what_is_generated_from_a_text_depends_on_its_character_set(charset: str, kept: bool) -> None:
+    made = replace(column("char(9)")[0], name="made", computed="hex(`C`)")
+    before, after = (column(f"varchar(9);{one}") for one in (charset, "utf8mb4"))
+    assert keeps_values([*before, made], [*after, made], frozenset(["c"])) is kept

@@ -106,6 +106,8 @@ STOPS = [
     "ALTER TABLE customer RENAME COLUMN password TO x",
     "ALTER TABLE line ADD x INT NOT NULL",
     "ALTER TABLE line DROP x",
+    "ALTER TABLE line DROP vector",
+    "ALTER TABLE line ADD vector VECTOR(3) NOT NULL",
     "ALTER TABLE nulls ADD x INT",
     "ALTER TABLE tag ADD x INT",
     "ALTER TABLE purchase ADD quantity INT",
@@ -226,10 +228,14 @@ def test_goes_on(sql: str) -> None:
     [
         ("TRUNCATE purchase", "elsewhere", Meaning.HARMLESS),
         ("TRUNCATE shop.purchase", "", Meaning.STOP),
-        ("INSERT INTO x VALUES (1)", "elsewhere", Meaning.HARMLESS),
+        ("INSERT INTO x VALUES (1)", "elsewhere", Meaning.STOP),
+        ("INSERT INTO x VALUES (1)", "mysql", Meaning.HARMLESS),
+        ("INSERT INTO mysql.heartbeat VALUES (1)", "", Meaning.HARMLESS),
+        ("INSERT INTO mysql.x SELECT * FROM shop.purchase", "", Meaning.STOP),
         ("INSERT INTO shop.x VALUES (1)", "elsewhere", Meaning.STOP),
-        ("INSERT INTO x SELECT 'shop.purchase'", "elsewhere", Meaning.HARMLESS),
-        ("SELECT `elsewhere`.`f`(1)", "elsewhere", Meaning.HARMLESS),
+        ("INSERT INTO x SELECT 'shop.purchase'", "elsewhere", Meaning.STOP),
+        ("INSERT INTO x SELECT 'shop.purchase'", "mysql", Meaning.HARMLESS),
+        ("SELECT `elsewhere`.`f`(1)", "elsewhere", Meaning.STOP),
         ("COMMIT; DROP TABLE purchase", "shop", Meaning.STOP),
         ("BEGIN", "shop", Meaning.BEGIN),
         ("begin", "shop", Meaning.BEGIN),
@@ -336,3 +342,14 @@ def test_text_and_comments_hide_nothing_but_themselves() -> None:
 def test_what_does_not_end_is_not_guessed(sql: str) -> None:
     with pytest.raises(NotUnderstood, match="does not end"):
         tokens(sql)
+
+
+def test_of_a_long_statement_names_are_looked_for_first() -> None:
+    rows = ",".join("(1, 'abc')" for _ in range(200))
+    for schema, table, expected in (
+        ("elsewhere", "x", Meaning.HARMLESS),
+        ("elsewhere", "`SHOP`.`x`", Meaning.STOP),
+        ("elsewhere", "Purchase", Meaning.STOP),
+        ("shop", "x", Meaning.STOP),
+    ):
+        assert judge(f"INSERT INTO {table} VALUES {rows}", schema, MAPPING).meaning is expected

@@ -265,9 +265,25 @@ def test_a_new_capturer_prepares_again_and_sends_nothing_else_again() -> None:
         feed(some, *outcome(430, "COMMIT", "60"))
 
 
-def test_what_was_skipped_when_it_was_prepared_is_skipped_again() -> None:
-    some = Transactions(MAPPING, 3, Boundary("b.000007", 150), skip=[START], restart=START)
-    assert feed(some, *prepare(100), *outcome(150, "COMMIT")) == []
+def test_a_commit_of_unknown_changes_passes_only_where_every_load_shows_it() -> None:
+    """What was passed over when it was prepared: a load of before the commit does not show it."""
+    asked: list[Boundary] = []
+
+    def shown(at: Boundary) -> bool:
+        asked.append(at)
+        return len(asked) > 2
+
+    events = [Rotate("b.000007", 100), *prepare(100), *outcome(150, "COMMIT")]
+    commit = Boundary("b.000007", 150)
+    for restart in (None, START):
+        some = Transactions(MAPPING, 3, commit, skip=[START], restart=restart, shown=shown)
+        with pytest.raises(CaptureStopped, match=r"at b\.000007:150: XA COMMIT .* or passed over"):
+            feed(some, *events)
+    some = Transactions(MAPPING, 3, commit, skip=[START], restart=START, shown=shown)
+    assert feed(some, *events) == []
+    assert asked == [commit] * 3
+    some = machine(skip=[START])
+    assert feed(some, *prepare(100), *outcome(150, "ROLLBACK")) == []
 
 
 def test_what_waits_for_its_outcome_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,7 +300,7 @@ def test_what_waits_for_its_outcome_is_bounded(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_of_a_prepared_transaction_that_is_skipped_nothing_is_sent_and_its_commit_is_known() -> None:
-    some = machine(skip=[START])
+    some = machine(skip=[START], shown=lambda _: True)
     assert feed(some, *prepare(100), *prepare(150, "62"), *outcome(200, "COMMIT", "61")) == []
     assert len(feed(some, *outcome(220, "COMMIT", "62"))) == 1
     some = machine(skip=[Boundary("b.000007", 150)])

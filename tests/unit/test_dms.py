@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from ferry import wording
 from ferry.dms_export import export
 from ferry.toml_text import toml_text
 from rowferry import dms, mapping_file
 from rowferry.errors import MappingError
 from rowferry.items import places_of
 from rowferry.mapping import Mapping
+from rowferry.values import Json
 
 ROOT = Path(__file__).parent.parent.parent
 CUSTOMER = {
@@ -104,6 +106,24 @@ def test_a_key_without_an_attribute_mapping_is_the_column_of_its_name() -> None:
     assert any("type of key NickName" in note for note in dms.document({"rules": [selection(), rules]}).notes)
 
 
+def test_a_column_alone_keeps_its_bytes_and_documents() -> None:
+    def scalar(name: str, kind: str, column: str) -> dict[str, Any]:
+        said = {"attribute-type": "scalar", "attribute-sub-type": kind, "value": f"${{{column}}}"}
+        return {"target-attribute-name": name, **said}
+
+    values = [scalar("k", "binary", "b"), scalar("photo", "binary", "p"), scalar("doc", "string", "j")]
+    rules = [
+        selection(),
+        mapped("map-record-to-document", **{"partition-key-name": "k", "attribute-mappings": values}),
+    ]
+    row = {"b": b"\0", "p": b"\xff", "j": Json([1])}
+    members = {"photo": {"B": b"\xff"}, "doc": {"S": "[1]"}}
+    found = item(mapping(*rules), row)
+    assert found.items() >= {"k": {"B": b"\0"}, **members}.items()
+    assert wording.key_of("B", "${b}", wording.Row({"b": b"\0"}, {"b": "blob"})) == "AA=="
+    assert item(mapping(*rules), {**row, "b": 7})["k"] == {"B": b"7"}
+
+
 @pytest.mark.parametrize(
     ("conditions", "passing"),
     [
@@ -144,18 +164,24 @@ def test_wildcards_select_and_exclude() -> None:
     [
         ({}, "no `rules`"),
         ({"rules": [7]}, "no `rules`"),
-        ([{"rule-type": "transformation", "rule-id": "9"}], "rule 9: rule-type 'transformation'"),
+        (
+            [{"rule-type": "transformation", "rule-id": "9", "rule-action": "convert-lowercase"}],
+            "rule 9: rule-type 'transformation' with rule-action 'convert-lowercase'",
+        ),
+        ([selection(), mapped(**{"attribute-mappings": {}})], "attribute-mappings is no list"),
+        ([selection(), mapped(**{"attribute-mappings": [7]})], "an entry without a name"),
+        ([selection(), mapped(**{"attribute-mappings": [{"value": "a"}]})], "an entry without a name"),
+        (
+            [selection(), mapped(**{"attribute-mappings": [{"target-attribute-name": "a"}] * 2})],
+            "a name twice",
+        ),
+        ([selection(), mapped(**{"exclude-columns": "income"})], "exclude-columns is no list"),
         ([selection("%", "ignore"), mapped()], "rule-action 'ignore'"),
         ([selection(), mapped("remove-record")], "rule-action 'remove-record'"),
         ([selection(), selection("other"), mapped()], "test.other is selected and has no object-mapping"),
         ([selection("%"), mapped(table="%")], "write one for each table"),
         ([selection(), mapped(**{"condition-expression": {}})], "condition-expression cannot be expressed"),
         ([selection(), {**mapped(), "mapping-parameters": {}}], "no partition-key-name"),
-        ([selection(), mapped(**{"attribute-mappings": [7]})], "no target-attribute-name"),
-        (
-            [selection(), mapped(**{"attribute-mappings": [{"target-attribute-name": "a"}] * 2})],
-            "or another one's",
-        ),
         ([selection(), {**mapped(), "object-locator": {"schema-name": "test"}}], "no table-name"),
         ([selection(), mapped(**{"partition-key-name": "ContactDetails"})], "a key is a scalar"),
         ([selection(filters=[{"column-name": "a"}]), mapped()], "no filter-conditions"),

@@ -1,5 +1,6 @@
 """What `ferry resume` shows of a stop, when it lets capture go on, and for which place only."""
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -73,8 +74,8 @@ def steps(table: Any, *, on: bool = False) -> list[str]:
 
 
 def passed(table: Any, **changed: Any) -> list[Boundary]:
-    """What the next capturer passes over."""
-    progress = Progress(table, 2, 8, **changed)
+    """What the next capturer would pass over."""
+    progress = Progress(deepcopy(table), 2, 8, **changed)
     progress.claim()
     progress.start("s", AT, 7)
     return progress.skip
@@ -94,7 +95,7 @@ def test_without_a_stop_there_is_nothing_to_do() -> None:
     captured(table, Standing(), AT)
     assert resume.find_stop(table) is None
     with pytest.raises(Refused, match="has not stopped"):
-        resume.execute(table, None, loaded=True)
+        resume.execute(table, None)
 
 
 def test_the_steps_go_from_the_load_to_the_word() -> None:
@@ -103,7 +104,7 @@ def test_the_steps_go_from_the_load_to_the_word() -> None:
     assert steps(table, on=True) == ["ferry switch off", EMPTY, AGAIN, EXECUTE, START, ON]
     load(table)
     assert steps(table) == [EXECUTE, START, ON]
-    resume.execute(table, resume.find_stop(table), loaded=True)
+    resume.execute(table, resume.find_stop(table))
     assert steps(table) == [START, ON]
     assert steps(table, on=True) == [START]
     assert passed(table) == [AT]
@@ -113,10 +114,10 @@ def test_a_load_is_enough_where_rows_had_no_names() -> None:
     table = stopped(LOAD)
     assert steps(table) == [EMPTY, AGAIN, START, ON]
     with pytest.raises(Refused, match="not loaded again"):
-        resume.execute(table, resume.find_stop(table), loaded=False)
+        resume.execute(table, resume.find_stop(table), str(AT))
     load(table)
     assert steps(table) == [START, ON]
-    resume.execute(table, resume.find_stop(table), loaded=True)
+    resume.execute(table, resume.find_stop(table))
     assert passed(table) == []
 
 
@@ -124,7 +125,7 @@ def test_what_a_load_does_not_mend_is_refused_with_the_fix() -> None:
     table = stopped("", ())
     assert steps(table) == ["mend it"]
     with pytest.raises(Refused, match="mend it"):
-        resume.execute(table, resume.find_stop(table), loaded=False)
+        resume.execute(table, resume.find_stop(table), str(AT))
 
 
 @pytest.mark.parametrize(
@@ -140,30 +141,37 @@ def test_the_word_waits_for_a_load_of_every_table_from_after_the_stop(loaded: An
     table = stopped(tables=("shop.customer", "shop.purchase"))
     load(table, **loaded)
     with pytest.raises(Refused, match="not loaded again"):
-        resume.execute(table, resume.find_stop(table), loaded=True)
+        resume.execute(table, resume.find_stop(table))
     assert passed(table) == []
-    resume.execute(table, resume.find_stop(table), loaded=False)  # --without-load
+    resume.execute(table, resume.find_stop(table), str(AT))  # --without-load
     assert passed(table) == [AT]
 
 
 def test_the_word_does_not_outlive_a_beginning_anew() -> None:
     table = stopped()
-    resume.execute(table, resume.find_stop(table), loaded=False)
+    resume.execute(table, resume.find_stop(table), str(AT))
     assert passed(table) == [AT]
     assert passed(table, anew="monday") == []
-    assert resume.find_stop(table) is None
+
+
+def test_the_word_that_no_load_is_needed_is_about_one_place() -> None:
+    """Given twice, it would pass over what capture met meanwhile, and nobody has looked at that."""
+    table = stopped(at=AT._replace(offset=200))
+    with pytest.raises(Refused, match=f"at b.000007:200 and not at {AT}"):
+        resume.execute(table, resume.find_stop(table), str(AT))
+    assert passed(table) == []
 
 
 def test_each_stop_needs_a_word_of_its_own_and_the_former_ones_stay() -> None:
     """With an XA transaction open since before both, capture begins before both again."""
     table = stopped()
-    resume.execute(table, resume.find_stop(table), loaded=False)
+    resume.execute(table, resume.find_stop(table), str(AT))
     later = AT._replace(offset=200)
     error = CaptureStopped("DROP", "f", PASS, ["shop.purchase"], str(later))
     captured(table, Standing.of("stopped", error), AT)
     stop = resume.find_stop(table)
     assert stop is not None and not stop.passed and stop.at == str(later)
-    resume.execute(table, stop, loaded=False)
+    resume.execute(table, stop, stop.at)
     assert passed(table) == [AT, later]
 
 
@@ -172,3 +180,27 @@ def test_a_stop_without_a_place_is_where_the_checkpoint_is() -> None:
     captured(table, Standing.of("stopped", CaptureStopped("another server", "f")), AT)
     stop = resume.find_stop(table)
     assert stop is not None and (stop.at, stop.remedy) == (str(AT), "")
+
+
+def test_loads_show_what_was_committed_before_each_began_or_before_any() -> None:
+    table = stopped()
+    progress = Progress(table, 1, 8, ["shop.customer", "shop.purchase"])
+    progress.claim()
+    assert progress.is_shown(AT)
+    table.items["load#shop.purchase"] = {"epoch": 1}
+    assert not progress.is_shown(AT)
+    load(table)
+    assert progress.is_shown(AT)
+    assert not progress.is_shown(AT._replace(offset=AT.offset + 1))
+    del table.items["load#shop.purchase"]
+    assert not progress.is_shown(AT._replace(offset=AT.offset + 1))
+    progress.epoch = 2
+    assert progress.is_shown(AT)
+
+
+def test_a_capturer_that_begins_again_has_not_stopped() -> None:
+    table = stopped()
+    progress = Progress(table, 2, 8)
+    progress.claim()
+    progress.start("s", AT, 7)
+    assert resume.find_stop(table) is None

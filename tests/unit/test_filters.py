@@ -1,4 +1,4 @@
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -45,6 +45,12 @@ CASES = [
     ({"gt": "-01:00:00"}, timedelta(minutes=-1), True),
     ({"lt": "100:00:00"}, timedelta(hours=99), True),
     ({"eq": "ab"}, b"ab", True),
+    ({"eq": "2002-01-01 03:04:05.5"}, datetime(2002, 1, 1, 3, 4, 5, 500_000), True),  # noqa: DTZ001
+    ({"eq": "2002-01-01T03:04:05.000"}, datetime(2002, 1, 1, 3, 4, 5), True),  # noqa: DTZ001
+    ({"lt": "2002-01-01 03:04:05.25"}, datetime(2002, 1, 1, 3, 4, 5, 200_000), True),  # noqa: DTZ001
+    ({"le": "2002-01-01"}, datetime(2002, 1, 1), True),  # noqa: DTZ001
+    ({"gt": date(2002, 1, 1)}, datetime(2002, 1, 1), False),  # noqa: DTZ001
+    ({"eq": "2002-01-01 00:00:00"}, date(2002, 1, 1), True),
 ]
 
 
@@ -70,7 +76,7 @@ def test_conditions_are_joined() -> None:
 
 @pytest.mark.parametrize(
     ("condition", "value"),
-    [({"eq": "abc"}, 5), ({"eq": 5}, b"5"), ({"lt": 5}, b"5"), ({"lt": float("nan")}, 5)],
+    [({"eq": "abc"}, 5), ({"eq": 5}, b"5"), ({"lt": 5}, b"5"), ({"eq": time(3, 4)}, "03:04:00")],
 )
 def test_a_constant_of_another_type_is_told(condition: dict[str, Any], value: Any) -> None:
     entry = {"column": "c", **condition}

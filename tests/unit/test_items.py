@@ -1,9 +1,10 @@
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from ferry import written
 from rowferry import errors
 from rowferry.change import Kind, RowChange
 from rowferry.items import Effect, by_lane, effects, key_of, lane_of, places_of
@@ -18,6 +19,15 @@ target = "customer"
 layout = "item-per-row"
 hash_key = { attribute = "pk", type = "N", column = "id" }
 """)
+EXPIRING = """
+[[table]]
+source = "s.t"
+target = "t"
+layout = "item-per-row"
+hash_key = { attribute = "id", type = "N" }
+exclude = ["placed"]
+ttl = { attribute = "expires", column = "placed" }
+"""
 LANES = 256
 
 
@@ -75,6 +85,8 @@ def test_a_change_has_these_effects(before: Any, after: Any, expected: list[Any]
         (row(order="x" * 1025), errors.EmptyKey),
         (row(order="é" * 513), errors.EmptyKey),
         (row(product="x" * 65_536), errors.EmptyKey),
+        (row(order=()), errors.EmptyKey),
+        (row(product=()), errors.EmptyKey),
         (row(product="_pos"), errors.ReservedName),
         (row(product="_ttl"), errors.ReservedName),
         (row(product="orderid"), errors.ReservedName),
@@ -155,3 +167,31 @@ def test_any_other_change_travels_as_it_is(change: RowChange) -> None:
 def test_a_row_that_gets_its_place_travels_in_the_lane_of_that_place() -> None:
     change = purchase(row(order=""), row())
     assert list(by_lane(change, ORDERS, LANES)) == [(lane_of(key_of(row(), ORDERS.tables[0]), LANES), change)]
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (date(2026, 1, 2), "1767312000"),
+        (datetime(2026, 1, 2, 3, 4, 5), "1767323045"),  # noqa: DTZ001
+        (Decimal("1.9"), "1"),
+        (None, None),
+        ("0000-00-00", None),
+        ("2026-00-10", None),
+        ("2026-02-31", None),
+        ("2026-02-31 03:04:05.500000", None),
+    ],
+)
+def test_a_day_that_no_calendar_has_gives_no_time_to_live(value: Any, seconds: str | None) -> None:
+    (table,) = Mapping.parse(EXPIRING).tables
+    (effect,) = places_of({"id": 1, "placed": value}, table)
+    assert (effect.members or {}).get("expires") == (seconds and {"N": seconds})
+    kind = {date: "date", Decimal: "decimal"}.get(type(value), "datetime")
+    assert written.seconds(kind, value and str(value)) == (seconds and int(seconds))
+
+
+@pytest.mark.parametrize("value", ["2026-01-02", "soon", "a-00", b"1", ()])
+def test_what_is_no_time_has_no_time_to_live(value: Any) -> None:
+    (table,) = Mapping.parse(EXPIRING).tables
+    with pytest.raises(errors.ValueOutOfRange, match="no time for a ttl"):
+        places_of({"id": 1, "placed": value}, table)
