@@ -123,7 +123,6 @@ def begin_snapshot(
     the disk takes. Every transaction that was under way when the watermark was
     read is waited for; `tell` hears why, when that takes long.
     """
-    end = current_offset(connection, server)
     if server.flavor == "mariadb":
         return _begin_on_mariadb(connection, tell)
     end = current_offset(connection, server)
