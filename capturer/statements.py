@@ -6,7 +6,7 @@ rows or the table without any: then capture stops. The rules:
 
 stops      TRUNCATE, DROP, RENAME of a mapped table or onto its name; DROP of its schema; CREATE OR REPLACE
 stops      ALTER that changes what travels without a row event (`alterations` has its rules)
-stops      INSERT, UPDATE, DELETE, REPLACE, LOAD, CALL, SELECT f() logged as a statement, but the server's own
+stops      INSERT, UPDATE, DELETE, REPLACE, LOAD, CALL, SELECT f() as a statement, but for the server's own
 stops      a statement that is not understood and mentions a mapped table or schema
 goes on    every other statement
 """
@@ -89,16 +89,10 @@ _COLUMNS = f"correct the mapping where it names a column that is gone; {RELOAD}"
 _TABLE = f"bring the table back where it is gone, or leave it out of the mapping; {RELOAD}"
 
 
-_LONG = 1_000
-"""Characters; what begins or ends a transaction is shorter. A megabyte of rows takes a second to parse."""
-
-
 def judge(text: str, schema: str, mapping: Mapping) -> Verdict:
     """What the statement means when it ran with this default schema."""
     if text == "BEGIN":
         return Verdict(Meaning.BEGIN)
-    if len(text) > _LONG and not _may_matter(text.lower().replace("``", "`"), schema, mapping):
-        return HARMLESS
     try:
         parsed = tokens(text)
     except NotUnderstood:
@@ -108,16 +102,6 @@ def judge(text: str, schema: str, mapping: Mapping) -> Verdict:
     if len(parts) == 1 and (control := _control(parts[0], text)):
         return control
     return _together([_Judge(part, text, schema, mapping).verdict() for part in parts])
-
-
-def _may_matter(lowered: str, schema: str, mapping: Mapping) -> bool:
-    """Whether it ran in a mapped schema, or a mapped name may stand in it."""
-    return any(
-        schema.lower() == table.schema.lower()
-        or table.schema.lower() in lowered
-        or table.table.lower() in lowered
-        for table in mapping.tables
-    )
 
 
 def _control(parsed: Sequence[Token], text: str) -> Verdict | None:

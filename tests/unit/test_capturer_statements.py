@@ -344,12 +344,7 @@ def test_what_does_not_end_is_not_guessed(sql: str) -> None:
         tokens(sql)
 
 
-def test_of_a_long_statement_names_are_looked_for_first() -> None:
+def test_rows_in_a_long_statement_stop_in_every_schema() -> None:
     rows = ",".join("(1, 'abc')" for _ in range(200))
-    for schema, table, expected in (
-        ("elsewhere", "x", Meaning.HARMLESS),
-        ("elsewhere", "`SHOP`.`x`", Meaning.STOP),
-        ("elsewhere", "Purchase", Meaning.STOP),
-        ("shop", "x", Meaning.STOP),
-    ):
-        assert judge(f"INSERT INTO {table} VALUES {rows}", schema, MAPPING).meaning is expected
+    for schema, table in (("elsewhere", "x"), ("elsewhere", "Purchase"), ("shop", "x")):
+        assert judge(f"INSERT INTO {table} VALUES {rows}", schema, MAPPING).meaning is Meaning.STOP
