@@ -85,11 +85,13 @@ class FileLoad:
         with self.lock.held(self.tell):
             waiting = [(target, mine) for target, mine in self._with(ledgers) if self._open(mine)]
             for target, mine in waiting:
-                if self._anew(mine):
+                anew, position = self._anew(mine, positions[target.name]), positions[target.name]
+                if anew:
+                    checks.refuse_below_floor(self.control, [ledger.source for ledger in mine], position)
                     self.arrival.forget(target)
                 self.arrival.check(target)
-                if self._anew(mine):
-                    self._refuse_older(target, positions[target.name], mine)
+                if anew:
+                    self._refuse_older(target, position, mine)
             for target, mine in waiting:
                 self._load(target, positions[target.name], mine)
             return [self._outcome(name, ledger) for name, ledger in ledgers.items()]
@@ -101,8 +103,12 @@ class FileLoad:
     def _open(self, ledgers: Sequence[Ledger]) -> bool:
         return self.again or any(ledger.state != DONE for ledger in ledgers)
 
-    def _anew(self, ledgers: Sequence[Ledger]) -> bool:
-        return self.again or any(ledger.state is None for ledger in ledgers)
+    def _anew(self, ledgers: Sequence[Ledger], position: Position) -> bool:
+        return any(self._unplanned(ledger, position) for ledger in ledgers)
+
+    def _unplanned(self, ledger: Ledger, position: Position) -> bool:
+        """Another export makes another load: what was checked for one says nothing of the other."""
+        return self.again or ledger.state is None or ledger.watermark != str(position)
 
     def _ledgers(self, epoch: int) -> dict[str, Ledger]:
         return {
@@ -131,10 +137,10 @@ class FileLoad:
     def _load(self, target: Target, position: Position, ledgers: Sequence[Ledger]) -> None:
         work = Work(target, position, self.mapping_text, self.folder / target.name)
         work.clean(
-            partitions=self._anew(ledgers)
+            partitions=self._anew(ledgers, position)
         )  # what another load has written meanwhile, or was emptied, has to come again
         self.lock.check()
-        if self._anew(ledgers):
+        if self._anew(ledgers, position):
             self._plan(target, position, ledgers)
         spilled = self._spill(work)
         grouped = self._group(work)
@@ -146,7 +152,6 @@ class FileLoad:
     def _refuse_older(self, target: Target, position: Position, ledgers: Sequence[Ledger]) -> None:
         """Refused where the exports may lack changes that do not come again."""
         live = self.arrival.holds_items(target, position.epoch)
-        checks.refuse_below_floor(self.control, [ledger.source for ledger in ledgers], position)
         self.arrival.refuse_newer(target, position)
         done = any(ledger.state == DONE for ledger in ledgers)
         if done and not live and self.control.get(APPLIED).get("changes"):
@@ -166,8 +171,8 @@ class FileLoad:
             for ledger in ledgers:
                 ledger.raise_floor(str(position))
         for ledger in ledgers:
-            if self.again or ledger.state is None:
-                ledger.plan_whole()
+            if self._unplanned(ledger, position):
+                ledger.plan_whole(str(position))
 
     def _spill(self, work: Work) -> dict[int, Done]:
         """Rows and unusable rows by the source's number."""

@@ -379,6 +379,20 @@ def test_an_emptied_target_lacks_what_was_applied(bed: Bed) -> None:
     assert "without --from" in bed.load("--again", status=2)[1]
 
 
+@pytest.mark.parametrize("road", ["files", "import"])
+def test_another_export_is_another_load(bed: Bed, road: str) -> None:
+    """Not done, because of a row, then an older export with a new folder of work."""
+    bed.map(NEW if road == "import" else PURCHASE)
+    arguments = ["--road", road, "--to", f"s3://{BUCKET}/x"]
+    bed.export([*ROWS[:20], ("", "o", "p", 1)])
+    (outcome,), _ = bed.load(*arguments, status=1)
+    bed.export([*ROWS[:20], ("", "o", "p", 1)], first=50)
+    _, said = bed.load(*arguments, "--work", str(bed.folder / "other"), status=2)
+    assert "left out" in said
+    assert bed.items(outcome["target"]) == expected(ROWS[:20])
+    assert bed.control.get(FLOORS)["test.purchase"] == str(FIRST)
+
+
 def test_what_was_put_counts_no_more_when_another_road_has_begun(bed: Bed) -> None:
     bed.export([*ROWS[:200], ("", "o", "p", 1)])  # not done: one row is unusable
     bed.load(status=1)
