@@ -10,13 +10,13 @@ import json
 import sys
 from collections.abc import Callable
 
-import boto3
-from botocore.config import Config
-
 type Put = Callable[[dict[str, str]], object]
 
 
 def putting(endpoint: str) -> Put:
+    import boto3  # not for the lines, which would pay for it
+    from botocore.config import Config
+
     session = boto3.Session("benchmark", "benchmark", region_name="us-east-1")
     table = session.resource("dynamodb", endpoint_url=endpoint, config=Config(proxies={})).Table("purchase")
     return lambda item: table.put_item(Item=item)
