@@ -1,9 +1,13 @@
 """
-Rows per second and core from the CSV of SELECT ... INTO OUTFILE to import files, and by the article's
-mapper | sort | reducer from the same CSV.
+Rows per second and core from the CSV of SELECT ... INTO OUTFILE, and by the article's mapper | sort | reducer
+from the same CSV.
 
-A core's second is one of processor time, of all processes together. The CSV is in the order of the primary
-key, as MySQL writes it, in several parts.
+bulk_files          import files, next to the article's scripts as they are: a request for each item, which a
+                    server answers at once
+bulk_files_written  import files, next to the same scripts where the reducer writes lines, and sends nothing
+
+A core's second is one of processor time, of all processes together but for the answering server. The CSV is
+in the order of the primary key, as MySQL writes it, in several parts.
 """
 
 import os
@@ -13,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +30,7 @@ from bulkload.importing.work import Work
 from rowferry.mapping import Mapping
 from rowferry.position import Position
 
-NAME = "bulk_files"
+NAME, WRITTEN = "bulk_files", "bulk_files_written"
 PARTS, ROWS_OF_AN_ITEM = 4, 10
 SHARE = 5
 """Times the rows of the others: so many are wanted that starting the processes does not count."""
@@ -46,29 +51,44 @@ COLUMNS = [
 _SCRIPTS = Path(__file__).parent
 _PIPE = (
     'cat "$1"/*.csv | "$PYTHON" "$2"/article_mapper.py | LC_ALL=C sort'
-    ' | "$PYTHON" "$2"/article_reducer.py > "$3"'
+    ' | "$PYTHON" "$2"/article_reducer.py $4 > "$3"'
 )
 
 
 def measure(rows: int, rounds: int) -> Iterator[Figure]:
-    """Yields the figure."""
-    with tempfile.TemporaryDirectory() as name:
+    """Yields both figures."""
+    with tempfile.TemporaryDirectory() as name, answering() as endpoint:
         folder = Path(name)
         write_csv(folder / "csv", rows)
-        ours, theirs = [], []
-        for number in range(rounds):  # in turn, so that a slow moment of the machine hits both
+        ours, written = [], []
+        for number in range(rounds):  # in turn, so that a slow moment of the machine hits all
             ours.append(seconds(partial(import_files, folder, folder / f"{number}")))
-            theirs.append(seconds(partial(article, folder / "csv", folder / "items")))
+            written.append(seconds(partial(article, folder / "csv", folder / "items")))
+        # so long that a slow moment of the machine hardly counts: once is enough
+        put = [seconds(partial(article, folder / "csv", folder / "nothing", endpoint))]
         with (folder / "items").open() as lines:
             items = sum(1 for _ in lines)
         assert items == rows // ROWS_OF_AN_ITEM, f"{items} items"
-    yield {
-        "name": NAME,
-        "value": round(rows / min(ours)),
-        "unit": "rows/s",
-        "baseline": round(rows / min(theirs)),
-        "ratio": round(min(theirs) / min(ours), 2),
-    }
+    for figure, theirs in ((NAME, put), (WRITTEN, written)):
+        yield {
+            "name": figure,
+            "value": round(rows / min(ours)),
+            "unit": "rows/s",
+            "baseline": round(rows / min(theirs)),
+            "ratio": round(min(theirs) / min(ours), 2),
+        }
+
+
+@contextmanager
+def answering() -> Iterator[str]:
+    """The endpoint of a server that answers at once, in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.instant"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.kill()
 
 
 def write_csv(folder: Path, rows: int) -> None:
@@ -97,10 +117,10 @@ def import_files(folder: Path, work: Path) -> None:
     assert items == rows // ROWS_OF_AN_ITEM, f"{items} items of {rows} rows"
 
 
-def article(csv: Path, items: Path) -> None:
-    """mapper | sort | reducer, as processes."""
+def article(csv: Path, items: Path, *endpoint: str) -> None:
+    """mapper | sort | reducer, as processes; with an endpoint the items are put there."""
     subprocess.run(
-        ["bash", "-o", "pipefail", "-c", _PIPE, "pipe", str(csv), str(_SCRIPTS), str(items)],
+        ["bash", "-o", "pipefail", "-c", _PIPE, "pipe", str(csv), str(_SCRIPTS), str(items), *endpoint],
         env={**os.environ, "PYTHON": sys.executable},
         check=True,
     )

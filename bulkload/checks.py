@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from rowferry.control import CHECKPOINT, ControlTable
+from rowferry.control import CHECKPOINT, FLOORS, ControlTable
 from rowferry.errors import Refused
 from rowferry.mapping import EXPIRES, POSITION, TableMapping
 from rowferry.position import Position, file_number
@@ -129,6 +129,37 @@ def holds_items(client: Any, target: str, epoch: int) -> bool:
             "empty it, or delete and create it, then run `ferry load` again",
         )
     return found is not None
+
+
+def refuse_newer(client: Any, target: str, position: Position) -> None:
+    """
+    Refused where the target has what is newer than the position, be it a tombstone: a plain put would undo
+    changes that do not come again.
+    """
+    pages = client.get_paginator("scan").paginate(
+        TableName=target,
+        ConsistentRead=True,
+        FilterExpression="#p > :p",
+        ProjectionExpression="#p",
+        ExpressionAttributeNames={"#p": POSITION},
+        ExpressionAttributeValues={":p": {"S": str(position)}},
+    )
+    if any(page["Items"] for page in pages):
+        raise Refused(
+            f"{target} holds items that are newer than the exports, which show {position}",
+            "export again and load that, or run `ferry load --again` without --from: it reads MySQL",
+        )
+
+
+def refuse_below_floor(control: ControlTable, sources: Iterable[str], position: Position) -> None:
+    """Refused where an earlier load's floor is higher: the consumer leaves out what lies between."""
+    floors = control.get(FLOORS)
+    for source in sources:
+        if floors.get(source, "") > str(position):
+            raise Refused(
+                f"{source} was loaded up to {floors[source]} before, the exports show {position}",
+                "export again: changes between the two are left out",
+            )
 
 
 def expected_key(table: TableMapping) -> str:

@@ -124,14 +124,20 @@ class Ledger:
         )
         return count
 
-    def plan_whole(self) -> None:
-        """A plan of one chunk, for a road that keeps its progress elsewhere."""
+    def plan_whole(self, watermark: str) -> None:
+        """A plan of one chunk, for a road that keeps its progress elsewhere; `watermark` is all the rows'."""
         self.control.put(self._chunk(1), {"lower": "", "upper": "", "nulls": False, "state": OPEN})
         self.control.put(
             self._load,
             {"state": LOADING, "road": self.road, "epoch": self.epoch, "chunks": 1, "planned": 0, "rows": 0,
-             "items": 0, "started_ms": self.now()},
+             "items": 0, "started_ms": self.now(), "watermark": watermark},
         )  # fmt: skip
+
+    @property
+    def watermark(self) -> str | None:
+        """That of a plan for the whole table."""
+        found: str | None = self.control.get(self._load).get("watermark")
+        return found
 
     def _planned(self, number: int, chunk: Chunk) -> dict[str, Attribute]:
         fields: dict[str, Plain] = {

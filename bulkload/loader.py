@@ -228,13 +228,18 @@ class Loader:
     def _as_it_was(self, table: TableMapping, ledger: Ledger) -> Outcome:
         outcome = self._outcome(table, ledger, nothing=True)
         if outcome.result.items and not checks.holds_items(self.client(), table.target, ledger.epoch):
-            self.reports.tell(
-                f"warning: {table.target} is empty, though {table.source} was loaded into it. Where it was"
-                " emptied to be loaded once more, run `ferry load --again`"
-            )
+            self.reports.tell(emptied(outcome))
         return outcome
 
     def _outcome(self, table: TableMapping, ledger: Ledger, *, nothing: bool = False) -> Outcome:
         entries = list(ledger.entries())
         result = sum((entry.result for entry in entries), Result())
         return Outcome(table.source, table.target, str(ledger.state), len(entries), result, nothing)
+
+
+def emptied(outcome: Outcome) -> str:
+    """What to say of a load that is done, and of which no item is there any more."""
+    return (
+        f"warning: {outcome.target} is empty, though {outcome.source} was loaded into it. Where it was"
+        " emptied to be loaded once more, run `ferry load --again`"
+    )

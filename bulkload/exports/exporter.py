@@ -15,9 +15,8 @@ from typing import Any
 from bulkload import chunks
 from bulkload.connection import Connect
 from bulkload.exports import csvparts, making, manifest, plan
-from bulkload.exports.columns import source_columns
 from bulkload.exports.locations import Location, remove_leftovers, write
-from bulkload.exports.making import Making
+from bulkload.exports.making import Making, columns_of
 from bulkload.exports.manifest import Manifest, Part
 from bulkload.exports.plan import Form, Plan
 from rowferry import source
@@ -128,7 +127,7 @@ class Exporter:
         found = tuple(chunks.plan(connection, described, size))
         made = Plan(
             table=table.source,
-            columns=_columns(connection, table),
+            columns=columns_of(connection, table),
             form=self.settings.form,
             server=self.server.identity,
             epoch=self.epoch,
@@ -146,7 +145,7 @@ class Exporter:
             "is of another server": found.server != self.server.identity,
             "was begun before capture began anew": found.epoch != self.epoch,
             "is of other columns than the table and the mapping have": found.columns
-            != _columns(connection, table),
+            != columns_of(connection, table),
         }
         for what, holds in other.items():
             if holds:
@@ -174,10 +173,6 @@ class Exporter:
                 ) from error
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _columns(connection: Any, table: TableMapping) -> tuple[Any, ...]:
-    return tuple(column for column in source_columns(connection, table) if table.travels(column.name))
 
 
 def _done(place: Location, made: Plan) -> dict[str, Part]:

@@ -101,6 +101,8 @@ def _rows(text: bytes, place: int) -> tuple[list[list[bytes | None]], bool]:
         if not rest:
             return rows, True
         if rest[:1] == b";":
+            if text[place:].strip(b"; \r\n"):
+                raise ValueError("has text behind its statement")
             return rows, False
         if rest[:1] == b",":
             place += 1

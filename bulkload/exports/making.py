@@ -20,7 +20,7 @@ from backports import zstd
 from bulkload import chunks
 from bulkload.connection import Connect
 from bulkload.exports import plan
-from bulkload.exports.columns import Column
+from bulkload.exports.columns import Column, source_columns
 from bulkload.exports.csvparts import CsvWriter
 from bulkload.exports.locations import Location, write
 from bulkload.exports.manifest import Part
@@ -28,7 +28,9 @@ from bulkload.exports.plan import Form, Plan
 from bulkload.reader import Reader
 from bulkload.writer import Patience
 from rowferry import source
+from rowferry.errors import Refused
 from rowferry.mapping import TableMapping
+from rowferry.source import Connection
 from rowferry.values import Value
 
 COMPRESSION_LEVEL = {"gzip": 1, "zstd": 3}  # gzip's default takes five times as long for a tenth less
@@ -96,6 +98,7 @@ class Maker:
         connection = making.connect()
         server = source.identify(connection)
         found = source.columns(connection, making.mapping)
+        _refuse_altered(columns_of(connection, making.mapping), making.plan)
         self._table = chunks.describe(connection, making.mapping, found)
         connection.close()
         self._reader = Reader(making.connect, server, patience or Patience())
@@ -123,6 +126,16 @@ class Maker:
         finally:
             _close(sinks)
         return replace(_described(path, name), rows=sink.rows, watermark=str(watermark.position(made.epoch)))
+
+
+def columns_of(connection: Connection, table: TableMapping) -> tuple[Column, ...]:
+    """Those of the source table that an export has."""
+    return tuple(column for column in source_columns(connection, table) if table.travels(column.name))
+
+
+def _refuse_altered(now: tuple[Column, ...], made: Plan) -> None:
+    if now != made.columns:
+        raise Refused(f"{made.table} got other columns during the export", "replace the export with --again")
 
 
 def _close(sinks: list[PartSink]) -> None:

@@ -69,6 +69,10 @@ def _reader(request: Request, names: Sequence[str], columns: Sequence[Column]) -
         found = _NAMES.search(head)
         return [*names], inserts.reader(columns, places, found[1].lower() if found else None)
     loads = [_load(request, name, columns) for name in statements]
+    if left := sorted(set(names) - set(statements) - {name for name, _ in loads}):
+        raise BadPart(
+            f"{request.place} holds {left[0]}, which no statement loads", "dump or copy all files again"
+        )
     if len(set(dialects := [dialect for _, dialect in loads])) != 1:
         raise Refused(f"{request.place} holds data files of several dialects", "dump again")
     return [name for name, _ in loads], outfile.reader(columns, places, dialects[0])

@@ -32,6 +32,8 @@ def open_rds_snapshot(request: Request) -> Export | None:
     parts = [name for name in ours if name.endswith(".parquet")]
     if not parts:
         return None
+    if len({folder.split(name)[0] for name in ours}) > 1:
+        raise Refused(f"{request.place} holds several exports of {request.table.source}", "name one of them")
     whole = {_partition(folder, name) for name in ours if PurePosixPath(name).name.lower() == "_success"}
     if open_ := sorted({_partition(folder, name) for name in parts} - whole):
         raise BadPart(f"{request.place}: partition {open_[0]} has no _success file", _AGAIN)
@@ -51,11 +53,13 @@ def open_dms(request: Request) -> Export | None:
     https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Target.S3.html
     """
     folder = re.compile(rf"(?:^|/){re.escape(request.table.schema)}/{re.escape(request.table.table)}/[^/]+$")
-    found = {
-        int(match[1], 16): name
-        for name in request.names
-        if (match := dms.FILE.search(name)) and (folder.search(name) or "/" not in name)
-    }
+    found: dict[int, str] = {}
+    for name in request.names:
+        match = dms.FILE.search(name)
+        if match is None or not (folder.search(name) or "/" not in name):
+            continue
+        if (other := found.setdefault(int(match[1], 16), name)) != name:
+            raise Refused(f"{request.place} holds {other} and {name}", "name a place with one full load")
     if not found:
         return None
     _refuse_gap(request, found, 1)

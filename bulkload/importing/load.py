@@ -4,9 +4,9 @@ A load from exported files, by one of two roads.
 files    groups, then BatchWriteItem into the table that exists
 import   groups, then import files, then ImportTable into a new table
 
-The control table has it as any other load: the floor of each source stands before an item is written, and
-the load is done when every item is in the table. Progress is in the folder of work, so that a run that was
-killed goes on.
+The control table has it as any other load: over an empty target the floor of each source stands before an
+item is written, and the load is done when every item is in the table. Progress is in the folder of work, so
+that a run that was killed goes on.
 """
 
 import time
@@ -22,9 +22,9 @@ from bulkload.importing.roads import Arrival, Arrived
 from bulkload.importing.sources import Target
 from bulkload.importing.work import Done, Work
 from bulkload.ledger import DONE, Ledger, Result
-from bulkload.loader import Outcome
+from bulkload.loader import Outcome, emptied
 from bulkload.lock import LoaderLock
-from rowferry.control import CHECKPOINT, ControlTable
+from rowferry.control import APPLIED, CHECKPOINT, ControlTable
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping
 from rowferry.position import Position
@@ -74,7 +74,7 @@ class FileLoad:
         epoch = int(self.control.get(CHECKPOINT).get("epoch", 0))
         ledgers = self._ledgers(epoch)
         if not self.again and all(ledger.state == DONE for ledger in ledgers.values()):
-            return [self._outcome(name, ledger, nothing=True) for name, ledger in ledgers.items()]
+            return self._as_it_was(ledgers, epoch)
         if switch_is_on:
             raise Refused(
                 "the switch is ON: a load would overwrite newer items",
@@ -85,9 +85,13 @@ class FileLoad:
         with self.lock.held(self.tell):
             waiting = [(target, mine) for target, mine in self._with(ledgers) if self._open(mine)]
             for target, mine in waiting:
-                if self._anew(mine):
+                anew, position = self._anew(mine, positions[target.name]), positions[target.name]
+                if anew:
+                    checks.refuse_below_floor(self.control, [ledger.source for ledger in mine], position)
                     self.arrival.forget(target)
                 self.arrival.check(target)
+                if anew:
+                    self._refuse_older(target, position, mine)
             for target, mine in waiting:
                 self._load(target, positions[target.name], mine)
             return [self._outcome(name, ledger) for name, ledger in ledgers.items()]
@@ -99,8 +103,12 @@ class FileLoad:
     def _open(self, ledgers: Sequence[Ledger]) -> bool:
         return self.again or any(ledger.state != DONE for ledger in ledgers)
 
-    def _anew(self, ledgers: Sequence[Ledger]) -> bool:
-        return self.again or any(ledger.state is None for ledger in ledgers)
+    def _anew(self, ledgers: Sequence[Ledger], position: Position) -> bool:
+        return any(self._unplanned(ledger, position) for ledger in ledgers)
+
+    def _unplanned(self, ledger: Ledger, position: Position) -> bool:
+        """Another export makes another load: what was checked for one says nothing of the other."""
+        return self.again or ledger.state is None or ledger.watermark != str(position)
 
     def _ledgers(self, epoch: int) -> dict[str, Ledger]:
         return {
@@ -129,19 +137,42 @@ class FileLoad:
     def _load(self, target: Target, position: Position, ledgers: Sequence[Ledger]) -> None:
         work = Work(target, position, self.mapping_text, self.folder / target.name)
         work.clean(
-            partitions=self._anew(ledgers)
+            partitions=self._anew(ledgers, position)
         )  # what another load has written meanwhile, or was emptied, has to come again
         self.lock.check()
-        for ledger in ledgers:
-            ledger.raise_floor(str(position))
-            if self.again or ledger.state is None:
-                ledger.plan_whole()
+        if self._anew(ledgers, position):
+            self._plan(target, position, ledgers)
         spilled = self._spill(work)
         grouped = self._group(work)
         arrived = self.arrival.finish(work)
         for row in (*work.unusable(self.arrival.sink(target)), *arrived.refused):
             self.unusable(row)
         self._finish(ledgers, work, spilled, grouped, arrived)
+
+    def _refuse_older(self, target: Target, position: Position, ledgers: Sequence[Ledger]) -> None:
+        """Refused where the exports may lack changes that do not come again."""
+        live = self.arrival.holds_items(target, position.epoch)
+        self.arrival.refuse_newer(target, position)
+        done = any(ledger.state == DONE for ledger in ledgers)
+        if done and not live and self.control.get(APPLIED).get("changes"):
+            raise Refused(
+                f"{target.name} has no items any more, and changes were applied that the exports may lack",
+                "run `ferry load --again` without --from: it reads MySQL as it is now",
+            )
+
+    def _plan(self, target: Target, position: Position, ledgers: Sequence[Ledger]) -> None:
+        """
+        The floors rise only over an empty target: an item that is there and that the exports do not have is
+        removed by a change that still waits.
+        """
+        if self.arrival.holds_items(target, position.epoch):
+            self.tell(f"{target.name} has items already: the load goes over them")
+        else:
+            for ledger in ledgers:
+                ledger.raise_floor(str(position))
+        for ledger in ledgers:
+            if self._unplanned(ledger, position):
+                ledger.plan_whole(str(position))
 
     def _spill(self, work: Work) -> dict[int, Done]:
         """Rows and unusable rows by the source's number."""
@@ -194,6 +225,14 @@ class FileLoad:
                     ledger.finish(result)
         if all(ledger.state == DONE for ledger in ledgers):
             work.remove()
+
+    def _as_it_was(self, ledgers: dict[str, Ledger], epoch: int) -> list[Outcome]:
+        outcomes = [self._outcome(name, ledger, nothing=True) for name, ledger in ledgers.items()]
+        full = {target.name for target in self.targets if self.arrival.holds_items(target, epoch)}
+        for outcome in outcomes:
+            if outcome.result.items and outcome.target not in full:
+                self.tell(emptied(outcome))
+        return outcomes
 
     def _outcome(self, source: str, ledger: Ledger, *, nothing: bool = False) -> Outcome:
         entries = list(ledger.entries())

@@ -18,7 +18,10 @@ _AT_ONCE = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """A sink: the target's table. The switch is OFF, so that nobody else writes there."""
+    """
+    A sink: the target's table. The switch is OFF, so that nobody else writes there, and before the load began
+    nothing in it was newer (bulkload.checks.refuse_newer).
+    """
 
     writer: Writer
     table: TableMapping

@@ -12,6 +12,7 @@ from bulkload.importing.sources import Target
 from bulkload.importing.table import Counts, TableImport
 from bulkload.importing.work import Sink, Work
 from rowferry.errors import Refused
+from rowferry.position import Position
 
 FILES, IMPORT = "files", "import"
 
@@ -26,6 +27,12 @@ class Arrival(Protocol):
 
     def check(self, target: Target) -> None:
         """Refused where the target's table cannot be loaded by this road."""
+
+    def holds_items(self, target: Target, epoch: int) -> bool:
+        """Whether the target's table has live items. Refused when they are of an earlier epoch."""
+
+    def refuse_newer(self, target: Target, position: Position) -> None:
+        """Refused where the target's table has what is newer than the position."""
 
     def sink(self, target: Target) -> Sink:
         """What takes the items."""
@@ -57,6 +64,14 @@ class IntoTable:
         for source in target.sources:
             checks.refuse_other_keys(self.client, source.table)
             checks.refuse_expiry(self.client, source.table)
+
+    def holds_items(self, target: Target, epoch: int) -> bool:
+        """By a scan up to the first one."""
+        return checks.holds_items(self.client, target.name, epoch)
+
+    def refuse_newer(self, target: Target, position: Position) -> None:
+        """By a scan."""
+        checks.refuse_newer(self.client, target.name, position)
 
     def sink(self, target: Target) -> Sink:
         """BatchWriteItem."""
@@ -94,6 +109,13 @@ class IntoFiles:
         """The table must not be there yet."""
         if self.importer:
             self.importer(target, self._place(target)).refuse_existing()
+
+    def holds_items(self, target: Target, epoch: int) -> bool:
+        """Those of the table that the import has made."""
+        return self.importer is not None and self.importer(target, self._place(target)).holds_items(epoch)
+
+    def refuse_newer(self, target: Target, position: Position) -> None:
+        """There is nothing in a table that is not there yet."""
 
     def sink(self, target: Target) -> Sink:
         """Import files."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from bulkload import checks
 from bulkload.assembly import item_of, key_of_item
 from bulkload.exports.locations import Bucket
 from bulkload.exports.reading import opened
@@ -76,6 +77,10 @@ class TableImport:
                 "map the target to a new name and deploy with TargetTable=IMPORTED, delete an empty one, or"
                 " load into this one with --road files",
             )
+
+    def holds_items(self, epoch: int) -> bool:
+        """Whether the table is there, with live items. Refused when they are of an earlier epoch."""
+        return self._description() is not None and checks.holds_items(self.dynamodb, self.name, epoch)
 
     def start(self) -> str:
         """Starts the import, or finds the one that was started; returns its ARN."""

@@ -32,6 +32,9 @@ def test_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_import_files_next_to_the_articles_scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "REPORT", tmp_path / "report.json")
     assert command.main(["--rows", "20000", "--rounds", "2", "bulk_files"]) == 0
-    (figure,) = json.loads((tmp_path / "report.json").read_text())
-    assert (figure["name"], figure["unit"]) == ("bulk_files", "rows/s")
-    assert figure["ratio"] == pytest.approx(figure["value"] / figure["baseline"], rel=0.01)
+    figures = json.loads((tmp_path / "report.json").read_text())
+    assert [figure["name"] for figure in figures] == ["bulk_files", "bulk_files_written"]
+    for figure in figures:
+        assert figure["unit"] == "rows/s"
+        assert figure["ratio"] == pytest.approx(figure["value"] / figure["baseline"], rel=0.01)
+    assert figures[0]["ratio"] > 5  # 50 was measured; a busy machine takes some

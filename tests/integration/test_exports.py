@@ -25,7 +25,9 @@ from pyarrow import parquet as pq
 from bulkload.connection import Address, connect
 from bulkload.exports import Column, open_export, source_columns, watermark_of
 from bulkload.exports.exporter import Exported, Exporter, Settings
-from bulkload.exports.plan import Form
+from bulkload.exports.locations import Folder
+from bulkload.exports.making import Maker, Making
+from bulkload.exports.plan import NAME, Form, Plan
 from ferry import cli
 from ferry.export import open_below
 from lab.cloud import Cloud
@@ -590,3 +592,14 @@ def members(session: int) -> list[str]:
             if int(fields[3]) == session and fields[0] != "Z":
                 found.append(path.parent.name)
     return found
+
+
+def test_columns_that_change_places_behind_the_plan_are_not_mixed_up(server: Server, tmp_path: Path) -> None:
+    """The process that makes the parts begins after the plan was made."""
+    execute(server, ["DROP TABLE IF EXISTS t", "CREATE TABLE t (id INT PRIMARY KEY, a INT, b INT)"])
+    export_into(tmp_path, server)
+    place = Folder(tmp_path / TABLE.source)
+    planned = Plan.parse(place.read(NAME), "plan")
+    execute(server, ["ALTER TABLE t MODIFY a INT AFTER b"])
+    with pytest.raises(Refused, match="got other columns during the export"):
+        Maker(Making(exporter(server).connect, lambda: place, TABLE, planned))

@@ -105,9 +105,9 @@ class Bed:
         pages = self.cloud.client("dynamodb").get_paginator("scan").paginate(TableName=table)
         return in_order(item for page in pages for item in page["Items"])
 
-    def lose(self, table: str) -> None:
+    def lose(self, table: str, order: str = "o1") -> None:
         """One item goes."""
-        key = {"customerid": {"S": "c0"}, "orderid": {"S": "o1"}}
+        key = {"customerid": {"S": "c0"}, "orderid": {"S": order}}
         self.cloud.client("dynamodb").delete_item(TableName=table, Key=key)
 
     def files(self, prefix: str = "") -> list[str]:
@@ -327,6 +327,77 @@ def test_again_means_everything_again(bed: Bed, road: str) -> None:
         bed.cloud.client("dynamodb").delete_table(TableName=target)
     assert bed.load(*arguments)[0][0]["state"] == "done"
     assert bed.items(target) == expected(ROWS[:200])
+
+
+def put(bed: Bed, order: str, position: Position, **more: Any) -> dict[str, Any]:
+    item = {"customerid": {"S": "c0"}, "orderid": {"S": order}, "_pos": {"S": str(position)}, **more}
+    bed.cloud.client("dynamodb").put_item(TableName="purchase", Item=item)
+    return item
+
+
+@pytest.mark.parametrize("more", [{"p0": {"N": "1"}}, {"_ttl": {"N": "1"}}], ids=["item", "tombstone"])
+def test_what_is_newer_than_the_export_is_not_overwritten(bed: Bed, more: dict[str, Any]) -> None:
+    bed.export(ROWS[:20])
+    newer = put(bed, "o1", Position(1, 1, 101), **more)
+    assert "newer" in bed.load(status=2)[1]
+    assert bed.items("purchase") == [newer]
+    assert not bed.control.get("load#test.purchase") and not bed.control.get(FLOORS)
+
+
+def test_a_floor_rises_only_over_an_empty_target(bed: Bed) -> None:
+    """The delete of an order that the export no longer has still waits on the stream."""
+    bed.export(ROWS[:20])
+    left = put(bed, "gone", Position(1, 1, 95), p0={"N": "1"})
+    (outcome,), said = bed.load()
+    assert outcome["state"] == "done" and "goes over them" in said
+    assert bed.items("purchase") == in_order(iter([*expected(ROWS[:20]), left]))
+    assert not bed.control.get(FLOORS)
+
+
+def test_changes_between_the_export_and_a_floor_are_not_left_out(bed: Bed) -> None:
+    bed.export(ROWS[:20])
+    bed.control.update(FLOORS, set={"test.purchase": str(Position(1, 1, 101))})
+    assert "left out" in bed.load(status=2)[1]
+    assert not bed.items("purchase")
+
+
+def test_items_of_an_earlier_epoch_are_refused(bed: Bed) -> None:
+    bed.export(ROWS[:20])
+    put(bed, "o1", Position(0, 9, 9))
+    assert "capture began anew" in bed.load(status=2)[1]
+    assert not bed.control.get("load#test.purchase") and not bed.control.get(FLOORS)
+
+
+def test_a_finished_load_says_that_its_target_was_emptied(bed: Bed) -> None:
+    bed.export(ROWS[:5])
+    bed.load()
+    assert "warning" not in bed.load()[1]
+    bed.lose("purchase", "o0")
+    (outcome,), said = bed.load()
+    assert outcome["nothing_to_do"] and "purchase is empty" in said
+
+
+def test_an_emptied_target_lacks_what_was_applied(bed: Bed) -> None:
+    bed.export(ROWS[:5])
+    bed.load()
+    bed.control.update("applied", set={"changes": 1})
+    assert bed.load("--again")[0][0]["state"] == "done"
+    bed.lose("purchase", "o0")
+    assert "without --from" in bed.load("--again", status=2)[1]
+
+
+@pytest.mark.parametrize("road", ["files", "import"])
+def test_another_export_is_another_load(bed: Bed, road: str) -> None:
+    """Not done, because of a row, then an older export with a new folder of work."""
+    bed.map(NEW if road == "import" else PURCHASE)
+    arguments = ["--road", road, "--to", f"s3://{BUCKET}/x"]
+    bed.export([*ROWS[:20], ("", "o", "p", 1)])
+    (outcome,), _ = bed.load(*arguments, status=1)
+    bed.export([*ROWS[:20], ("", "o", "p", 1)], first=50)
+    _, said = bed.load(*arguments, "--work", str(bed.folder / "other"), status=2)
+    assert "left out" in said
+    assert bed.items(outcome["target"]) == expected(ROWS[:20])
+    assert bed.control.get(FLOORS)["test.purchase"] == str(FIRST)
 
 
 def test_what_was_put_counts_no_more_when_another_road_has_begun(bed: Bed) -> None:

@@ -314,3 +314,37 @@ def test_mysqldump_of_several_databases_is_told_apart(tmp_path: Path) -> None:
     (tmp_path / "test/t.txt").unlink()
     with pytest.raises(Refused, match="has no export"):
         open_export(tmp_path / "test", TABLE)
+
+
+@pytest.mark.parametrize("second", ["new/test/t/LOAD00000001.csv", "old/test/t/LOAD00000001.csv.gz"])
+def test_two_full_loads_of_dms_are_told_apart(tmp_path: Path, second: str) -> None:
+    for name in ("old/test/t/LOAD00000001.csv", "old/test/t/LOAD00000002.csv", second):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("1,a\n")
+    with pytest.raises(Refused, match=f"holds old/test/t/LOAD00000001.csv and {second}|{second} and old/"):
+        open_export(tmp_path, TABLE, format="dms", columns=COLUMNS, dialect="NULL 'NULL'")
+
+
+def test_two_exported_snapshots_are_told_apart(tmp_path: Path) -> None:
+    for export in ("new", "old"):
+        folder = tmp_path / export / "test/test.t/1"
+        folder.mkdir(parents=True)
+        (folder / "part-00000.parquet").touch()
+        (folder / "_success").touch()
+    with pytest.raises(Refused, match=r"holds several exports of test\.t"):
+        open_export(tmp_path, TABLE, format="rds-snapshot", columns=COLUMNS)
+
+
+def test_data_of_mydumper_without_its_statement_is_not_left_out(tmp_path: Path) -> None:
+    load = "LOAD DATA LOCAL INFILE '{}' REPLACE INTO TABLE `t` FIELDS TERMINATED BY ',' (`id`,`note`);\n"
+    (tmp_path / "test.t-schema.sql").write_text(
+        "CREATE TABLE `t` (\n  `id` int NOT NULL,\n  `note` varchar(9)\n) DEFAULT CHARSET=utf8mb4;\n"
+    )
+    (tmp_path / "metadata").write_text("")
+    for number in range(2):
+        (tmp_path / f"test.t.0000{number}.sql").write_text(load.format(f"test.t.0000{number}.dat"))
+        (tmp_path / f"test.t.0000{number}.dat").write_text(f"{number},a\n")
+    assert len(open_export(tmp_path, TABLE).parts) == 2
+    (tmp_path / "test.t.00001.sql").unlink()
+    with pytest.raises(BadPart, match=r"test.t.00001.dat, which no statement loads"):
+        open_export(tmp_path, TABLE)

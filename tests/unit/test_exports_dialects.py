@@ -221,6 +221,11 @@ def test_inserts_come_back(rows: list[list[bytes | None]], quote: bytes, between
         (b"INSERT INTO `t` (`id`,`data`,`note`) VALUES (1,'a','b');\n", 1, "other columns"),
         (b"DELETE FROM `t`;\n", 1, "no statement of a dump"),
         (b"INSERT INTO `t` VALUES (1,NOW(),'b');\n", 1, "does not write"),
+        (
+            b"INSERT INTO `t` VALUES (1,'a','b');INSERT INTO `t` VALUES (2,'a','b');\n",
+            1,
+            "behind its statement",
+        ),
     ],
 )
 def test_a_bad_insert_is_named(text: bytes, line: int, reason: str, tmp_path: Path) -> None:
