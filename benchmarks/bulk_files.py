@@ -17,10 +17,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from benchmarks.bulk_direct import answering
 from benchmarks.decoder import Figure
 from bulkload.exports import Column, open_export
 from bulkload.exports.locations import Folder
@@ -77,18 +77,6 @@ def measure(rows: int, rounds: int) -> Iterator[Figure]:
             "baseline": round(rows / min(theirs)),
             "ratio": round(min(theirs) / min(ours), 2),
         }
-
-
-@contextmanager
-def answering() -> Iterator[str]:
-    """The endpoint of a server that answers at once, in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.instant"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-        finally:
-            process.kill()
 
 
 def write_csv(folder: Path, rows: int) -> None:
