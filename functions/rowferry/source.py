@@ -17,6 +17,7 @@ from rowferry.select import NOT_CARRIED, Column, described, reading
 
 NO_SUCH_TABLE = 1146
 SILENT_SECONDS = 5
+LOOK_AGAIN = 0.01  # seconds: what is prepared has its outcome after a round trip or two
 
 
 class Connection(Protocol):
@@ -118,20 +119,55 @@ def begin_snapshot(
 
     The end of the binlog alone would not do, because a transaction is in the
     binlog before it is visible; with sync_binlog=1 that gap lasts as long as
-    the disk takes. MariaDB gives the snapshot's own position
-    (https://mariadb.com/kb/en/enhancements-for-start-transaction-with-consistent-snapshot/);
-    on MySQL every transaction that was under way when the end was read is waited for; `tell` hears
-    why, when that takes long.
+    the disk takes. Every transaction that was under way when the watermark was
+    read is waited for; `tell` hears why, when that takes long.
     """
     if server.flavor == "mariadb":
-        execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
-        found = rows(connection, "SHOW STATUS LIKE 'binlog_snapshot_%'")
-        status = {row["variable_name"].lower(): row["value"] for row in found}
-        return Watermark(status["binlog_snapshot_file"], int(status["binlog_snapshot_position"]))
+        return _begin_on_mariadb(connection, tell)
     end = current_offset(connection, server)
     _wait_until_visible(connection, tell)
     execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
     return end
+
+
+def _begin_on_mariadb(connection: Connection, tell: Callable[[str], None]) -> Watermark:
+    """
+    MariaDB tells up to where the engine has committed, and the position of a snapshot
+    (https://mariadb.com/kb/en/enhancements-for-start-transaction-with-consistent-snapshot/), with two traps:
+    an XA transaction is committed behind that, and all sessions that ask for status at the same time share
+    one answer, so it may be another session's and too high. What was told before is never above the snapshot.
+    """
+    before = _committed(connection)
+    _wait_until_decided(connection, tell)
+    execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
+    return min(before, _committed(connection), key=lambda watermark: watermark.position(0))
+
+
+def _committed(connection: Connection) -> Watermark:
+    """Up to where MariaDB's engine has committed everything but XA transactions; in a snapshot, its own."""
+    found = rows(connection, "SHOW STATUS LIKE 'binlog_snapshot_%'")
+    status = {row["variable_name"].lower(): row["value"] for row in found}
+    return Watermark(status["binlog_snapshot_file"], int(status["binlog_snapshot_position"]))
+
+
+def _wait_until_decided(connection: Connection, tell: Callable[[str], None]) -> None:
+    """Returns once every XA transaction that is prepared now has its outcome: one may be in the binlog."""
+    waiting = _prepared(connection)
+    for rounds in count(1):
+        if not waiting:
+            return
+        rows(connection, f"SELECT SLEEP({LOOK_AGAIN}) AS slept")
+        waiting &= _prepared(connection)
+        if waiting and rounds % round(SILENT_SECONDS / LOOK_AGAIN) == 0:
+            tell(
+                f"waiting since {round(rounds * LOOK_AGAIN)} s for the outcome of XA transactions:"
+                f" {' '.join(sorted(waiting))}. XA COMMIT or XA ROLLBACK those that nobody decides any more"
+            )
+
+
+def _prepared(connection: Connection) -> set[str]:
+    """XA transactions of MariaDB that are prepared: listed until the engine has committed them."""
+    return {row["data"] for row in rows(connection, "XA RECOVER FORMAT='SQL'")}
 
 
 def _wait_until_visible(connection: Connection, tell: Callable[[str], None]) -> None:

@@ -95,7 +95,7 @@ def stream_road(server: Server, start: Place, mapping: Mapping) -> Arrived:
     arrived = Arrived()
     store = DynamoStore(dynamo, lambda: 0.0, 1)
     applier = Applier(mapping, store, _SetAside(mapping, arrived), map, lambda: True)
-    result = applier.apply(list(_records(_changes(server, start, mapping), mapping)))
+    result = applier.apply(list(_records(changes(server, start, mapping), mapping)))
     assert result.failed is None, result.errors
     for target, items in dynamo.items.items():
         for item in items.values():
@@ -133,7 +133,7 @@ def _records(changes: Iterator[RowChange], mapping: Mapping) -> Iterator[bytes]:
             yield encode_record(lane, 1, 1, contents[first : first + RECORD])
 
 
-def _changes(server: Server, start: Place, mapping: Mapping) -> Iterator[RowChange]:
+def changes(server: Server, start: Place, mapping: Mapping) -> Iterator[RowChange]:
     """What the capturer would send, transaction by transaction."""
     boundary, account = Boundary(*start), server.capture
     transactions = Transactions(mapping, 1, boundary)

@@ -1,0 +1,87 @@
+"""A snapshot shows everything that the binlog has before its watermark, whatever else the server does."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from lab.server import Server
+from rowferry import source
+from rowferry.mapping import Mapping
+from rowferry.position import Position
+from tests.integration.matrix_bed import rows_as_items, run, server
+from tests.integration.roads import changes
+
+__all__ = ["server"]
+pytestmark = pytest.mark.integration
+
+type Shape = Sequence[str]
+"""The statements of a transaction, over and over."""
+
+SECONDS, WRITERS = 1.5, 4
+XA = ("XA START 'x{n}'", "{insert}", "XA END 'x{n}'", "XA PREPARE 'x{n}'", "XA COMMIT 'x{n}'")
+ONE_PHASE = ("XA START 'x{n}'", "{insert}", "XA END 'x{n}'", "XA COMMIT 'x{n}' ONE PHASE")
+TRANSACTION = ("BEGIN", "{insert}", "COMMIT")
+ASKING = ("SHOW STATUS LIKE 'binlog_snapshot_%'",)
+
+
+@contextmanager
+def busy(server: Server, shapes: Sequence[Shape]) -> Iterator[None]:
+    """Connections that do the statements of a shape over and over."""
+    stop = threading.Event()
+    writers = [
+        threading.Thread(target=_repeat, args=(server, shape, number * 1_000_000, stop))
+        for number, shape in enumerate(shapes)
+    ]
+    for writer in writers:
+        writer.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for writer in writers:
+            writer.join()
+
+
+def _repeat(server: Server, shape: Shape, number: int, stop: threading.Event) -> None:
+    with server.connect() as connection, connection.cursor() as cursor:
+        while not stop.is_set():
+            number += 1
+            for statement in shape:
+                cursor.execute(statement.format(n=number, insert=f"INSERT INTO t VALUES ({number})"))
+
+
+def snapshots(server: Server) -> Iterator[tuple[Position, set[int]]]:
+    """Watermarks, and the rows that their snapshots show."""
+    with server.connect(server.capture) as connection:
+        who = source.identify(connection)
+        until = time.monotonic() + SECONDS
+        while time.monotonic() < until:
+            watermark = source.begin_snapshot(connection, who).position(1)
+            yield watermark, {row["id"] for row in source.rows(connection, "SELECT id FROM t")}
+            connection.rollback()
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [[XA] * WRITERS, [ONE_PHASE] * WRITERS, [TRANSACTION] * WRITERS + [ASKING]],
+    ids=["xa", "xa-one-phase", "others-ask-for-snapshots"],
+)
+def test_a_snapshot_shows_what_stands_before_its_watermark(server: Server, shapes: list[Shape]) -> None:
+    start = run(server, "CREATE TABLE t (id INT PRIMARY KEY)")
+    with busy(server, shapes):
+        taken = list(snapshots(server))
+    committed = {
+        int(str(change.image["id"])): Position.parse(change.position or "")
+        for change in changes(server, start, Mapping.parse(rows_as_items(["t"])))
+    }
+    assert taken[-1][1] and max(committed.values()) > taken[-1][0]
+    missing = [
+        (watermark, row)
+        for watermark, shown in taken
+        for row, place in committed.items()
+        if place < watermark and row not in shown
+    ]
+    assert not missing
