@@ -132,16 +132,45 @@ def test_a_long_wait_for_a_snapshot_says_what_it_waits_for() -> None:
     )
 
 
-def test_mariadb_tells_the_snapshots_own_position() -> None:
-    found = [
-        {"Variable_name": "Binlog_snapshot_file", "Value": "mariadb-bin.000003"},
-        {"Variable_name": "Binlog_snapshot_position", "Value": "99"},
+def told(file: str, offset: int) -> list[dict[str, Any]]:
+    return [
+        {"Variable_name": "Binlog_snapshot_file", "Value": f"mariadb-bin.{file}"},
+        {"Variable_name": "Binlog_snapshot_position", "Value": str(offset)},
     ]
-    connection = Answering(SHOW_STATUS=found)
-    assert source.begin_snapshot(connection, Server("mariadb", (10, 11), "x")) == Watermark(
-        "mariadb-bin.000003", 99
+
+
+MARIADB = Server("mariadb", (10, 11), "x")
+
+
+@pytest.mark.parametrize(
+    ("answers", "watermark"),
+    [
+        ([told("000003", 99), told("000003", 99)], Watermark("mariadb-bin.000003", 99)),
+        # what was committed in between, or another session's answer
+        ([told("000003", 99), told("000003", 120)], Watermark("mariadb-bin.000003", 99)),
+        ([told("000003", 99), told("000004", 4)], Watermark("mariadb-bin.000003", 99)),
+        # the new file with another session's offset in the old one
+        ([told("000004", 9000), told("000004", 4)], Watermark("mariadb-bin.000004", 4)),
+    ],
+)
+def test_on_mariadb_the_lower_of_two_answers_counts(answers: Any, watermark: Watermark) -> None:
+    connection = Answering(SHOW_STATUS=answers)
+    assert source.begin_snapshot(connection, MARIADB) == watermark
+    asked = [sql.split()[0] for sql in connection.asked]
+    assert asked == ["SHOW", "XA", "START", "SHOW"]
+
+
+def test_on_mariadb_what_is_prepared_is_waited_for_and_told() -> None:
+    """What is prepared later is not: its outcome stands behind the watermark."""
+    listed = [[{"data": "X'61',X'',1"}], *[[{"data": "X'61',X'',1"}, {"data": "X'62',X'',1"}]] * 501]
+    connection = Answering(
+        SHOW_STATUS=[told("000003", 99), told("000003", 120)],
+        XA_RECOVER=[*listed, [{"data": "X'62',X'',1"}]],
     )
-    assert connection.asked[0] == "START TRANSACTION WITH CONSISTENT SNAPSHOT"
+    said: list[str] = []
+    assert source.begin_snapshot(connection, MARIADB, said.append) == Watermark("mariadb-bin.000003", 99)
+    (line,) = said
+    assert "since 5 s for the outcome of XA transactions: X'61',X'',1. XA COMMIT or XA ROLLBACK" in line
 
 
 def test_all_that_is_missing_is_told_at_once_with_each_fix_once() -> None:
