@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any, Protocol
 
 from rowferry.errors import SourceNotReady
+from rowferry.foreign_keys import actions
 from rowferry.mapping import Mapping, TableMapping
 from rowferry.position import Position, file_number
 from rowferry.select import NOT_CARRIED, Column, described, reading
@@ -269,12 +270,15 @@ def check(connection: Connection, server: Server, mapping: Mapping) -> list[Cond
     settings = {
         row["variable_name"].lower(): str(row["value"])
         for row in rows(
-            connection, "SHOW GLOBAL VARIABLES WHERE variable_name REGEXP 'log_bin$|^binlog|^gtid_mode$'"
+            connection,
+            "SHOW GLOBAL VARIABLES WHERE variable_name REGEXP"
+            " 'log_bin$|^binlog|^gtid_mode$|^innodb_native_foreign_keys$'",
         )
     }
     conditions = [*_settings(settings, server), *_grants(connection)]
+    logged = _logs_foreign_keys(server, settings)
     for table in mapping.tables:
-        conditions += _table(connection, table)
+        conditions += _table(connection, table, logged)
     return conditions
 
 
@@ -339,7 +343,7 @@ def _grants(connection: Connection) -> Iterator[Condition]:
         )
 
 
-def _table(connection: Connection, table: TableMapping) -> Iterator[Condition]:
+def _table(connection: Connection, table: TableMapping, logged: bool) -> Iterator[Condition]:
     found = columns(connection, table)
     if not found:
         others = spellings(connection, table)
@@ -354,6 +358,8 @@ def _table(connection: Connection, table: TableMapping) -> Iterator[Condition]:
         return
     yield _kind(connection, table)
     yield _fractions(connection, table)
+    if not logged:
+        yield _foreign_keys(connection, table)
     names = {column.name for column in found}
     for name in table.columns:
         yield Condition(
@@ -402,4 +408,24 @@ def _fractions(connection: Connection, table: TableMapping) -> Condition:
         f"in MariaDB 5.3's format in {found[0]['name']}" if found else "in today's format",
         not found,
         "SET GLOBAL mysql56_temporal_format=ON, then ALTER TABLE ... FORCE",
+    )
+
+
+def _logs_foreign_keys(server: Server, settings: dict[str, str]) -> bool:
+    """Whether what a foreign key does to a child's rows is in the binlog: where the server does it itself."""
+    native = settings.get("innodb_native_foreign_keys", "OFF").upper() == "ON"
+    return server.flavor == "mysql" and server.version >= (9, 6) and not native
+
+
+def _foreign_keys(connection: Connection, table: TableMapping) -> Condition:
+    """Of keys that change or delete rows of this table inside the engine, unseen by the binlog."""
+    address = ".".join("`" + name.replace("`", "``") + "`" for name in (table.schema, table.table))
+    definition = list(rows(connection, f"SHOW CREATE TABLE {address}")[0].values())[1]
+    acting = actions(str(definition), table.travels)
+    return Condition(
+        f"foreign keys of {table.source}",
+        f"{', '.join(acting)}: the binlog does not have what that changes" if acting else "without actions",
+        not acting,
+        "drop the key or make it again with RESTRICT, and let the application change the child's rows itself"
+        " (MySQL 9.6 and later log them, unless innodb_native_foreign_keys is ON)",
     )

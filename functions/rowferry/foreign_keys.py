@@ -1,0 +1,26 @@
+"""What foreign keys do to the rows of a child table by themselves. Pure."""
+
+import re
+from collections.abc import Callable
+
+_NAME = re.compile("`((?:[^`]|``)+)`")
+_KEY = re.compile(r"^\s+CONSTRAINT `((?:[^`]|``)+)` FOREIGN KEY \((.*?)\) REFERENCES (.*)$", re.MULTILINE)
+_ACTION = re.compile("ON (?:DELETE|UPDATE) (?:CASCADE|SET NULL|SET DEFAULT)")
+_GONE = "ON DELETE CASCADE"
+
+
+def actions(definition: str, travels: Callable[[str], bool]) -> list[str]:
+    r"""
+    The keys that delete rows, or change columns that travel, in the text of SHOW CREATE TABLE.
+
+    information_schema tells the same, but on MariaDB not to who may only SELECT.
+
+    >>> key = "CONSTRAINT `k` FOREIGN KEY (`a`) REFERENCES `p` (`id`) ON DELETE CASCADE ON UPDATE SET NULL"
+    >>> actions("CREATE TABLE `c` (\n  " + key, lambda column: column != "a")
+    ['k ON DELETE CASCADE']
+    """
+    found = []
+    for name, columns, rules in _KEY.findall(definition):
+        touched = any(travels(column.replace("``", "`")) for column in _NAME.findall(columns))
+        found += [f"{name} {rule}" for rule in _ACTION.findall(rules) if touched or rule == _GONE]
+    return found
