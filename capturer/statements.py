@@ -6,7 +6,7 @@ rows or the table without any: then capture stops. The rules:
 
 stops      TRUNCATE, DROP, RENAME of a mapped table or onto its name; DROP of its schema; CREATE OR REPLACE
 stops      ALTER that changes what travels without a row event (`alterations` has its rules)
-stops      INSERT, UPDATE, DELETE, REPLACE, LOAD, CALL, SELECT f() logged as a statement, but for the server's own
+stops      INSERT, UPDATE, DELETE, REPLACE, LOAD, CALL, SELECT f() logged as a statement, but the server's own
 stops      a statement that is not understood and mentions a mapped table or schema
 goes on    every other statement
 """
