@@ -107,7 +107,7 @@ def _refused(text: str) -> RowferryError:
             "binlog purged: the file of the checkpoint is no longer on the server",
             f"changes are lost: raise binlog_expire_logs_seconds; {AFRESH}",
         )
-    if "position > file size" in text:
+    if "position > file size" in text or "impossible position" in text:  # MariaDB says the second
         return CaptureStopped(
             "the binlog ends before the checkpoint: the server lost captured transactions, or was reset",
             AFRESH,
