@@ -176,7 +176,7 @@ def test_a_partition_that_is_dropped_stops_capture(server: Server) -> None:
         "ALTER TABLE t DROP PARTITION p",
     )
     error = stop_of(server, start)
-    assert "DROP PARTITION" in error.found and "load it again" in error.fix
+    assert "DROP PARTITION" in error.found and "ferry load --again" in error.fix
 
 
 FAMILY = (
