@@ -374,9 +374,9 @@ def _table(connection: Connection, table: TableMapping, logged: bool) -> Iterato
             else "correct the mapping's source, or GRANT SELECT on it to the capture user",
         )
         return
-    yield _kind(connection, table)
+    yield (kind := _kind(connection, table))
     yield _fractions(connection, table)
-    if not logged:
+    if kind.holds and not logged:  # SHOW CREATE TABLE of a view asks for a right of its own
         yield _foreign_keys(connection, table)
     names = {column.name for column in found}
     for name in table.columns:
