@@ -56,13 +56,14 @@ def captured(control: ControlTable, sources: Iterable[str]) -> dict[str, Any]:
 
 def refuse_before_capture(checkpoint: dict[str, Any], watermark: Position) -> None:
     """
-    Refused where the capturer may have begun after the watermark: changes between the two would be lost.
+    Refused where the capturer began after the watermark, or left something out that is newer than it: changes
+    between the two would be lost.
     """
     reached = Position(checkpoint["epoch"], file_number(checkpoint["file"]), checkpoint["offset"])
     since = Position.parse(checkpoint["since"]) if "since" in checkpoint else reached
     if watermark < since:
         raise Refused(
-            f"the watermark {watermark} lies before {since}, where the capturer began",
+            f"the watermark {watermark} lies before {since}, from where on every change is on the stream",
             "export again: changes between the two are not on the stream",
         )
 

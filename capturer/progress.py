@@ -135,9 +135,11 @@ class Progress:
             )
         resumed = Boundary(item["file"], item["offset"])
         more = set(self._tables) - set(item.get("tables", ()))
-        since = {"since": _since(self.epoch, resumed)} if more or "since" not in item else {}
+        since = _since(self.epoch, resumed) if more or "since" not in item else str(item["since"])
+        since = max([since, *(_behind(self.epoch, place) for place in self.skip)])
         # Nobody shall take the former end's standing for this one's, up to the first save.
-        self._update({"tables": [*self._tables], **since, **_standing(Standing())}, self._token)
+        fields: dict[str, Plain] = {"tables": [*self._tables], "since": since, **_standing(Standing())}
+        self._item = self._update(fields, self._token)
         return resumed
 
     @property
@@ -147,11 +149,15 @@ class Progress:
         return Boundary(file, self._item["restart_offset"]) if file else None
 
     def is_shown(self, place: Boundary) -> bool:
-        """Whether the loads show what was committed there: each began behind it, or has not begun yet."""
+        """
+        Whether the loads show what was committed there: each began behind it, or has not begun yet.
+
+        Where it does, it is left out of the stream, so from now on no export of before may be loaded.
+        """
         floors, before, here = (
             self._table.get(FLOORS), str(Position(self.epoch, 0, 0)), str(Position(self.epoch, *place.order))
         )  # fmt: skip
-        return all(
+        shown = all(
             floors.get(table, "") > here
             or (
                 floors.get(table, "") < before
@@ -159,6 +165,9 @@ class Progress:
             )
             for table in self._tables
         )
+        if shown and (since := _behind(self.epoch, place)) > self._item.get("since", ""):
+            self._item = self._update({"since": since}, self._token)
+        return shown
 
     def save(
         self,
@@ -265,6 +274,11 @@ def _standing(standing: Standing) -> dict[str, Plain]:
 def _since(epoch: int, start: Boundary) -> str:
     """From where on every change is on the stream: no load may show less."""
     return str(Position(epoch, file_number(start.file), start.offset))
+
+
+def _behind(epoch: int, place: Boundary) -> str:
+    """The same where the transaction at this place is left out of the stream."""
+    return _since(epoch, place._replace(offset=place.offset + 1))
 
 
 def _lost() -> LeaseLost:

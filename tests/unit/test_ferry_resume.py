@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from bulkload.checks import refuse_before_capture
 from capturer.events import Boundary
 from capturer.progress import Counters, Progress, Standing
 from ferry import resume
-from rowferry.control import FLOORS
+from rowferry.control import CHECKPOINT, FLOORS
 from rowferry.errors import LOAD, PASS, CaptureStopped, Refused
 from rowferry.mapping import Mapping
 from rowferry.position import Position
@@ -180,6 +181,27 @@ def test_a_stop_without_a_place_is_where_the_checkpoint_is() -> None:
     captured(table, Standing.of("stopped", CaptureStopped("another server", "f")), AT)
     stop = resume.find_stop(table)
     assert stop is not None and (stop.at, stop.remedy) == (str(AT), "")
+
+
+def test_what_is_left_out_of_the_stream_is_in_no_export_of_before() -> None:
+    """An XA COMMIT before any load, or what the operator skips: an older export has not got it."""
+    table: Any = Table()
+    captured(table, Standing(), AT)
+    begun = str(Position(1, AT.order[0], AT.offset))
+    assert table.items[CHECKPOINT]["since"] == begun
+    progress = Progress(table, 1, 8, ["shop.purchase"])
+    progress.claim()
+    later = AT._replace(offset=AT.offset + 50)
+    assert progress.is_shown(later)
+    refuse_before_capture(table.items[CHECKPOINT], Position(1, AT.order[0], AT.offset + 51))
+    with pytest.raises(Refused, match="not on the stream"):
+        refuse_before_capture(table.items[CHECKPOINT], Position(1, AT.order[0], AT.offset + 50))
+    skipped = AT._replace(offset=AT.offset + 90)
+    progress = Progress(table, 1, 8, ["shop.purchase"], skip=[skipped])
+    progress.claim()
+    progress.start(table.items[CHECKPOINT]["server"], AT, 0)
+    with pytest.raises(Refused, match="not on the stream"):
+        refuse_before_capture(table.items[CHECKPOINT], Position(1, AT.order[0], skipped.offset))
 
 
 def test_loads_show_what_was_committed_before_each_began_or_before_any() -> None:
