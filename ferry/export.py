@@ -15,7 +15,7 @@ from bulkload.exports.exporter import ROWS_IN_A_PART, Exported, Exporter, Settin
 from bulkload.exports.locations import Location, location
 from bulkload.exports.plan import Form
 from ferry.progress import Shown, progress
-from ferry.settings import Setting
+from ferry.settings import Setting, positive
 from rowferry import source
 from rowferry.errors import Refused
 
@@ -60,20 +60,13 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--table", metavar="SCHEMA.TABLE", help="only this one (default: every mapped table)")
     parser.add_argument(
-        "--workers", type=_positive, default=Settings().workers, help="parts at once (default: %(default)s)"
+        "--workers", type=positive, default=Settings().workers, help="parts at once (default: %(default)s)"
     )
     parser.add_argument(
-        "--chunk-rows", type=_positive, default=ROWS_IN_A_PART, help="rows of a part (default: %(default)s)"
+        "--chunk-rows", type=positive, default=ROWS_IN_A_PART, help="rows of a part (default: %(default)s)"
     )
     parser.add_argument("--again", action="store_true", help="replace the export that is there")
     parser.set_defaults(run=run)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
 
 
 def run(arguments: argparse.Namespace, setting: Setting) -> int:

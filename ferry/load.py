@@ -20,7 +20,7 @@ from bulkload.loader import Loader, Outcome, Reports, Settings, Tally
 from bulkload.lock import LoaderLock
 from ferry import load_files, load_plan, throttle
 from ferry.progress import Shown, progress
-from ferry.settings import Setting, server_address
+from ferry.settings import Setting, positive, server_address
 from rowferry.errors import Refused
 
 SHOWN = 10
@@ -60,19 +60,19 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     defaults = Settings()
-    parser.add_argument("--processes", type=_positive, default=0, help="default: one for each processor")
+    parser.add_argument("--processes", type=positive, default=0, help="default: one for each processor")
     parser.add_argument(
-        "--workers", type=_positive, default=0, help="chunks at once (default: two for each process)"
+        "--workers", type=positive, default=0, help="chunks at once (default: two for each process)"
     )
     parser.add_argument(
         "--requests",
-        type=_positive,
+        type=positive,
         default=defaults.requests,
         help="DynamoDB requests at once (default: %(default)s)",
     )
     parser.add_argument(
         "--chunk-rows",
-        type=_positive,
+        type=positive,
         default=defaults.chunk_rows,
         help="rows of a chunk (default: %(default)s)",
     )
@@ -88,13 +88,6 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     load_files.add_options(parser)
     parser.set_defaults(run=run)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
 
 
 def run(arguments: argparse.Namespace, setting: Setting) -> int:

@@ -1,5 +1,6 @@
 """How a command finds the stack, the source and the mapping."""
 
+import argparse
 import os
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
@@ -109,6 +110,14 @@ def server_address(text: str) -> tuple[str, int]:
     except ValueError:
         pass
     raise Refused(f"{text} is no server's address", "write HOST or HOST:PORT")
+
+
+def positive(text: str) -> int:
+    """An option's number of at least 1, for argparse."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
 
 
 def _password(file: Path | None, environ: Dict[str, str]) -> str:
