@@ -25,8 +25,12 @@ setup: ## environments and tools, at their locked versions
 demo: setup ## the whole move on this machine: real MySQL, emulated AWS (ARGS="--help" tells more)
 	@$(PYTHON) -m lab.demo $(ARGS)
 
+.PHONY: spark
+spark: ## Spark on this machine (650 MB): then build/tools/spark/bin/ferry load --spark
+	@bash lab/setup.sh spark
+
 .PHONY: test
-test: setup ## every test (ARGS="-k name" for some)
+test: spark ## every test (ARGS="-k name" for some)
 	@$(PYTHON) -m pytest tests $(ARGS)
 
 .PHONY: test-quick

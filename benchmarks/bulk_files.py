@@ -25,6 +25,7 @@ from benchmarks.decoder import Figure
 from bulkload.exports import Column, open_export
 from bulkload.exports.locations import Folder
 from bulkload.importing.files import Files
+from bulkload.importing.passes import group, spill
 from bulkload.importing.sources import Source, Target
 from bulkload.importing.work import Work
 from rowferry.mapping import Mapping
@@ -96,11 +97,11 @@ def import_files(folder: Path, work: Path) -> None:
     export = open_export(
         folder / "csv", table, format="outfile", columns=COLUMNS, dialect="FIELDS TERMINATED BY ','"
     )
-    job = Work(Target("purchase", [Source(table, export)]), Position(1, 1, 4), b"", work)
+    job = Work(Target("purchase", [Source(table, export)]), Position(1, 1, 4), Folder(work))
     for part in job.target.parts:
-        job.spill(*part)
+        spill(job, *part)
     sink = Files(Folder(work / "out"))
-    items = sum(job.group(partition, sink).items for partition in job.partitions)
+    items = sum(group(job, partition, sink).items for partition in job.partitions)
     rows = sum(done.rows for part in job.target.parts if (done := job.part_done(*part)))
     assert items == rows // ROWS_OF_AN_ITEM, f"{items} items of {rows} rows"
 

@@ -53,9 +53,11 @@ class Governor:
         board: Board,
         workers: int,
         control: ControlTable,
-        connect: Connect,
+        connect: Connect | None = None,
         replica: Connect | None = None,
+        share: int = 1,
     ) -> None:
+        """`share`: so many such loads together may write what the limits say."""
         self.held: str | None = "not yet looked around"
         """Why no chunk may be begun; None: it may."""
         self.rate = inf
@@ -63,7 +65,8 @@ class Governor:
         self._board = board
         self._workers = workers
         self._control = control
-        self._threads = Watched(connect, source.threads_running)
+        self._share = share
+        self._threads = Watched(connect, source.threads_running) if connect else None
         self._lag = Watched(replica, source.replica_lag) if replica else None
         self._adaptive = Adaptive()
         self._limits = Limits()
@@ -79,9 +82,8 @@ class Governor:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
-        self._threads.close()
-        if self._lag:
-            self._lag.close()
+        for watched in filter(None, (self._threads, self._lag)):
+            watched.close()
 
     def _run(self) -> None:
         while not self._ended.wait(EVERY):
@@ -101,13 +103,13 @@ class Governor:
         seconds = max(now - before, 1e-3)
         adapted = self._adaptive.step((units - units_before) / seconds, throttles - throttles_before, seconds)
         self._last = (now, units, throttles)
-        self.rate = min(adapted, limits.wcu or inf)
+        self.rate = min(adapted, (limits.wcu or inf) / self._share)
         self._board.allow(self.rate / self._workers, (limits.rows or inf) / self._workers)
 
     def _reason(self, limits: Limits) -> str | None:
         if limits.paused:
             return "paused by `ferry throttle --pause`"
-        if limits.threads_running:
+        if limits.threads_running and self._threads:
             running = self._threads.number()
             if running is None:
                 return "the source does not say how many threads are running"

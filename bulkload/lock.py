@@ -33,8 +33,9 @@ class LoaderLock:
         self.control = control
         self.ttl = ttl
         self.clock = clock
-        self.owner = f"{gethostname()}:{uuid.uuid4().hex[:12]}"
+        self.owner = _new_owner()
         self._renewed = clock()
+        self._naming = threading.Lock()
 
     def acquire(self, sleep: Callable[[float], None], tell: Callable[[str], None]) -> None:
         """
@@ -64,12 +65,26 @@ class LoaderLock:
         """Shows that the owner lives. LeaseLost when another loader has taken the lock."""
         started = self.clock()
         try:
-            self.control.update(LOADER, add={"renewals": 1}, only_if={"owner": self.owner})
+            with self._naming:
+                self.control.update(LOADER, add={"renewals": 1}, only_if={"owner": self.owner})
         except ClientError as error:
             _unless_condition(error)
             self._renewed = float("-inf")
             raise LeaseLost("another loader has taken over", _FIX) from error
         self._renewed = started
+
+    def pass_on(self) -> None:
+        """
+        Goes on under another name, so that who follows the old one writes no more; nothing where it is lost.
+        """
+        name = _new_owner()
+        with self._naming:
+            try:
+                self.control.update(LOADER, set={"owner": name}, only_if={"owner": self.owner})
+            except ClientError as error:
+                _unless_condition(error)
+                return
+            self.owner = name
 
     def check(self) -> None:
         """LeaseLost when the last renewal is so long ago that another loader may be at work."""
@@ -111,6 +126,10 @@ class LoaderLock:
                 return  # `check` tells the workers
             except (ClientError, BotoCoreError):
                 continue  # until `check` says that it has been too long
+
+
+def _new_owner() -> str:
+    return f"{gethostname()}:{uuid.uuid4().hex[:12]}"
 
 
 def refuse_late(now: float, renewed: float, ttl: float) -> None:

@@ -15,7 +15,6 @@ from typing import Any, TextIO
 from bulkload.connection import Connect, connect
 from bulkload.dynamodb import ClientOf
 from bulkload.grouping import Unusable
-from bulkload.limits import Limits
 from bulkload.loader import Loader, Outcome, Reports, Settings, Tally
 from bulkload.lock import LoaderLock
 from ferry import load_files, load_plan, throttle
@@ -94,8 +93,10 @@ def run(arguments: argparse.Namespace, setting: Setting) -> int:
     """Parses, wires and prints."""
     if arguments.plan:
         return load_plan.run(setting, as_json=arguments.json)
-    if arguments.exports and throttle.limits_of(arguments) != Limits():
-        raise Refused("limits hold back the direct road alone", "leave them out of a load with --from")
+    if arguments.exports:
+        load_files.refuse_limits(arguments)
+    elif arguments.spark:
+        raise Refused("--spark reads exported files", "run `ferry export`, then name its place with --from")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends as with Ctrl-C
     unit = "steps" if arguments.exports else "rows"
     with (

@@ -2,32 +2,46 @@
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
+from bulkload.board import Board
 from bulkload.dynamodb import ClientOf
 from bulkload.exports import FORMATS, Export, open_export, parse_watermark, source_columns
 from bulkload.exports.locations import Bucket, Location, location
 from bulkload.grouping import Unusable
-from bulkload.importing.load import FileLoad, Step
+from bulkload.importing.load import FileLoad
+from bulkload.importing.passes import OnThisMachine, Passes, Step
 from bulkload.importing.put import Put
 from bulkload.importing.roads import FILES, IMPORT, Arrival, IntoFiles, IntoTable
 from bulkload.importing.sources import Target, targets
 from bulkload.importing.table import Counts, TableImport
+from bulkload.importing.work import Sink
+from bulkload.limits import Limits
 from bulkload.loader import Outcome
 from bulkload.lock import LoaderLock
+from bulkload.meter import Meter
+from bulkload.spark import cluster
+from bulkload.spark.cluster import Cluster
+from bulkload.spark.executor import Means, PutFrom
 from bulkload.writer import Writer
+from ferry import throttle
 from ferry.progress import Shown
 from ferry.settings import Setting
 from rowferry.errors import Refused
 from rowferry.mapping import TableMapping
 
 COMPRESSIONS = ("gzip", "zstd")
+_LEAST_REQUESTS = 2
+"""At once, of each of Spark's tasks: one is prepared while the other is answered."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of these roads."""
-    group = parser.add_argument_group("from exported files, in any order, grouped on this machine's disk")
+    group = parser.add_argument_group(
+        "from exported files, in any order, grouped on disk or by Spark"
+    )
     group.add_argument(
         "--from",
         dest="exports",
@@ -60,10 +74,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--work",
-        metavar="FOLDER",
-        type=Path,
-        default=Path("rowferry-load"),
-        help="holds what is under way, about as large as the rows (default: %(default)s)",
+        metavar="LOCATION",
+        default="rowferry-load",
+        help="folder that holds what is under way, about as large as the rows (default: %(default)s); with"
+        " --spark a folder or s3://bucket/prefix, for little",
+    )
+    group.add_argument(
+        "--spark",
+        action="store_true",
+        help="group in Spark: in the cluster where spark-submit runs this, else on this machine",
     )
 
 
@@ -72,15 +91,18 @@ def load(
 ) -> list[Outcome]:
     """Wires and runs the load."""
     s3 = setting.client("s3")
-    lock = LoaderLock(setting.control)
+    road = _Road(arguments, setting, s3, shown, LoaderLock(setting.control), _cluster(arguments))
     return FileLoad(
         targets=targets(setting.mapping, _exports(arguments, setting, s3)),
         mapping=setting.mapping,
         mapping_text=setting.mapping_file.read_bytes(),
         control=setting.control,
-        arrival=_arrival(arguments, setting, s3, shown, lock),
-        folder=arguments.work,
-        lock=lock,
+        arrival=road.arrival(),
+        place=road.work(),
+        passes=_passes(road),
+        lock=road.lock,
+        board=road.board,
+        limits=throttle.limits_of(arguments),
         tell=shown.tell,
         progress=lambda step: _step(shown, step),
         unusable=unusable,
@@ -88,6 +110,35 @@ def load(
         accept_unusable=arguments.accept_unusable,
         again=arguments.again,
     ).run(setting.stack.switch_is_on)
+
+
+def _passes(road: "_Road") -> Passes:
+    if road.cluster is None:
+        return OnThisMachine()
+    from bulkload.spark.passes import SparkPasses  # needs pyarrow
+
+    return SparkPasses(road.cluster, road.lock)
+
+
+def refuse_limits(arguments: argparse.Namespace) -> None:
+    """Refused where limits are given that this road does not have."""
+    limits = throttle.limits_of(arguments)
+    if replace(limits, wcu=None) != Limits() or (limits.wcu and arguments.road == IMPORT):
+        raise Refused(
+            "of a load with --from only --road files has a limit, --max-wcu", "leave out the other limits"
+        )
+
+
+def _cluster(arguments: argparse.Namespace) -> Cluster | None:
+    if not arguments.spark:
+        return None
+    found = cluster.start("rowferry load")
+    if arguments.road == FILES and not found.tasks:
+        raise Refused(
+            "nothing bounds how many tasks of Spark write at once",
+            "set spark.dynamicAllocation.maxExecutors, or spark.executor.instances",
+        )
+    return found
 
 
 def _exports(arguments: argparse.Namespace, setting: Setting, s3: Any) -> list[Export]:
@@ -118,33 +169,61 @@ def _export(arguments: argparse.Namespace, table: TableMapping, s3: Any, connect
     raise refusals[0]
 
 
-def _arrival(
-    arguments: argparse.Namespace, setting: Setting, s3: Any, shown: Shown, lock: LoaderLock
-) -> Arrival:
-    if arguments.road == FILES:
-        client = ClientOf(setting.region, arguments.requests)()
+@dataclass
+class _Road:
+    """Wires what is particular to a road."""
 
-        def put(target: Target) -> Put:
-            writer = Writer(client, target.name, lock.check)
-            return Put(writer, target.sources[0].table, arguments.requests)
+    arguments: argparse.Namespace
+    setting: Setting
+    s3: Any
+    shown: Shown
+    lock: LoaderLock
+    cluster: Cluster | None
+    board: Board = field(default_factory=lambda: Board(1))
 
-        return IntoTable(client, put)
-    if not arguments.to:
-        raise Refused("--road import needs a place for the import files", "name it: --to s3://BUCKET/PREFIX")
-    place = location(arguments.to, s3)
+    def work(self) -> Location:
+        """Where progress is kept."""
+        if "://" in self.arguments.work and not self.cluster:
+            raise Refused("--work in S3 is for --spark alone", "name a folder of this machine")
+        return location(self.arguments.work, self.s3)
 
-    def importer(target: Target, files: Location) -> TableImport:
-        assert isinstance(files, Bucket)  # asked below
+    def arrival(self) -> Arrival:
+        """How items come into the table."""
+        if self.arguments.road == FILES:
+            client = ClientOf(self.setting.region, self.arguments.requests)
+            return IntoTable(client(), partial(self._put, client))
+        if not self.arguments.to:
+            raise Refused(
+                "--road import needs a place for the import files", "name it: --to s3://BUCKET/PREFIX"
+            )
+        place = location(self.arguments.to, self.s3)
+        return IntoFiles(
+            place,
+            self.arguments.compression,
+            self._importer if isinstance(place, Bucket) else None,
+            lambda counts: _imported(self.shown, counts),
+        )
+
+    def _put(self, client: ClientOf, target: Target) -> Sink:
+        table, requests = target.sources[0].table, self.arguments.requests
+        if self.cluster:
+            each = max(_LEAST_REQUESTS, requests // self.cluster.tasks)
+            control, share = self.setting.control.name, self.cluster.tasks
+            return PutFrom(Means(client, control, self.lock.owner, self.lock.ttl, share, each), table)
+        meter = Meter(self.board, 0, self.lock.check)
+        return Put(Writer(client(), target.name, self.lock.check, meter=meter), table, requests)
+
+    def _importer(self, target: Target, files: Location) -> TableImport:
+        assert isinstance(files, Bucket)  # `arrival` asks
         tables = [source.table for source in target.sources]
-        logs = setting.client("logs")
-        return TableImport(setting.dynamodb, logs, setting.control, tables, files, arguments.compression)
-
-    return IntoFiles(
-        place,
-        arguments.compression,
-        importer if isinstance(place, Bucket) else None,
-        lambda counts: _imported(shown, counts),
-    )
+        return TableImport(
+            self.setting.dynamodb,
+            self.setting.client("logs"),
+            self.setting.control,
+            tables,
+            files,
+            self.arguments.compression,
+        )
 
 
 def _step(shown: Shown, step: Step) -> None:

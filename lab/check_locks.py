@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ("functions/requirements.txt", "capturer/requirements.txt")
-LOCKS = ("requirements/dev.txt", "requirements/sam.txt", "requirements/ministack.txt")
+LOCKS = tuple(f"requirements/{name}.txt" for name in ("dev", "sam", "ministack", "spark"))
 FOREIGN = re.compile(r"https?://|^--(index-url|extra-index-url|find-links)|file:|^/", re.MULTILINE)
 
 

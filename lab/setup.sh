@@ -3,6 +3,7 @@
 #   .venv                   the project and its checks
 #   build/tools/sam         the SAM and AWS command lines
 #   build/tools/ministack   the emulated AWS
+#   build/tools/spark       Spark on this machine; only with the argument `spark`, because of its 650 MB
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
@@ -11,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 # What an environment was made from. The checkout's path counts: a virtual environment does not survive a move.
 # Raise the recipe's number when make_environment changes what it makes.
 key() {
-  printf '%s\n' "recipe 2" "$root"
+  printf '%s\n' "recipe 3" "$root"
   cat "requirements/$1.txt"
 }
 
@@ -35,8 +36,10 @@ make_environment() {
   is_current "$name" "$folder" && return 0
   rm -f "$folder/made-from"
   "$python" -m venv --clear "$folder"
-  retry "$folder/bin/python" -m pip install --quiet --require-hashes --only-binary :all: -r "requirements/$name.txt"
-  if [ "$name" = dev ]; then add_project "$folder"; fi
+  # pyspark is published as source alone
+  retry "$folder/bin/python" -m pip install --quiet --require-hashes --only-binary :all: --no-binary pyspark \
+    -r "requirements/$name.txt"
+  case $name in dev | spark) add_project "$folder" ;; esac
   key "$name" >"$folder/made-from"
   echo "setup: $folder made in $((SECONDS - started)) s"
 }
@@ -66,16 +69,19 @@ END
   chmod +x "$1"
 }
 
-if is_current dev .venv && is_current sam build/tools/sam && is_current ministack build/tools/ministack; then exit 0; fi
+place() { if [ "$1" = dev ]; then echo .venv; else echo "build/tools/$1"; fi; }
+
+names=(dev ministack sam "$@")
+missing=()
+for name in "${names[@]}"; do is_current "$name" "$(place "$name")" || missing+=("$name"); done
+if [ "${#missing[@]}" = 0 ]; then exit 0; fi
 mkdir -p build/tools
 exec 9>build/setup.lock
 flock 9
 python=$(bash lab/python.sh)
 echo "setup: with $python"
 making=()
-make_environment dev .venv & making+=($!)
-make_environment ministack build/tools/ministack & making+=($!)
-make_environment sam build/tools/sam & making+=($!)
+for name in "${missing[@]}"; do make_environment "$name" "$(place "$name")" & making+=($!); done
 failed=0
 for job in "${making[@]}"; do wait "$job" || failed=1; done
 if [ "$failed" = 1 ]; then

@@ -1,14 +1,17 @@
 """Where export files lie: a folder, or a bucket and prefix of S3. Names are relative, with `/`."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+import boto3
 from botocore.exceptions import ClientError
 
 from rowferry.errors import Refused
@@ -37,6 +40,9 @@ class Location(Protocol):
 
     def remove(self, name: str) -> None:
         """Removes a file; nothing happens where there is none."""
+
+    def clear(self) -> None:
+        """Removes all that is below, also what a killed writer left half made."""
 
     def below(self, name: str) -> "Location":
         """The location of a folder in this one."""
@@ -97,6 +103,11 @@ class Folder:
         """Removes a file."""
         (self.path / name).unlink(missing_ok=True)
 
+    def clear(self) -> None:
+        """Removes the folder."""
+        if self.path.exists():
+            shutil.rmtree(self.path)
+
     def below(self, name: str) -> "Folder":
         """The folder of that name."""
         return Folder(self.path / name)
@@ -124,6 +135,10 @@ class Bucket:
     client: Any
     bucket: str
     prefix: str = ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To another process it goes without its client, which that process makes for itself."""
+        return _bucket, (self.client.meta.region_name, self.bucket, self.prefix)
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
@@ -166,9 +181,23 @@ class Bucket:
         """Removes an object."""
         self.client.delete_object(Bucket=self.bucket, Key=self._key(name))
 
+    def clear(self) -> None:
+        """Removes all objects below the prefix."""
+        for name in self.names():
+            self.remove(name)
+
     def below(self, name: str) -> "Bucket":
         """The prefix of that name."""
         return Bucket(self.client, self.bucket, self._key(name))
+
+
+def _bucket(region: str, bucket: str, prefix: str) -> Bucket:
+    return Bucket(_client(region), bucket, prefix)
+
+
+@cache
+def _client(region: str) -> Any:
+    return boto3.client("s3", region_name=region)
 
 
 @contextmanager

@@ -3,7 +3,8 @@ Exported rows to items, grouped whatever order they come in: into import files f
 table.
 
 sources    what is read: tables and their exports
-work       the two passes, parts into spill files and partitions into items, each step kept once it is done
+work       the two steps, parts into lines and partitions into items, each result kept once it is done
+passes     the steps one after the other on this machine (bulkload.spark: on a cluster)
 files      import files: DynamoDB JSON, compressed
 put        items into a table that exists
 table      ImportTable: a new table from import files

@@ -5,23 +5,28 @@ files    groups, then BatchWriteItem into the table that exists
 import   groups, then import files, then ImportTable into a new table
 
 The control table has it as any other load: over an empty target the floor of each source stands before an
-item is written, and the load is done when every item is in the table. Progress is in the folder of work, so
+item is written, and the load is done when every item is in the table. Progress is in the place of work, so
 that a run that was killed goes on.
 """
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from bulkload import checks
+from bulkload.board import Board
 from bulkload.exports import watermark_of
+from bulkload.exports.locations import Location
+from bulkload.governor import EVERY, Governor
 from bulkload.grouping import Unusable
+from bulkload.importing.passes import Passes, Step
 from bulkload.importing.roads import Arrival, Arrived
 from bulkload.importing.sources import Target
-from bulkload.importing.work import Done, Work
+from bulkload.importing.work import Done, Sink, Work
 from bulkload.ledger import DONE, Ledger, Result
+from bulkload.limits import Limits
 from bulkload.loader import Outcome, emptied
 from bulkload.lock import LoaderLock
 from rowferry.control import APPLIED, CHECKPOINT, ControlTable
@@ -31,19 +36,11 @@ from rowferry.position import Position
 from rowferry.source import Watermark
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """How far the load has got: `what` in words, `done` of `total`."""
-
-    what: str
-    done: int
-    total: int
-
-
 @dataclass(slots=True)
 class FileLoad:
     """
-    Loads a mapping's targets from exports. `folder` holds the work, one folder for each target.
+    Loads a mapping's targets from exports. `place` holds the work, one folder for each target, and `passes`
+    runs it, as fast as the `limits` and what the table takes allow.
 
     `mapping_text` and what the exports say tell this load from others. `given`: the watermark of exports that
     have none of their own.
@@ -54,8 +51,11 @@ class FileLoad:
     mapping_text: bytes
     control: ControlTable
     arrival: Arrival
-    folder: Path
+    place: Location
+    passes: Passes
     lock: LoaderLock
+    board: Board
+    limits: Limits
     tell: Callable[[str], None]
     progress: Callable[[Step], None]
     unusable: Callable[[Unusable], None]
@@ -63,6 +63,7 @@ class FileLoad:
     accept_unusable: bool = False
     again: bool = False
     now: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
 
     def run(self, switch_is_on: bool) -> list[Outcome]:
         """
@@ -83,6 +84,7 @@ class FileLoad:
         checkpoint = checks.captured(self.control, ledgers)
         positions = {target.name: self._position(target, checkpoint) for target in self.targets}
         with self.lock.held(self.tell):
+            self.limits.write(self.control)
             waiting = [(target, mine) for target, mine in self._with(ledgers) if self._open(mine)]
             for target, mine in waiting:
                 anew, position = self._anew(mine, positions[target.name]), positions[target.name]
@@ -92,8 +94,9 @@ class FileLoad:
                 self.arrival.check(target)
                 if anew:
                     self._refuse_older(target, position, mine)
-            for target, mine in waiting:
-                self._load(target, positions[target.name], mine)
+            with Governor(self.board, 1, self.control) as governor:
+                for target, mine in waiting:
+                    self._load(target, positions[target.name], mine, partial(self._before, governor))
             return [self._outcome(name, ledger) for name, ledger in ledgers.items()]
 
     def _with(self, ledgers: dict[str, Ledger]) -> Iterator[tuple[Target, list[Ledger]]]:
@@ -134,20 +137,27 @@ class FileLoad:
             raise Refused(f"the exports for {target.name} have no files", "export again")
         return min(found)
 
-    def _load(self, target: Target, position: Position, ledgers: Sequence[Ledger]) -> None:
-        work = Work(target, position, self.mapping_text, self.folder / target.name)
-        work.clean(
-            partitions=self._anew(ledgers, position)
-        )  # what another load has written meanwhile, or was emptied, has to come again
+    def _load(
+        self, target: Target, position: Position, ledgers: Sequence[Ledger], before: Callable[[], None]
+    ) -> None:
+        work = Work.begin(target, position, self.mapping_text, self.place.below(target.name))
         self.lock.check()
         if self._anew(ledgers, position):
+            work.forget_partitions()  # another load may have written meanwhile, or the table was emptied
             self._plan(target, position, ledgers)
-        spilled = self._spill(work)
-        grouped = self._group(work)
+        sink = self.arrival.sink(target)
+        self.passes.run(work, sink, before, self.progress)
         arrived = self.arrival.finish(work)
-        for row in (*work.unusable(self.arrival.sink(target)), *arrived.refused):
+        for row in (*work.unusable(sink), *arrived.refused):
             self.unusable(row)
-        self._finish(ledgers, work, spilled, grouped, arrived)
+        self._finish(ledgers, work, sink, arrived)
+
+    def _before(self, governor: Governor) -> None:
+        while governor.held:
+            self.progress(Step(f"resting: {governor.held}", 0, 0))
+            self.sleep(EVERY)
+            self.lock.check()
+        self.lock.check()
 
     def _refuse_older(self, target: Target, position: Position, ledgers: Sequence[Ledger]) -> None:
         """Refused where the exports may lack changes that do not come again."""
@@ -174,57 +184,23 @@ class FileLoad:
             if self._unplanned(ledger, position):
                 ledger.plan_whole(str(position))
 
-    def _spill(self, work: Work) -> dict[int, Done]:
-        """Rows and unusable rows by the source's number."""
-        sums: dict[int, Done] = {number: Done() for number in range(len(work.target.sources))}
-        parts = work.target.parts
-        for count, (number, place) in enumerate(parts, 1):
-            self.lock.check()
-            done = work.part_done(number, place) or work.spill(number, place)
-            was = sums[number]
-            sums[number] = Done(was.rows + done.rows, 0, was.unusable + done.unusable)
-            self.progress(Step("parts read", count, len(parts)))
-        for number, source in enumerate(work.target.sources):
-            if source.export.expected_rows not in (None, sums[number].rows):
-                raise Refused(
-                    f"{source.export.location} has {sums[number].rows:,} rows of {source.table.source},"
-                    f" {source.export.expected_rows:,} are expected",
-                    "a file is missing, or there are too many: see that the export is whole",
-                )
-        return sums
-
-    def _group(self, work: Work) -> Done:
-        sink, items, unusable = self.arrival.sink(work.target), 0, 0
-        for partition in work.partitions:
-            self.lock.check()
-            done = work.partition_done(partition, sink) or work.group(partition, sink)
-            items, unusable = items + done.items, unusable + done.unusable
-            self.progress(Step("partitions grouped", partition + 1, len(work.partitions)))
-        return Done(items=items, unusable=unusable)
-
-    def _finish(
-        self,
-        ledgers: Sequence[Ledger],
-        work: Work,
-        spilled: dict[int, Done],
-        grouped: Done,
-        arrived: Arrived,
-    ) -> None:
+    def _finish(self, ledgers: Sequence[Ledger], work: Work, sink: Sink, arrived: Arrived) -> None:
         """Items, and rows of which nobody can say whose they were, count with the target's first source."""
+        grouped = sum(work.grouped(sink), Done())
         more = sum(row.rows for row in arrived.refused)
-        for number, ledger in enumerate(ledgers):
+        for number, (ledger, read) in enumerate(zip(ledgers, work.read(), strict=True)):
             first = number == 0
             result = Result(
-                spilled[number].rows,
+                read.rows,
                 grouped.items - len(arrived.refused) if first else 0,
-                spilled[number].unusable + (grouped.unusable + more if first else 0),
+                read.unusable + (grouped.unusable + more if first else 0),
             )
             if arrived.complete:
                 ledger.done(1, str(work.position), result)
                 if not result.unusable or self.accept_unusable:
                     ledger.finish(result)
         if all(ledger.state == DONE for ledger in ledgers):
-            work.remove()
+            work.place.clear()
 
     def _as_it_was(self, ledgers: dict[str, Ledger], epoch: int) -> list[Outcome]:
         outcomes = [self._outcome(name, ledger, nothing=True) for name, ledger in ledgers.items()]

@@ -125,8 +125,7 @@ class IntoFiles:
         """Imports them. Refused where strange files lie among them."""
         place = self._place(work.target)
         sink = self.sink(work.target)
-        found = [work.partition_done(partition, sink) for partition in work.partitions]
-        made = [file for done in found if done and done.detail for file in done.detail["files"]]
+        made = [file for done in work.grouped(sink) if done.detail for file in done.detail["files"]]
         refuse_others(place, [file["name"] for file in made])
         if self.importer is None:
             return Arrived(complete=False)

@@ -1,32 +1,35 @@
 """
-The two passes over a target's rows, in a folder that survives.
+The two steps over a target's rows, and what is known of them in a place that survives.
 
-1. each part's rows become lines in a spill file (bulkload.shuffle);
-2. each partition's lines become items, which a sink takes.
+1. each part's rows become lines (bulkload.lines);
+2. each partition's lines, all of an item together, become items, which a sink takes.
 
-A step is done when its result stands in the folder, which is after everything that it made; a step that was
-interrupted is done again and makes the same.
+Who runs the steps brings the lines from one to the other (bulkload.importing.passes, bulkload.spark). A
+step's result is kept after everything that it made; a step that was interrupted is done again and makes the
+same.
 """
 
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
-from bulkload import shuffle
 from bulkload.assembly import Assembled, Assembly
-from bulkload.exports.locations import Folder, remove_leftovers, write
+from bulkload.exports.locations import Location, write
 from bulkload.grouping import Unusable
 from bulkload.importing.sources import Target
-from bulkload.lines import Liner
+from bulkload.lines import Line, Liner
+from bulkload.shuffle import Groups
 from rowferry.errors import Refused
 from rowferry.position import Position
 
-_JOB, _SPILL, _PARTITION = "job.json", "spill", "partition"
+_JOB, _SPILL, _PARTITION, _UNUSABLE = "job.json", "spill", "partition", ".unusable"
+_HELD = 1 << 20
+"""Bytes of named rows that are held in memory."""
 
 
 class Sink(Protocol):
@@ -49,46 +52,39 @@ class Done:
     unusable: int = 0
     detail: dict[str, Any] | None = None
 
+    def __add__(self, other: "Done") -> "Done":
+        return Done(self.rows + other.rows, self.items + other.items, self.unusable + other.unusable)
 
+
+@dataclass(frozen=True, slots=True)
 class Work:
-    """
-    The work for one target in `folder`. Refused when the folder holds that of another export or mapping.
-    """
+    """The work for one target, its results in `place`."""
 
-    def __init__(self, target: Target, position: Position, mapping_text: bytes, folder: Path) -> None:
-        self.target = target
-        self.position = position
-        self.folder = Folder(folder)
-        self._begin(target.identity(mapping_text, str(position)))
+    target: Target
+    position: Position
+    place: Location
 
-    def _begin(self, identity: dict[str, Any]) -> None:
+    @classmethod
+    def begin(cls, target: Target, position: Position, mapping_text: bytes, place: Location) -> Self:
+        """Work that is new, or goes on. Refused when the place holds that of another export or mapping."""
+        identity = target.identity(mapping_text, str(position))
         try:
-            found = json.loads(self.folder.read(_JOB))
+            found = json.loads(place.read(_JOB))
         except FileNotFoundError:
-            write(self.folder, _JOB, json.dumps(identity).encode())
-            return
+            write(place, _JOB, json.dumps(identity).encode())
+            found = identity
         if found != identity:
             raise Refused(
-                f"{self.folder} holds the work of another export, mapping or watermark",
-                "name another folder with --work, or remove this one",
+                f"{place} holds the work of another export, mapping or watermark",
+                "name another place with --work, or remove this one",
             )
+        return cls(target, position, place)
 
-    def clean(self, *, partitions: bool = False) -> None:
-        """
-        Removes what a killed run left half made; with `partitions` also what says that sinks have them.
-        Nothing else may be at work.
-        """
-        for name in self.folder.path.iterdir():
-            if partitions and name.name.startswith(_PARTITION):
-                shutil.rmtree(name)
-            elif name.is_dir():
-                remove_leftovers(Folder(name))
-                for room in name.glob("cut-*"):
-                    shutil.rmtree(room)
-
-    def remove(self) -> None:
-        """Removes the folder: everything is done."""
-        shutil.rmtree(self.folder.path)
+    def forget_partitions(self) -> None:
+        """No sink has taken anything. Nothing else may be at work."""
+        for name in self.place.names():
+            if name.startswith(_PARTITION):
+                self.place.remove(name)
 
     @property
     def partitions(self) -> range:
@@ -97,70 +93,93 @@ class Work:
 
     def part_done(self, number: int, place: int) -> Done | None:
         """The result of a part's step, None before it is done."""
-        name = f"{_SPILL}/{number:02d}-{place:06d}"
-        return self._done(name) if (self.folder.path / name).exists() else None
+        return self._done(part_name(number, place))
 
     def partition_done(self, partition: int, sink: Sink) -> Done | None:
         """The result of a partition's step, None before it is done."""
-        return self._done(_partition(partition, sink))
+        return self._done(partition_name(partition, sink))
 
     def _done(self, name: str) -> Done | None:
         try:
-            return Done(**json.loads(self.folder.read(f"{name}.json")))
+            return Done(**json.loads(self.place.read(f"{name}.json")))
         except FileNotFoundError:
             return None
 
+    def read(self) -> list[Done]:
+        """
+        The results of all parts together, for each source. Refused where rows are missing, or too many.
+        """
+        sums = [Done() for _ in self.target.sources]
+        for number, place in self.target.parts:
+            sums[number] += self.part_done(number, place) or Done()
+        for source, found in zip(self.target.sources, sums, strict=True):
+            if source.export.expected_rows not in (None, found.rows):
+                raise Refused(
+                    f"{source.export.location} has {found.rows:,} rows of {source.table.source},"
+                    f" {source.export.expected_rows:,} are expected",
+                    "a file is missing, or there are too many: see that the export is whole",
+                )
+        return sums
+
+    def grouped(self, sink: Sink) -> list[Done]:
+        """The result of each partition."""
+        return [self.partition_done(partition, sink) or Done() for partition in self.partitions]
+
     def unusable(self, sink: Sink) -> Iterator[Unusable]:
         """All that can be no item, of every step that is done."""
-        steps = (_SPILL, _partition(0, sink).partition("/")[0])
-        for file in (file for step in steps for file in sorted(self.folder.path.glob(f"{step}/*.unusable"))):
-            with file.open(encoding="utf-8") as lines:
-                yield from map(Unusable.parse, lines)
+        steps = (_SPILL, partition_name(0, sink).partition("/")[0])
+        for name in self.place.names():
+            if name.endswith(_UNUSABLE) and name.partition("/")[0] in steps:
+                with self.place.fetched(name) as path, path.open(encoding="utf-8") as lines:
+                    yield from map(Unusable.parse, lines)
 
-    def spill(self, number: int, place: int) -> Done:
-        """A part's rows into its spill file. BadPart: nothing of the part is kept."""
+    def lines(self, number: int, place: int) -> Iterator[Line]:
+        """A part's lines; after the last one its result is kept. BadPart: nothing of the part is kept."""
         source, part = self.target.part(number, place)
-        name = f"{_SPILL}/{number:02d}-{place:06d}"
-        with self.folder.making(name) as path, path.open("wb") as file:
-            with self._refused(name) as refused:
-                liner = Liner(source.table, [column.name for column in source.export.columns], refused)
-                lines = liner.block_lines(source.export.blocks(part))
-                shuffle.spill(lines, self.target.partitions, file)
-            done = Done(rows=liner.rows, unusable=refused.rows)
-            self._keep(name, done)  # before the spill file, which says that the step is done
-        return done
+        name = part_name(number, place)
+        with self._refused(name) as refused:
+            liner = Liner(source.table, [column.name for column in source.export.columns], refused)
+            yield from liner.block_lines(source.export.blocks(part))
+        self._keep(name, Done(rows=liner.rows, unusable=refused.rows))
 
-    def group(self, partition: int, sink: Sink) -> Done:
-        """A partition's lines into items, and these into the sink."""
-        name = _partition(partition, sink)
-        spilled = [
-            self.folder.path / f"{_SPILL}/{number:02d}-{place:06d}" for number, place in self.target.parts
-        ]
+    def take(self, partition: int, found: Groups, sink: Sink) -> Done:
+        """A partition's lines, all of an item together, into items, and these into the sink."""
+        name = partition_name(partition, sink)
         tally = _Tally()
         with self._refused(name) as refused:
             assembly = Assembly([source.table for source in self.target.sources], self.position, refused)
-            found = shuffle.groups(shuffle.stored(spilled, partition), (self.folder.path / name).parent)
             detail = sink.take(partition, tally.counted(assembly, found), refused)
         done = Done(tally.rows, tally.items - refused.items, refused.rows, detail)
         self._keep(name, done)
         return done
 
+    def keep_empty(self, partition: int, sink: Sink) -> None:
+        """A partition without a line is done."""
+        self._keep(partition_name(partition, sink), Done())
+
     def _keep(self, name: str, done: Done) -> None:
-        write(self.folder, f"{name}.json", json.dumps(asdict(done)).encode())
+        write(self.place, f"{name}.json", json.dumps(asdict(done)).encode())
 
     @contextmanager
     def _refused(self, name: str) -> "Iterator[Refusals]":
-        with (
-            self.folder.making(f"{name}.unusable") as path,
-            path.open("w", encoding="utf-8") as file,
-        ):
+        with tempfile.SpooledTemporaryFile(_HELD, "w+", encoding="utf-8") as file:
             yield Refusals(lambda row: print(row.line(), file=file))
-        if not (self.folder.path / f"{name}.unusable").stat().st_size:
-            (self.folder.path / f"{name}.unusable").unlink()
+            if not file.tell():
+                self.place.remove(name + _UNUSABLE)
+                return
+            file.seek(0)
+            with self.place.making(name + _UNUSABLE) as path, path.open("w", encoding="utf-8") as out:
+                shutil.copyfileobj(file, out)
 
 
-def _partition(number: int, sink: Sink) -> str:
-    return f"{_PARTITION}-{hashlib.sha256(sink.place.encode()).hexdigest()[:12]}/{number:04d}"
+def part_name(number: int, place: int) -> str:
+    """What a part's step is called in the place of work."""
+    return f"{_SPILL}/{number:02d}-{place:06d}"
+
+
+def partition_name(partition: int, sink: Sink) -> str:
+    """What a partition's step for this sink is called there."""
+    return f"{_PARTITION}-{hashlib.sha256(sink.place.encode()).hexdigest()[:12]}/{partition:04d}"
 
 
 class Refusals:
@@ -187,7 +206,7 @@ class _Tally:
     rows: int = 0
     items: int = 0
 
-    def counted(self, assembly: Assembly, found: shuffle.Groups) -> Iterator[Assembled]:
+    def counted(self, assembly: Assembly, found: Groups) -> Iterator[Assembled]:
         """The items, counted as they go."""
         for key, values in found:
             if item := assembly.item(key, values):

@@ -286,16 +286,18 @@ from pathlib import Path
 from bulkload.exports.locations import Folder
 from bulkload.importing.files import Files
 from bulkload.importing.sources import Source, Target
+from bulkload.importing.passes import group, spill
 from bulkload.importing.work import Work
 from bulkload.exports import open_export
 from rowferry.mapping import Mapping
 from rowferry.position import Position
 folder = Path(sys.argv[1])
 table = Mapping.load(folder / "mapping.toml").tables[0]
-work = Work(Target("t", [Source(table, open_export(folder, table))]), Position(1, 1, 1), b"", folder / "work")
+target = Target("t", [Source(table, open_export(folder, table))])
+work = Work(target, Position(1, 1, 1), Folder(folder / "work"))
 for part in work.target.parts:
-    work.spill(*part)
-items = sum(work.group(n, Files(Folder(folder / "out"))).items for n in work.partitions)
+    spill(work, *part)
+items = sum(group(work, n, Files(Folder(folder / "out"))).items for n in work.partitions)
 # not ru_maxrss, which begins with what the process that started this one had
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM:"))
 print(items, peak.split()[1])

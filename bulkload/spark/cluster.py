@@ -1,0 +1,80 @@
+"""The Spark that runs the load: the one that spark-submit has started, or one on this machine."""
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rowferry.errors import Refused
+
+MOST_LINES = 256
+"""Of a batch. A line may be as long as an item, and a task holds some batches."""
+
+_LOG = Path(__file__).with_name("log4j2.properties")
+_SETTINGS = {
+    "spark.speculation": "false",  # a second try of a task beside the first writes everything twice
+    "spark.sql.execution.arrow.maxRecordsPerBatch": str(MOST_LINES),
+    "spark.ui.showConsoleProgress": "false",
+}
+_HERE = {
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.ui.enabled": "false",
+    "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={_LOG}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A session. `local`: it has no machines but this one. `tasks`: how many run at once; 0 is unlimited."""
+
+    session: Any
+    local: bool
+    tasks: int
+
+
+def start(name: str) -> Cluster:
+    """Refused where Spark is not there."""
+    try:
+        from pyspark.sql import SparkSession
+    except ImportError as error:
+        raise Refused(
+            "--spark needs pyspark, which is not installed",
+            "in a checkout: `make spark`, then build/tools/spark/bin/ferry; or let spark-submit run it"
+            " (docs/spark.md)",
+        ) from error
+    builder: Any = SparkSession.builder
+    for setting, value in _SETTINGS.items():
+        builder = builder.config(setting, value)
+    if not _submitted():
+        builder = _here(builder)
+    session = builder.appName(name).getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return Cluster(session, session.sparkContext.master.startswith("local"), _tasks(session.sparkContext))
+
+
+def _submitted() -> bool:
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def _here(builder: Any) -> Any:
+    if not shutil.which("java") and not os.environ.get("JAVA_HOME"):
+        raise Refused("Spark needs Java 17 or later, and there is none", "install it, or set JAVA_HOME")
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    for setting, value in _HERE.items():
+        builder = builder.config(setting, value)
+    return builder.master("local[*]")
+
+
+def _tasks(context: Any) -> int:
+    if context.master.startswith("local"):
+        return int(context.defaultParallelism)
+    settings = context.getConf()
+    dynamic = settings.get("spark.dynamicAllocation.enabled", "false") == "true"
+    most = "spark.dynamicAllocation.maxExecutors" if dynamic else "spark.executor.instances"
+    executors = settings.get(most, "0")
+    cores = int(settings.get("spark.executor.cores", "1")) // int(settings.get("spark.task.cpus", "1"))
+    return (int(executors) if executors.isdigit() else 0) * max(1, cores)
