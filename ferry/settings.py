@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import zipfile
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +19,9 @@ from rowferry.control import ControlTable
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping
 
-FUNCTIONS = Path(__file__).resolve().parent.parent / "functions"
+_ROOT = Path(__file__).resolve().parent.parent
+FUNCTIONS: Any = zipfile.Path(_ROOT, "functions/") if _ROOT.is_file() else _ROOT / "functions"
+"""Where the mapping files lie. The archive that Spark ships has them, too."""
 EXAMPLE = "mysql://rowferry@db.example.com:3306"
 
 

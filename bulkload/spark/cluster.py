@@ -22,7 +22,7 @@ _HERE = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.ui.enabled": "false",
-    "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={_LOG}",
+    "spark.driver.extraJavaOptions": f'"-Dlog4j2.configurationFile={_LOG}"',
 }
 
 

@@ -89,9 +89,11 @@ class SparkPasses:
 
     def _watch(self, job: "Future[Iterable[int]]", progress: Progress) -> None:
         tracker: Any = self.cluster.session.sparkContext.statusTracker()
+        first = None
         while not job.done():
             self.lock.check()
-            for stage in map(tracker.getStageInfo, tracker.getActiveStageIds()):
-                if stage:
-                    progress(Step(f"tasks of {stage.name}", stage.numCompletedTasks, stage.numTasks))
+            for stage in filter(None, map(tracker.getStageInfo, tracker.getActiveStageIds())):
+                first = first if first is not None else stage.stageId
+                what = "parts read" if stage.stageId == first else "groups of partitions written"
+                progress(Step(what, stage.numCompletedTasks, stage.numTasks))
             self.sleep(LOOK)
