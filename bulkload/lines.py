@@ -11,44 +11,31 @@ hash all find an item's lines.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import batched, chain, compress, count, islice
-from operator import itemgetter, ne
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
+from bulkload.exports.blocks import FEW, Columns, columns_of
 from bulkload.grouping import TWICE, Unusable, unusable_row
 from bulkload.item_json import dumps, one_line, quoted
+from bulkload.texts import CERTAIN, Keys, Names, PlainItems, key_text
 from rowferry.errors import UnusableChange
 from rowferry.items import places_of
 from rowferry.keys import key_of
 from rowferry.mapping import Layout, MapEntry, SetEntry, TableMapping
-from rowferry.members import MAX_NAME, Members, members_of
+from rowferry.members import Members, members_of
 from rowferry.requests import put_members
 from rowferry.sources import Column
-from rowferry.table import MAX_HASH_KEY, MAX_RANGE_KEY
-from rowferry.values import Attribute, Value
+from rowferry.values import Value
 
 HOPELESS = 8 << 20
 """
 Characters of DynamoDB JSON that are more than 400 KB for certain, whatever they hold: MEMBERS is left out.
 """
-_KNOWN_NAMES = 50_000
-"""
-Names that are remembered as text. Products come again and again; where every row has its own, it is of no
-use.
-"""
-_FEW = 100
-"""Rows that are held at once, and in a line, where nothing is known of their size."""
-_CERTAIN = frozenset({str, int})
-"""Types whose values are equal only where their texts are (1.0 and 1.00 are, too)."""
 _NOTHING = object()
 
 type Line = tuple[str, str]
 """KEY and `ROWS MEMBERS`."""
-
-
-def key_text(key: dict[str, Attribute]) -> str:
-    """KEY of an item's key attributes."""
-    return one_line(dumps(key))
 
 
 def members_text(members: Members, *, whole: bool) -> str:
@@ -81,23 +68,24 @@ class Liner:
         self.unusable = unusable
         self.rows = 0
         """Taken so far."""
-        self._key_parts = self._plain_key()
-        self._known: dict[Value, str] = {}
-        self._reserved = table.reserved
+        self._group_places = [self.columns.index(column) for column in table.group_columns]
+        self._keys = Keys(table, self.columns)
+        self._names = Names(table)
+        self._plain_items = PlainItems(table, self._keys, self._group_places)
+        self._outer = _outer(table.attribute)
 
     def lines(self, rows: Iterable[Sequence[Value]]) -> Iterator[Line]:
         """The lines of rows in any order. Rows of one item that follow each other share a line."""
-        return self.block_lines(batched(rows, _FEW, strict=False))
+        return self.block_lines(columns_of(rows))
 
-    def block_lines(self, blocks: Iterable[Sequence[Sequence[Value]]]) -> Iterator[Line]:
+    def block_lines(self, blocks: Iterable[Columns]) -> Iterator[Line]:
         """As `lines`, from many rows at a time, which go faster; each block is held in memory."""
         if not self.table.simple or self.table.layout is Layout.ITEM_PER_ROW:
-            yield from self._each(chain.from_iterable(blocks))
+            yield from self._each(chain.from_iterable(map(_rows, blocks)))
         elif plain := self._plain():
-            for block in blocks:
-                yield from self._plain_block(block, *plain)
+            yield from chain.from_iterable(self._plain_block(block, *plain) for block in blocks)
         else:
-            yield from self._runs(chain.from_iterable(blocks))
+            yield from self._runs(chain.from_iterable(map(_rows, blocks)))
 
     def _each(self, rows: Iterable[Sequence[Value]]) -> Iterator[Line]:
         for values in rows:
@@ -117,10 +105,10 @@ class Liner:
         run: Members = {}
         for values in rows:
             self.rows += 1
-            if (now := here(values)) != last or len(run) == _FEW:
+            if (now := here(values)) != last or len(run) == FEW:
                 if run:
                     yield _line(key, len(run), members_text(run, whole=False))
-                key, run, last = self._key(values), {}, now
+                key, run, last = self._keys.one(values), {}, now
             try:
                 found = members_of(self._row(values), self.table) if key else self._refused_key(values)
             except UnusableChange as error:
@@ -133,37 +121,18 @@ class Liner:
         if run:
             yield _line(key, len(run), members_text(run, whole=False))
 
-    def _plain_block(
-        self, rows: Sequence[Sequence[Value]], name_at: int, value_at: int, null: str
-    ) -> Iterator[Line]:
+    def _plain_block(self, block: Columns, name_at: int, value_at: int, null: str) -> Iterable[Line]:
         """
         As `_runs`, where name and value are columns as they are: their text is put together, not encoded.
         """
-        values: list[Any] = [row[value_at] for row in rows]
-        names = self._names([row[name_at] for row in rows])
-        kinds = set(map(type, values))
-        if names is None or kinds not in ({int}, {str}):
-            yield from self._plain_runs(rows, name_at, value_at, null)
-            return
-        if kinds == {int}:
-            texts = [f'{name}{{"N":"{value}"}}' for name, value in zip(names, values, strict=True)]
-        else:
-            quotes = map(quoted, values)
-            texts = [f'{name}{{"S":{value}}}' for name, value in zip(names, quotes, strict=True)]
-        # Bytes and text are never equal, so that what is equal makes one key.
-        keys = list(map(self._key_values(), rows))
-        start = 0
-        for end in (*compress(count(1), map(ne, keys, islice(keys, 1, None))), len(rows)):
-            key = self._key(rows[start])
-            if key and len(set(names[start:end])) == end - start:
-                self.rows += end - start
-                yield _line(key, end - start, self._around(texts[start:end]))
-            else:
-                yield from self._plain_runs(rows[start:end], name_at, value_at, null)
-            start = end
+        found = self._plain_items.of(block, block[name_at], block[value_at])
+        if found is None:
+            return self._plain_runs(_rows(block), name_at, value_at, null)
+        self.rows += len(block[0])
+        return map(self._plain_line, *found)
 
     def _plain_runs(
-        self, rows: Sequence[Sequence[Value]], name_at: int, value_at: int, null: str
+        self, rows: Iterable[Sequence[Value]], name_at: int, value_at: int, null: str
     ) -> Iterator[Line]:
         """Row by row, for what is not all of one kind, or holds rows that are refused."""
         here, last, key = self._key_values(), _NOTHING, ""
@@ -172,8 +141,8 @@ class Liner:
             self.rows += 1
             if (now := here(values)) != last:
                 if run:
-                    yield _line(key, len(run), self._around(map(str.__add__, run, run.values())))
-                key, run, last = self._key(values), {}, now
+                    yield self._of_run(key, run)
+                key, run, last = self._keys.one(values), {}, now
             value: Any = values[value_at]
             try:
                 name = self._name(values, values[name_at])
@@ -193,35 +162,7 @@ class Liner:
             else:
                 run[name] = text
         if run:
-            yield _line(key, len(run), self._around(map(str.__add__, run, run.values())))
-
-    def _names(self, values: Sequence[Any]) -> list[str] | None:
-        """The members' names with their colons; None where one needs a closer look."""
-        if not set(map(type, values)) <= _CERTAIN:
-            return None
-        known = self._known
-        names: list[Any] = list(map(known.get, values))
-        if None not in names:
-            return names
-        if len(known) > _KNOWN_NAMES:
-            known.clear()
-        for value in set(values):
-            name = known.get(value) or self._plain_name(value)
-            if not name:
-                return None
-            known[value] = name
-        return [known[value] for value in values]
-
-    def _plain_name(self, value: Any) -> str:
-        """The name of a text or an integer with its colon; empty where it needs a closer look."""
-        name = f"{self.table.prefix}{value}"
-        if (
-            value == ""
-            or len(name) > MAX_NAME // 4
-            or (self.table.attribute is None and name in self._reserved)
-        ):
-            return ""
-        return quoted(name) + ":"
+            yield self._of_run(key, run)
 
     def _plain(self) -> tuple[int, int, str] | None:
         """The places of the name's and the value's column, and what NULL becomes; None for other mappings."""
@@ -233,45 +174,15 @@ class Liner:
         null = '{"NULL":true}' if value.keep_null else "null"
         return self.columns.index(name), self.columns.index(value.column), null
 
-    def _around(self, members: Iterable[str]) -> str:
-        text = one_line(",".join(members))
-        if self.table.attribute is None:
-            return f"{{{text}}}"
-        return f'{{{one_line(quoted(self.table.attribute))}:{{"M":{{{text}}}}}}}'
+    def _of_run(self, key: str, run: dict[str, str]) -> Line:
+        return self._plain_line(key, len(run), ",".join(map(str.__add__, run, run.values())))
+
+    def _plain_line(self, key: str, rows: int, members: str) -> Line:
+        before, after = self._outer
+        return _line(key, rows, one_line(f"{before}{members}{after}"))
 
     def _key_values(self) -> Callable[[Sequence[Value]], Any]:
-        places = [self.columns.index(column) for column in self.table.group_columns]
-        return itemgetter(*places) if places else lambda _values: ()
-
-    def _key(self, values: Sequence[Value]) -> str:
-        """KEY, empty when the row has none."""
-        parts = []
-        for place, before, most in self._key_parts:
-            value = values[place]
-            if type(value) is not str or not 0 < len(value) <= most:
-                break
-            parts.append(before + quoted(value))
-        else:
-            if parts:
-                return one_line("".join(parts)) + "}}"
-        try:
-            return key_text(key_of(self._row(values), self.table).attributes())
-        except UnusableChange:
-            return ""
-
-    def _plain_key(self) -> list[tuple[int, str, int]]:
-        """
-        For keys of text columns: each one's place, the text before it, and up to how many characters it is
-        never too long. Empty for other keys.
-        """
-        parts, before = [], "{"
-        for key, limit in zip(self.table.keys, (MAX_HASH_KEY, MAX_RANGE_KEY), strict=False):
-            if key.type != "S" or key.column not in self.columns:
-                return []
-            text = f'{before}{quoted(key.attribute)}:{{"S":'
-            parts.append((self.columns.index(key.column), text, limit // 4))
-            before = "},"
-        return parts
+        return itemgetter(*self._group_places) if self._group_places else lambda _values: ()
 
     def _refused_key(self, values: Sequence[Value]) -> Members:
         """Raises why the row has no key."""
@@ -280,7 +191,7 @@ class Liner:
 
     def _name(self, values: Sequence[Value], raw: Value) -> str:
         """The member's name with its colon. An UnusableChange when the row can have none."""
-        if type(raw) in _CERTAIN and (name := self._plain_name(raw)):
+        if type(raw) in CERTAIN and (name := self._names.one(raw)):
             return name
         ((place, _value),) = members_of(self._row(values), self.table).items()
         return quoted(place.name if isinstance(place, MapEntry) else str(place)) + ":"
@@ -294,6 +205,15 @@ class Liner:
 
     def _refuse(self, values: Sequence[Value], reason: str) -> None:
         self.unusable(unusable_row(self.table, self._row(values), reason))
+
+
+def _rows(block: Columns) -> Iterator[Sequence[Value]]:
+    return zip(*block, strict=True)
+
+
+def _outer(attribute: str | None) -> tuple[str, str]:
+    """What stands before and behind members."""
+    return ("{", "}") if attribute is None else (f'{{{quoted(attribute)}:{{"M":{{', "}}}")
 
 
 def _line(key: str, rows: int, members: str) -> Line:

@@ -11,19 +11,16 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import batched
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 from bulkload.exports import FORMATS, Column, Export, open_export
-from bulkload.exports.blocks import blocks_of
-from bulkload.exports.export import ROWS_OF_A_BLOCK
+from bulkload.exports.blocks import Columns, blocks_of, columns_of
 from bulkload.exports.reading import BadLine
 from bulkload.grouping import Unusable
 from bulkload.lines import Liner
 from rowferry.errors import Refused, RowferryError
 from rowferry.mapping import Mapping, TableMapping
-from rowferry.values import Value
 
 STDIN = Path("/dev/stdin")
 
@@ -56,13 +53,12 @@ def _map(given: argparse.Namespace) -> None:
         sys.stdout.flush()
 
 
-def _blocks(export: Export) -> Iterator[Sequence[Sequence[Value]]]:
+def _blocks(export: Export) -> Iterator[Columns]:
     """Standard input, as if it were a part of the export; one that Hadoop has decompressed."""
     if read := blocks_of(export.read):
-        yield from (rows for _, rows in read(STDIN, "stdin"))
+        yield from (columns for _, columns in read(STDIN, "stdin"))
     else:
-        rows = (values for _, values in export.read(STDIN, "stdin"))
-        yield from batched(rows, ROWS_OF_A_BLOCK, strict=False)
+        yield from columns_of(values for _, values in export.read(STDIN, "stdin"))
 
 
 def _table(mapping: Mapping, name: str | None) -> TableMapping:

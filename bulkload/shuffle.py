@@ -57,9 +57,8 @@ def spill(lines: Iterable[Line], partitions: int, file: BinaryIO) -> None:
     waiting: list[list[bytes]] = [[] for _ in range(partitions)]
     index, held = array("Q"), 0
     for key, value in lines:
-        name = key.encode()
-        line = b"%b\t%b\n" % (name, value.encode())
-        waiting[zlib.crc32(name) % partitions].append(line)
+        line = f"{key}\t{value}\n".encode()
+        waiting[zlib.crc32(key.encode()) % partitions].append(line)
         held += len(line) + 40
         if held > BUFFER:
             _write(waiting, file, index)
@@ -73,7 +72,7 @@ def spill(lines: Iterable[Line], partitions: int, file: BinaryIO) -> None:
 def _write(waiting: list[list[bytes]], file: BinaryIO, index: "array[int]") -> None:
     for lines in waiting:
         index.append(file.tell())
-        file.writelines(lines)
+        file.write(b"".join(lines))
         lines.clear()
     index.append(file.tell())
 
@@ -136,8 +135,8 @@ def groups(partition: Stored, folder: Path) -> Groups:
 def _grouped(blocks: Iterable[bytes]) -> Groups:
     found: defaultdict[str, list[str]] = defaultdict(list)
     for block in blocks:
-        for line in block.decode().split("\n")[:-1]:
-            key, _, value = line.partition("\t")
+        fields = block.decode().replace("\n", "\t").split("\t")
+        for key, value in zip(fields[:-1:2], fields[1::2], strict=True):
             found[key].append(value)
     keys = list(found)
     Random(0).shuffle(keys)  # neighbours in the key should not come together; the same every time

@@ -5,9 +5,10 @@ A block is made column by column. What does not go through, be it an escape or s
 left to the reader of single rows, which knows every case and names the line.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import batched
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,13 +19,22 @@ from rowferry.values import Value
 
 BLOCK = 1 << 16
 """Bytes; the fields of more do not stay in the processor's cache, and take half as long again."""
+FEW = 100
+"""Rows that are held at once where nothing is known of their size."""
 _AS_TEXT = ("int", "decimal", "float", "double", "text", "date", "datetime", "time", "set", "json")
 
-type Rows = list[tuple[Value, ...]]
-type Block = tuple[int, Rows]
+type Columns = Sequence[Sequence[Value]]
+"""Some rows, column by column."""
+type Block = tuple[int, Columns]
 """The number of the block's last line, from 1, and its rows."""
 type Convert = Callable[[str], Value] | None
 """None: the text is the value."""
+
+
+def columns_of(rows: Iterable[Sequence[Value]]) -> Iterator[Columns]:
+    """Some of the rows at a time, column by column."""
+    for some in batched(rows, FEW, strict=False):
+        yield list(zip(*some, strict=True))
 
 
 def blocks_of(read: Callable[..., Any]) -> Callable[[Path, str], Iterator[Block]] | None:
@@ -51,12 +61,12 @@ class Plain:
         line, converts = 0, self._converts()
         with opened(path, name) as file:
             for block in _whole_rows(file, self.dialect):
-                rows = self._fast(block, converts) if converts else None
-                rows = self._slowly(block, line) if rows is None else rows
+                columns = self._fast(block, converts) if converts else None
+                columns = self._slowly(block, line) if columns is None else columns
                 line += block.count(self.dialect.ended)
-                yield line, rows
+                yield line, columns
 
-    def _fast(self, block: bytes, converts: Sequence[Convert]) -> Rows | None:
+    def _fast(self, block: bytes, converts: Sequence[Convert]) -> Columns | None:
         if self.dialect.escaped in block:
             return None
         end, mark, width = self.dialect.ended.decode(), self.dialect.terminated.decode(), len(self.columns)
@@ -67,17 +77,16 @@ class Plain:
             ends = fields[width :: width + 1]
             if ends.count(end) != len(ends) or len(fields) != len(ends) * (width + 1) + 1:
                 return None
-            columns = [
+            return [
                 _converted(one, fields[at : -1 : width + 1])
                 for one, at in zip(converts, self.places, strict=True)
             ]
-            return list(zip(*columns, strict=True))
         except (ValueError, ArithmeticError):
             return None
 
-    def _slowly(self, block: bytes, before: int) -> Rows:
+    def _slowly(self, block: bytes, before: int) -> Columns:
         try:
-            return [tuple(values) for _, values in self.slow(BytesIO(block))]
+            return list(zip(*(values for _, values in self.slow(BytesIO(block))), strict=True))
         except BadLine as error:
             raise BadLine(before + error.line, str(error)) from error.__cause__
 

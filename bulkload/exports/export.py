@@ -5,12 +5,11 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import batched
 from pathlib import Path
 
 from backports import zstd
 
-from bulkload.exports.blocks import blocks_of
+from bulkload.exports.blocks import Columns, blocks_of, columns_of
 from bulkload.exports.columns import Column
 from bulkload.exports.locations import Location
 from bulkload.exports.manifest import Part
@@ -22,7 +21,6 @@ from rowferry.source import Watermark
 from rowferry.values import Value
 
 _DAMAGED = (EOFError, OSError, zlib.error, zstd.ZstdError, UnicodeDecodeError)
-ROWS_OF_A_BLOCK = 100
 _FIX = "export or copy this file again, then run the same command: what was read stays"
 
 
@@ -65,17 +63,17 @@ class Export:
         with self._fetched(part) as path:
             yield from self._counted(path, part)
 
-    def blocks(self, part: Part) -> Iterator[Sequence[Sequence[Value]]]:
-        """As `stream`, many rows at a time where the reader can."""
+    def blocks(self, part: Part) -> Iterator[Columns]:
+        """As `stream`, some rows at a time, column by column; many where the reader can."""
         read = blocks_of(self.read)
         if read is None:
-            yield from batched(self.stream(part), ROWS_OF_A_BLOCK, strict=False)
+            yield from columns_of(self.stream(part))
             return
         with self._fetched(part) as path:
             count = 0
-            for _line, rows in self._guarded(read(path, part.name), part):
-                count += len(rows)
-                yield rows
+            for _line, columns in self._guarded(read(path, part.name), part):
+                count += len(columns[0])
+                yield columns
             self._require(count, part)
 
     @contextmanager

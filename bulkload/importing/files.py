@@ -25,6 +25,8 @@ SUFFIXES = {"gzip": ".json.gz", "zstd": ".json.zst"}
 _AT_ONCE = (500, 1 << 20)
 """Items, or characters."""
 
+type Batch = Sequence[Assembled]
+
 
 @dataclass(frozen=True, slots=True)
 class Files:
@@ -43,29 +45,29 @@ class Files:
         """Writes the partition's files; returns their names and sizes."""
         del refusals  # what can be no item is known already
         made = []
-        for number, some in enumerate(_divided(items, self.largest), 1):
+        for number, some in enumerate(_divided(batches(items, *_AT_ONCE), self.largest), 1):
             name = f"items-{partition:04d}-{number:03d}{SUFFIXES[self.compression]}"
             with self.location.making(name) as path, path.open("wb") as file:
                 made.append({"name": name, **_write(some, file, self.compression)})
         return {"files": made}
 
 
-def _divided(items: Iterable[Assembled], largest: int) -> Iterator[Iterator[Assembled]]:
+def _divided(batches: Iterable[Batch], largest: int) -> Iterator[Iterator[Batch]]:
     written = 0
 
-    def file_of(item: Assembled) -> int:
+    def file_of(batch: Batch) -> int:
         nonlocal written
-        written += len(item.text)
+        written += sum(len(item.text) for item in batch)
         return written // largest
 
-    for _, some in groupby(items, file_of):
+    for _, some in groupby(batches, file_of):
         yield some
 
 
-def _write(items: Iterable[Assembled], file: BinaryIO, compression: str) -> dict[str, int]:
+def _write(batches: Iterable[Batch], file: BinaryIO, compression: str) -> dict[str, int]:
     compressor, count, size = _compressor(compression), 0, 0
-    for some in batches(items, *_AT_ONCE):
-        data = "".join([f"{item.text}\n" for item in some]).encode()
+    for some in batches:
+        data = "\n".join([*(item.text for item in some), ""]).encode()
         count += len(some)
         size += len(data)
         file.write(compressor.compress(data))

@@ -127,7 +127,7 @@ def test_two_rows_with_one_place_are_not_silently_one(name: str) -> None:
 def test_a_name_that_was_refused_is_refused_again() -> None:
     unusable: list[Unusable] = []
     liner = Liner(TABLES["plain"], COLUMNS, unusable.append)
-    blocks: list[list[Sequence[Value]]] = [[("c", "o", "_pos", 1), ("c", "o", f"p{n}", 2)] for n in range(3)]
+    blocks = [(("c", "c"), ("o", "o"), ("_pos", f"p{n}"), (1, 2)) for n in range(3)]
     assert [value for _, value in liner.block_lines(blocks)] == [
         f'1 {{"p{n}":{{"N":"2"}}}}' for n in range(3)
     ]

@@ -26,7 +26,7 @@ def read(path: Path) -> tuple[list[tuple[Value, ...]], list[tuple[Value, ...]]]:
     many = blocks.blocks_of(found)
     assert many is not None
     one_by_one = [tuple(values) for _, values in found(path, path.name)]
-    return one_by_one, [row for _, rows in many(path, path.name) for row in rows]
+    return one_by_one, [row for _, columns in many(path, path.name) for row in zip(*columns, strict=True)]
 
 
 @pytest.mark.parametrize("size", [1 << 20, 50, 7])
