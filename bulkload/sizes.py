@@ -17,10 +17,11 @@ def item_bytes(item: Mapping[str, Mapping[str, Any]]) -> int:
 
 def value_bytes(value: Mapping[str, Any]) -> int:
     """
-    One value; a number about.
+    One value. A number is about a byte for two digits and one more; those of some take one more than here,
+    so that what is too large by this is too large for certain.
 
-    >>> value_bytes({"M": {"a": {"S": "xyz"}}})
-    8
+    >>> value_bytes({"M": {"a": {"S": "xyz"}}}), value_bytes({"N": "-12.50"})
+    (8, 4)
     """
     ((kind, content),) = value.items()
     match kind:
@@ -30,7 +31,7 @@ def value_bytes(value: Mapping[str, Any]) -> int:
             return len(content)
         case "N":
             digits = content.strip("-").replace(".", "").strip("0")
-            return len(digits) // 2 + 2 + int(content.startswith("-"))
+            return (len(digits) + 1) // 2 + 1 + int(content.startswith("-"))
         case "SS":
             return sum(len(text.encode()) for text in content)
         case "M":
