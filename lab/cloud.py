@@ -80,9 +80,11 @@ class Cloud:
 
 
 @contextlib.contextmanager
-def cloud(folder: Path, python: Path = MINISTACK_PYTHON) -> Iterator[Cloud]:
+def cloud(folder: Path, python: Path = MINISTACK_PYTHON, *, import_seconds: float = 1.0) -> Iterator[Cloud]:
     """
     Run an emulated AWS in `folder`, which it makes and whose `tmp` it empties at the end.
+
+    `import_seconds` pass before an ImportTable takes its first item; on AWS minutes do.
 
     Call it from the main thread: the process ends with the thread that started it (that is how it also
     ends when this process is killed). Raises CloudFailed.
@@ -94,7 +96,7 @@ def cloud(folder: Path, python: Path = MINISTACK_PYTHON) -> Iterator[Cloud]:
     with free_port() as port:
         environment = client_environment(folder, port)
         aws = Cloud(environment["AWS_ENDPOINT_URL"], environment, folder / "ministack.log")
-        process = launch(python, folder, port, aws)
+        process = launch(python, folder, port, aws, import_seconds)
         try:
             wait_until_ready(process, aws)
             yield aws
@@ -136,7 +138,9 @@ def client_environment(folder: Path, port: int) -> dict[str, str]:
     }
 
 
-def launch(python: Path, folder: Path, port: int, aws: Cloud) -> subprocess.Popen[bytes]:
+def launch(
+    python: Path, folder: Path, port: int, aws: Cloud, import_seconds: float = 1.0
+) -> subprocess.Popen[bytes]:
     """Start the emulator, leader of its own process group; of the caller's environment it gets PATH."""
     settings = {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -153,6 +157,7 @@ def launch(python: Path, folder: Path, port: int, aws: Cloud) -> subprocess.Pope
         "SFTP_ENABLED": "0",
         "DOCKER_HOST": f"unix://{folder}/no-docker",  # it would remove containers that it takes for its own
         "PYTHONUNBUFFERED": "1",
+        "LAB_IMPORT_SECONDS": str(import_seconds),  # lab/cloud_launcher.py reads it
     }
     with aws.log.open("wb") as log:
         return subprocess.Popen(

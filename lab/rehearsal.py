@@ -43,6 +43,10 @@ class Rehearsal:
     lanes: int = 256
     lease_seconds: int = 15
     """How long after a crash another capturer may take over."""
+    mapping: str = "purchase.toml"
+    """In functions/, or an absolute path: the consumer is a process on this machine, too."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Further ones of the deployment."""
     shop_account: Account = field(
         default_factory=lambda: Account(f"shop_{secrets.token_hex(4)}", secrets.token_urlsafe(16) + "aA1!")
     )
@@ -70,10 +74,11 @@ class Rehearsal:
             "ROWFERRY_SOURCE_PASSWORD": account.password,
         }
 
-    def deploy(self) -> None:
-        """`sam build` and `sam deploy` of the real template, switch OFF."""
+    def deploy(self, **more: str) -> None:
+        """`sam build` and `sam deploy` of the real template, at first with the switch OFF. `more`: parameters."""
         built = build(ROOT, ROOT / "build/sam")
-        self.outputs = deploy(ROOT, built, self.aws, STACK, {"Lanes": str(self.lanes)})
+        parameters = {"Lanes": str(self.lanes), "MappingFile": self.mapping, **self.parameters, **more}
+        self.outputs = deploy(ROOT, built, self.aws, STACK, parameters)
 
     def fill(self, rows: int) -> None:
         """Makes the shop's tables, its account, and the first rows, shared by the writers."""
@@ -124,7 +129,7 @@ class Rehearsal:
             "CONTROL_TABLE": self.outputs["ControlTableName"],
             "LANES": str(self.lanes),
             "LEASE_SECONDS": str(self.lease_seconds),
-            "MAPPING_FILE": str(ROOT / "functions/purchase.toml"),
+            "MAPPING_FILE": str(ROOT / "functions" / self.mapping),
             "SOURCE_HOST": self.server.host,
             "SOURCE_PORT": str(self.server.port),
             "SOURCE_USER": account.user,
@@ -183,12 +188,17 @@ class Rehearsal:
             raise StepFailed(f"the capturer ended with status {self.capturer.returncode}")
 
 
-def wait_for(done: Callable[[], bool], seconds: float, what: str, check: Callable[[], None]) -> None:
-    """Returns once `done`; StepFailed when that does not come in time, and whatever `check` raises."""
+def wait_for(
+    done: Callable[[], bool], seconds: float, what: str, check: Callable[[], None], look: float = 0.2
+) -> None:
+    """
+    Returns once `done`, asked every `look` seconds; StepFailed when that does not come in time, and whatever
+    `check` raises.
+    """
     deadline = time.monotonic() + seconds
     pause = threading.Event()
     while not done():
         check()
         if time.monotonic() > deadline:
             raise StepFailed(f"{what} did not come within {seconds:g} s")
-        pause.wait(0.2)
+        pause.wait(look)
