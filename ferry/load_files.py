@@ -39,9 +39,7 @@ _LEAST_REQUESTS = 2
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of these roads."""
-    group = parser.add_argument_group(
-        "from exported files, in any order, grouped on disk or by Spark"
-    )
+    group = parser.add_argument_group("from exported files, in any order, grouped on disk or by Spark")
     group.add_argument(
         "--from",
         dest="exports",

@@ -1,23 +1,13 @@
 """Loads from exported files whose steps Spark runs: real Spark, real files, the emulated cloud."""
 
-import os
 import shutil
-import signal
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from random import Random
-from typing import Any
 
 import pytest
 
-from bulkload.lock import LOADER
 from bulkload.spark.package import package
 from lab.cloud import ROOT, Cloud
-from tests.integration.move_bed import PURCHASE
-from tests.integration.test_import import BUCKET, KILLS, NEW, ROWS, Bed, expected, shuffled
+from tests.integration.test_import import BUCKET, ROWS, Bed, expected, shuffled
 
 SPARK = ROOT / "build/tools/spark"
 pytestmark = [
