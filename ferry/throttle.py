@@ -19,7 +19,7 @@ examples:
   ferry throttle --resume
 
 The load looks every second. Chunks that it has begun it finishes. The next load begins with its own limits.
-A load from files has none.
+Of a load from files only --road files has a limit, --max-wcu; it can be paused by every road.
 exit status: 0 done; 2 an error, also where no load is running"""
 _OPTIONS = {
     "wcu": ("WCU/s that all processes together write", "--max-wcu"),

@@ -21,7 +21,7 @@ from rowferry.source import Watermark
 from rowferry.values import Value
 
 _DAMAGED = (EOFError, OSError, zlib.error, zstd.ZstdError, UnicodeDecodeError)
-_FIX = "export or copy this file again, then run the same command: what was read stays"
+_FIX = "export or copy this file again, then run the same command: it goes on"
 
 
 @dataclass(frozen=True, slots=True)

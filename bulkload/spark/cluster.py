@@ -52,7 +52,8 @@ def start(name: str) -> Cluster:
         builder = _here(builder)
     session = builder.appName(name).getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
-    return Cluster(session, session.sparkContext.master.startswith("local"), _tasks(session.sparkContext))
+    context = session.sparkContext
+    return Cluster(session, _is_local(context), _tasks(context))
 
 
 def _submitted() -> bool:
@@ -69,8 +70,13 @@ def _here(builder: Any) -> Any:
     return builder.master("local[*]")
 
 
+def _is_local(context: Any) -> bool:
+    """In the driver's process; local-cluster[...] has others, on this machine."""
+    return bool(context.master == "local" or context.master.startswith("local["))
+
+
 def _tasks(context: Any) -> int:
-    if context.master.startswith("local"):
+    if _is_local(context):
         return int(context.defaultParallelism)
     settings = context.getConf()
     dynamic = settings.get("spark.dynamicAllocation.enabled", "false") == "true"

@@ -339,6 +339,27 @@ def test_a_lock_is_taken_over_from_the_dead_and_the_dead_write_no_more(bed: Bed)
     assert not bed.control.get(LOADER)["released"]
 
 
+def test_a_lock_under_another_name_is_still_held(bed: Bed) -> None:
+    lock = LoaderLock(bed.control)
+    with lock.held(bed.said.append):
+        before = lock.owner
+        lock.pass_on()
+        assert bed.control.get(LOADER)["owner"] == lock.owner != before
+        lock.renew()
+        lock.check()
+    assert bed.control.get(LOADER)["released"]
+
+
+def test_a_lock_that_was_lost_is_not_taken_back_by_another_name(bed: Bed) -> None:
+    lock = LoaderLock(bed.control)
+    lock.acquire(time.sleep, bed.said.append)
+    bed.control.update(LOADER, set={"owner": "heir"})
+    lock.pass_on()
+    assert bed.control.get(LOADER)["owner"] == "heir"
+    with pytest.raises(LeaseLost):
+        lock.renew()
+
+
 def test_a_loader_that_cannot_renew_stops_before_another_may_begin(bed: Bed) -> None:
     now = [0.0]
     lock = LoaderLock(bed.control, ttl=10.0, clock=lambda: now[0])

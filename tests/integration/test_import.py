@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -136,6 +137,17 @@ def shuffled(rows: Sequence[Any], parts: int = 4) -> list[list[Any]]:
     return [mixed[number::parts] for number in range(parts)]
 
 
+KEYS: dict[str, Any] = {
+    "BillingMode": "PAY_PER_REQUEST",
+    "KeySchema": [
+        {"AttributeName": "customerid", "KeyType": "HASH"},
+        {"AttributeName": "orderid", "KeyType": "RANGE"},
+    ],
+    "AttributeDefinitions": [
+        {"AttributeName": "customerid", "AttributeType": "S"},
+        {"AttributeName": "orderid", "AttributeType": "S"},
+    ],
+}
 NEW = PURCHASE.replace('target = "purchase"', 'target = "imported"')
 
 
@@ -160,11 +172,37 @@ def test_items_carry_the_lowest_watermark_and_the_load_is_done(bed: Bed, road: s
     assert (bulk["state"], bulk["done"], bulk["rows"], bulk["items"]) == ("done", 1, 3000, 300)
 
 
-def test_limits_of_the_direct_road_are_refused(bed: Bed) -> None:
+@pytest.mark.parametrize("more", [["--max-rows", "9"], ["--road", "import", "--max-wcu", "9"]])
+def test_limits_that_a_road_does_not_have_are_refused(bed: Bed, more: list[str]) -> None:
     bed.export(ROWS[:50])
-    _, said = bed.load("--max-wcu", "100", status=2)
-    assert "direct road alone" in said
+    assert "leave out the other limits" in bed.load(*more, status=2)[1]
     assert not bed.items("purchase")
+
+
+def test_limits_hold_and_a_pause_lets_nothing_new_begin(bed: Bed) -> None:
+    """Each table's 100 items of 1 WCU at 50 a second take 2 s; the tables come one after the other."""
+    bed.map(PURCHASE + PURCHASE.replace("purchase", "other"))
+    bed.capture()
+    bed.cloud.client("dynamodb").create_table(TableName="other", **KEYS)
+    for table in ("purchase", "other"):
+        bed.export(*shuffled(ROWS[:1000]), table=f"test.{table}")
+    began = time.monotonic()
+    process = subprocess.Popen(
+        bed.command("--max-wcu", "50"), env=bed.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    while not bed.items("purchase"):
+        time.sleep(0.05)
+    assert bed.ferry("throttle", "--pause").returncode == 0
+    while len(bed.items("purchase")) < 100:
+        time.sleep(0.05)
+    time.sleep(1.5)
+    assert process.poll() is None and not bed.items("other")
+    assert bed.ferry("throttle", "--resume").returncode == 0
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+    assert b"paused by `ferry throttle --pause`" in said
+    assert time.monotonic() - began > 200 / 50
+    assert bed.items("other") == bed.items("purchase") == expected(ROWS[:1000])
 
 
 def test_the_new_table_is_as_the_template_makes_it(bed: Bed) -> None:
