@@ -98,4 +98,5 @@ def _print(target: dict[str, Any]) -> None:
         table.add_row(road["name"], f"{road['write_units']:,}", hours, dollars, road["note"])
     Console().print(table)
     print(target["advice"])
+    print("files and import can group in Spark (--spark): the same, and what the cluster costs")
     print(f"prices: {PRICES['region']}, {PRICES['as_of']}, {PRICES['source']}")

@@ -170,7 +170,8 @@ class Setting:
     def mapping_file(self) -> Path:
         """The file of --mapping, or the one that the stack's consumer uses."""
         given = self._arguments.mapping
-        return given or FUNCTIONS / self.stack.parameters.get("MappingFile", "purchase.toml")
+        found: Path = given or FUNCTIONS / self.stack.parameters.get("MappingFile", "purchase.toml")
+        return found
 
     @cached_property
     def mapping(self) -> Mapping:

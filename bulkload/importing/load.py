@@ -153,8 +153,11 @@ class FileLoad:
         self._finish(ledgers, work, sink, arrived)
 
     def _before(self, governor: Governor) -> None:
-        while governor.held:
-            self.progress(Step(f"resting: {governor.held}", 0, 0))
+        said = None
+        while reason := governor.held:
+            if reason != said:
+                self.tell(f"nothing new is begun: {reason}")
+            said = reason
             self.sleep(EVERY)
             self.lock.check()
         self.lock.check()

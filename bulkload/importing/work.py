@@ -127,11 +127,12 @@ class Work:
 
     def unusable(self, sink: Sink) -> Iterator[Unusable]:
         """All that can be no item, of every step that is done."""
-        steps = (_SPILL, partition_name(0, sink).partition("/")[0])
-        for name in self.place.names():
-            if name.endswith(_UNUSABLE) and name.partition("/")[0] in steps:
-                with self.place.fetched(name) as path, path.open(encoding="utf-8") as lines:
-                    yield from map(Unusable.parse, lines)
+        names = [name for name in self.place.names() if name.endswith(_UNUSABLE)]
+        for step in (_SPILL, partition_name(0, sink).partition("/")[0]):
+            for name in names:
+                if name.partition("/")[0] == step:
+                    with self.place.fetched(name) as path, path.open(encoding="utf-8") as lines:
+                        yield from map(Unusable.parse, lines)
 
     def lines(self, number: int, place: int) -> Iterator[Line]:
         """A part's lines; after the last one its result is kept. BadPart: nothing of the part is kept."""
