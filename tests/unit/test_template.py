@@ -331,3 +331,27 @@ def test_the_outputs_name_what_the_operator_needs() -> None:
 def test_the_target_may_be_left_to_an_import() -> None:
     assert RESOURCES["PurchaseTable"]["Condition"] == "TargetIsCreated"
     assert (ROOT / "template.yaml").read_text().count("PurchaseTable") == 1  # nothing else needs it
+
+
+def test_nothing_of_spark_is_there_until_asked() -> None:
+    spark = {name: resource for name, resource in RESOURCES.items() if name.startswith("Spark")}
+    assert spark.keys() == {"SparkApplication", "SparkRole"}
+    assert {resource["Condition"] for resource in spark.values()} == {"SparkIsWanted"}
+    assert TEMPLATE["Parameters"]["SparkRelease"]["Default"] == ""
+    policy = RESOURCES["CapturerRepository"]["Properties"]["RepositoryPolicyText"]["Fn::If"]
+    assert (policy[0], policy[2]) == ("SparkIsWanted", {"Ref": "AWS::NoValue"})
+
+
+def test_sparks_jobs_may_write_one_bucket_the_target_and_what_the_load_keeps() -> None:
+    granted = {
+        statement["Sid"]: statement["Resource"] for name, statement in statements() if name == "SparkRole"
+    }
+    assert granted["WriteItems"] == TARGET
+    assert granted["KeepPlanAndProgress"] == {"Fn::GetAtt": ["ControlTable", "Arn"]}
+    assert granted["ReadAndWriteFiles"] == {"Fn::Sub": "arn:${AWS::Partition}:s3:::${SparkBucket}/*"}
+    written = {
+        json.dumps(statement["Resource"])
+        for name, statement in statements()
+        if name == "SparkRole" and {"dynamodb:BatchWriteItem", "s3:PutObject"} & set(statement["Action"])
+    }
+    assert len(written) == 2  # by no other statement
