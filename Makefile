@@ -38,11 +38,11 @@ test-quick: setup ## the tests that need no server
 	@$(PYTHON) -m pytest $(wildcard tests/unit tests/scenarios) -m 'not slow and not integration' $(ARGS)
 
 .PHONY: test-kill
-test-kill: setup ## every road of the load killed 20 times under live traffic (KILLS=n)
+test-kill: spark ## every road of the load killed 20 times under live traffic (KILLS=n)
 	@ROWFERRY_KILLS=$(or $(KILLS),20) $(PYTHON) -m pytest -s -o timeout=1800 tests/e2e/test_roads.py $(ARGS)
 
 .PHONY: test-roads
-test-roads: setup ## a million rows by every road and with both layouts under live traffic (ROWS=n)
+test-roads: spark ## a million rows by every road and with both layouts under live traffic (ROWS=n)
 	@ROWFERRY_KILLS=0 ROWFERRY_ROWS=$(or $(ROWS),1000000) $(PYTHON) -m pytest -s -o timeout=3600 tests/e2e/test_roads.py $(ARGS)
 
 .PHONY: load-memory

@@ -75,7 +75,7 @@ class Rehearsal:
         }
 
     def deploy(self, **more: str) -> None:
-        """`sam build` and `sam deploy` of the real template, at first with the switch OFF. `more`: parameters."""
+        """`sam build` and `sam deploy` of the real template, with the switch OFF. `more`: parameters."""
         built = build(ROOT, ROOT / "build/sam")
         parameters = {"Lanes": str(self.lanes), "MappingFile": self.mapping, **self.parameters, **more}
         self.outputs = deploy(ROOT, built, self.aws, STACK, parameters)

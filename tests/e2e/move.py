@@ -17,7 +17,7 @@ from lab.process import spawn
 from lab.rehearsal import ROOT, Rehearsal, wait_for
 from lab.shop import Shop
 from rowferry.control import APPLIED, CHECKPOINT
-from tests.e2e.roads import BUCKET, FERRY, Road, Stage, Step
+from tests.e2e.roads import BUCKET, Road, Stage, Step
 
 RATE = 100  # row changes a second; the emulated cloud applies some hundred
 LOOKS = 0.005  # seconds between two looks at a stage that is to be killed
@@ -139,7 +139,7 @@ class Moving:
     def _kill(self, step: Step, stage: Stage, share: float) -> None:
         before = self._trace(step)
         process = self._start(step)
-        at_work = lambda: step.program != FERRY or self._trace(step) != before  # noqa: E731
+        at_work = lambda: not step.ferry or self._trace(step) != before  # noqa: E731
         try:
             reached = lambda: at_work() and stage.share(self) >= share  # noqa: E731
             wait_for(reached, 120, stage.name, lambda: self._going_on(process, step), LOOKS)
@@ -162,7 +162,7 @@ class Moving:
         return self.folder / "ferry.log"
 
     def _trace(self, step: Step) -> float | str | None:
-        """What is another as soon as the command is at work: an export has made a part, a load has the lock."""
+        """What is another as soon as the command is at work: parts of an export, or the lock's owner."""
         if step.command[0] == "export":
             return step.stages[0].share(self)
         owner: str | None = self.rehearsal.control.get(LOADER).get("owner")
@@ -186,7 +186,7 @@ class Moving:
             self.rehearsal.control.update(LOADER, set={"released": True})
 
     def _finish(self, step: Step) -> None:
-        self.say(f"$ {'ferry' if step.program == FERRY else ''} {' '.join(step.command)}")
+        self.say(f"$ {'ferry' if step.ferry else ''} {' '.join(step.command)}")
         process, said = self._start(step), time.monotonic()
 
         def ended() -> bool:

@@ -1,4 +1,4 @@
-"""The roads of a bulk load: the commands that make each, and the stages of its work at which it can be killed."""
+"""The roads of a bulk load: the commands that make each, and the stages at which it can be killed."""
 
 import json
 import sys
@@ -13,6 +13,7 @@ from bulkload.exports.locations import Bucket, Location
 from bulkload.importing.table import TableImport
 from lab.rehearsal import Rehearsal
 from rowferry.mapping import Mapping
+from tests.spark import PYTHON
 
 SOURCE, TARGET = "test.purchase", "purchase"
 BUCKET = "roads"
@@ -63,6 +64,11 @@ class Step:
     small: tuple[str, ...] = ()
     program: tuple[str, ...] = FERRY
 
+    @property
+    def ferry(self) -> bool:
+        """A command of ferry's, which takes the loader's lock where it loads."""
+        return self.program[1:] == FERRY[1:]
+
 
 @dataclass(frozen=True, slots=True)
 class Road:
@@ -105,8 +111,8 @@ def parts_read(where: str) -> Callable[[Move], float]:
 
     def share(move: Move) -> float:
         parts = json.loads(move.place(where).below(SOURCE).read(manifest.NAME))["parts"]
-        spilled = [name for name in move.place(WORK).below(TARGET).below("spill").names() if "." not in name]
-        return len(spilled) / len(parts)
+        names = move.place(WORK).below(TARGET).below("spill").names()
+        return sum(name.endswith(".json") for name in names) / len(parts)
 
     return share
 
@@ -157,6 +163,21 @@ FILES = Road(
         ),
     ),
 )
+SPARK = Road(
+    "spark",
+    (
+        export(LOCAL),
+        Step(
+            (*_FROM_FOLDER, "--road", "files", "--spark"),
+            (
+                Stage("reading parts", parts_read(LOCAL), -0.1, pause=1.0),
+                Stage("writing items", items_written, 0.01, 0.6, 0.02),
+            ),
+            ("--requests", "1"),
+            (PYTHON, *FERRY[1:]),
+        ),
+    ),
+)
 IMPORTED = {"TargetTable": "IMPORTED"}
 IMPORT = Road(
     "import",
@@ -177,7 +198,8 @@ IMPORT = Road(
 
 PIPE = f"""
 export=$0/export/{SOURCE} mapping=$1
-watermark=$({sys.executable} -c 'import json, sys; print(json.load(sys.stdin)["watermark"])' < $export/manifest.json)
+program='import json, sys; print(json.load(sys.stdin)["watermark"])'
+watermark=$({sys.executable} -c "$program" < $export/manifest.json)
 cat $export/part-* |
   {sys.executable} -m bulkload.mapper --mapping $mapping --export $export | LC_ALL=C sort |
   {sys.executable} -m bulkload.reducer --mapping $mapping --position $watermark | gzip > $0/items
@@ -210,4 +232,4 @@ FILTERS = Road(
     IMPORTED,
     import_items,
 )
-ROADS = (DIRECT, FILES, IMPORT, FILTERS)
+ROADS = (DIRECT, FILES, SPARK, IMPORT, FILTERS)

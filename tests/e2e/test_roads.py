@@ -16,7 +16,8 @@ from lab.cloud import Cloud
 from lab.cloud import cloud as run_cloud
 from lab.database import Server
 from tests.e2e.move import LAYOUTS, Moving, Report
-from tests.e2e.roads import FILES, IMPORT, ROADS, Road
+from tests.e2e.roads import FILES, IMPORT, ROADS, SPARK, Road
+from tests.spark import NEEDED
 
 pytestmark = pytest.mark.integration
 
@@ -24,6 +25,7 @@ KILLS = int(os.environ.get("ROWFERRY_KILLS", "2"))
 ROWS = int(os.environ.get("ROWFERRY_ROWS", 6_000 + 1_000 * KILLS))
 ONE, SET = LAYOUTS
 CASES = [*((road, ONE) for road in ROADS), *((road, SET) for road in ((FILES,) if KILLS else ROADS))]
+PARAMETERS = [pytest.param(road, layout, marks=NEEDED if road is SPARK else ()) for road, layout in CASES]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def slow_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         yield running
 
 
-@pytest.mark.parametrize(("road", "layout"), CASES, ids=lambda case: getattr(case, "name", case))
+@pytest.mark.parametrize(("road", "layout"), PARAMETERS, ids=lambda case: getattr(case, "name", case))
 def test_items_equal_mysql(mysql: Server, slow_cloud: Cloud, tmp_path: Path, road: Road, layout: str) -> None:
     slow_cloud.reset()
     moving = Moving(tmp_path, mysql, slow_cloud, road, layout)

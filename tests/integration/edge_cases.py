@@ -1,7 +1,8 @@
 """
 The hard shapes of data: tables, their rows, and the items that these have to become.
 
-What is expected is worked out here from the rows, by DynamoDB's documented limits and not by the project's code.
+What is expected is worked out here from the rows, by DynamoDB's documented limits and not by the project's
+code.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,7 +34,7 @@ LAYOUTS = {
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`types` of its columns h, r, p and n; `layout` one of LAYOUTS; `keys`: the DynamoDB types of h and r."""
+    """`types` of its columns h, r, p and n; `layout` one of LAYOUTS; `keys`: DynamoDB's types of h and r."""
 
     name: str
     types: str
@@ -167,9 +168,10 @@ def _blocks() -> Iterator[str]:
 
 
 ODD = [
-    "\\N", "\\\\N", "NULL", "null", '"', '""', "''", "\\", "\\\\", "\\0", "\t", "\n", "\r\n", "\n\n", ",", ",,", '","', '"\n"',
-    " ", "  ", " x", "x ", " x ", "\tx\t", "e\u0301", "\u00e9", "\u0301", "한글", "ﷺ", "👩‍👩‍👧", "\ufeffx", '{"S":"x"}', '":null', "},",
-    "%s", "${h}", "#", "_", ".", "/", "é" * 30, "\x1a", "\x00", "\x00x", "x\x00",
+    "\\N", "\\\\N", "NULL", "null", '"', '""', "''", "\\", "\\\\", "\\0", "\t", "\n", "\r\n", "\n\n",
+    ",", ",,", '","', '"\n"', " ", "  ", " x", "x ", " x ", "\tx\t", "e\u0301", "\u00e9", "\u0301",
+    "한글", "ﷺ", "👩‍👩‍👧", "\ufeffx", '{"S":"x"}', '":null', "},", "%s", "${h}", "#", "_", ".",
+    "/", "é" * 30, "\x1a", "\x00", "\x00x", "x\x00",
 ]  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from bulkload.grouping import Unusable
 from bulkload.item_json import loads
 from rowferry.mapping import Mapping, TableMapping
 from tests.integration.move_bed import Bed
+from tests.spark import PYTHON
 
 BUCKET = "roads"
 NOT_DONE = 1
@@ -28,7 +29,7 @@ type Item = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The items by their DynamoDB table, as its low-level client gives them, and what is named as unusable."""
+    """The items by DynamoDB table, as its low-level client gives them, and what is named as unusable."""
 
     items: dict[str, list[Item]]
     unusable: list[Unusable]
@@ -53,6 +54,13 @@ def parquet(bed: Bed, mapping: Path, folder: Path) -> Loaded:
     """The same by way of Parquet."""
     make_targets(bed, mapping)
     return _load(bed, mapping, folder / "parquet", *_from(_exported(bed, mapping, folder, "parquet")))
+
+
+def spark(bed: Bed, mapping: Path, folder: Path) -> Loaded:
+    """`ferry export` in Parquet, then `ferry load --from --spark`."""
+    make_targets(bed, mapping)
+    how = (*_from(_exported(bed, mapping, folder, "parquet")), "--spark")
+    return _load(bed, mapping, folder / "spark", *how, python=PYTHON)
 
 
 def imported(bed: Bed, mapping: Path, folder: Path) -> Loaded:
@@ -81,6 +89,7 @@ ROADS: dict[str, Road] = {
     "files": files,
     "parquet": parquet,
     "import": imported,
+    "spark": spark,
     "filters": filters,
 }
 
@@ -91,9 +100,15 @@ def make_targets(bed: Bed, mapping: Path) -> None:
         bed.table(table.target, **{key.attribute: key.type for key in table.keys})
 
 
-def ferry(bed: Bed, mapping: Path, *arguments: str, status: tuple[int, ...] = (0,)) -> str:
+def ferry(
+    bed: Bed,
+    mapping: Path,
+    *arguments: str,
+    status: tuple[int, ...] = (0,),
+    python: str = sys.executable,
+) -> str:
     """The command's standard output."""
-    command = [sys.executable, "-m", "ferry.cli", *arguments, "--mapping", str(mapping)]
+    command = [python, "-m", "ferry.cli", *arguments, "--mapping", str(mapping)]
     done = subprocess.run(command, env=bed.environment, capture_output=True, text=True, check=False)
     assert done.returncode in status, done.stderr
     return done.stdout
@@ -108,11 +123,11 @@ def _from(export: Path) -> tuple[str, str]:
     return "--from", str(export)
 
 
-def _load(bed: Bed, mapping: Path, folder: Path, *how: str) -> Loaded:
+def _load(bed: Bed, mapping: Path, folder: Path, *how: str, python: str = sys.executable) -> Loaded:
     work, file = folder / "work", folder / "unusable"
     work.mkdir(parents=True)
     where = ("--work", str(work), "--unusable-file", str(file))
-    ferry(bed, mapping, "load", *where, *how, status=(0, NOT_DONE))
+    ferry(bed, mapping, "load", *where, *how, status=(0, NOT_DONE), python=python)
     targets = [table.target for table in Mapping.load(mapping).tables]
     return Loaded({target: _scanned(bed, target) for target in targets}, _named(file))
 

@@ -15,8 +15,10 @@ from tests.conftest import empty
 from tests.integration.edge_cases import CASES, TABLES, Case, Table
 from tests.integration.load_roads import ROADS, Loaded
 from tests.integration.move_bed import Bed, make_stack
+from tests.spark import NEEDED
 
 pytestmark = pytest.mark.integration
+EVERY = [pytest.param(road, marks=NEEDED if road == "spark" else ()) for road in ROADS]  # direct first
 
 
 @dataclass
@@ -65,7 +67,7 @@ def fill(server: Server) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.sentence)
-@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("road", EVERY)
 def test_rows_become_items(filled: Filled, road: str, case: Case) -> None:
     found = Counter(repr(plain(item)) for item in filled.by(road).items[case.table.name])
     expected = Counter(repr(plain(item)) for item in case.items())
@@ -73,7 +75,7 @@ def test_rows_become_items(filled: Filled, road: str, case: Case) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("road", EVERY)
 def test_other_rows_are_named_and_there_are_no_other_items(filled: Filled, road: str, table: Table) -> None:
     loaded, cases = filled.by(road), [case for case in CASES if case.table == table]
     assert len(loaded.items[table.name]) == sum(len(case.items()) for case in cases)
@@ -86,7 +88,7 @@ def test_other_rows_are_named_and_there_are_no_other_items(filled: Filled, road:
     assert wrong == []
 
 
-@pytest.mark.parametrize("road", [road for road in ROADS if road != "direct"])
+@pytest.mark.parametrize("road", EVERY[1:])
 def test_every_road_gives_the_same_reasons(filled: Filled, road: str) -> None:
     ours, direct = (
         Counter((row.table, in_order(row.key), row.rows, row.reason) for row in filled.by(one).unusable)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -16,7 +15,7 @@ import pytest
 
 from bulkload.lock import LOADER
 from bulkload.spark.package import package
-from lab.cloud import ROOT, Cloud
+from lab.cloud import Cloud
 from tests.integration.test_import import (  # noqa: F401 - the same with Spark's bed
     BUCKET,
     NEW,
@@ -26,21 +25,20 @@ from tests.integration.test_import import (  # noqa: F401 - the same with Spark'
     shuffled,
     test_several_tables_of_one_item_are_grouped_over_all_exports,
 )
+from tests.spark import NEEDED, PYTHON, SPARK
 
-SPARK = ROOT / "build/tools/spark"
 KILLS = int(os.environ.get("ROWFERRY_KILLS", "2"))
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.slow,
-    pytest.mark.skipif(not shutil.which("java"), reason="Spark needs Java 17: install default-jre-headless"),
-    pytest.mark.skipif(not (SPARK / "bin/python").exists(), reason="Spark is not installed: make spark"),
+    *NEEDED,
 ]
 
 
 class SparkBed(Bed):
     def command(self, *arguments: str) -> list[str]:
         (_, *rest) = super().command(*arguments)
-        return [str(SPARK / "bin/python"), *rest, "--spark"]
+        return [PYTHON, *rest, "--spark"]
 
 
 @pytest.fixture
@@ -176,7 +174,7 @@ class ClusterBed(Bed):
 
     @property
     def environment(self) -> dict[str, str]:
-        python = {"PYSPARK_PYTHON": str(SPARK / "bin/python"), "SPARK_LOCAL_IP": "127.0.0.1"}
+        python = {"PYSPARK_PYTHON": PYTHON, "SPARK_LOCAL_IP": "127.0.0.1"}
         return {**super().environment, **python, "SPARK_HOME": str(next(SPARK.glob("lib/*/*/pyspark")))}
 
     def load(self, *arguments: str, status: int = 0) -> tuple[list[dict[str, Any]], str]:
