@@ -186,7 +186,7 @@ class Moving:
             self.rehearsal.control.update(LOADER, set={"released": True})
 
     def _finish(self, step: Step) -> None:
-        self.say(f"$ {'ferry' if step.ferry else ''} {' '.join(step.command)}")
+        self.say(f"$ ferry {' '.join(step.command)}" if step.ferry else step.stages[0].name)
         process, said = self._start(step), time.monotonic()
 
         def ended() -> bool:

@@ -128,11 +128,11 @@ def import_started(move: Move) -> float:
     return float(bool(move.rehearsal.control.get(f"import#{TARGET}")))
 
 
-def export(where: str) -> Step:
-    """What the roads from files begin with."""
+def export(where: str, rows: int = 20) -> Step:
+    """What the roads from files begin with; in parts of so many `rows` where it is to be killed."""
     command = ("export", "--to", where, "--workers", "2")
     stage = Stage("making parts", parts_made(where), last=0.7, pause=0.02)
-    return Step(command, (stage,), ("--chunk-rows", "20"))
+    return Step(command, (stage,), ("--chunk-rows", str(rows)))
 
 
 WORK, LOCAL, BUCKETED = "{folder}/work", "{folder}/export", f"s3://{BUCKET}/export"
@@ -166,7 +166,7 @@ FILES = Road(
 SPARK = Road(
     "spark",
     (
-        export(LOCAL),
+        export(LOCAL, rows=100),  # a part is a task
         Step(
             (*_FROM_FOLDER, "--road", "files", "--spark"),
             (

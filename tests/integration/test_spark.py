@@ -27,7 +27,7 @@ from tests.integration.test_import import (  # noqa: F401 - the same with Spark'
 )
 from tests.spark import NEEDED, PYTHON, SPARK
 
-KILLS = int(os.environ.get("ROWFERRY_KILLS", "2"))
+KILLS = int(os.environ.get("ROWFERRY_KILLS", "1"))
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.slow,
