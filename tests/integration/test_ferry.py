@@ -318,9 +318,24 @@ def test_a_drain_across_a_failover_proves_nothing(bed: Bed) -> None:
         drained(bed, send, lambda bed, _: bed.capture(epoch=2), apply(0, 1, 2, 3))
 
 
-def test_a_second_drain_ends_the_first(bed: Bed) -> None:
-    with pytest.raises(Refused, match="another drain"):
-        drained(bed, lambda bed, _: bed.control.update(MARKER, set={"id": "other", "lanes": 0}) and None)
+def test_the_marker_of_a_later_position_will_do(bed: Bed) -> None:
+    def another(bed: Bed, _: str) -> None:
+        bed.control.update(MARKER, set={"id": "other", "position": "0001.ffffffff", "lanes": 0})
+
+    assert drained(bed, another, send, apply(0, 1, 2, 3)).complete
+    assert bed.control.get(MARKER)["id"] == "other"
+
+
+def test_the_marker_of_an_earlier_position_is_asked_for_again(bed: Bed) -> None:
+    def another(bed: Bed, _: str) -> None:
+        bed.control.update(
+            MARKER, set={"id": "other", "position": "0001.00000000", "sent": "other", "lanes": 4}
+        )
+        bed.control.put(f"{MARKER}#other", {"applied": {0, 1, 2, 3}})
+
+    assert not drained(bed, another, timeout=3).complete
+    assert bed.control.get(MARKER)["id"] != "other"
+    assert drained(bed, another, lambda *_: None, send, apply(0, 1, 2, 3)).complete
 
 
 # status
