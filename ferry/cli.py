@@ -14,7 +14,20 @@ from pathlib import Path
 import pymysql
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ferry import drain, export, load, mapping, resume, settings, status, switch, throttle, verify
+from ferry import (
+    audit,
+    cutover_command,
+    drain,
+    export,
+    load,
+    mapping,
+    resume,
+    settings,
+    status,
+    switch,
+    throttle,
+    verify,
+)
 from rowferry.errors import RowferryError
 
 EPILOG = f"""\
@@ -25,8 +38,9 @@ a move, in its order:
   ferry switch on         # apply the changes that waited meanwhile, then the live ones
   ferry status
   ferry resume --after-ddl  # only where capture stopped: why, and how it goes on
-  ferry drain             # after writes to MySQL were stopped: proves that all is applied
-  ferry verify            # compare every row and every item
+  ferry verify            # compare every row and every item, while the application writes
+  ferry cutover           # fence, drain, verify what changed since, point the application to DynamoDB
+  ferry audit             # who did what, and when
 
 The stack is found by --stack or ROWFERRY_STACK, the account and region as the aws command line finds them.
 exit status: 0 done; 1 the answer is no; 2 an error (one line that ends in the fix); 130 interrupted"""
@@ -42,7 +56,9 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (mapping, load, throttle, export, switch, status, resume, drain, verify):
+    for module in (
+        mapping, load, throttle, export, switch, status, resume, drain, verify, cutover_command, audit,
+    ):  # fmt: skip
         module.add(commands, _common())
     return root
 
@@ -78,13 +94,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
     arguments = parser().parse_args(argv)
     try:
-        return int(arguments.run(arguments, settings.Setting(arguments)))
+        return _run(arguments, settings.Setting(arguments), argv)
     except KeyboardInterrupt:
         print("interrupted: run the command again, it goes on", file=sys.stderr)
         return 130
     except (RowferryError, ClientError, BotoCoreError, pymysql.err.Error, OSError) as error:
         print(f"error: {_explained(error)}", file=sys.stderr)
         return 2
+
+
+def _run(arguments: argparse.Namespace, setting: settings.Setting, argv: Sequence[str] | None) -> int:
+    """Runs the command; one that changes something is written down."""
+    if not getattr(arguments, "changes", lambda _: False)(arguments):
+        return int(arguments.run(arguments, setting))
+    entry = audit.Entry(setting.control, audit.command_line(argv))
+    status = 2
+    try:
+        status = int(arguments.run(arguments, setting))
+    finally:
+        entry.end(status)
+    return status
 
 
 def _explained(error: Exception) -> str:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ferry import reading
@@ -15,8 +16,9 @@ from ferry.repair import Repair
 from ferry.settings import Setting
 from ferry.settling import Look, Settling
 from rowferry import source
-from rowferry.control import CHECKPOINT, VERIFIED, Plain
+from rowferry.control import CHECKPOINT, VERIFIED
 from rowferry.errors import Refused
+from rowferry.position import Position
 
 PASSING = 600.0
 """Seconds for what is on the stream; the consumer may have much to catch up with."""
@@ -49,22 +51,26 @@ class Live:
 
     setting: Setting
 
-    def end(self) -> str:
+    def end(self) -> Position:
         """The source's position now."""
         with closing(self.setting.connect()) as connection:
-            return str(source_end(self.setting.control, connection))
+            return source_end(self.setting.control, connection)
 
     def rest(self, looks: int) -> None:
         """The longer the more often an item was looked at: it is one that is written often."""
         time.sleep(min(_LONGEST_REST, 0.1 * looks))
 
     @contextmanager
-    def looking(self, pairs: Sequence[Pair]) -> Iterator[Looking]:
-        """Looks at a target's items, over one connection for reading and one for positions."""
+    def looking(self, pairs: Sequence[Pair], *, moving: bool = True) -> Iterator[Looking]:
+        """
+        Looks at a target's items, over one connection for reading and one for positions. Where nothing is
+        `moving` there is no marker to wait for.
+        """
         setting = self.setting
         with closing(reading.connect(setting.source)) as connection, closing(setting.connect()) as asking:
             rows = [Rows(pair, types_of(connection, pair), connection) for pair in pairs]
-            yield Looking(rows, Items(setting.dynamodb, pairs), lambda: self._passed(asking))
+            passed = partial(self._passed, asking) if moving else _nothing
+            yield Looking(rows, Items(setting.dynamodb, pairs), passed)
 
     def _passed(self, connection: Any) -> None:
         drained = drain(self.setting.control, connection, PASSING, lambda _: None)
@@ -105,7 +111,11 @@ class Live:
             lambda: int(time.time()) + days * 86_400,
         )
 
-    def keep(self, since: str, found: dict[str, int]) -> None:
+    def keep(self, since: Position, found: dict[str, int]) -> None:
         """Everything was compared up to this position at least."""
-        fields: dict[str, Plain] = {"at": int(time.time() * 1000), "position": since, **found}
-        self.setting.control.put(VERIFIED, fields)
+        at = int(time.time() * 1000)
+        self.setting.control.put(VERIFIED, {**found, "at": at, "position": str(since)})
+
+
+def _nothing() -> None:
+    pass

@@ -184,6 +184,15 @@ class Setting:
         return bool(self._arguments.source or self._environ.get("ROWFERRY_SOURCE"))
 
     @cached_property
+    def admin(self) -> Address:
+        """Who may fence the source: ROWFERRY_ADMIN, else as the source."""
+        given = getattr(self._arguments, "admin", None) or self._environ.get("ROWFERRY_ADMIN")
+        if not given:
+            return self.source
+        password = self._environ.get("ROWFERRY_ADMIN_PASSWORD", "")
+        return source_address(given, None, {**self._environ, "ROWFERRY_SOURCE_PASSWORD": password})
+
+    @cached_property
     def source(self) -> Address:
         """The source's address."""
         return source_address(self._arguments.source, self._arguments.password_file, self._environ)

@@ -3,10 +3,8 @@
 import argparse
 import json
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, TextIO
@@ -20,6 +18,7 @@ from ferry.places import PRESENT, Pair, expected, found, read_pairs
 from ferry.progress import Shown, progress
 from ferry.settings import Setting
 from ferry.settling import Settling
+from ferry.summary import Summary
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping
 
@@ -55,42 +54,6 @@ older than that reading. It may run beside the consumer.
 "left"}: repaired counts items, left what differs still.
 exit status: 0 no difference (with --repair: none that is left); 1 differences, or unsettled items; 2 an
 error; 130 interrupted"""
-
-
-@dataclass(slots=True)
-class Summary:
-    """What was compared (source rows, live items, members of them) and what differs, in members."""
-
-    rows: int = 0
-    items: int = 0
-    members: int = 0
-    kinds: Counter[str] = field(default_factory=Counter)
-    unsettled: int = 0
-    repaired: int = 0
-    """Items."""
-    mended: int = 0
-    """Of what differed."""
-
-    @property
-    def fields(self) -> dict[str, int]:
-        """As --json prints it."""
-        kinds = self.kinds
-        return {
-            "rows": self.rows,
-            "items": self.items,
-            "members": self.members,
-            "missing": kinds["missing"] + kinds["double"],
-            "extra": kinds["extra"],
-            "different": kinds["different"],
-            "unsettled": self.unsettled,
-            "repaired": self.repaired,
-            "left": self.left,
-        }
-
-    @property
-    def left(self) -> int:
-        """What differs still."""
-        return sum(self.kinds.values()) - self.mended
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
