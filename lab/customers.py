@@ -1,6 +1,6 @@
 """
-Customers of the example shop: they write without end, also while it moves, and keep a ledger of what the shop has
-acknowledged.
+Customers of the example shop: they write without end, also while it moves, and keep a ledger of what the shop
+has acknowledged.
 """
 
 import threading

@@ -2,8 +2,8 @@
 The purchases of a shop that is moved while it works: which database is used stands in a file, `mysql` or
 `dynamodb`, read before each request.
 
-While MySQL takes no writes, a write waits and is tried again, there or where the file says by then. So customers
-see a pause, and nothing that was acknowledged is lost.
+While MySQL takes no writes, a write waits and is tried again, there or where the file says by then. So
+customers see a pause, and nothing that was acknowledged is lost.
 """
 
 import time
@@ -29,12 +29,15 @@ class MovingPurchases:
         return self._stores[self._switch.read_text(encoding="utf-8").strip()]
 
     def put(self, customer: str, order: str, product: str, quantity: int) -> None:
+        """As Purchases has it, for which it may wait."""
         self._write(lambda store: store.put(customer, order, product, quantity))
 
     def remove(self, customer: str, order: str, product: str) -> None:
+        """As Purchases has it, for which it may wait."""
         self._write(lambda store: store.remove(customer, order, product))
 
     def order(self, customer: str, order: str) -> dict[str, int]:
+        """As Purchases has it."""
         return self.store.order(customer, order)
 
     def _write(self, write: Callable[[Purchases], None]) -> None:

@@ -1,9 +1,9 @@
 """
-What customers have ordered, behind one interface: in MySQL a row for each product, in DynamoDB an item for each
-order with an attribute for each product.
+What customers have ordered, behind one interface: in MySQL a row for each product, in DynamoDB an item for
+each order with an attribute for each product.
 
-An item may have attributes whose names begin with `_`, which are not the shop's: they are ignored. One with `_ttl`
-is an order that was removed, and is about to go: a write brings it back.
+An item may have attributes whose names begin with `_`, which are not the shop's: they are ignored. One with
+`_ttl` is an order that was removed, and is about to go: a write brings it back.
 """
 
 from collections.abc import Callable
@@ -42,6 +42,7 @@ class MySqlPurchases:
         self._connection: Any = None
 
     def put(self, customer: str, order: str, product: str, quantity: int) -> None:
+        """As Purchases has it."""
         self._run(
             "INSERT INTO purchase (customerid, orderid, productid, quantity) VALUES (%s, %s, %s, %s)"
             " ON DUPLICATE KEY UPDATE quantity = VALUES(quantity)",
@@ -49,12 +50,14 @@ class MySqlPurchases:
         )
 
     def remove(self, customer: str, order: str, product: str) -> None:
+        """As Purchases has it."""
         self._run(
             "DELETE FROM purchase WHERE customerid = %s AND orderid = %s AND productid = %s",
             (customer, order, product),
         )
 
     def order(self, customer: str, order: str) -> dict[str, int]:
+        """As Purchases has it."""
         return dict(
             self._run(
                 "SELECT productid, quantity FROM purchase WHERE customerid = %s AND orderid = %s",
@@ -83,6 +86,7 @@ class DynamoPurchases:
         self._table = table
 
     def put(self, customer: str, order: str, product: str, quantity: int) -> None:
+        """As Purchases has it."""
         self._client.update_item(
             TableName=self._table,
             Key=_key(customer, order),
@@ -92,6 +96,7 @@ class DynamoPurchases:
         )
 
     def remove(self, customer: str, order: str, product: str) -> None:
+        """As Purchases has it."""
         self._client.update_item(
             TableName=self._table,
             Key=_key(customer, order),
@@ -100,6 +105,7 @@ class DynamoPurchases:
         )
 
     def order(self, customer: str, order: str) -> dict[str, int]:
+        """As Purchases has it."""
         answer = self._client.get_item(TableName=self._table, Key=_key(customer, order), ConsistentRead=True)
         item = answer.get("Item", {})
         if _GONE in item:
