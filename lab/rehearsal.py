@@ -74,6 +74,15 @@ class Rehearsal:
             "ROWFERRY_SOURCE_PASSWORD": account.password,
         }
 
+    @property
+    def operator(self) -> dict[str, str]:
+        """For ferry: also who may raise the fence."""
+        admin = self.server.admin
+        return self.environment | {
+            "ROWFERRY_ADMIN": f"mysql://{admin.user}@{self.server.host}:{self.server.port}",
+            "ROWFERRY_ADMIN_PASSWORD": admin.password,
+        }
+
     def deploy(self, **more: str) -> None:
         """`sam build` and `sam deploy` of the real template, with the switch OFF. `more`: parameters."""
         built = build(ROOT, ROOT / "build/sam")
@@ -150,7 +159,7 @@ class Rehearsal:
         """Runs a ferry command as an operator would. StepFailed when it exits with another status."""
         done = subprocess.run(
             [sys.executable, "-m", "ferry.cli", *arguments],
-            env=self.environment,
+            env=self.operator,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE if capture else None,

@@ -9,17 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from examples.shop.moving import MovingPurchases
-from examples.shop.purchases import DynamoPurchases, MySqlPurchases
 from lab.cloud import Cloud
-from lab.customers import Customer, customers
 from lab.database import Server
+from lab.moving_shop import MovingShop
 from lab.rehearsal import ROOT, Rehearsal, wait_for
 from lab.shop import Shop
 from rowferry.control import CUTOVER
@@ -38,13 +36,12 @@ class Bed:
     """A shop that works on MySQL, with everything between it and DynamoDB."""
 
     rehearsal: Rehearsal
-    cloud: Cloud
+    shop: MovingShop
     folder: Path
-    people: list[Customer] = field(default_factory=list)
 
     @property
     def switch(self) -> Path:
-        return self.folder / "database"
+        return self.shop.switch
 
     @property
     def hooks(self) -> Path:
@@ -60,25 +57,12 @@ class Bed:
         """As before any cutover."""
         for path in self.hooks.glob("*"):
             path.unlink()
-        self.hook(POINT, MOVES)
-
-    def dynamo(self) -> DynamoPurchases:
-        return DynamoPurchases(self.cloud.client("dynamodb"), "purchase")
-
-    def purchases(self) -> MovingPurchases:
-        rehearsal = self.rehearsal
-        connect = lambda: rehearsal.server.connect(rehearsal.shop_account)  # noqa: E731
-        return MovingPurchases({"mysql": MySqlPurchases(connect), "dynamodb": self.dynamo()}, self.switch)
+        self.shop.hook(self.hooks / POINT)
 
     def cutover(self, *more: str) -> "subprocess.Popen[str]":
-        server = self.rehearsal.server
-        admin = {
-            "ROWFERRY_ADMIN": f"mysql://{server.admin.user}@{server.host}:{server.port}",
-            "ROWFERRY_ADMIN_PASSWORD": server.admin.password,
-        }
         return subprocess.Popen(
             [sys.executable, "-m", "ferry.cli", *more, "--hooks", str(self.hooks)],
-            env=self.rehearsal.environment | admin, cwd=ROOT, text=True,
+            env=self.rehearsal.operator, cwd=ROOT, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
@@ -90,13 +74,12 @@ class Bed:
         return out, err
 
     def writes(self) -> int:
-        for person in self.people:
-            assert person.failure is None, person.failure
-        return sum(person.writes for person in self.people)
+        self.shop.check()
+        return self.shop.writes
 
     def goes_on(self) -> None:
         """Customers' writes are taken."""
-        goal = self.writes() + 2 * len(self.people)
+        goal = self.writes() + 6
         wait_for(lambda: self.writes() >= goal, 30, "more writes", lambda: None)
 
     def side(self) -> str:
@@ -120,22 +103,16 @@ def running(mysql_server: Server, cloud: Cloud, tmp_path_factory: pytest.TempPat
     cloud.reset()
     folder = tmp_path_factory.mktemp("cutover")
     rehearsal = Rehearsal(folder, mysql_server, cloud, [Shop("a", Random(1))])
-    bed = Bed(rehearsal, cloud, folder)
+    bed = Bed(rehearsal, MovingShop(rehearsal, folder / "database", rate=RATE), folder)
     rehearsal.deploy()
     rehearsal.fill(1000)
-    bed.switch.write_text("mysql")
-    bed.people = customers(3, bed.purchases, RATE)
     try:
-        with rehearsal.capturing():
-            for person in bed.people:
-                person.start()
+        with rehearsal.capturing(), bed.shop.open():
             rehearsal.ferry("load")
             rehearsal.ferry("switch", "on")
             rehearsal.ferry("verify")
             yield bed
     finally:
-        for person in bed.people:
-            person.end()
         rehearsal.tidy()
         empty(mysql_server)
 
@@ -212,13 +189,13 @@ def test_a_difference_before_the_fence_keeps_it_down(bed: Bed) -> None:
     server = bed.rehearsal.server
     with server.connect(bed.rehearsal.shop_account) as connection, connection.cursor() as cursor:
         cursor.execute("REPLACE INTO purchase VALUES ('odd', 'one', 'p', 1)")
-    wait_for(lambda: bed.dynamo().order("odd", "one") == {"p": 1}, 30, "the change", lambda: None)
-    bed.dynamo().put("odd", "one", "p", 2)
+    wait_for(lambda: bed.shop.dynamo.order("odd", "one") == {"p": 1}, 30, "the change", lambda: None)
+    bed.shop.dynamo.put("odd", "one", "p", 2)
     _, err = bed.run(*CUT, status=2)
     assert "1 members differ" in err and "fence:" not in err
     stays_on_mysql(bed)
     bed.rehearsal.ferry("verify", "--repair")
-    assert bed.dynamo().order("odd", "one") == {"p": 1}
+    assert bed.shop.dynamo.order("odd", "one") == {"p": 1}
 
 
 def test_a_difference_behind_the_fence_lifts_it(bed: Bed) -> None:
@@ -229,13 +206,13 @@ def test_a_difference_behind_the_fence_lifts_it(bed: Bed) -> None:
         process = bed.cutover(*CUT)
         wait_for(Path(f"{bed.switch}.before").exists, 30, "the hook", lambda: None)
         cursor.execute("REPLACE INTO purchase VALUES ('odd', 'two', 'p', 1)")
-        wait_for(lambda: bed.dynamo().order("odd", "two") == {"p": 1}, 30, "the change", lambda: None)
-        bed.dynamo().put("odd", "two", "p", 2)
+        wait_for(lambda: bed.shop.dynamo.order("odd", "two") == {"p": 1}, 30, "the change", lambda: None)
+        bed.shop.dynamo.put("odd", "two", "p", 2)
     _, err = process.communicate()
     assert "different in purchase" in err and "the fence is LIFTED" in err, err
     stays_on_mysql(bed)
     bed.rehearsal.ferry("verify", "--repair")
-    assert bed.dynamo().order("odd", "two") == {"p": 1}
+    assert bed.shop.dynamo.order("odd", "two") == {"p": 1}
 
 
 def test_without_a_fresh_verify_it_says_so_and_does_nothing(bed: Bed) -> None:
@@ -270,10 +247,8 @@ def test_killed_in_the_move_it_goes_on_and_nothing_that_was_acknowledged_is_lost
     bed.goes_on()
     assert bed.is_fenced()
     assert "the cutover is done" in bed.run(*CUT, status=2)[1]
-    for person in bed.people:
-        person.end()
-        assert person.failure is None and person.writes > 100
-        assert list(person.lacks(bed.dynamo())) == []
+    assert bed.shop.close() == []
+    assert bed.shop.writes > 300
     audit = [json.loads(line) for line in bed.rehearsal.ferry("audit", "--json", capture=True).splitlines()]
     assert len([entry for entry in audit if "cutover" in entry["command"]]) > 10
     assert not any(bed.rehearsal.server.admin.password in json.dumps(entry) for entry in audit)
