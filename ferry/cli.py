@@ -7,6 +7,7 @@ fix; 130 interrupted.
 """
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,12 +20,14 @@ from ferry import (
     cutover_command,
     drain,
     export,
+    finalize,
     load,
     mapping,
     resume,
     settings,
     status,
     switch,
+    teardown,
     throttle,
     verify,
 )
@@ -40,6 +43,8 @@ a move, in its order:
   ferry resume --after-ddl  # only where capture stopped: why, and how it goes on
   ferry verify            # compare every row and every item, while the application writes
   ferry cutover           # fence, drain, verify what changed since, point the application to DynamoDB
+  ferry finalize          # after the cutover: remove _pos and tombstones
+  ferry teardown          # what may be deleted now, and how
   ferry audit             # who did what, and when
 
 The stack is found by --stack or ROWFERRY_STACK, the account and region as the aws command line finds them.
@@ -57,7 +62,8 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in (
-        mapping, load, throttle, export, switch, status, resume, drain, verify, cutover_command, audit,
+        mapping, load, throttle, export, switch, status, resume, drain, verify,
+        cutover_command, finalize, teardown, audit,
     ):  # fmt: skip
         module.add(commands, _common())
     return root
@@ -112,7 +118,8 @@ def _run(arguments: argparse.Namespace, setting: settings.Setting, argv: Sequenc
     try:
         status = int(arguments.run(arguments, setting))
     finally:
-        entry.end(status)
+        with contextlib.suppress(ClientError, BotoCoreError):  # it has no end then, as where it was killed
+            entry.end(status)
     return status
 
 

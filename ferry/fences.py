@@ -25,6 +25,7 @@ LOCK_SECONDS = 5
 _WRITES = (
     "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "REFERENCES", "TRIGGER", "EXECUTE",
 )  # fmt: skip
+_NO_SUCH_GRANT = (1141, 1147)  # it was taken before
 _GRANT = re.compile(r"GRANT (?P<what>.+?) ON (?P<where>.+) TO ", re.DOTALL)
 _USER = re.compile(r"[^@`']+@[^@`']+")
 
@@ -129,10 +130,10 @@ class Revoke:
     admin: Address
 
     def up(self) -> None:
-        """All grants are made again without what writes."""
+        """Takes from each grant what writes."""
         with _cursor(self.admin) as cursor:
             for grant in filter(_writing, self.spec.grants):
-                cursor.execute(_revoked(grant))
+                _revoke(cursor, grant)
             self._end_sessions(cursor)
 
     def lift(self) -> None:
@@ -218,6 +219,14 @@ def _writing(grant: str) -> bool:
 
 def _writes(right: str) -> bool:
     return right == "ALL PRIVILEGES" or right.partition(" ")[0] in _WRITES
+
+
+def _revoke(cursor: Any, grant: str) -> None:
+    try:
+        cursor.execute(_revoked(grant))
+    except pymysql.err.Error as error:
+        if error.args[0] not in _NO_SUCH_GRANT:
+            raise
 
 
 def _revoked(grant: str) -> str:

@@ -35,7 +35,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("to", choices=("on", "off"), help="apply changes, or let them wait on the stream")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, changes=lambda _: True)
 
 
 def run(arguments: argparse.Namespace, setting: Setting) -> int:
