@@ -31,11 +31,13 @@ from ferry import (
     throttle,
     verify,
 )
+from ferry.preflight import command as preflight
 from rowferry.errors import RowferryError
 
 EPILOG = f"""\
 a move, in its order:
   export ROWFERRY_SOURCE={settings.EXAMPLE} ROWFERRY_SOURCE_PASSWORD=...
+  ferry preflight         # what must hold before, each with its fix
   ferry mapping check     # what some rows become; writes nothing
   ferry load              # copy the rows that exist; the capturer must be running
   ferry switch on         # apply the changes that waited meanwhile, then the live ones
@@ -62,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in (
-        mapping, load, throttle, export, switch, status, resume, drain, verify,
+        preflight, mapping, load, throttle, export, switch, status, resume, drain, verify,
         cutover_command, finalize, teardown, audit,
     ):  # fmt: skip
         module.add(commands, _common())
