@@ -23,6 +23,7 @@ from ferry import (
     finalize,
     load,
     mapping,
+    quarantine,
     resume,
     settings,
     status,
@@ -44,6 +45,7 @@ a move, in its order:
   ferry status
   ferry resume --after-ddl  # only where capture stopped: why, and how it goes on
   ferry verify            # compare every row and every item, while the application writes
+  ferry quarantine list   # what could not be applied; `retry` mends it
   ferry cutover           # fence, drain, verify what changed since, point the application to DynamoDB
   ferry finalize          # after the cutover: remove _pos and tombstones
   ferry teardown          # what may be deleted now, and how
@@ -64,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in (
-        preflight, mapping, load, throttle, export, switch, status, resume, drain, verify,
+        preflight, mapping, load, throttle, export, switch, status, resume, drain, verify, quarantine,
         cutover_command, finalize, teardown, audit,
     ):  # fmt: skip
         module.add(commands, _common())

@@ -12,6 +12,7 @@ from ferry.drain import drain, source_end
 from ferry.live import Live
 from ferry.places import Pair, read_pairs
 from ferry.settings import Setting
+from ferry.status import queued
 from ferry.summary import Summary
 from ferry.switch import require_load
 from rowferry.control import APPLIED, CHECKPOINT, VERIFIED
@@ -75,14 +76,10 @@ class Evidence:
     def _set_aside(self) -> str | None:
         count = self.setting.control.get(APPLIED).get("quarantined", 0)
         url = self.setting.stack.output("QuarantineUrl")
-        name = "ApproximateNumberOfMessages"
-        found = self.setting.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[name])
-        waiting = int(found["Attributes"][name])
+        waiting = queued(self.setting.client("sqs"), url)
         if not waiting:
             return None
-        return (
-            f"{waiting} changes are in quarantine ({count} were set aside): mend the items, empty the queue"
-        )
+        return f"{waiting} changes are in quarantine ({count} were set aside): run `ferry quarantine retry`"
 
     def recent(self) -> None:
         """Compares what changed since the last verify. Refused on a difference, and when lanes are late."""

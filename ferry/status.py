@@ -173,7 +173,7 @@ def _reasons(state: Mapping[str, Any]) -> Iterator[str]:
     if state["switch"] != "ON":
         yield "the switch is OFF: run `ferry switch on`"
     if state["queue"]:
-        yield f"{state['queue']} messages are in the quarantine: repair them before the cutover"
+        yield f"{state['queue']} messages are in the quarantine: run `ferry quarantine retry`"
 
 
 def _capture_waits(captured: Mapping[str, Any]) -> Iterator[str]:

@@ -22,6 +22,7 @@ def conditions(
     """
     `hours` that the load will take; `server_id` that the capturer will have, None where it runs already.
     """
+    yield version(server)
     yield retention(connection, hours)
     if server_id is not None:
         yield free_id(connection, server, server_id)
@@ -30,6 +31,17 @@ def conditions(
     yield prepared(connection)
     for table in tables:
         yield primary_key(connection, table)
+
+
+def version(server: Server) -> Condition:
+    """The oldest that the tests know of."""
+    oldest = (8, 0) if server.flavor == "mysql" else (10, 11)
+    return Condition(
+        "version",
+        f"{server.flavor} {'.'.join(map(str, server.version))}",
+        server.version >= oldest,
+        "MySQL 8.0 or MariaDB 10.11, or later: older ones were not tried",
+    )
 
 
 def retention(connection: Connection, hours: float) -> Condition:

@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 
 from bulkload.writer import error_code
 from ferry.settings import Stack
+from ferry.status import queued
 from rowferry.mapping import TableMapping
 from rowferry.source import Condition
 
@@ -116,8 +117,7 @@ def _stream(client: Any, name: str, hours: float, rate: float) -> Iterator[Condi
 
 
 def _quarantine(client: Any, url: str) -> Condition:
-    name = "ApproximateNumberOfMessages"
-    found = client.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name]
+    found = queued(client, url)
     return Condition(
         "quarantine",
         f"{int(found):,} messages",

@@ -64,6 +64,7 @@ def data(server: Server, text: str = PURCHASE, seconds: float = 60.0) -> dict[st
 
 
 SOURCE = {
+    "version",
     "binlog retention",
     f"server id {NUMBER}",
     "TLS to the source",
@@ -83,6 +84,11 @@ def test_no_condition_is_left_out_here(server: Server, fresh_cloud: Cloud) -> No
     assert conditions(server).keys() == SOURCE
     assert data(server).keys() == ROWS
     assert target_conditions(fresh_cloud).keys() == TARGET
+
+
+@pytest.mark.parametrize(("flavor", "version"), [("mysql", (5, 7, 44)), ("mariadb", (10, 6, 1))])
+def test_a_version_that_was_not_tried(flavor: str, version: tuple[int, ...]) -> None:
+    assert not server_side.version(source.Server(flavor, version, "x")).holds
 
 
 def test_binlogs_that_end_too_soon(server: Server) -> None:
