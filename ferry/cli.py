@@ -14,7 +14,22 @@ from pathlib import Path
 import pymysql
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ferry import audit, drain, export, load, mapping, resume, settings, status, switch, throttle, verify
+from ferry import (
+    audit,
+    drain,
+    export,
+    finalize,
+    load,
+    mapping,
+    resume,
+    settings,
+    status,
+    switch,
+    teardown,
+    throttle,
+    verify,
+)
+from ferry.cutover import command as cutover
 from rowferry.errors import RowferryError
 
 EPILOG = f"""\
@@ -42,7 +57,21 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     commands = root.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
-    for module in (mapping, load, throttle, export, switch, status, resume, drain, verify, audit):
+    for module in (
+        mapping,
+        load,
+        throttle,
+        export,
+        switch,
+        status,
+        resume,
+        drain,
+        verify,
+        cutover,
+        finalize,
+        teardown,
+        audit,
+    ):
         module.add(commands, _common())
     return root
 

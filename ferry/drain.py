@@ -106,7 +106,7 @@ def drain(
     drain began meanwhile.
     """
     started = clock()
-    end = _end(control, connection)
+    end = source_end(control, connection)
     marker = uuid.uuid4().hex
     control.update(MARKER, set={"id": marker, "position": str(end), "lanes": 0})
     said, pulse = "", _Pulse(started)
@@ -140,7 +140,8 @@ class _Pulse:
             )
 
 
-def _end(control: ControlTable, connection: source.Connection) -> Position:
+def source_end(control: ControlTable, connection: source.Connection) -> Position:
+    """Where the binlog ends now. Refused when another server is being captured, or none."""
     server = source.identify(connection)
     checkpoint = control.get(CHECKPOINT)
     if not checkpoint:
@@ -164,8 +165,9 @@ def _look(control: ControlTable, marker: str, end: Position, seconds: float) -> 
         raise Refused(
             "the source failed over meanwhile", "fence the new server, then run `ferry drain` again"
         )
-    if request.get("sent") == marker:
-        return Drained(str(end), len(applied), int(request["lanes"]), seconds)
+    lanes = int(checkpoint.get("lanes", 0))
+    if request.get("sent") == marker or len(applied) == lanes > 0:  # all have it before the capturer says so
+        return Drained(str(end), len(applied), lanes, seconds)
     if checkpoint.get("state") == "stopped":
         raise Refused(f"the capturer has stopped ({checkpoint.get('reason')})", str(checkpoint.get("fix")))
     return Drained(str(end), 0, 0, seconds)
