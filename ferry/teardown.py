@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ferry.cutover.journal import CUTOVER
-from ferry.finalize import FINALIZE
 from ferry.settings import Setting
+from ferry.stripping import FINALIZE
 from rowferry.control import ControlTable
 
 EPILOG = """\
@@ -73,7 +73,7 @@ def _is_stripped(control: ControlTable, target: str) -> bool:
 def leftovers(
     stack: str, outputs: dict[str, str], user: str, *, moved: bool, stripped: bool
 ) -> Iterator[Leftover]:
-    """In the order in which they go: what could still save a way back goes late, the record of it all last."""
+    """In the order in which they go: what could still be a way back goes late, the record last."""
     cut = "" if moved else "the application has not moved: `ferry cutover`"
     left = cut or ("" if stripped else "the items still hold _pos: `ferry finalize --execute`")
     bucket = outputs.get("FailureBucketName", outputs.get("FailureBucket", "BUCKET"))

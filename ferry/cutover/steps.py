@@ -1,11 +1,9 @@
 """One cutover: from the fence to the application's move, or back."""
 
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any
 
 import pymysql
@@ -17,6 +15,7 @@ from ferry.cutover.checks import Limits, require_still
 from ferry.cutover.fences import Fence
 from ferry.cutover.journal import Journal
 from ferry.cutover.machine import LIFTABLE, Phase, advice
+from ferry.cutover.signals import TimedOut, deferred, interruptible
 from ferry.cutover.tail import VerifyChanged
 from ferry.drain import drain, source_end
 from ferry.settings import Setting
@@ -25,15 +24,6 @@ from rowferry.position import Position
 
 LOOK = 0.02  # seconds between two looks at whether the lanes have applied the marker
 GRACE = 5.0  # seconds beyond --pause-limit until the guard takes a silent run for dead
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class Interrupted(KeyboardInterrupt):
-    """A signal, before the point of no return."""
-
-
-class TimedOut(RowferryError):
-    """--pause-limit has passed."""
 
 
 class FenceStays(RowferryError):
@@ -70,9 +60,9 @@ class Cutover:
             self.fence.facts |= fences.session_of(connection)
             self._begin()
             watching = self._guarded()
-            with _deferred():
+            with deferred():
                 try:
-                    with _interruptible(self.limits.pause):
+                    with interruptible(self.limits.pause):
                         end = self._fenced(connection, since)
                         watching.point()
                     self.journal.move(Phase.POINTING, pause_ms=self._pause_ms())
@@ -222,50 +212,3 @@ class Cutover:
             yield
         finally:
             self.seconds[name] = round(time.monotonic() - began, 3)
-
-
-@contextmanager
-def _interruptible(seconds: float) -> Iterator[None]:
-    """Signals raise Interrupted, and the clock TimedOut, until the end of the context. Main thread only."""
-
-    def interrupt(number: int, _frame: FrameType | None) -> None:
-        _ignore()  # a second one must not disturb the lifting
-        raise Interrupted(signal.Signals(number).name)
-
-    def late(_number: int, _frame: FrameType | None) -> None:
-        _ignore()
-        raise TimedOut(f"the pause would be longer than {seconds:g} s", "raise --pause-limit, or try later")
-
-    before = {number: signal.signal(number, interrupt) for number in SIGNALS}
-    before[signal.SIGALRM] = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        _restore(before)
-
-
-@contextmanager
-def _deferred() -> Iterator[None]:
-    """Signals do nothing here. Not by SIG_IGN: a hook would inherit that, and Ctrl-C could not end it."""
-    before = {number: signal.signal(number, _nothing) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        _restore(before)
-
-
-def _nothing(_number: int, _frame: FrameType | None) -> None:
-    pass
-
-
-def _ignore() -> None:
-    for number in SIGNALS:
-        signal.signal(number, _nothing)
-    signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def _restore(before: Any) -> None:
-    for number, handler in before.items():
-        signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""`ferry cutover` with a verify that waits, or that finds a difference: a process that tests can kill in it."""
+"""`ferry cutover` with a verify that waits: a process that tests can kill in it."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""A cutover that is broken at every step leaves one side taking writes, and equal data. Everything is real."""
+"""A cutover that is broken at any step leaves one side taking writes, and equal data. Everything is real."""
 
 import json
 import os
@@ -151,8 +151,8 @@ def waits(bed: Bed) -> None:
 def at_the_fence(bed: Bed) -> subprocess.Popen[str]:
     """A session that holds a lock keeps `SET GLOBAL super_read_only` waiting."""
     lock = bed.rehearsal.server.connect()
-    lock.cursor().execute("LOCK TABLES audit READ")
-    bed.rehearsal.writers.clear()
+    lock.cursor().execute("CREATE TABLE IF NOT EXISTS held (id INT)")
+    lock.cursor().execute("LOCK TABLES held READ")
     process = bed.cut_over()
     process.lock = lock  # type: ignore[attr-defined] # open until the process object goes
     waiting = "SELECT 1 FROM information_schema.processlist WHERE info LIKE 'SET GLOBAL%'"
