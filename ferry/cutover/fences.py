@@ -13,6 +13,7 @@ from rowferry import source
 from rowferry.errors import Refused
 
 NO_SUCH_THREAD = 1094
+NO_SUCH_GRANT = 1141, 1147, 1403  # of a database, a table, a routine
 _BYPASS = ("SUPER", "READ_ONLY ADMIN", "READ ONLY ADMIN")
 _LOOK, _ENDS_WITHIN = 0.02, 30.0  # seconds
 
@@ -108,7 +109,7 @@ class Revoked:
     def up(self, connection: Any) -> None:
         """Returns when every session that began before is gone, its transaction rolled back."""
         for line in self.facts["revoke"]:
-            source.execute(connection, line)
+            _do(connection, line, *NO_SUCH_GRANT)
         names = ", ".join("%s" for _ in self.facts["users"])
         sessions = f"SELECT id FROM information_schema.processlist WHERE user IN ({names})"
         old = {row["id"] for row in source.rows(connection, sessions, self.facts["users"])}
@@ -211,10 +212,15 @@ def lift(facts: Mapping[str, Any], connection: Any) -> None:
 
 def kill(connection: Any, session: int) -> None:
     """Ends a session, which may be gone already."""
+    _do(connection, f"KILL {int(session)}", NO_SUCH_THREAD)
+
+
+def _do(connection: Any, statement: str, *done_already: int) -> None:
+    """Runs it; these errors say that it has been done before."""
     try:
-        source.execute(connection, f"KILL {int(session)}")
+        source.execute(connection, statement)
     except pymysql.err.Error as error:
-        if error.args[0] != NO_SUCH_THREAD:
+        if error.args[0] not in done_already:
             raise
 
 

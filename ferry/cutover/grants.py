@@ -10,7 +10,7 @@ from rowferry.errors import Refused
 _TABLE = ("INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "CREATE VIEW", "TRIGGER")
 # A routine writes with its definer's rights, an event by itself.
 _DATABASE = (*_TABLE, "EXECUTE", "CREATE ROUTINE", "ALTER ROUTINE", "EVENT")
-_WRITES = frozenset((*_DATABASE, "DELETE HISTORY"))
+_WRITES = frozenset(_DATABASE)
 _LINE = re.compile(
     r"GRANT (?P<rights>.+?) ON (?P<object>(?:TABLE |FUNCTION |PROCEDURE )?\S+) TO (?P<rest>.+)"
 )

@@ -152,7 +152,7 @@ def at_the_fence(bed: Bed) -> subprocess.Popen[str]:
     """A session that holds a lock keeps `SET GLOBAL super_read_only` waiting."""
     lock = bed.rehearsal.server.connect()
     lock.cursor().execute("CREATE TABLE IF NOT EXISTS held (id INT)")
-    lock.cursor().execute("LOCK TABLES held READ")
+    lock.cursor().execute("LOCK TABLES held WRITE")
     process = bed.cut_over()
     process.lock = lock  # type: ignore[attr-defined] # open until the process object goes
     waiting = "SELECT 1 FROM information_schema.processlist WHERE info LIKE 'SET GLOBAL%'"

@@ -141,7 +141,7 @@ def test_read_only_is_refused_on_mariadb_while_somebody_is_connected_whom_it_doe
 def test_lifting_first_ends_a_fence_statement_that_still_waits(server: Server) -> None:
     """Else it would fence after the lifting, and nobody would know."""
     with server.connect() as holder, server.connect() as fencing, server.connect() as admin:
-        holder.cursor().execute("LOCK TABLES t READ")
+        holder.cursor().execute("LOCK TABLES t WRITE")
         fence = fences.planned("super-read-only", fencing)
         fence.facts |= fences.session_of(fencing)
         waiting = threading.Thread(target=_raises, args=(fence, fencing))
