@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pymysql
 from botocore.exceptions import BotoCoreError, ClientError
 
 from bulkload.connection import Address, connect
@@ -144,7 +145,7 @@ def _told(arguments: argparse.Namespace, cutover: Cutover, since: Position) -> i
     status, trouble = 0, None
     try:
         cutover.run(since)
-    except (Interrupted, FenceStays, RowferryError, OSError, ClientError, BotoCoreError) as error:
+    except (Interrupted, RowferryError, OSError, pymysql.err.Error, ClientError, BotoCoreError) as error:
         trouble, status = error, _status(error)
         tell(f"error: not cut over: {error}" if status != STAYS else f"error: {error}")
     _print(arguments, cutover, status)

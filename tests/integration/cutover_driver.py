@@ -13,7 +13,7 @@ from rowferry.position import Position
 
 
 class Waiting(Everything):
-    """Says by a file that it has begun, then waits longer than any test."""
+    """Says by a file that it has begun, then waits for another, longer than any test."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -22,7 +22,9 @@ class Waiting(Everything):
         self, setting: Setting, since: Position, report: Callable[..., None], step: Callable[..., None]
     ) -> Compared:
         self.file.touch()
-        time.sleep(60)
+        deadline = time.monotonic() + 60
+        while not self.file.with_suffix(".go").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
         return super().__call__(setting, since, report, step)
 
 

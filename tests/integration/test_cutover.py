@@ -188,12 +188,22 @@ def in_the_verify(bed: Bed) -> subprocess.Popen[str]:
     return process
 
 
+EVERY = bool(os.environ.get("ROWFERRY_EVERY_CUTOVER"))
+"""Every signal at every step takes minutes."""
 STEPS = [at_the_fence, at_the_hooked_fence, in_the_drain, in_the_verify]
 ENDS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL]
 
 
-@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.name)
-@pytest.mark.parametrize("reach", STEPS, ids=lambda reach: reach.__name__)
+def signals_at_steps() -> Iterator[Any]:
+    """Each step killed, and each other signal at one of the steps; or all of them."""
+    for number, reach in enumerate(STEPS):
+        for order, end in enumerate(ENDS):
+            left_out = not EVERY and end != signal.SIGKILL and order != number
+            marks = pytest.mark.skipif(left_out, reason="ROWFERRY_EVERY_CUTOVER=1 runs it")
+            yield pytest.param(reach, end, id=f"{reach.__name__}-{end.name}", marks=marks)
+
+
+@pytest.mark.parametrize(("reach", "end"), signals_at_steps())
 def test_ended_before_the_point_of_no_return_mysql_takes_writes(
     bed: Bed, reach: Callable[[Bed], subprocess.Popen[str]], end: signal.Signals
 ) -> None:
@@ -212,7 +222,7 @@ def test_ended_before_the_point_of_no_return_mysql_takes_writes(
     bed.verified()
 
 
-@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.name)
+@pytest.mark.parametrize("end", ENDS if EVERY else [signal.SIGINT, signal.SIGKILL], ids=lambda end: end.name)
 def test_ended_in_the_hook_the_fence_stays_and_the_operator_goes_on_or_back(
     bed: Bed, end: signal.Signals
 ) -> None:
@@ -228,7 +238,7 @@ def test_ended_in_the_hook_the_fence_stays_and_the_operator_goes_on_or_back(
     bed.hook("point-to-dynamodb", NOTHING)
     refused = bed.cut_over()
     assert (refused.wait(30), "--continue" in refused.communicate()[1]) == (2, True)
-    if end in (signal.SIGINT, signal.SIGKILL):
+    if end == signal.SIGKILL:
         assert bed.start("--continue", "--hooks", str(bed.folder / "hooks")).wait(30) == 0
         assert bed.phase == "done" and not bed.mysql_takes_writes()
     assert bed.start("--lift").wait(30) == 2 and not bed.mysql_takes_writes()
@@ -279,13 +289,25 @@ def test_a_stream_that_stands_still_ends_the_pause_at_its_limit(bed: Bed) -> Non
     bed.comes_back()
 
 
+def test_a_lost_connection_behind_the_fence_lifts_it_over_another(bed: Bed) -> None:
+    process = in_the_verify(bed)
+    user = bed.rehearsal.server.admin.user
+    sessions = f"SELECT id FROM information_schema.processlist WHERE user = '{user}'"
+    for (number,) in bed.admin(f"{sessions} AND id <> CONNECTION_ID()"):
+        bed.admin(f"KILL {number}")
+    bed.ready.with_suffix(".go").touch()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1 and "the fence is lifted" in err
+    bed.comes_back()
+
+
 def test_a_difference_behind_the_fence_lifts_it(bed: Bed) -> None:
     table, key = bed.rehearsal.outputs["TargetTableName"], {"customerid": {"S": "x"}, "orderid": {"S": "y"}}
     dynamodb = bed.rehearsal.aws.client("dynamodb")
     dynamodb.put_item(TableName=table, Item={**key, "p": {"N": "1"}})
     try:
         process = bed.cut_over()
-        out, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=60)
     finally:
         dynamodb.delete_item(TableName=table, Key=key)
     assert process.returncode == 1, err
@@ -294,21 +316,13 @@ def test_a_difference_behind_the_fence_lifts_it(bed: Bed) -> None:
 
 
 def test_writers_that_the_fence_does_not_hold_end_it(bed: Bed) -> None:
-    """`already` believes the operator; the source's end does not stand still."""
-    process = bed.start(
-        "--execute", "--hooks", str(bed.folder / "hooks"), "--fence", "already",
-        module="tests.integration.cutover_driver", words=(str(bed.ready),),
-    )  # fmt: skip
-    waits(bed)
-    bed.admin("INSERT INTO audit (note) VALUES ('behind the fence')")
-    process.send_signal(signal.SIGCONT)
-    process.kill()
+    """A fence that says it stands and does not: the source's end moves."""
     hook = bed.hook("fence", "#!/bin/sh\nexit 0\n")
     with bed.rehearsal.traffic(50):
         leaking = bed.cut_over("--fence", f"hook:{hook}")
-        out, err = leaking.communicate(timeout=60)
+        _, err = leaking.communicate(timeout=60)
     assert leaking.returncode == 1, err
-    assert bed.mysql_takes_writes()
+    bed.comes_back()
 
 
 def test_when_the_guard_is_dead_too_the_next_run_says_so_and_lift_mends_it(bed: Bed) -> None:
@@ -327,7 +341,7 @@ def test_when_the_guard_is_dead_too_the_next_run_says_so_and_lift_mends_it(bed: 
 
 def test_nothing_happens_without_execute_or_a_terminal(bed: Bed) -> None:
     process = bed.start("--hooks", str(bed.folder / "hooks"))
-    out, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 2 and "would do" in err and "--execute" in err
     assert bed.phase == "open" and bed.mysql_takes_writes()
 
@@ -336,6 +350,6 @@ def test_each_condition_is_told_with_its_fix(bed: Bed) -> None:
     control = bed.rehearsal.control
     control.put("verify", {"at": 1, "position": "", "different": 3, "full": True})
     process = bed.cut_over()
-    out, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 2 and "NO  verified: 3 different: run `ferry verify`" in err
     assert "ok  lag" in err and bed.phase == "open"

@@ -1,4 +1,4 @@
-"""finalize: strips what is ours, whatever the application writes meanwhile, and goes on where it was killed."""
+"""finalize: strips what is ours, whatever the application writes, and goes on where it was killed."""
 
 import os
 import subprocess
@@ -140,6 +140,6 @@ def test_teardown_lets_nothing_go_before_the_move_and_the_record_goes_last() -> 
     before = list(leftovers("rowferry", {}, "u", moved=False, stripped=False))
     assert not any(leftover.now for leftover in before)
     moved = list(leftovers("rowferry", {}, "u", moved=True, stripped=False))
-    assert [leftover.what for leftover in moved if leftover.now][0] == "the capturer"
+    assert next(leftover.what for leftover in moved if leftover.now) == "the capturer"
     assert not moved[-1].now and "control table" in moved[-1].what
     assert all(leftover.now for leftover in leftovers("rowferry", {}, "u", moved=True, stripped=True))
