@@ -45,7 +45,12 @@ class Bed:
         return path
 
     def waiting_hook(self, name: str) -> None:
-        self.hook(name, f"#!/bin/sh\ntouch {self.ready}\nexec sleep 60\n")
+        self.hook(name, f"#!/bin/sh\n{self.waiting}\n")
+
+    @property
+    def waiting(self) -> str:
+        """What a hook does until the test's end; it holds no pipe, so that a killed parent's are closed."""
+        return f"exec >/dev/null 2>&1; touch {self.ready}; while [ -e {self.ready} ]; do sleep 0.1; done"
 
     @property
     def ready(self) -> Path:
@@ -137,6 +142,7 @@ def bed(prepared: Rehearsal, tmp_path: Path) -> Iterator[Bed]:
     finally:
         assert prepared.capturer
         prepared.capturer.send_signal(signal.SIGCONT)
+        made.ready.unlink(missing_ok=True)
         for process in made.running:
             process.kill()
             process.communicate()
@@ -162,7 +168,7 @@ def at_the_fence(bed: Bed) -> subprocess.Popen[str]:
 
 def at_the_hooked_fence(bed: Bed) -> subprocess.Popen[str]:
     state = bed.folder / "fenced"
-    up = f"touch {state} {bed.ready}; exec sleep 60"
+    up = f"touch {state}; {bed.waiting}"
     hook = bed.hook("fence", f'#!/bin/sh\nif [ "$1" = up ]; then {up}; fi\nrm -f {state}\n')
     process = bed.cut_over("--fence", f"hook:{hook}")
     waits(bed)
