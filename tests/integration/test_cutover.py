@@ -209,7 +209,7 @@ def signals_at_steps() -> Iterator[Any]:
             yield pytest.param(reach, end, id=f"{reach.__name__}-{end.name}", marks=marks)
 
 
-@pytest.mark.parametrize(("reach", "end"), signals_at_steps())
+@pytest.mark.parametrize(("reach", "end"), list(signals_at_steps()))
 def test_ended_before_the_point_of_no_return_mysql_takes_writes(
     bed: Bed, reach: Callable[[Bed], subprocess.Popen[str]], end: signal.Signals
 ) -> None:
