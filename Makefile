@@ -61,6 +61,10 @@ fmt: setup ## format the code, sort imports, fix what the linter can fix
 bench: setup ## the speed of the parts on this machine
 	@$(PYTHON) -m benchmarks $(ARGS)
 
+.PHONY: pause
+pause: setup ## how long a cutover keeps the application from writing (ARGS="--rate 500 --runs 5")
+	@$(PYTHON) -m benchmarks.pause $(ARGS)
+
 .PHONY: lock
 lock: setup ## newest versions that fit into requirements/*.txt
 	@bash lab/lock.sh

@@ -7,7 +7,6 @@ fix; 130 interrupted.
 """
 
 import argparse
-import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ferry import (
     audit,
-    cutover_command,
     drain,
     export,
     finalize,
@@ -32,6 +30,7 @@ from ferry import (
     throttle,
     verify,
 )
+from ferry.cutover import command as cutover
 from ferry.preflight import command as preflight
 from rowferry.errors import RowferryError
 
@@ -64,11 +63,24 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = root.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
     for module in (
-        preflight, mapping, load, throttle, export, switch, status, resume, drain, verify, quarantine,
-        cutover_command, finalize, teardown, audit,
-    ):  # fmt: skip
+        preflight,
+        mapping,
+        load,
+        throttle,
+        export,
+        switch,
+        status,
+        resume,
+        drain,
+        verify,
+        quarantine,
+        cutover,
+        finalize,
+        teardown,
+        audit,
+    ):
         module.add(commands, _common())
     return root
 
@@ -102,9 +114,10 @@ def _common() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
+    argv = sys.argv[1:] if argv is None else argv
     arguments = parser().parse_args(argv)
     try:
-        return _run(arguments, settings.Setting(arguments), argv)
+        return _run(arguments, argv)
     except KeyboardInterrupt:
         print("interrupted: run the command again, it goes on", file=sys.stderr)
         return 130
@@ -113,18 +126,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _run(arguments: argparse.Namespace, setting: settings.Setting, argv: Sequence[str] | None) -> int:
-    """Runs the command; one that changes something is written down."""
-    if not getattr(arguments, "changes", lambda _: False)(arguments):
+def _run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
+    setting = settings.Setting(arguments)
+    if not _changes(arguments):
         return int(arguments.run(arguments, setting))
-    entry = audit.Entry(setting.control, audit.command_line(argv))
-    status = 2
-    try:
-        status = int(arguments.run(arguments, setting))
-    finally:
-        with contextlib.suppress(ClientError, BotoCoreError):  # it has no end then, as where it was killed
-            entry.end(status)
-    return status
+    with audit.recorded(setting.control, arguments.command, argv) as status:
+        status.append(int(arguments.run(arguments, setting)))
+    return status[0]
+
+
+def _changes(arguments: argparse.Namespace) -> bool:
+    """Whether the command, with these options, changes something that the audit has to tell."""
+    given = vars(arguments)
+    match arguments.command:
+        case "switch" | "quarantine":
+            return given.get("what") != "list"
+        case "load":
+            return not given.get("plan")
+        case "throttle":
+            return any(value is not None for name, value in given.items() if name.startswith("max_")) or (
+                given.get("paused") is not None
+            )
+        case "cutover":
+            return any(given[name] for name in ("execute", "continue_", "back", "lift"))
+        case "verify":
+            return bool(given.get("repair"))
+    return arguments.command in ("resume", "finalize") and bool(given.get("execute"))
 
 
 def _explained(error: Exception) -> str:

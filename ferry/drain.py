@@ -169,8 +169,10 @@ def _look(control: ControlTable, end: Position, seconds: float) -> Drained:
         raise Refused(
             "the source failed over meanwhile", "fence the new server, then run `ferry drain` again"
         )
-    if request.get("sent") == request["id"] and request["position"] >= str(end):
-        return Drained(str(end), len(applied), int(request["lanes"]), seconds)
+    lanes = int(checkpoint.get("lanes", 0))
+    marked = request.get("sent") == request["id"] or len(applied) == lanes > 0
+    if marked and request["position"] >= str(end):  # all may have it before the capturer says so
+        return Drained(str(end), len(applied), lanes, seconds)
     if checkpoint.get("state") == "stopped":
         raise Refused(f"the capturer has stopped ({checkpoint.get('reason')})", str(checkpoint.get("fix")))
     return Drained(str(end), 0, 0, seconds)

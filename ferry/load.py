@@ -86,7 +86,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         "--plan", action="store_true", help="say what each road would write and cost, and write nothing"
     )
     load_files.add_options(parser)
-    parser.set_defaults(run=run, changes=lambda arguments: not arguments.plan)
+    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace, setting: Setting) -> int:

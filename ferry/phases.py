@@ -1,52 +1,54 @@
-"""
-The operator's hooks: executables in a folder, each named after the phase at which it is called.
-
-What it has to know is in its environment: ROWFERRY_PHASE, ROWFERRY_STACK and what the phase knows, in
-capitals behind ROWFERRY_.
-"""
+"""The operator's hooks: executables in a folder, each named after the phase at which it runs."""
 
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from rowferry.errors import Refused
+from rowferry.errors import RowferryError
+
+SECRETS = ("ROWFERRY_SOURCE_PASSWORD", "ROWFERRY_ADMIN_PASSWORD")
+"""Not handed to hooks: what they need they hold themselves."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hooks:
-    """Those of a folder; without one, and where a phase has none, nothing happens."""
+class PhaseFailed(RowferryError):
+    """A hook ended with another status than 0, or could not be run."""
 
-    folder: Path | None
-    known: Mapping[str, str]
-    """Of every phase."""
 
-    def has(self, phase: str) -> bool:
-        """There is one for it. Refused where it cannot be run."""
-        path = self._path(phase)
-        if path is None or not path.exists():
-            return False
-        if not os.access(path, os.X_OK):
-            raise Refused(f"{path} is no executable", f"chmod +x {path}")
-        return True
+def has(folder: Path | None, phase: str) -> bool:
+    """Whether the folder has a hook for the phase."""
+    return folder is not None and (folder / phase).exists()
 
-    def run(self, phase: str, **knows: object) -> None:
-        """Waits for its end. Refused when its status is not 0; what it prints goes to standard error."""
-        path = self._path(phase)
-        if path is None or not self.has(phase):
-            return
-        words = {"phase": phase, **self.known, **{name: str(value) for name, value in knows.items()}}
-        environment = {**os.environ, **{f"ROWFERRY_{name.upper()}": text for name, text in words.items()}}
-        try:
-            done = subprocess.run(
-                [path], env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False
-            )
-        except OSError as error:
-            raise Refused(f"{path} cannot be run ({error.strerror})", "see its first line") from error
-        if done.returncode:
-            raise Refused(f"the hook {path} ended with status {done.returncode}", "see what it said")
 
-    def _path(self, phase: str) -> Path | None:
-        return self.folder / phase if self.folder else None
+def run(folder: Path | None, phase: str, context: Mapping[str, object]) -> bool:
+    """
+    Runs the hook of the phase, if there is one; returns whether there was.
+
+    `context` travels as ROWFERRY_NAME, the phase as ROWFERRY_PHASE. PhaseFailed on any exit status but 0.
+    """
+    if folder is None or not has(folder, phase):
+        return False
+    call(folder / phase, [], {"phase": phase, **context})
+    return True
+
+
+def call(hook: Path, arguments: list[str], context: Mapping[str, object]) -> None:
+    """Runs one executable; its output goes where ours goes, standard output to standard error."""
+    environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    environment |= {f"ROWFERRY_{name.upper()}": str(value) for name, value in context.items()}
+    sys.stderr.flush()
+    try:
+        done = subprocess.run(
+            [str(hook.resolve()), *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=2,  # standard output is for --json
+            check=False,
+        )
+    except OSError as error:
+        raise PhaseFailed(
+            f"{hook} cannot be run ({error.strerror})", "make it executable (chmod +x)"
+        ) from error
+    if done.returncode:
+        raise PhaseFailed(f"{hook} ended with status {done.returncode}", "see what it printed")

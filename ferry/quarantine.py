@@ -70,12 +70,12 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     inside = parser.add_subparsers(metavar="ACTION", required=True)
-    for name, run, help_, changes in (
-        ("list", run_list, "show what is there", False),
-        ("retry", run_retry, "repair the items, delete what is right then", True),
+    for name, run, help_ in (
+        ("list", run_list, "show what is there"),
+        ("retry", run_retry, "repair the items, delete what is right then"),
     ):
         action = inside.add_parser(name, parents=[common], help=help_)
-        action.set_defaults(run=run, changes=lambda _, changes=changes: changes)
+        action.set_defaults(run=run, what=name)
 
 
 def run_list(arguments: argparse.Namespace, setting: Setting) -> int:

@@ -76,7 +76,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         default="",
         help="the items are right as they are after the stop there; with --execute",
     )
-    parser.set_defaults(run=run, changes=lambda arguments: arguments.execute)
+    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace, setting: Setting) -> int:

@@ -35,13 +35,18 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("to", choices=("on", "off"), help="apply changes, or let them wait on the stream")
-    parser.set_defaults(run=run, changes=lambda _: True)
+    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace, setting: Setting) -> int:
     """Parses, wires and prints."""
     wanted = arguments.to.upper()
     if wanted == "ON":
+        if setting.control.get("finalize#"):
+            raise Refused(
+                "`ferry finalize` has begun: without _pos old changes would be applied again",
+                "leave it OFF; to start over, empty the targets and load again into a new stack",
+            )
         require_load(setting.control, [table.source for table in setting.mapping.tables])
     changed = turn(setting.client("cloudformation"), setting.client("lambda"), setting.stack, wanted, _tell)
     if arguments.json:

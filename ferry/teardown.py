@@ -1,31 +1,35 @@
-"""`ferry teardown`: what may be deleted now, and how; it deletes nothing itself."""
+"""`ferry teardown`: what may be deleted now, and what not yet. Deletes nothing."""
 
 import argparse
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ferry.finalize import PK as FINALIZED
+from ferry.cutover.journal import CUTOVER
 from ferry.settings import Setting
-from rowferry.control import CUTOVER
+from ferry.stripping import FINALIZE
+from rowferry.control import ControlTable
 
 EPILOG = """\
 examples:
   ferry teardown
-  ferry teardown --json
+  ferry teardown --json | jq -r '.[] | select(.now) | .command'
 
-Prints for each thing that the move has made whether it may go, and the command for it, in the order in which
-they may go. Deletes nothing.
-exit status: 0 all may go; 1 something must stay yet; 2 an error"""
+Prints, in the order in which it should go, what the move has left behind, the command that removes it, and
+for what must stay the reason. Deletes nothing.
+
+exit status: 0; 2 an error"""
 
 
 @dataclass(frozen=True, slots=True)
-class Thing:
-    """`why` it must stay yet; empty: it may go by `command`."""
+class Leftover:
+    """One thing; `now` whether it may go, `waits` why not, `command` how."""
 
     what: str
+    now: bool
+    waits: str
     command: str
-    why: str = ""
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -33,8 +37,8 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser = commands.add_parser(
         "teardown",
         parents=[common],
-        help="what may be deleted now",
-        description="Says what of the move may be deleted, and how.",
+        help="say what may be deleted after the move",
+        description="Says what may be deleted now, and what not yet. Deletes nothing.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -42,46 +46,63 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, setting: Setting) -> int:
-    """Parses, wires and prints."""
-    control = setting.control
-    targets = dict.fromkeys(table.target for table in setting.mapping.tables)
-    unclean = [name for name in targets if not control.get(FINALIZED + name).get("done")]
-    found = things(setting, moved=control.get(CUTOVER).get("state") == "done", unclean=unclean)
+    """Parses, reads and prints."""
+    moved = setting.control.get(CUTOVER).get("phase") == "done"
+    targets = {table.target for table in setting.mapping.tables}
+    stripped = all(_is_stripped(setting.control, target) for target in targets)
+    user = setting.source.user if setting.has_source else "rowferry"
+    found = list(
+        leftovers(setting.stack.name, dict(setting.stack.outputs), user, moved=moved, stripped=stripped)
+    )
     if arguments.json:
-        print(json.dumps([asdict(thing) for thing in found]))
-    for thing in found if not arguments.json else ():
-        print(f"{'STAYS' if thing.why else 'may go':<7} {thing.what}\n        {thing.why or thing.command}")
-    return 1 if any(thing.why for thing in found) else 0
+        print(json.dumps([asdict(leftover) for leftover in found]))
+    else:
+        for leftover in found:
+            print(f"{'now' if leftover.now else 'NOT YET'}: {leftover.what}")
+            print(f"  {leftover.command if leftover.now else leftover.waits}")
+    return 0
 
 
-def things(setting: Setting, *, moved: bool, unclean: list[str]) -> list[Thing]:
-    """In the order in which they may go."""
-    stack = setting.stack
-    why = "" if moved else "the cutover is not done: run `ferry cutover`"
-    marked = why or (f"{', '.join(unclean)} still have _pos: run `ferry finalize`" if unclean else "")
-    tables = [stack.output("TargetTableName")] if "TargetTableName" in stack.outputs else []
-    return [
-        Thing(
-            "the capturer",
-            "sam deploy --parameter-overrides CapturerCount=0   (or stop the process that you started)",
-            why,
-        ),
-        Thing("the capturer's MySQL user", f"DROP USER '{_user(setting)}'@'%'", why),
-        Thing("exports, import files and work in S3", "aws s3 rm --recursive s3://BUCKET/PREFIX", why),
-        Thing(
-            f"the stack {stack.name}: stream, consumer, alarms. {', '.join(tables)} is kept by its deletion"
-            " policy, and so are the control table and the quarantine",
-            f"sam delete --stack-name {stack.name}",
-            marked,
-        ),
-        Thing(
-            "the control table, which has the audit trail",
-            f"ferry audit --json > audit; aws dynamodb delete-table --table-name {setting.control.name}",
-            marked,
-        ),
-        Thing("the source's tables", "your decision: they are as they were at the fence", why),
-    ]
+def _is_stripped(control: ControlTable, target: str) -> bool:
+    segments = int(control.get(f"{FINALIZE}{target}").get("segments", 0))
+    return segments > 0 and all(
+        control.get(f"{FINALIZE}{target}#{number}").get("done") for number in range(segments)
+    )
 
 
-def _user(setting: Setting) -> str:
-    return setting.stack.parameters.get("SourceUser") or "rowferry"
+def leftovers(
+    stack: str, outputs: dict[str, str], user: str, *, moved: bool, stripped: bool
+) -> Iterator[Leftover]:
+    """In the order in which they go: what could still be a way back goes late, the record last."""
+    cut = "" if moved else "the application has not moved: `ferry cutover`"
+    left = cut or ("" if stripped else "the items still hold _pos: `ferry finalize --execute`")
+    bucket = outputs.get("FailureBucketName", outputs.get("FailureBucket", "BUCKET"))
+    queue, control = outputs.get("QuarantineUrl", "URL"), outputs.get("ControlTableName", "TABLE")
+
+    def one(what: str, waits: str, command: str) -> Leftover:
+        return Leftover(what, not waits, waits, command)
+
+    yield one(
+        "the capturer",
+        cut,
+        "sam deploy --parameter-overrides CapturerCount=0 ...  # with the other parameters as they are",
+    )
+    yield one("the capturer's user, with its replication grants", cut, f"mysql -e \"DROP USER '{user}'@'%'\"")
+    yield one(
+        "files of exports, of ImportTable and of Spark",
+        cut,
+        "aws s3 rm --recursive s3://BUCKET/PREFIX/  # of --to",
+    )
+    yield one("messages set aside", left, f"aws sqs purge-queue --queue-url {queue}  # once looked through")
+    yield one("records set aside", left, f"aws s3 rm --recursive s3://{bucket}/")
+    yield one(
+        "the stack: stream, consumer, alarms (target tables and control table stay)",
+        left,
+        f"sam delete --stack-name {stack}",
+    )
+    yield one("MySQL itself", left, "after a last backup, when nothing reads it any more")
+    yield one(
+        "the control table with the audit trail, last",
+        left,
+        f"ferry audit --json > audit.json && aws dynamodb delete-table --table-name {control}",
+    )

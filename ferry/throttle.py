@@ -43,7 +43,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     pausing = parser.add_mutually_exclusive_group()
     for option, value, help_ in (("--pause", True, "begin no new chunk"), ("--resume", False, "go on")):
         pausing.add_argument(option, dest="paused", action="store_const", const=value, help=help_)
-    parser.set_defaults(run=run, changes=lambda arguments: bool(_changes(arguments)))
+    parser.set_defaults(run=run)
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
@@ -70,16 +70,13 @@ def _given(arguments: argparse.Namespace) -> dict[str, int]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
-    paused = {} if arguments.paused is None else {"paused": arguments.paused}
-    return {**_given(arguments), **paused}
-
-
 def run(arguments: argparse.Namespace, setting: Setting) -> int:
     """Parses, changes and prints."""
     if setting.control.get(LOADER).get("released", True):
         raise Refused("no load is running", "give the limits to `ferry load`, which has the same options")
-    changes = _changes(arguments)
+    changes: dict[str, Any] = _given(arguments)
+    if arguments.paused is not None:
+        changes["paused"] = arguments.paused
     limits = Limits.read(setting.control).changed(changes)
     if changes:
         limits.write(setting.control)

@@ -73,7 +73,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--at-rest", action="store_true", help="nothing writes, neither the application nor the consumer"
     )
-    parser.set_defaults(run=run, changes=lambda arguments: arguments.repair)
+    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace, setting: Setting) -> int:

@@ -209,7 +209,7 @@ def _cut_over(demo: Demo) -> None:
     rehearsal.fail_if_broken()
     hook = demo.shop.hook(FOLDER / "hooks" / POINT)
     demo.say(f"the hook {hook.relative_to(ROOT)} will point the shop to DynamoDB")
-    command = ("cutover", "--fence", "read-only", "--hooks", str(hook.parent), "--execute", "--json")
+    command = ("cutover", "--hooks", str(hook.parent), "--execute", "--json")
     done = json.loads(demo.ferry(*command, capture=True))
     for writer in rehearsal.writers:
         writer.join(10)

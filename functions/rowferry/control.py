@@ -27,7 +27,7 @@ from rowferry.values import Attribute
 
 LEASE, CHECKPOINT, FLOORS, MARKER, APPLIED = "lease", "checkpoint", "floors", "marker", "applied"
 THROTTLE = "throttle"
-VERIFIED, CUTOVER, AUDIT = "verified", "cutover", "audit#"
+VERIFIED = "verified"
 PASSED = "passed"
 
 type Plain = bool | int | str | list["Plain"] | set[int] | dict[str, "Plain"] | None

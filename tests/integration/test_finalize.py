@@ -1,146 +1,145 @@
-"""What the move left in the items is removed, beside an application that writes."""
+"""finalize: strips what is ours, whatever the application writes, and goes on where it was killed."""
 
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ferry import finalize
-from ferry.finalize import PK, Finalizing
+from ferry import cli
+from ferry.stripping import FINALIZE, Pace, Target, finalize
+from ferry.teardown import leftovers
 from lab.cloud import Cloud
-from rowferry.control import CUTOVER
-from tests.integration.test_import import Bed
+from lab.database import Server
+from lab.rehearsal import ROOT
+from tests.integration.move_bed import Bed, make_bed
 
 pytestmark = pytest.mark.integration
-ITEMS = 450
-PLACE = {"S": "0001.00000001.0000000000000064.00000000"}
+
+POS = {"S": "0001.00000001.0000000000000004.00000000"}
+PURCHASES = Target("purchase", ("customerid", "orderid"), grouped=True)
 
 
 @pytest.fixture
-def bed(fresh_cloud: Cloud, tmp_path: Path) -> Bed:
-    bed = Bed(fresh_cloud, tmp_path)
-    for number in range(ITEMS):
-        put(bed, number, p={"N": str(number)}, **({"_ttl": {"N": "9"}} if number % 9 == 0 else {}))
-    return bed
+def bed(mysql: Server, fresh_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Bed:
+    made = make_bed(mysql, fresh_cloud)
+    for name in [name for name in os.environ if name.startswith(("AWS_", "ROWFERRY_"))]:
+        monkeypatch.delenv(name)
+    for name, value in made.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE")
+    return made
 
 
-def key(number: int) -> dict[str, Any]:
-    return {"customerid": {"S": f"c{number}"}, "orderid": {"S": "o"}}
+def put(bed: Bed, customer: str, **attributes: Any) -> None:
+    key = {"customerid": {"S": customer}, "orderid": {"S": "o"}}
+    bed.dynamodb.put_item(TableName="purchase", Item={**key, **attributes})
 
 
-def put(bed: Bed, number: int, **more: Any) -> None:
-    bed.cloud.client("dynamodb").put_item(TableName="purchase", Item={**key(number), "_pos": PLACE, **more})
+def strip(bed: Bed, client: Any = None, rate: float = 1e6) -> dict[str, int]:
+    return finalize(bed.control, client or bed.dynamodb, PURCHASES, Pace(rate), lambda *_: None, segments=2)
 
 
-class Client:
-    """DynamoDB's, but somebody writes after each page that is read."""
+def test_positions_and_tombstones_go_and_everything_else_stays(bed: Bed) -> None:
+    put(bed, "live", p={"N": "1"}, _pos=POS)
+    put(bed, "tombstone", _pos=POS, _ttl={"N": "9999999999"})
+    put(bed, "unburied", _pos=POS)
+    put(bed, "revived", p={"N": "2"}, _pos=POS, _ttl={"N": "9999999999"})
+    put(bed, "new", p={"N": "3"})
+    assert strip(bed) == {"stripped": 2, "deleted": 2, "skipped": 0}
+    assert bed.items() == {
+        ("live", "o"): {"p": {"N": "1"}},
+        ("revived", "o"): {"p": {"N": "2"}},
+        ("new", "o"): {"p": {"N": "3"}},
+    }
 
-    def __init__(self, client: Any, meanwhile: Callable[[list[dict[str, Any]]], None]) -> None:
-        self._client = client
-        self._meanwhile = meanwhile
 
-    def scan(self, **arguments: Any) -> Any:
-        answer = self._client.scan(**arguments)
-        self._meanwhile(answer["Items"])
-        return answer
+class Racing:
+    """The real client; before the first call of `method` the application writes."""
+
+    def __init__(self, client: Any, method: str, write: Callable[[], None]) -> None:
+        self._client, self._method, self._write = client, method, write
+        self.raced = False
 
     def __getattr__(self, name: str) -> Any:
+        if name == self._method and not self.raced:
+            self.raced = True
+            self._write()
         return getattr(self._client, name)
 
 
-def work(bed: Bed, client: Any = None, **more: Any) -> Finalizing:
-    client = client or bed.cloud.client("dynamodb")
-    return Finalizing(client, bed.control, "purchase", 1e6, lambda *_: None, **more)
+@pytest.mark.parametrize("ttl", [{}, {"_ttl": {"N": "9999999999"}}], ids=["live", "tombstone"])
+def test_an_item_that_the_application_puts_meanwhile_stays_as_it_put_it(
+    bed: Bed, ttl: dict[str, Any]
+) -> None:
+    members = {} if ttl else {"p": {"N": "1"}}
+    put(bed, "c", _pos=POS, **ttl, **members)
+    racing = Racing(
+        bed.dynamodb, "delete_item" if ttl else "update_item", lambda: put(bed, "c", new={"S": "x"})
+    )
+    assert strip(bed, racing) == {"stripped": 0, "deleted": 0, "skipped": 1} and racing.raced
+    assert bed.items() == {("c", "o"): {"new": {"S": "x"}}}
 
 
-def test_what_is_left_is_the_shops(bed: Bed) -> None:
-    done = work(bed)
-    done.run()
-    assert (done.cleaned, done.buried) == (400, 50)
-    items = bed.items("purchase")
-    assert len(items) == 400 and all(item.keys() == {"customerid", "orderid", "p"} for item in items)
-    again = work(bed)
-    again.run()
-    assert (again.cleaned, again.buried) == (400, 50)
+def test_what_the_application_adds_to_a_tombstone_meanwhile_is_not_lost(bed: Bed) -> None:
+    put(bed, "c", _pos=POS, _ttl={"N": "9999999999"})
+
+    def add() -> None:
+        bed.dynamodb.update_item(
+            TableName="purchase",
+            Key={"customerid": {"S": "c"}, "orderid": {"S": "o"}},
+            UpdateExpression="SET p = :v",
+            ExpressionAttributeValues={":v": {"N": "5"}},
+        )
+
+    strip(bed, Racing(bed.dynamodb, "delete_item", add))
+    assert bed.items() == {("c", "o"): {"p": {"N": "5"}}}
 
 
-def test_killed_it_goes_on_behind_what_is_done(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[int] = []
-
-    def step(done: int, _total: int, _note: str) -> None:
-        read.append(done)
-        if len(read) == 1:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(finalize, "PAGE", 100)
-    killed = replace_step(work(bed), step)
-    with pytest.raises(KeyboardInterrupt):
-        killed.run()
-    assert not bed.control.get(PK + "purchase")["done"]
-    resumed = replace_step(work(bed), step)
-    resumed.run()
-    assert read == [100, 100, 200, 300, 350]
-    assert (resumed.cleaned, resumed.buried) == (400, 50)
-    assert len(bed.items("purchase")) == 400
+def test_the_rate_is_kept(bed: Bed) -> None:
+    for number in range(30):
+        put(bed, f"c{number}", p={"N": "1"}, _pos=POS)
+    began = time.monotonic()
+    strip(bed, rate=20)
+    assert 0.8 < time.monotonic() - began < 6
 
 
-def replace_step(work: Finalizing, step: Callable[[int, int, str], None]) -> Finalizing:
-    work.step = step
-    return work
+def test_killed_and_run_again_it_goes_on_and_the_switch_stays_off(bed: Bed, capfd: Any) -> None:
+    for number in range(1200):
+        put(bed, f"c{number}", p={"N": "1"}, _pos=POS)
+    assert cli.main(["finalize", "--execute"]) == 2
+    assert "the cutover is open, not done" in capfd.readouterr().err
+    bed.control.put("cutover", {"phase": "done"})
+    environment = bed.environment | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "functions")])}
+    command = [sys.executable, "-m", "ferry.cli", "finalize", "--execute", "--max-wcu", "400"]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment)
+    deadline = time.monotonic() + 30
+    while _left(bed) > 900 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    left = _left(bed)
+    assert 0 < left <= 900
+    assert cli.main(["finalize", "--execute", "--max-wcu", "100000"]) == 0
+    assert _left(bed) == 0 and len(bed.items()) == 1200
+    assert cli.main(["switch", "on"]) == 2
+    assert "finalize` has begun" in capfd.readouterr().err
+    assert all(item["done"] for item in bed.control.items(f"{FINALIZE}purchase#"))
+    assert cli.main(["teardown"]) == 0
+    assert "NOT YET" not in capfd.readouterr().out
 
 
-def test_what_the_application_writes_meanwhile_stays(bed: Bed) -> None:
-    """It brings tombstones back, removes items, and puts some anew."""
-    client = bed.cloud.client("dynamodb")
-
-    def meanwhile(items: list[dict[str, Any]]) -> None:
-        for item in items:
-            number, name = int(item["customerid"]["S"][1:]), {"TableName": "purchase"}
-            here = key(number)
-            if number % 18 == 0:
-                client.update_item(
-                    **name, Key=here, UpdateExpression="SET q = :q REMOVE #t",
-                    ExpressionAttributeNames={"#t": "_ttl"}, ExpressionAttributeValues={":q": {"N": "1"}},
-                )  # fmt: skip
-            elif number % 10 == 1:
-                client.put_item(**name, Item={**here, "new": {"N": "1"}})
-            elif number % 10 == 2:
-                client.delete_item(**name, Key=here)
-
-    work(bed, Client(client, meanwhile)).run()
-    found = {int(item["customerid"]["S"][1:]): item for item in bed.items("purchase")}
-    assert not any(item.keys() & {"_pos", "_ttl"} for item in found.values())
-    for number in range(ITEMS):
-        item = found.get(number)
-        if number % 18 == 0:
-            assert item and item["q"] == {"N": "1"}
-        elif number % 10 == 1:
-            assert item and item["new"] == {"N": "1"} and "p" not in item
-        elif number % 10 == 2 or number % 9 == 0:
-            assert item is None
-        else:
-            assert item and item["p"] == {"N": str(number)}
+def _left(bed: Bed) -> int:
+    return sum("_pos" in item for item in bed.items().values())
 
 
-def test_the_rate_holds(bed: Bed) -> None:
-    slept: list[float] = []
-    slow = Finalizing(
-        bed.cloud.client("dynamodb"), bed.control, "purchase", 100, lambda *_: None,
-        clock=lambda: sum(slept), sleep=slept.append,
-    )  # fmt: skip
-    slow.run()
-    assert sum(slept) == pytest.approx(ITEMS / 100)
-
-
-def test_before_the_cutover_it_is_refused(bed: Bed) -> None:
-    done = bed.ferry("finalize")
-    assert done.returncode == 2 and "the cutover is not done: run `ferry cutover`" in done.stderr
-    done = bed.ferry("teardown")
-    assert done.returncode == 1 and "may go" not in done.stdout
-    bed.control.put(CUTOVER, {"state": "done"})
-    done = bed.ferry("teardown")
-    assert done.returncode == 1 and "purchase still have _pos: run `ferry finalize`" in done.stdout
-    assert bed.ferry("finalize").returncode == 0
-    done = bed.ferry("teardown")
-    assert done.returncode == 0 and "STAYS" not in done.stdout and "sam delete" in done.stdout
+def test_teardown_lets_nothing_go_before_the_move_and_the_record_goes_last() -> None:
+    before = list(leftovers("rowferry", {}, "u", moved=False, stripped=False))
+    assert not any(leftover.now for leftover in before)
+    moved = list(leftovers("rowferry", {}, "u", moved=True, stripped=False))
+    assert next(leftover.what for leftover in moved if leftover.now) == "the capturer"
+    assert not moved[-1].now and "control table" in moved[-1].what
+    assert all(leftover.now for leftover in leftovers("rowferry", {}, "u", moved=True, stripped=True))
