@@ -31,7 +31,7 @@ spark: ## Spark on this machine (650 MB): then build/tools/spark/bin/ferry load 
 
 .PHONY: test
 test: spark ## every test (ARGS="-k name" for some)
-	@$(PYTHON) -m pytest tests $(ARGS)
+	@$(PYTHON) -m lab.run_tests $(ARGS)
 
 .PHONY: test-quick
 test-quick: setup ## the tests that need no server

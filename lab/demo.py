@@ -32,7 +32,6 @@ from rowferry.errors import RowferryError
 FOLDER = ROOT / "build/demo"
 DIFFERENCES = FOLDER / "differences.jsonl"
 WRITERS = 2
-CUSTOMERS = 3
 AFTERWARDS = 5.0  # seconds
 POINT = "point-to-dynamodb"
 EXAMPLES = """
@@ -112,7 +111,8 @@ def _run(demo: Demo) -> int:
     demo.traffic_since = time.monotonic()
     with rehearsal.traffic(demo.arguments.rate), demo.shop.open():
         demo.say(f"live traffic: {demo.arguments.rate:g} row changes a second, until the fence")
-        demo.say(f"the example shop: {CUSTOMERS} customers, who go on behind it")
+        demo.say(f"the example shop: {len(demo.shop.people)} customers, who go on behind it")
+        _preflight(demo)
         with rehearsal.capturing():
             demo.say("capturing: row changes go on the stream, and nothing consumes them yet")
             _load(demo)
@@ -124,6 +124,8 @@ def _run(demo: Demo) -> int:
             _cut_over(demo)
             _end_capture(demo)
         lost = _shop_goes_on(demo)
+    demo.ferry("finalize", "--execute", "--max-wcu", "100000")
+    demo.ferry("teardown", accept=(0, 1))
     demo.ferry("audit")
     _show_query(demo)
     _write_report(demo)
@@ -140,6 +142,17 @@ def _prepare(demo: Demo) -> None:
     rehearsal.fill(demo.arguments.rows)
     orders = sum(len(shop.orders) for shop in rehearsal.shops)
     demo.say(f"deployed; table purchase has {demo.arguments.rows:,} rows in {orders:,} orders")
+
+
+def _preflight(demo: Demo) -> None:
+    """The same once more as a newcomer sees it, where something fails."""
+    done = json.loads(demo.ferry("preflight", "--json", "--measure", "1", capture=True, accept=(0, 1)))
+    broken = [one for one in done if one["needed"] and not one["holds"]]
+    advice = [one["name"] for one in done if not (one["needed"] or one["holds"])]
+    demo.report["preflight_conditions"] = len(done)
+    demo.say(f"{len(done)} conditions, {len(broken)} fail; advice: {', '.join(advice) or 'none'}")
+    if broken:
+        demo.ferry("preflight", "--measure", "1")
 
 
 def _load(demo: Demo) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from lab.cloud import Cloud
 from lab.database import Account, Server
-from lab.deploy import build, deploy
+from lab.deploy import SAM_BUILD, build, deploy
 from lab.process import spawn
 from lab.shop import AUDIT_LOG, PURCHASE, Shop
 from lab.traffic import Writer
@@ -85,7 +85,7 @@ class Rehearsal:
 
     def deploy(self, **more: str) -> None:
         """`sam build` and `sam deploy` of the real template, with the switch OFF. `more`: parameters."""
-        built = build(ROOT, ROOT / "build/sam")
+        built = build(ROOT, ROOT / os.environ.get(SAM_BUILD, "build/sam"))
         parameters = {"Lanes": str(self.lanes), "MappingFile": self.mapping, **self.parameters, **more}
         self.outputs = deploy(ROOT, built, self.aws, STACK, parameters)
 
