@@ -23,6 +23,7 @@ from rowferry.errors import Refused
 from rowferry.mapping import Mapping
 
 SHOWN = 10
+SELDOM = ("unsettled", "repaired", "left")
 MOST_REPAIRS = 3  # of one item
 EPILOG = """\
 examples:
@@ -117,7 +118,12 @@ def _say(arguments: argparse.Namespace, summary: Summary) -> int:
     if arguments.json:
         print(json.dumps(summary.fields))
     else:
-        print(", ".join(f"{count:,} {name}" for name, count in summary.fields.items()))
+        told = {
+            name: count
+            for name, count in summary.fields.items()
+            if name not in SELDOM or (count and (name != "left" or arguments.repair))
+        }
+        print(", ".join(f"{count:,} {name}" for name, count in told.items()))
     if differing > SHOWN and not arguments.differences:
         print(f"{differing - SHOWN:,} more: --differences FILE lists them all", file=sys.stderr)
     return 1 if summary.left or summary.unsettled else 0
