@@ -45,6 +45,10 @@ test-kill: spark ## every road of the load killed 20 times under live traffic (K
 test-roads: spark ## a million rows by every road and with both layouts under live traffic (ROWS=n)
 	@ROWFERRY_KILLS=0 ROWFERRY_ROWS=$(or $(ROWS),1000000) $(PYTHON) -m pytest -s -o timeout=3600 tests/e2e/test_roads.py $(ARGS)
 
+.PHONY: test-verify
+test-verify: setup ## 1,000 differences among 100,000 rows under live traffic (ROWS=n, DIFFERENCES=n)
+	@ROWFERRY_ROWS=$(or $(ROWS),100000) ROWFERRY_DIFFERENCES=$(or $(DIFFERENCES),1000) $(PYTHON) -m pytest -s -o timeout=1800 tests/e2e/test_verify_live.py $(ARGS)
+
 .PHONY: load-memory
 load-memory: setup ## the load's memory for ten million rows (ROWS=n)
 	@$(PYTHON) -m benchmarks.load_memory --rows $(or $(ROWS),10000000)
