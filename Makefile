@@ -31,7 +31,7 @@ spark: ## Spark on this machine (650 MB): then build/tools/spark/bin/ferry load 
 
 .PHONY: test
 test: spark ## every test (ARGS="-k name" for some)
-	@$(PYTHON) -m pytest tests $(ARGS)
+	@$(PYTHON) -m lab.run_tests $(ARGS)
 
 .PHONY: test-quick
 test-quick: setup ## the tests that need no server
@@ -44,6 +44,10 @@ test-kill: spark ## every road of the load killed 20 times under live traffic (K
 .PHONY: test-roads
 test-roads: spark ## a million rows by every road and with both layouts under live traffic (ROWS=n)
 	@ROWFERRY_KILLS=0 ROWFERRY_ROWS=$(or $(ROWS),1000000) $(PYTHON) -m pytest -s -o timeout=3600 tests/e2e/test_roads.py $(ARGS)
+
+.PHONY: test-verify
+test-verify: setup ## 1,000 differences among 100,000 rows under live traffic (ROWS=n, DIFFERENCES=n)
+	@ROWFERRY_ROWS=$(or $(ROWS),100000) ROWFERRY_DIFFERENCES=$(or $(DIFFERENCES),1000) $(PYTHON) -m pytest -s -o timeout=1800 tests/e2e/test_verify_live.py $(ARGS)
 
 .PHONY: load-memory
 load-memory: setup ## the load's memory for ten million rows (ROWS=n)
@@ -60,6 +64,10 @@ fmt: setup ## format the code, sort imports, fix what the linter can fix
 .PHONY: bench
 bench: setup ## the speed of the parts on this machine
 	@$(PYTHON) -m benchmarks $(ARGS)
+
+.PHONY: pause
+pause: setup ## how long a cutover keeps the application from writing (ARGS="--rate 500 --runs 5")
+	@$(PYTHON) -m benchmarks.pause $(ARGS)
 
 .PHONY: lock
 lock: setup ## newest versions that fit into requirements/*.txt

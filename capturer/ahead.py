@@ -29,9 +29,18 @@ def statements(source: Source, start: Boundary, end: Boundary) -> Iterator[tuple
 
     Raises what Source.explain makes of the driver's errors, CaptureStopped for a damaged event.
     """
+    yield from _within(packets(source, start), start, end)
+
+
+def packets(source: Source, start: Boundary) -> Iterator[bytes]:
+    """
+    The binlog from `start` to where it ends now: a status byte, then the event. No replica is thrown out.
+
+    Raises what Source.explain makes of the driver's errors.
+    """
     connection = source.connect()
     try:
-        yield from _within(_packets(connection, start), start, end)
+        yield from _packets(connection, start)
     except (pymysql.Error, OSError) as error:
         raise source.explain(error) from error
     finally:

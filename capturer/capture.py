@@ -37,7 +37,7 @@ from rowferry.source import advice, check, current_offset, identify, require
 SENDERS = 2
 FLUSH_WITHIN = 15.0
 """Seconds to send what has been read before it ends: with the rest below the 25 s that a stop may take."""
-SAVE_EVERY, LOOK_EVERY, TICK = 1.0, 0.5, 0.25  # seconds
+SAVE_EVERY, LOOK_EVERY, TICK = 1.0, 0.1, 0.1  # seconds; a look is part of the cutover's pause
 LONGEST_PAUSE = 10.0  # seconds between attempts to reach the source
 
 

@@ -14,19 +14,41 @@ from pathlib import Path
 import pymysql
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ferry import drain, export, load, mapping, resume, settings, status, switch, throttle, verify
+from ferry import (
+    audit,
+    drain,
+    export,
+    finalize,
+    load,
+    mapping,
+    quarantine,
+    resume,
+    settings,
+    status,
+    switch,
+    teardown,
+    throttle,
+    verify,
+)
+from ferry.cutover import command as cutover
+from ferry.preflight import command as preflight
 from rowferry.errors import RowferryError
 
 EPILOG = f"""\
 a move, in its order:
   export ROWFERRY_SOURCE={settings.EXAMPLE} ROWFERRY_SOURCE_PASSWORD=...
+  ferry preflight         # what must hold before, each with its fix
   ferry mapping check     # what some rows become; writes nothing
   ferry load              # copy the rows that exist; the capturer must be running
   ferry switch on         # apply the changes that waited meanwhile, then the live ones
   ferry status
   ferry resume --after-ddl  # only where capture stopped: why, and how it goes on
-  ferry drain             # after writes to MySQL were stopped: proves that all is applied
-  ferry verify            # compare every row and every item
+  ferry verify            # compare every row and every item, while the application writes
+  ferry quarantine list   # what could not be applied; `retry` mends it
+  ferry cutover           # fence, drain, verify what changed since, point the application to DynamoDB
+  ferry finalize          # after the cutover: remove _pos and tombstones
+  ferry teardown          # what may be deleted now, and how
+  ferry audit             # who did what, and when
 
 The stack is found by --stack or ROWFERRY_STACK, the account and region as the aws command line finds them.
 exit status: 0 done; 1 the answer is no; 2 an error (one line that ends in the fix); 130 interrupted"""
@@ -41,8 +63,24 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (mapping, load, throttle, export, switch, status, resume, drain, verify):
+    commands = root.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
+    for module in (
+        preflight,
+        mapping,
+        load,
+        throttle,
+        export,
+        switch,
+        status,
+        resume,
+        drain,
+        verify,
+        quarantine,
+        cutover,
+        finalize,
+        teardown,
+        audit,
+    ):
         module.add(commands, _common())
     return root
 
@@ -76,15 +114,44 @@ def _common() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
+    argv = sys.argv[1:] if argv is None else argv
     arguments = parser().parse_args(argv)
     try:
-        return int(arguments.run(arguments, settings.Setting(arguments)))
+        return _run(arguments, argv)
     except KeyboardInterrupt:
         print("interrupted: run the command again, it goes on", file=sys.stderr)
         return 130
     except (RowferryError, ClientError, BotoCoreError, pymysql.err.Error, OSError) as error:
         print(f"error: {_explained(error)}", file=sys.stderr)
         return 2
+
+
+def _run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
+    setting = settings.Setting(arguments)
+    if not _changes(arguments):
+        return int(arguments.run(arguments, setting))
+    with audit.recorded(setting.control, arguments.command, argv) as status:
+        status.append(int(arguments.run(arguments, setting)))
+    return status[0]
+
+
+def _changes(arguments: argparse.Namespace) -> bool:
+    """Whether the command, with these options, changes something that the audit has to tell."""
+    given = vars(arguments)
+    match arguments.command:
+        case "switch" | "quarantine":
+            return given.get("what") != "list"
+        case "load":
+            return not given.get("plan")
+        case "throttle":
+            return any(value is not None for name, value in given.items() if name.startswith("max_")) or (
+                given.get("paused") is not None
+            )
+        case "cutover":
+            return any(given[name] for name in ("execute", "continue_", "back", "lift"))
+        case "verify":
+            return bool(given.get("repair"))
+    return arguments.command in ("resume", "finalize") and bool(given.get("execute"))
 
 
 def _explained(error: Exception) -> str:

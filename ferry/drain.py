@@ -102,16 +102,15 @@ def drain(
     """
     Asks for a marker at the source's present end and waits until all lanes have applied it, or the timeout.
 
-    Refused when no capturer runs on this server, it stopped or its lease is not renewed, or another
-    drain began meanwhile.
+    There is one marker at a time. One of somebody else's for a later position will do as well.
+    Refused when no capturer runs on this server, it stopped or its lease is not renewed.
     """
     started = clock()
-    end = _end(control, connection)
-    marker = uuid.uuid4().hex
-    control.update(MARKER, set={"id": marker, "position": str(end), "lanes": 0})
+    end = source_end(control, connection)
     said, pulse = "", _Pulse(started)
+    _ask(control, end)
     while True:
-        drained = _look(control, marker, end, clock() - started)
+        drained = _look(control, end, clock() - started)
         if drained.complete or drained.seconds >= timeout:
             return drained
         if not drained.lanes:
@@ -140,7 +139,8 @@ class _Pulse:
             )
 
 
-def _end(control: ControlTable, connection: source.Connection) -> Position:
+def source_end(control: ControlTable, connection: source.Connection) -> Position:
+    """Where the binlog ends now. Refused when another server is being captured, or none."""
     server = source.identify(connection)
     checkpoint = control.get(CHECKPOINT)
     if not checkpoint:
@@ -153,19 +153,26 @@ def _end(control: ControlTable, connection: source.Connection) -> Position:
     return source.current_offset(connection, server).position(checkpoint["epoch"])
 
 
-def _look(control: ControlTable, marker: str, end: Position, seconds: float) -> Drained:
+def _ask(control: ControlTable, end: Position) -> None:
+    control.update(MARKER, set={"id": uuid.uuid4().hex, "position": str(end), "lanes": 0})
+
+
+def _look(control: ControlTable, end: Position, seconds: float) -> Drained:
     # The checkpoint last: what a stale capturer of the old epoch marked must not pass for the new one's.
     request = control.get(MARKER)
-    applied = control.get(f"{MARKER}#{marker}").get("applied", set())
+    if request["position"] < str(end):  # another drain, which began before, has asked after this one
+        _ask(control, end)
+        request = control.get(MARKER)
+    applied = control.get(f"{MARKER}#{request['id']}").get("applied", set())
     checkpoint = control.get(CHECKPOINT)
-    if request.get("id") != marker:
-        raise Refused("another drain has begun meanwhile", "wait for that one")
     if checkpoint.get("epoch") != end.epoch:  # a position of the old server says nothing about the new one
         raise Refused(
             "the source failed over meanwhile", "fence the new server, then run `ferry drain` again"
         )
-    if request.get("sent") == marker:
-        return Drained(str(end), len(applied), int(request["lanes"]), seconds)
+    lanes = int(checkpoint.get("lanes", 0))
+    marked = request.get("sent") == request["id"] or len(applied) == lanes > 0
+    if marked and request["position"] >= str(end):  # all may have it before the capturer says so
+        return Drained(str(end), len(applied), lanes, seconds)
     if checkpoint.get("state") == "stopped":
         raise Refused(f"the capturer has stopped ({checkpoint.get('reason')})", str(checkpoint.get("fix")))
     return Drained(str(end), 0, 0, seconds)

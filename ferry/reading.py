@@ -65,17 +65,18 @@ def types(connection: Any, schema: str, table: str) -> dict[str, str]:
 
 
 def rows(
-    connection: Any, schema: str, table: str, columns: Mapping[str, str]
+    connection: Any, schema: str, table: str, columns: Mapping[str, str], where: str | None = None
 ) -> Iterator[list[Sequence[Cell]]]:
     """
     All rows, some at once; a row has its cells in the order of `columns`, which are types by name.
 
-    One query without a condition: whatever the load's chunks left out is in it.
+    One query; without a condition (`where`, in SQL) whatever the load's chunks left out is in it.
     """
-    printed = ", ".join(_PRINTED.get(kind, "{}").format(_quoted(name)) for name, kind in columns.items())
+    printed = ", ".join(_PRINTED.get(kind, "{}").format(quoted(name)) for name, kind in columns.items())
+    condition = "" if where is None else f" WHERE {where}"
     binary = [kind in BINARIES for kind in columns.values()]
     with connection.cursor(SSCursor) as cursor:
-        cursor.execute(f"SELECT {printed} FROM {_quoted(schema)}.{_quoted(table)}")
+        cursor.execute(f"SELECT {printed} FROM {quoted(schema)}.{quoted(table)}{condition}")
         while some := cursor.fetchmany(ROWS_AT_ONCE):
             yield [_cells(row, binary) for row in some]
 
@@ -98,5 +99,6 @@ def text(data: bytes) -> str:
     return _HALF.sub("\ufffd".encode(), data).decode(errors="replace")
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """The name as an identifier in SQL."""
     return "`" + name.replace("`", "``") + "`"

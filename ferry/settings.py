@@ -137,7 +137,7 @@ class Setting:
 
     def __init__(self, arguments: Any, environ: Dict[str, str] = os.environ) -> None:
         self._arguments = arguments
-        self._environ = environ
+        self.environ = environ
 
     def client(self, service: str, **config: Any) -> Any:
         """A boto3 client; `config` as botocore's Config takes it."""
@@ -148,12 +148,12 @@ class Setting:
     @property
     def region(self) -> str | None:
         """boto3 itself reads AWS_DEFAULT_REGION only."""
-        return self._environ.get("AWS_REGION")
+        return self.environ.get("AWS_REGION")
 
     @cached_property
     def stack(self) -> Stack:
         """The stack of --stack, ROWFERRY_STACK or `rowferry`."""
-        name = self._arguments.stack or self._environ.get("ROWFERRY_STACK") or "rowferry"
+        name = self._arguments.stack or self.environ.get("ROWFERRY_STACK") or "rowferry"
         return find_stack(self.client("cloudformation"), name)
 
     @cached_property
@@ -170,8 +170,8 @@ class Setting:
     def mapping_file(self) -> Path:
         """The file of --mapping, or the one that the stack's consumer uses."""
         given = self._arguments.mapping
-        found: Path = given or FUNCTIONS / self.stack.parameters.get("MappingFile", "purchase.toml")
-        return found
+        file: Path = given or FUNCTIONS / self.stack.parameters.get("MappingFile", "purchase.toml")
+        return file
 
     @cached_property
     def mapping(self) -> Mapping:
@@ -181,12 +181,12 @@ class Setting:
     @cached_property
     def has_source(self) -> bool:
         """A source is named."""
-        return bool(self._arguments.source or self._environ.get("ROWFERRY_SOURCE"))
+        return bool(self._arguments.source or self.environ.get("ROWFERRY_SOURCE"))
 
     @cached_property
     def source(self) -> Address:
         """The source's address."""
-        return source_address(self._arguments.source, self._arguments.password_file, self._environ)
+        return source_address(self._arguments.source, self._arguments.password_file, self.environ)
 
     def connect(self) -> Any:
         """Opens a connection to the source."""

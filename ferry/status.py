@@ -9,9 +9,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ferry.settings import Setting
+from ferry import watch
+from ferry.cutover.journal import CUTOVER
+from ferry.settings import Setting, find_stack
 from rowferry import source
-from rowferry.control import APPLIED, CHECKPOINT, MARKER, ControlTable
+from rowferry.control import APPLIED, CHECKPOINT, MARKER, VERIFIED, ControlTable
 from rowferry.position import Position, file_number
 
 SILENT_AFTER = 30.0  # seconds; a capturer writes its checkpoint about once a second
@@ -21,7 +23,7 @@ EPILOG = """\
 examples:
   ferry status
   ferry status --json | jq .waits
-  watch -n 5 ferry status
+  ferry status --watch            # a screen that goes on; without a terminal a line every 2 seconds
 
 fields of the line and of --json:
   bulk         chunks of the bulk load done, of all planned
@@ -31,6 +33,9 @@ fields of the line and of --json:
   applied      changes applied; repeats: already held by the item; quarantined: set aside
   lag_ms       from the commit in MySQL to being applied, since the beginning: half of the changes, 99 of 100
   queue        messages in the quarantine now
+  backlog      captured changes that are not applied; the stream keeps a change for retention_hours
+  verified     the last `ferry verify`: minutes since its end, differences left, unsettled items; null: none
+  cutover      its phase: open, fencing, fenced, pointing, done, lifting, lifted
   marker       lanes that have applied the last marker (`ferry drain`), of all
   waits        why it is not further, and what to do; empty when nothing waits
 
@@ -47,34 +52,69 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument(
+        "--watch",
+        nargs="?",
+        type=float,
+        const=2.0,
+        metavar="SECONDS",
+        help="look again every so many seconds (2), until Ctrl-C; with the rates in between",
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace, setting: Setting) -> int:
     """Parses, wires and prints."""
-    stack = setting.stack
-    sources = [table.source for table in setting.mapping.tables]
     connection = setting.connect() if setting.has_source else None
     try:
-        state = {
-            "stack": stack.name,
-            "switch": stack.output("SwitchState"),
-            "bulk": bulk(setting.control, sources),
-            "capture": capture(setting.control.get(CHECKPOINT), connection, time.time()),
-            **applied(setting.control.get(APPLIED)),
-            "queue": queued(setting.client("sqs"), stack.output("QuarantineUrl")),
-            "marker": marker(setting.control),
-        }
+        if arguments.watch and arguments.json:
+            for state, found in watch.watched(
+                lambda: look(setting, connection), arguments.watch, time.monotonic, time.sleep
+            ):
+                print(json.dumps({**state, "rates": found and found.fields}), flush=True)
+        if arguments.watch:
+            watch.show(lambda: look(setting, connection), arguments.watch, line, _table)
+        state = look(setting, connection)
     finally:
         if connection is not None:
             connection.close()
-    state["waits"] = waits(state)
     if arguments.json:
         print(json.dumps(state))
     else:
         print(line(state))
         Console().print(_table(state))
     return 0
+
+
+def look(setting: Setting, connection: source.Connection | None) -> dict[str, Any]:
+    """Everything, by a dozen of small requests."""
+    control, stack = setting.control, find_stack(setting.client("cloudformation"), setting.stack.name)
+    checkpoint, counters, now = control.get(CHECKPOINT), control.get(APPLIED), time.time()
+    state: dict[str, Any] = {
+        "stack": stack.name,
+        "switch": stack.output("SwitchState"),
+        "bulk": bulk(control, [table.source for table in setting.mapping.tables]),
+        "capture": capture(checkpoint, connection, now),
+        **applied(counters),
+        "queue": queued(setting.client("sqs"), stack.output("QuarantineUrl")),
+        "backlog": {
+            "changes": max(0, checkpoint.get("changes", 0) - counters.get("changes", 0)),
+            "retention_hours": int(stack.parameters.get("StreamRetentionHours", "0")) or None,
+        },
+        "marker": marker(control),
+        "verified": verified(control.get(VERIFIED), now),
+        "cutover": control.get(CUTOVER).get("phase", "open"),
+    }
+    state["waits"] = waits(state)
+    return state
+
+
+def verified(found: Mapping[str, Any], now: float) -> dict[str, Any] | None:
+    """The last verify; `now` in seconds since 1970."""
+    if not found:
+        return None
+    minutes = round((now - found["at"] / 1000) / 60, 1)
+    return {"minutes": minutes, "left": found["left"], "unsettled": found["unsettled"]}
 
 
 def bulk(control: ControlTable, sources: Sequence[str]) -> list[dict[str, Any]]:
@@ -173,7 +213,7 @@ def _reasons(state: Mapping[str, Any]) -> Iterator[str]:
     if state["switch"] != "ON":
         yield "the switch is OFF: run `ferry switch on`"
     if state["queue"]:
-        yield f"{state['queue']} messages are in the quarantine: repair them before the cutover"
+        yield f"{state['queue']} messages are in the quarantine: run `ferry quarantine retry`"
 
 
 def _capture_waits(captured: Mapping[str, Any]) -> Iterator[str]:
@@ -224,6 +264,19 @@ def _table(state: Mapping[str, Any]) -> Table:
     if lag["half"] is not None:
         table.add_row("lag", f"half within {lag['half']:,} ms, 99 of 100 within {lag['99 of 100']:,} ms")
     table.add_row("quarantine", f"{state['queue']:,} messages, {state['quarantined']:,} changes so far")
+    kept = state["backlog"]["retention_hours"]
+    table.add_row(
+        "backlog",
+        f"{state['backlog']['changes']:,} changes"
+        + (f"; the stream keeps each for {kept} hours" if kept else ""),
+    )
+    if last := state["verified"]:
+        table.add_row(
+            "verified",
+            f"{last['minutes']:,.0f} min ago, {last['left']:,} differences, {last['unsettled']:,} unsettled",
+        )
+    if state["cutover"] != "open":
+        table.add_row("cutover", state["cutover"])
     if mark["position"]:
         table.add_row("marker", f"{mark['applied']} of {mark['lanes'] or '?'} lanes, for {mark['position']}")
     return table

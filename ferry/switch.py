@@ -42,6 +42,11 @@ def run(arguments: argparse.Namespace, setting: Setting) -> int:
     """Parses, wires and prints."""
     wanted = arguments.to.upper()
     if wanted == "ON":
+        if setting.control.get("finalize#"):
+            raise Refused(
+                "`ferry finalize` has begun: without _pos old changes would be applied again",
+                "leave it OFF; to start over, empty the targets and load again into a new stack",
+            )
         require_load(setting.control, [table.source for table in setting.mapping.tables])
     changed = turn(setting.client("cloudformation"), setting.client("lambda"), setting.stack, wanted, _tell)
     if arguments.json:

@@ -3,69 +3,58 @@
 import argparse
 import json
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, TextIO
 
 from bulkload.connection import Address
 from ferry import reading
 from ferry.comparison import Difference, Sides, working_file
+from ferry.live import Live
+from ferry.lookup import types_of
 from ferry.places import PRESENT, Pair, expected, found, read_pairs
 from ferry.progress import Shown, progress
 from ferry.settings import Setting
+from ferry.settling import Settling
+from ferry.summary import Summary
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping
 
 SHOWN = 10
+SELDOM = ("unsettled", "repaired", "left")
+MOST_REPAIRS = 3  # of one item
 EPILOG = """\
 examples:
   ferry verify
   ferry verify --differences differences.jsonl
+  ferry verify --repair
   ferry verify --json
 
-Run it at rest: writes stopped, then `ferry drain`, then this. While the application writes, changes on
-their way show up as differences.
+The application may go on writing. What differs at first is looked at again behind a marker through every
+lane (as `ferry drain` sends), until it is equal, or has stood still and differs. So the capturer must run
+and the switch be ON; else, or with --at-rest, what is on its way counts as a difference.
 
 Reads every row of the mapped tables in one query each, and every item of their targets. The source's user
-needs SELECT on these tables, nothing else. Memory stays bounded; the working file needs about 100 bytes of
-disk for each row and each member, in the folder that TMPDIR names. A tombstone (an item with _ttl) counts
-as absent.
+needs SELECT on these tables, and REPLICATION CLIENT where it is not at rest. Memory stays bounded; the
+working file needs about 100 bytes of disk for each row and each member, in the folder that TMPDIR names.
+A tombstone (an item with _ttl) counts as absent.
 
 differences, one JSON line each: table, key, member, kind, expected and found (types, never values); kind is
   missing      the row has no place in the target
   extra        the target holds what no row owns
   different    another value or type
   double       two rows have one place, so one of them is lost (counted as missing)
+unsettled items changed whenever they were looked at: they are no differences, and not proven equal.
 
---json prints {"rows", "items", "members", "missing", "extra", "different"}.
-exit status: 0 no difference; 1 differences; 2 an error; 130 interrupted"""
+--repair reads the rows of each item that differs once more and writes the item, on the condition that it is
+older than that reading. It may run beside the consumer.
 
-
-@dataclass(slots=True)
-class Summary:
-    """What was compared (source rows, live items, members of them) and what differs, in members."""
-
-    rows: int = 0
-    items: int = 0
-    members: int = 0
-    kinds: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def fields(self) -> dict[str, int]:
-        """As --json prints it."""
-        kinds = self.kinds
-        return {
-            "rows": self.rows,
-            "items": self.items,
-            "members": self.members,
-            "missing": kinds["missing"] + kinds["double"],
-            "extra": kinds["extra"],
-            "different": kinds["different"],
-        }
+--json prints {"rows", "items", "members", "missing", "extra", "different", "unsettled", "repaired",
+"left"}: repaired counts items, left what differs still.
+exit status: 0 no difference (with --repair: none that is left); 1 differences, or unsettled items; 2 an
+error; 130 interrupted"""
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -81,6 +70,10 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--differences", type=Path, metavar="FILE", help="write all differences here, as JSON lines"
     )
+    parser.add_argument("--repair", action="store_true", help="write the items that differ anew")
+    parser.add_argument(
+        "--at-rest", action="store_true", help="nothing writes, neither the application nor the consumer"
+    )
     parser.set_defaults(run=run)
 
 
@@ -88,20 +81,52 @@ def run(arguments: argparse.Namespace, setting: Setting) -> int:
     """Parses, wires and prints."""
     Mapping.load(setting.mapping_file)  # explains what is wrong with it; what it read is not used here
     pairs = read_pairs(setting.mapping_file)
-    with (
-        progress("verify") as shown,
-        _listing(arguments.differences, shown) as report,
-        working_file() as sides,
-    ):
-        summary = verify(pairs, setting.source, setting.dynamodb, sides, report, shown.step)
+    with progress("verify") as shown, working_file() as sides:
+        live = None if _is_at_rest(arguments, setting, shown.tell) else Live(setting)
+        since = live.end() if live else None
+        with _listing(arguments.differences, shown) as report:
+            summary = verify(
+                pairs,
+                setting.source,
+                setting.dynamodb,
+                sides,
+                report,
+                shown.step,
+                live,
+                repair=arguments.repair,
+            )
+        if live and since:
+            live.keep(since, summary.fields)
+    return _say(arguments, summary)
+
+
+def _is_at_rest(arguments: argparse.Namespace, setting: Setting, tell: Callable[[str], None]) -> bool:
+    if arguments.at_rest:
+        if arguments.repair:
+            raise Refused("--repair is for a target that the consumer writes", "leave --at-rest out")
+        return True
+    if setting.stack.switch_is_on:
+        return False
+    if arguments.repair:
+        raise Refused("the switch is OFF, so the target lacks what waits", "run `ferry switch on` first")
+    tell("the switch is OFF: what waits on the stream counts as a difference")
+    return True
+
+
+def _say(arguments: argparse.Namespace, summary: Summary) -> int:
     differing = sum(summary.kinds.values())
     if arguments.json:
         print(json.dumps(summary.fields))
     else:
-        print(", ".join(f"{count:,} {name}" for name, count in summary.fields.items()))
+        told = {
+            name: count
+            for name, count in summary.fields.items()
+            if name not in SELDOM or (count and (name != "left" or arguments.repair))
+        }
+        print(", ".join(f"{count:,} {name}" for name, count in told.items()))
     if differing > SHOWN and not arguments.differences:
         print(f"{differing - SHOWN:,} more: --differences FILE lists them all", file=sys.stderr)
-    return 1 if differing else 0
+    return 1 if summary.left or summary.unsettled else 0
 
 
 @contextmanager
@@ -144,11 +169,15 @@ def verify(
     sides: Sides,
     report: Callable[[Pair, Difference], None],
     step: Callable[[int, int, str], None],
+    live: Live | None = None,
+    *,
+    repair: bool = False,
 ) -> Summary:
     """
-    Compares all pairs; calls `report` for each difference and `step` for the progress.
+    Compares all pairs; calls `report` for each difference and `step` for the progress. `live`: what differs
+    may be on its way.
 
-    Refused when a table cannot be read.
+    Refused when a table cannot be read, or nothing passes through the lanes.
     """
     summary = Summary()
     targets: dict[str, list[Pair]] = {}
@@ -159,31 +188,48 @@ def verify(
         for pair in together:
             sides.add("source", _source_side(pair, address, summary, step))
         sides.add("target", _target_side(together, client, summary, step))
-        for difference in sides.differences():
+        found = sides.differences()
+        if live:
+            found = _settled(found, together, live, summary, repair=repair)
+        for difference in found:
             summary.kinds[difference.kind] += 1
             report(together[0], difference)
     return summary
+
+
+def _settled(
+    found: Iterator[Difference], pairs: list[Pair], live: Live, summary: Summary, *, repair: bool
+) -> Iterator[Difference]:
+    """Those that are no changes on their way; mended, where that is asked for."""
+    with live.looking(pairs) as look:
+        nowhere: list[Difference] = []
+        settling = Settling(look, live.rest)
+        differing = []
+        for each in settling.differences(_suspects(found, nowhere)):
+            yield from each
+            if repair:
+                differing.append(each)
+        yield from nowhere
+        summary.unsettled += len(settling.unsettled)
+        if differing:
+            summary.repaired, summary.mended = live.repair(pairs, look, differing)
+
+
+def _suspects(found: Iterator[Difference], nowhere: list[Difference]) -> Iterator[str]:
+    """The keys of items, each once. Rows without a key have no item to look at."""
+    for key, group in groupby(found, lambda difference: difference.place.key):
+        if None in (content for _, content in json.loads(key)):
+            nowhere += group
+        else:
+            yield key
 
 
 def _source_side(
     pair: Pair, address: Address, summary: Summary, step: Callable[[int, int, str], None]
 ) -> Iterator[Any]:
     with closing(reading.connect(address)) as connection:
-        types = _types(connection, pair)
+        types = types_of(connection, pair)
         yield from expected(pair, types, _rows(connection, pair, types, summary, step))
-
-
-def _types(connection: Any, pair: Pair) -> dict[str, str]:
-    """The types of the columns that travel, by name."""
-    types = reading.types(connection, pair.schema, pair.table)
-    columns = pair.columns(list(types))
-    for column in columns:
-        if column not in types:
-            raise Refused(
-                f"{pair.schema}.{pair.table} has no column {column}, or there is no such table",
-                "correct the mapping, or GRANT SELECT on it",
-            )
-    return {name: types[name] for name in columns}
 
 
 def _rows(

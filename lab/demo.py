@@ -23,6 +23,7 @@ from apply_changes.metrics import percentile
 from lab.cloud import CloudFailed, cloud
 from lab.database import database
 from lab.deploy import SAM, DeployFailed
+from lab.moving_shop import MovingShop
 from lab.rehearsal import ROOT, Rehearsal, StepFailed, wait_for
 from lab.shop import Shop
 from rowferry.control import APPLIED, CHECKPOINT
@@ -31,6 +32,8 @@ from rowferry.errors import RowferryError
 FOLDER = ROOT / "build/demo"
 DIFFERENCES = FOLDER / "differences.jsonl"
 WRITERS = 2
+AFTERWARDS = 5.0  # seconds
+POINT = "point-to-dynamodb"
 EXAMPLES = """
 examples:
   make demo                                    100,000 rows, 250 changes a second
@@ -45,6 +48,7 @@ class Demo:
     """The rehearsal, what has been measured so far, and the words that go with it."""
 
     rehearsal: Rehearsal
+    shop: MovingShop
     arguments: argparse.Namespace
     report: dict[str, Any] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
@@ -72,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with database(FOLDER / "server") as server, cloud(FOLDER / "cloud") as aws:
             rehearsal = Rehearsal(FOLDER, server, aws, shops)
             try:
-                return _run(Demo(rehearsal, arguments))
+                return _run(Demo(rehearsal, MovingShop(rehearsal, FOLDER / "database"), arguments))
             finally:
                 rehearsal.tidy()
     except (StepFailed, RowferryError, CloudFailed, DeployFailed) as failure:
@@ -105,19 +109,27 @@ def _run(demo: Demo) -> int:
     rehearsal = demo.rehearsal
     _prepare(demo)
     demo.traffic_since = time.monotonic()
-    with rehearsal.traffic(demo.arguments.rate):
+    with rehearsal.traffic(demo.arguments.rate), demo.shop.open():
         demo.say(f"live traffic: {demo.arguments.rate:g} row changes a second, until the fence")
+        demo.say(f"the example shop: {len(demo.shop.people)} customers, who go on behind it")
+        _preflight(demo)
         with rehearsal.capturing():
             demo.say("capturing: row changes go on the stream, and nothing consumes them yet")
             _load(demo)
             _switch(demo)
             _live(demo)
+            mismatches = _verify(demo)
+            if mismatches:
+                return 1
             _cut_over(demo)
             _end_capture(demo)
-    mismatches = _verify(demo)
+        lost = _shop_goes_on(demo)
+    demo.ferry("finalize", "--execute", "--max-wcu", "100000")
+    demo.ferry("teardown", accept=(0, 1))
+    demo.ferry("audit")
     _show_query(demo)
     _write_report(demo)
-    return 1 if mismatches else 0
+    return 1 if lost else 0
 
 
 def _prepare(demo: Demo) -> None:
@@ -130,6 +142,17 @@ def _prepare(demo: Demo) -> None:
     rehearsal.fill(demo.arguments.rows)
     orders = sum(len(shop.orders) for shop in rehearsal.shops)
     demo.say(f"deployed; table purchase has {demo.arguments.rows:,} rows in {orders:,} orders")
+
+
+def _preflight(demo: Demo) -> None:
+    """The same once more as a newcomer sees it, where something fails."""
+    done = json.loads(demo.ferry("preflight", "--json", "--measure", "1", capture=True, accept=(0, 1)))
+    broken = [one for one in done if one["needed"] and not one["holds"]]
+    advice = [one["name"] for one in done if not (one["needed"] or one["holds"])]
+    demo.report["preflight_conditions"] = len(done)
+    demo.say(f"{len(done)} conditions, {len(broken)} fail; advice: {', '.join(advice) or 'none'}")
+    if broken:
+        demo.ferry("preflight", "--measure", "1")
 
 
 def _load(demo: Demo) -> None:
@@ -177,18 +200,53 @@ def _live(demo: Demo) -> None:
     demo.ferry("status")
 
 
+def _verify(demo: Demo) -> int:
+    """While the shop goes on."""
+    arguments = ("verify", "--json", "--differences", str(DIFFERENCES))
+    summary = json.loads(demo.ferry(*arguments, capture=True, accept=(0, 1)))
+    mismatches = int(summary["missing"]) + int(summary["extra"]) + int(summary["different"])
+    demo.report["rows_verified"] = summary["rows"]
+    demo.report["mismatches"] = mismatches
+    demo.say(
+        f"compared {summary['rows']:,} rows and {summary['items']:,} items both ways, under traffic:"
+        f" {mismatches} differ"
+    )
+    if mismatches:
+        demo.say(f"all of them, with their keys: {DIFFERENCES.relative_to(ROOT)}")
+    return mismatches
+
+
 def _cut_over(demo: Demo) -> None:
-    """The pause is what the shop feels: from the fence to the proof that everything has arrived."""
-    demo.rehearsal.fail_if_broken()
-    demo.say("fence: the server takes no more writes from the shop")
-    fenced = time.monotonic()
-    demo.rehearsal.fence()
-    changes = sum(writer.changes for writer in demo.rehearsal.writers)
+    """The shop's customers go on throughout; other writers end at the fence."""
+    rehearsal = demo.rehearsal
+    rehearsal.fail_if_broken()
+    hook = demo.shop.hook(FOLDER / "hooks" / POINT)
+    demo.say(f"the hook {hook.relative_to(ROOT)} will point the shop to DynamoDB")
+    command = ("cutover", "--hooks", str(hook.parent), "--execute", "--json")
+    done = json.loads(demo.ferry(*command, capture=True))
+    for writer in rehearsal.writers:
+        writer.join(10)
+        if writer.failure is not None or not writer.fenced:
+            raise StepFailed(f"{writer.name} was not ended by the fence ({writer.failure})")
+    changes = sum(writer.changes for writer in rehearsal.writers)
     demo.report["changes_written"] = changes
     demo.report["changes_per_second"] = round(changes / (time.monotonic() - demo.traffic_since), 1)
-    demo.ferry("drain")
-    demo.report["pause_seconds"] = round(time.monotonic() - fenced, 2)
-    demo.say(f"drained: every change before the fence is applied, {demo.report['pause_seconds']} s after it")
+    demo.report["pause_seconds"] = done["pause_seconds"]
+    demo.say(f"for {done['pause_seconds']} s nothing could be written; the shop is on DynamoDB")
+
+
+def _shop_goes_on(demo: Demo) -> int:
+    """On DynamoDB; in the end its own ledger tells whether anything is lost."""
+    time.sleep(AFTERWARDS)
+    lacks = demo.shop.close()
+    demo.report["shop_writes"] = demo.shop.writes
+    demo.report["shop_longest_write_seconds"] = round(demo.shop.longest, 2)
+    demo.report["shop_orders_lost"] = len(lacks)
+    demo.say(
+        f"the shop's customers were served {demo.shop.writes:,} writes on both sides; the longest took"
+        f" {demo.shop.longest:.2f} s, {len(lacks)} orders are not as acknowledged"
+    )
+    return len(lacks)
 
 
 def _end_capture(demo: Demo) -> None:
@@ -208,20 +266,6 @@ def _end_capture(demo: Demo) -> None:
         "kinesis_records": checkpoint["records"],
         "dynamodb_requests": applied["requests"],
     }
-
-
-def _verify(demo: Demo) -> int:
-    arguments = ("verify", "--json", "--differences", str(DIFFERENCES))
-    summary = json.loads(demo.ferry(*arguments, capture=True, accept=(0, 1)))
-    mismatches = int(summary["missing"]) + int(summary["extra"]) + int(summary["different"])
-    demo.report["rows_verified"] = summary["rows"]
-    demo.report["mismatches"] = mismatches
-    demo.say(
-        f"compared {summary['rows']:,} rows and {summary['items']:,} items both ways: {mismatches} differ"
-    )
-    if mismatches:
-        demo.say(f"all of them, with their keys: {DIFFERENCES.relative_to(ROOT)}")
-    return mismatches
 
 
 def _show_query(demo: Demo) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 from lab.cloud import MINISTACK_PYTHON, REGION, ROOT, Cloud, tail
 
 SAM = ROOT / "build/tools/sam/bin/sam"
+SAM_BUILD = "ROWFERRY_SAM_BUILD"
+"""Environment: the folder for the built template, where not build/sam."""
 
 
 class DeployFailed(RuntimeError):

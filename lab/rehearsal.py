@@ -14,7 +14,7 @@ from typing import Any
 
 from lab.cloud import Cloud
 from lab.database import Account, Server
-from lab.deploy import build, deploy
+from lab.deploy import SAM_BUILD, build, deploy
 from lab.process import spawn
 from lab.shop import AUDIT_LOG, PURCHASE, Shop
 from lab.traffic import Writer
@@ -74,9 +74,18 @@ class Rehearsal:
             "ROWFERRY_SOURCE_PASSWORD": account.password,
         }
 
+    @property
+    def operator(self) -> dict[str, str]:
+        """For ferry: also who may raise the fence."""
+        admin = self.server.admin
+        return self.environment | {
+            "ROWFERRY_ADMIN": f"mysql://{admin.user}@{self.server.host}:{self.server.port}",
+            "ROWFERRY_ADMIN_PASSWORD": admin.password,
+        }
+
     def deploy(self, **more: str) -> None:
         """`sam build` and `sam deploy` of the real template, with the switch OFF. `more`: parameters."""
-        built = build(ROOT, ROOT / "build/sam")
+        built = build(ROOT, ROOT / os.environ.get(SAM_BUILD, "build/sam"))
         parameters = {"Lanes": str(self.lanes), "MappingFile": self.mapping, **self.parameters, **more}
         self.outputs = deploy(ROOT, built, self.aws, STACK, parameters)
 
@@ -150,7 +159,7 @@ class Rehearsal:
         """Runs a ferry command as an operator would. StepFailed when it exits with another status."""
         done = subprocess.run(
             [sys.executable, "-m", "ferry.cli", *arguments],
-            env=self.environment,
+            env=self.operator,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE if capture else None,

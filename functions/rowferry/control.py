@@ -10,6 +10,7 @@ The control table: one item a subject, so that each has one writer or one atomic
 | chunk#SCHEMA.TABLE#N | bulk load | bounds, watermark and result of one chunk |
 | throttle | bulk load, ferry | how fast the load may be, and whether it rests |
 | floors | bulk load | for each source table, the position up to which changes are in the load |
+| verified | ferry | the last verify: when it ended, up to where it compared everything, what it found |
 | passed | ferry | the boundary at which capture stopped and that it may pass over, with its epoch |
 | marker | ferry | the marker that the capturer has to send next |
 | marker#ID | consumer | the lanes in which the marker has been applied |
@@ -26,6 +27,7 @@ from rowferry.values import Attribute
 
 LEASE, CHECKPOINT, FLOORS, MARKER, APPLIED = "lease", "checkpoint", "floors", "marker", "applied"
 THROTTLE = "throttle"
+VERIFIED = "verified"
 PASSED = "passed"
 
 type Plain = bool | int | str | list["Plain"] | set[int] | dict[str, "Plain"] | None

@@ -44,7 +44,7 @@ Parameters:
 Conditions:
   SwitchIsOn: !Equals [!Ref Switch, 'ON']
 Resources:
-  Stream: {Type: AWS::Kinesis::Stream, Properties: {ShardCount: 1}}
+  Stream: {Type: AWS::Kinesis::Stream, Properties: {ShardCount: 1, RetentionPeriodHours: 168}}
   Control:
     Type: AWS::DynamoDB::Table
     Properties:
@@ -87,6 +87,7 @@ Outputs:
   SwitchState: {Value: !Ref Switch}
   ControlTableName: {Value: !Ref Control}
   TargetTableName: {Value: !Ref Target}
+  StreamName: {Value: !Ref Stream}
   QuarantineUrl: {Value: !Ref Quarantine}
   EventSourceMappingId: {Value: !Ref RowChanges}
 """

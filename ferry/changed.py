@@ -1,0 +1,98 @@
+"""
+The items that changed since a verify, compared alone.
+
+They are found in the source's own binlog, not on the stream, so that what was lost on the way is found.
+Names of columns that the binlog does not have are asked of the server, as the capturer does.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from bulkload.connection import Address
+from capturer import ahead
+from capturer.binlog import Source
+from capturer.definitions import Definitions
+from capturer.events import Boundary
+from capturer.transactions import Transactions
+from capturer.translation import Translation
+from ferry.comparison import Difference
+from ferry.live import Live
+from ferry.places import Pair
+from ferry.settling import Settling
+from ferry.summary import Summary
+from rowferry.change import RowChange
+from rowferry.errors import CaptureStopped, Refused, UnusableChange
+from rowferry.items import ItemKey, effects
+from rowferry.mapping import Mapping
+from rowferry.position import Position, file_name
+
+_NOT_A_REPLICA = 0
+
+
+def changed_items(
+    address: Address, mapping: Mapping, epoch: int, start: Boundary, skip: Sequence[Boundary] = ()
+) -> set[ItemKey]:
+    """
+    The items of all row changes from `start` to where the binlog ends now.
+
+    Refused where the binlog does not tell.
+    """
+    source = Source(address.host, address.port, address.user, address.password, _NOT_A_REPLICA, address.ca)
+    try:
+        changes = _changes(source, mapping, epoch, start, skip)
+        return {key for change in changes for key in _keys(change, mapping)}
+    except CaptureStopped as error:
+        raise Refused(
+            f"what changed since the last verify cannot be told ({error.found})",
+            "run `ferry verify` again, then go on from there",
+        ) from error
+
+
+def _changes(
+    source: Source, mapping: Mapping, epoch: int, start: Boundary, skip: Sequence[Boundary]
+) -> Iterator[RowChange]:
+    transactions = Transactions(mapping, epoch, start, skip)
+    definitions = Definitions(source, mapping, lambda: epoch, lambda: transactions.boundary, dict)
+    definitions.learn()
+    translation = Translation(mapping, start, definitions=definitions, reshaped=definitions.reshaped)
+    for event in translation.events(ahead.packets(source, start)):
+        yield from transactions.feed(event)
+
+
+def _keys(change: RowChange, mapping: Mapping) -> Iterator[ItemKey]:
+    """None of a row that can have no item: it is in quarantine, which is counted there."""
+    try:
+        yield from (effect.key for effect in effects(change, mapping))
+    except UnusableChange:
+        return
+
+
+def compare(
+    live: Live,
+    pairs: Sequence[Pair],
+    keys: Iterable[ItemKey],
+    report: Callable[[Pair, Difference], None],
+    *,
+    moving: bool = True,
+) -> Summary:
+    """Compares these items with their rows; where nothing is `moving`, no marker is waited for."""
+    by_target: dict[str, list[ItemKey]] = defaultdict(list)
+    for key in keys:
+        by_target[key.table].append(key)
+    summary = Summary()
+    for target, some in by_target.items():
+        together = [pair for pair in pairs if pair.target == target]
+        with live.looking(together, moving=moving) as look:
+            settling = Settling(look, live.rest)
+            for differing in settling.differences([look.items.key(key.attributes()) for key in some]):
+                for difference in differing:
+                    summary.kinds[difference.kind] += 1
+                    report(together[0], difference)
+            summary.unsettled += len(settling.unsettled)
+        summary.items += len(some)
+    return summary
+
+
+def boundary(position: Position, file: str) -> Boundary:
+    """The place in the binlog whose files are called like `file`."""
+    return Boundary(file_name(file.rpartition(".")[0], position.file), position.offset)

@@ -1,0 +1,244 @@
+"""What keeps the application from writing to MySQL. The facts of a fence let another process lift it."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import pymysql
+
+from ferry import phases
+from ferry.cutover.grants import Grants
+from rowferry import source
+from rowferry.errors import Refused
+
+NO_SUCH_THREAD = 1094
+NO_SUCH_GRANT = 1141, 1147, 1403  # of a database, a table, a routine
+_BYPASS = ("SUPER", "READ_ONLY ADMIN", "READ ONLY ADMIN")
+_LOOK, _ENDS_WITHIN = 0.02, 30.0  # seconds
+
+
+class Fence(Protocol):
+    """
+    One way to stop writes.
+
+    `facts` are known before `up`, hold no secrets, and are enough for `of_facts` in another process. `up` and
+    `lift` may be done again; `lift` also undoes half an `up`.
+    """
+
+    facts: dict[str, Any]
+
+    def check(self, connection: Any) -> list[str]:
+        """Refused where it would not hold; returns warnings."""
+
+    def up(self, connection: Any) -> None:
+        """Stops writes."""
+
+    def lift(self, connection: Any) -> None:
+        """Lets them through again."""
+
+
+class ReadOnly:
+    """`super_read_only` of MySQL, `read_only` of MariaDB."""
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        self.facts = facts
+
+    @classmethod
+    def planned(cls, connection: Any) -> "ReadOnly":
+        """Refused when the server is read-only already."""
+        mariadb = source.identify(connection).flavor == "mariadb"
+        names = ("read_only",) if mariadb else ("super_read_only", "read_only")
+        was = {name: _is_on(connection, name) for name in names}
+        if any(was.values()):
+            raise Refused("the source is read-only already", "choose --fence already, or lift that first")
+        return cls({"kind": "super-read-only", "names": list(names)})
+
+    def check(self, connection: Any) -> list[str]:
+        """MariaDB's read_only does not bind some accounts: refused while one of them is connected."""
+        if "super_read_only" in self.facts["names"]:
+            return []
+        able = _bypassing(connection)
+        own = source.rows(connection, "SELECT CURRENT_USER() AS me")[0]["me"].split("@")[0]
+        names = ", ".join(f"'{name}'" for name in sorted(able - {own})) or "''"
+        connected = source.rows(
+            connection,
+            f"SELECT DISTINCT user FROM information_schema.processlist WHERE user IN ({names})",
+        )
+        if connected:
+            users = ", ".join(row["user"] for row in connected)
+            raise Refused(
+                f"read_only does not bind {users} (SUPER or READ ONLY ADMIN), who is connected",
+                "take that right away, end those sessions, or fence with revoke: or hook:",
+            )
+        return [f"read_only does not bind {name}: it must not write" for name in sorted(able)]
+
+    def up(self, connection: Any) -> None:
+        """Waits for commits that are under way; a transaction that is open cannot commit any more."""
+        source.execute(connection, f"SET GLOBAL {self.facts['names'][0]} = ON")
+
+    def lift(self, connection: Any) -> None:
+        """Both variables: super_read_only has set read_only, too."""
+        for name in self.facts["names"]:
+            source.execute(connection, f"SET GLOBAL {name} = OFF")
+
+
+class Revoked:
+    """Write privileges of listed accounts taken away, and their sessions ended: those keep what they had."""
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        self.facts = facts
+
+    @classmethod
+    def planned(cls, connection: Any, accounts: str) -> "Revoked":
+        """Refused when an account's privileges are not all its own and plain."""
+        found = [Grants.of(connection, account) for account in accounts.split(",")]
+        return cls(
+            {
+                "kind": "revoke",
+                "users": [grants.user for grants in found],
+                "revoke": [line for grants in found for line in grants.revoking],
+                "grant": [line for grants in found for line in grants.granting],
+            }
+        )
+
+    def check(self, connection: Any) -> list[str]:  # noqa: ARG002 - like the others
+        """The plan has looked."""
+        return [] if self.facts["revoke"] else ["these accounts have no right to write: nothing to revoke"]
+
+    def up(self, connection: Any) -> None:
+        """Returns when every session that began before is gone, its transaction rolled back."""
+        for line in self.facts["revoke"]:
+            _do(connection, line, *NO_SUCH_GRANT)
+        names = ", ".join("%s" for _ in self.facts["users"])
+        sessions = f"SELECT id FROM information_schema.processlist WHERE user IN ({names})"
+        old = {row["id"] for row in source.rows(connection, sessions, self.facts["users"])}
+        for number in old:
+            kill(connection, number)
+        while old & {row["id"] for row in source.rows(connection, sessions, self.facts["users"])}:
+            time.sleep(_LOOK)
+
+    def lift(self, connection: Any) -> None:
+        """Gives back exactly what was taken."""
+        for line in self.facts["grant"]:
+            source.execute(connection, line)
+
+
+class Hooked:
+    """The operator's program, called with `up` or `lift`."""
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        self.facts = facts
+
+    def check(self, connection: Any) -> list[str]:  # noqa: ARG002 - like the others
+        """Refused when it is not there."""
+        if not Path(self.facts["path"]).is_file():
+            raise Refused(f"there is no {self.facts['path']}", "name an executable: --fence hook:PATH")
+        return []
+
+    def up(self, connection: Any) -> None:  # noqa: ARG002
+        """PhaseFailed when it fails."""
+        phases.call(Path(self.facts["path"]), ["up"], {"phase": "fence"})
+
+    def lift(self, connection: Any) -> None:  # noqa: ARG002
+        """PhaseFailed when it fails."""
+        phases.call(Path(self.facts["path"]), ["lift"], {"phase": "fence"})
+
+
+class Already:
+    """Fenced by somebody else, who lifts it, too."""
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        self.facts = facts
+
+    def check(self, connection: Any) -> list[str]:  # noqa: ARG002
+        """What this cannot do."""
+        return ["--fence already: on a failure you have to lift your fence yourself"]
+
+    def up(self, connection: Any) -> None:
+        """It stands."""
+
+    def lift(self, connection: Any) -> None:
+        """Not ours."""
+
+
+_KINDS: Mapping[str, Any] = {
+    "super-read-only": ReadOnly, "revoke": Revoked, "hook": Hooked, "already": Already,
+}  # fmt: skip
+
+
+def planned(choice: str, connection: Any) -> Fence:
+    """The fence of --fence. Refused when the choice is not understood."""
+    kind, _, rest = choice.partition(":")
+    match kind, bool(rest):
+        case "super-read-only", False:
+            return ReadOnly.planned(connection)
+        case "revoke", True:
+            return Revoked.planned(connection, rest)
+        case "hook", True:
+            return Hooked({"kind": "hook", "path": str(Path(rest).resolve())})
+        case "already", False:
+            return Already({"kind": "already"})
+    raise Refused(
+        f"--fence {choice} is not understood",
+        "write super-read-only, revoke:USER@HOST[,USER@HOST], hook:PATH or already",
+    )
+
+
+def of_facts(facts: Mapping[str, Any]) -> Fence:
+    """The fence that another process planned."""
+    fence: Fence = _KINDS[facts["kind"]](dict(facts))
+    return fence
+
+
+def lift(facts: Mapping[str, Any], connection: Any) -> None:
+    """
+    Lifts the fence of those facts, over a new connection.
+
+    First ends the session that put it up: its statement may still be waiting, and would come after ours.
+    """
+    if session := facts.get("session"):
+        find = "SELECT 1 FROM information_schema.processlist WHERE id = %s AND user = %s"
+        parameters = (session, facts["session_user"])
+        if source.rows(connection, find, parameters):
+            kill(connection, session)
+        deadline = time.monotonic() + _ENDS_WITHIN
+        while source.rows(connection, find, parameters):
+            if time.monotonic() > deadline:
+                raise Refused(f"session {session}, which fences, does not end", "KILL it, then lift again")
+            time.sleep(_LOOK)
+    of_facts(facts).lift(connection)
+
+
+def kill(connection: Any, session: int) -> None:
+    """Ends a session, which may be gone already."""
+    _do(connection, f"KILL {int(session)}", NO_SUCH_THREAD)
+
+
+def _do(connection: Any, statement: str, *done_already: int) -> None:
+    """Runs it; these errors say that it has been done before."""
+    try:
+        source.execute(connection, statement)
+    except pymysql.err.Error as error:
+        if error.args[0] not in done_already:
+            raise
+
+
+def session_of(connection: Any) -> dict[str, Any]:
+    """Which session puts the fence up."""
+    (row,) = source.rows(connection, "SELECT CONNECTION_ID() AS id, USER() AS me")
+    return {"session": int(row["id"]), "session_user": row["me"].rpartition("@")[0]}
+
+
+def _is_on(connection: Any, name: str) -> bool:
+    return bool(source.rows(connection, f"SELECT @@GLOBAL.{name} AS is_on")[0]["is_on"])
+
+
+def _bypassing(connection: Any) -> set[str]:
+    """Users that may write in spite of MariaDB's read_only."""
+    rights = ", ".join(f"'{right}'" for right in _BYPASS)
+    found = source.rows(
+        connection,
+        f"SELECT DISTINCT grantee FROM information_schema.user_privileges WHERE privilege_type IN ({rights})",
+    )
+    return {row["grantee"].rpartition("@")[0].strip("'") for row in found}

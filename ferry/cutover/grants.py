@@ -1,0 +1,69 @@
+"""Which privileges an account has to lose so that it cannot write, and the statements for both ways."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from rowferry import source
+from rowferry.errors import Refused
+
+_TABLE = ("INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "CREATE VIEW", "TRIGGER")
+# A routine writes with its definer's rights, an event by itself.
+_DATABASE = (*_TABLE, "EXECUTE", "CREATE ROUTINE", "ALTER ROUTINE", "EVENT")
+_WRITES = frozenset(_DATABASE)
+_LINE = re.compile(
+    r"GRANT (?P<rights>.+?) ON (?P<object>(?:TABLE |FUNCTION |PROCEDURE )?\S+) TO (?P<rest>.+)"
+)
+_RIGHT = re.compile(r"\s*([A-Z_ ]+?)\s*(\([^)]*\))?\s*(?:,|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """The write privileges of one account, as statements that take them and give the same back."""
+
+    user: str
+    revoking: tuple[str, ...]
+    granting: tuple[str, ...]
+
+    @classmethod
+    def of(cls, connection: Any, account: str) -> "Grants":
+        """
+        Of `USER@HOST`.
+
+        Refused when there is no such account, or its privileges come from elsewhere (a role, a proxy).
+        """
+        user, _, host = account.strip().rpartition("@")
+        user, host = user.strip("`'\""), host.strip("`'\"")
+        if not user:
+            raise Refused(f"{account} is no account", "write USER@HOST, as SHOW GRANTS FOR takes it")
+        name = f"{_quoted(user)}@{_quoted(host)}"
+        lines = [str(next(iter(row.values()))) for row in source.rows(connection, f"SHOW GRANTS FOR {name}")]
+        found = [part for line in lines if (part := _writes(line, account))]
+        return cls(
+            user,
+            tuple(f"REVOKE {rights} ON {of} FROM {name}" for rights, of in found),
+            tuple(f"GRANT {rights} ON {of} TO {name}" for rights, of in found),
+        )
+
+
+def _writes(line: str, account: str) -> tuple[str, str] | None:
+    """Privileges to write and their object, of one line of SHOW GRANTS; None without any."""
+    match = _LINE.match(line)
+    if match is None or line.startswith("GRANT PROXY"):
+        raise Refused(
+            f"{account} has rights that are not plain grants of its own (roles, a proxy, partial revokes)",
+            "fence with super-read-only or hook:",
+        )
+    of, given = match["object"], match["rights"]
+    if given == "ALL PRIVILEGES":
+        return ", ".join(_TABLE if _is_table(of) else _DATABASE), of
+    rights = [(name, columns or "") for name, columns in _RIGHT.findall(given) if name in _WRITES]
+    return (", ".join(f"{name} {columns}".strip() for name, columns in rights), of) if rights else None
+
+
+def _is_table(of: str) -> bool:
+    return not of.endswith(".*")
+
+
+def _quoted(name: str) -> str:
+    return "'" + name.replace("\\", "\\\\").replace("'", "''") + "'"

@@ -1,0 +1,187 @@
+"""
+The guard: a small process in a session of its own that lifts the fence when the one that put it up dies.
+
+It hears one pipe. The first line is what it needs to know, a JSON object with the password, which so is on no
+command line. Then single bytes: POINT before the point of no return is recorded, DONE at an orderly end. An
+end of the pipe without DONE is a death; silence beyond the limit counts as one, too. Before POINT nothing can
+have moved, so the fence is lifted even if the control table is silent; later a conditional write decides.
+"""
+
+import json
+import os
+import secrets
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import boto3
+import pymysql
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from bulkload.connection import Address, connect
+from ferry import audit
+from ferry.cutover import fences
+from ferry.cutover.journal import Journal
+from ferry.cutover.machine import LIFTABLE, Phase, State
+from rowferry.control import ControlTable
+from rowferry.errors import Refused, RowferryError
+
+POINT, DONE = b"p", b"d"
+READY = b"ready\n"
+TRY_FOR, AGAIN_AFTER = 600.0, 1.0  # seconds
+
+
+@dataclass(slots=True)
+class Guard:
+    """The parent's end."""
+
+    process: subprocess.Popen[bytes]
+
+    @classmethod
+    def start(cls, facts: Mapping[str, Any]) -> "Guard":
+        """Starts it and waits until it is ready. Refused when it cannot be."""
+        command = [sys.executable, "-m", "ferry.cutover.guard"]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(part for part in sys.path if part)},
+        )
+        guard = cls(process)
+        guard._say(json.dumps(dict(facts)).encode() + b"\n")
+        assert process.stdout is not None
+        if process.stdout.readline() != READY:
+            guard.end()
+            raise Refused("the guard could not start", "see the line above; nothing was fenced")
+        return guard
+
+    def point(self) -> None:
+        """From now on it lifts nothing by itself. Refused when it is gone: what would lift the fence?"""
+        if not self._say(POINT):
+            raise Refused("the guard has ended", "see its message; then run `ferry cutover` again")
+
+    def end(self) -> None:
+        """It goes without doing anything, and is waited for."""
+        self._say(DONE)
+        with suppress(OSError):
+            self.process.stdin.close()  # type: ignore[union-attr]
+        self.process.wait()
+        self.process.stdout.close()  # type: ignore[union-attr]
+
+    def _say(self, what: bytes) -> bool:
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(what)
+            self.process.stdin.flush()
+        except OSError:
+            return False
+        return True
+
+
+def facts(
+    address: Address, control: ControlTable, region: str | None, state: State, seconds: float
+) -> dict[str, Any]:
+    """What the guard has to know; `seconds` until silence counts as death."""
+    return {
+        "address": asdict(address),
+        "table": control.name,
+        "region": region,
+        "state": asdict(state) | {"phase": str(state.phase), "fence": dict(state.fence)},
+        "seconds": seconds,
+    }
+
+
+def main() -> int:
+    """Waits for the parent's end."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    known = json.loads(_line())
+    address = Address(**known["address"])
+    settings = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2})
+    client = boto3.client("dynamodb", region_name=known["region"], config=settings)
+    state = State(**{**known["state"], "phase": Phase(known["state"]["phase"])})
+    journal = Journal(
+        ControlTable(client, known["table"]), secrets.token_hex(8), f"guard of {audit.who()}", state=state
+    )
+    connect(address).close()  # what does not work now would not work then
+    os.write(1, READY)
+    heard, silent = _listen(known["seconds"])
+    if heard.endswith(DONE):
+        return 0
+    return _lift(journal, address, certain=POINT not in heard and not silent)
+
+
+def _line() -> bytes:
+    text = b""
+    while not text.endswith(b"\n") and (byte := os.read(0, 1)):
+        text += byte
+    return text
+
+
+def _listen(seconds: float) -> tuple[bytes, bool]:
+    """What the parent said until its end, and whether it was silent for too long before POINT."""
+    heard, deadline = b"", time.monotonic() + seconds
+    while not heard.endswith(DONE):
+        left = None if POINT in heard else max(0.0, deadline - time.monotonic())
+        if not select.select([0], [], [], left)[0]:
+            return heard, True
+        if not (byte := os.read(0, 1)):
+            break
+        heard += byte
+    return heard, False
+
+
+def _lift(journal: Journal, address: Address, *, certain: bool) -> int:
+    run, deadline = journal.state.id, time.monotonic() + TRY_FOR
+    said = ""
+    while time.monotonic() < deadline:
+        try:
+            return 0 if _tried(journal, address, run, certain=certain) else 1
+        except (RowferryError, OSError, pymysql.err.Error, ClientError, BotoCoreError) as error:
+            if (now := f"{type(error).__name__}: {error}") != said:
+                _tell(f"guard: the fence is not lifted yet, trying again ({now})")
+                said = now
+            time.sleep(AGAIN_AFTER)
+    _tell("guard: the fence could NOT be lifted: run `ferry cutover --lift`")
+    return 1
+
+
+def _tried(journal: Journal, address: Address, run: str, *, certain: bool) -> bool:
+    """Whether the fence is lifted now; False where it has to stay. Raises whatever hinders it."""
+    try:
+        if journal.read().phase not in LIFTABLE or journal.state.id not in (run, journal.id):
+            return _stays(journal.state)
+        journal.move(Phase.LIFTING)
+    except (ClientError, BotoCoreError):
+        if not certain:
+            raise
+        _tell("guard: the control table does not answer")
+    with connect(address) as connection:
+        fences.lift(journal.state.fence, connection)
+    _tell("guard: ferry cutover died before the point of no return: the fence is lifted, MySQL takes writes")
+    journal.move(Phase.LIFTED)
+    audit.record(journal.control, "guard", "the fence is lifted, ferry cutover had died")
+    return True
+
+
+def _stays(state: State) -> bool:
+    lifted = state.phase in (Phase.OPEN, Phase.LIFTED)
+    _tell(f"guard: the cutover is {state.phase}: " + ("nothing to do" if lifted else "the fence stays"))
+    return lifted
+
+
+def _tell(line: str) -> None:
+    with suppress(OSError):  # the terminal may be gone
+        os.write(2, line.encode() + b"\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

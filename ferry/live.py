@@ -1,0 +1,121 @@
+"""What verify needs where source and target are in motion: looks behind markers, and repairs."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ferry import reading
+from ferry.comparison import Difference
+from ferry.drain import drain, source_end
+from ferry.lookup import Items, Key, Places, Rows, together, types_of
+from ferry.places import Pair
+from ferry.repair import Repair
+from ferry.settings import Setting
+from ferry.settling import Look, Settling
+from rowferry import source
+from rowferry.control import CHECKPOINT, VERIFIED
+from rowferry.errors import Refused
+from rowferry.position import Position
+
+PASSING = 600.0
+"""Seconds for what is on the stream; the consumer may have much to catch up with."""
+_LONGEST_REST = 2.0
+_TRIES = 3
+
+
+@dataclass(slots=True)
+class Looking:
+    """Looks at items of one target: its rows, what passes the lanes, the items, the rows again."""
+
+    rows: Sequence[Rows]
+    items: Items
+    passed: Callable[[], None]
+
+    def __call__(self, keys: Sequence[Key]) -> Look:
+        """As Settling asks for it."""
+        before = self._read(keys)
+        self.passed()
+        return Look(before, self.items.of(keys), self._read(keys))
+
+    def _read(self, keys: Sequence[Key]) -> dict[Key, Places]:
+        found = together(place for rows in self.rows for place in rows.of(keys))
+        return {key: found.get(key, ()) for key in keys}
+
+
+@dataclass(slots=True)
+class Live:
+    """A source that is written to, and a consumer that runs."""
+
+    setting: Setting
+
+    def end(self) -> Position:
+        """The source's position now."""
+        with closing(self.setting.connect()) as connection:
+            return source_end(self.setting.control, connection)
+
+    def rest(self, looks: int) -> None:
+        """The longer the more often an item was looked at: it is one that is written often."""
+        time.sleep(min(_LONGEST_REST, 0.1 * looks))
+
+    @contextmanager
+    def looking(self, pairs: Sequence[Pair], *, moving: bool = True) -> Iterator[Looking]:
+        """
+        Looks at a target's items, over one connection for reading and one for positions. Where nothing is
+        `moving` there is no marker to wait for.
+        """
+        setting = self.setting
+        with closing(reading.connect(setting.source)) as connection, closing(setting.connect()) as asking:
+            rows = [Rows(pair, types_of(connection, pair), connection) for pair in pairs]
+            passed = partial(self._passed, asking) if moving else _nothing
+            yield Looking(rows, Items(setting.dynamodb, pairs), passed)
+
+    def _passed(self, connection: Any) -> None:
+        drained = drain(self.setting.control, connection, PASSING, lambda _: None)
+        if not drained.complete:
+            raise Refused(
+                f"after {PASSING:.0f} s not all lanes have applied what was in the source",
+                "see `ferry status`; run `ferry verify` again when the backlog is small",
+            )
+
+    def repair(
+        self, pairs: Sequence[Pair], look: Looking, differing: list[list[Difference]]
+    ) -> tuple[int, int]:
+        """How many items were written, and how many differences that mended."""
+        left = {each[0].place.key: len(each) for each in differing}
+        total = sum(left.values())
+        with closing(self.setting.connect()) as connection:
+            repair = self._repair(pairs, look, connection)
+            for _ in range(_TRIES):
+                repair.run(list(left))
+                settling = Settling(look, self.rest)
+                still = {each[0].place.key: len(each) for each in settling.differences(list(left))}
+                left = still | dict.fromkeys(settling.unsettled, 1)
+                if not left:
+                    break
+        return repair.written, total - sum(left.values())
+
+    def _repair(self, pairs: Sequence[Pair], look: Looking, connection: Any) -> Repair:
+        setting = self.setting
+        days = int(setting.stack.parameters["TombstoneDays"])
+        by_source = {table.source: table for table in setting.mapping.tables}
+        return Repair(
+            connection,
+            source.identify(connection),
+            setting.control.get(CHECKPOINT)["epoch"],
+            [by_source[f"{pair.schema}.{pair.table}"] for pair in pairs],
+            look.rows,
+            look.items,
+            lambda: int(time.time()) + days * 86_400,
+        )
+
+    def keep(self, since: Position, found: dict[str, int]) -> None:
+        """Everything was compared up to this position at least."""
+        at = int(time.time() * 1000)
+        self.setting.control.put(VERIFIED, {**found, "at": at, "position": str(since)})
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,54 @@
+"""The operator's hooks: executables in a folder, each named after the phase at which it runs."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from rowferry.errors import RowferryError
+
+SECRETS = ("ROWFERRY_SOURCE_PASSWORD", "ROWFERRY_ADMIN_PASSWORD")
+"""Not handed to hooks: what they need they hold themselves."""
+
+
+class PhaseFailed(RowferryError):
+    """A hook ended with another status than 0, or could not be run."""
+
+
+def has(folder: Path | None, phase: str) -> bool:
+    """Whether the folder has a hook for the phase."""
+    return folder is not None and (folder / phase).exists()
+
+
+def run(folder: Path | None, phase: str, context: Mapping[str, object]) -> bool:
+    """
+    Runs the hook of the phase, if there is one; returns whether there was.
+
+    `context` travels as ROWFERRY_NAME, the phase as ROWFERRY_PHASE. PhaseFailed on any exit status but 0.
+    """
+    if folder is None or not has(folder, phase):
+        return False
+    call(folder / phase, [], {"phase": phase, **context})
+    return True
+
+
+def call(hook: Path, arguments: list[str], context: Mapping[str, object]) -> None:
+    """Runs one executable; its output goes where ours goes, standard output to standard error."""
+    environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    environment |= {f"ROWFERRY_{name.upper()}": str(value) for name, value in context.items()}
+    sys.stderr.flush()
+    try:
+        done = subprocess.run(
+            [str(hook.resolve()), *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=2,  # standard output is for --json
+            check=False,
+        )
+    except OSError as error:
+        raise PhaseFailed(
+            f"{hook} cannot be run ({error.strerror})", "make it executable (chmod +x)"
+        ) from error
+    if done.returncode:
+        raise PhaseFailed(f"{hook} ended with status {done.returncode}", "see what it printed")

@@ -1,0 +1,177 @@
+"""Conditions of the source server that reading alone does not show."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pymysql
+
+from rowferry.mapping import TableMapping
+from rowferry.source import Condition, Connection, Server, rows
+
+HOUR = 3600
+_NOT_SEEN = "not to be seen"
+
+
+def conditions(
+    connection: Connection,
+    server: Server,
+    tables: Sequence[TableMapping],
+    hours: float,
+    server_id: int | None,
+) -> Iterator[Condition]:
+    """
+    `hours` that the load will take; `server_id` that the capturer will have, None where it runs already.
+    """
+    yield version(server)
+    yield retention(connection, hours)
+    if server_id is not None:
+        yield free_id(connection, server, server_id)
+    yield encrypted(connection)
+    yield statements(connection)
+    yield prepared(connection)
+    for table in tables:
+        yield primary_key(connection, table)
+
+
+def version(server: Server) -> Condition:
+    """The oldest that the tests know of."""
+    oldest = (8, 0) if server.flavor == "mysql" else (10, 11)
+    return Condition(
+        "version",
+        f"{server.flavor} {'.'.join(map(str, server.version))}",
+        server.version >= oldest,
+        "MySQL 8.0 or MariaDB 10.11, or later: older ones were not tried",
+    )
+
+
+def retention(connection: Connection, hours: float) -> Condition:
+    """Binlogs have to outlast the load, and a capturer that is down over a weekend."""
+    wanted = max(24.0, 2 * hours)
+    found, fix = _retention(connection)
+    return Condition(
+        "binlog retention",
+        "without end" if found is None else f"{found:g} hours",
+        found is None or found >= wanted,
+        f"{fix} (at least {wanted:.0f} hours: twice the load, and a day)",
+    )
+
+
+def _retention(connection: Connection) -> tuple[float | None, str]:
+    """In hours, None without end; and how it is set."""
+    amazon = _tried(
+        connection, "SELECT value FROM mysql.rds_configuration WHERE name = 'binlog retention hours'"
+    )
+    if amazon:
+        hours = amazon[0]["value"]
+        fix = "CALL mysql.rds_set_configuration('binlog retention hours', 168)"
+        return (0.0 if hours is None else float(hours)), fix
+    found = rows(
+        connection,
+        "SHOW GLOBAL VARIABLES WHERE variable_name IN ('binlog_expire_logs_seconds', 'expire_logs_days')",
+    )
+    seconds = {row["variable_name"]: float(row["value"]) for row in found}
+    most = max(seconds.get("binlog_expire_logs_seconds", 0), seconds.get("expire_logs_days", 0) * 24 * HOUR)
+    return (most / HOUR if most else None), "SET GLOBAL binlog_expire_logs_seconds = 604800"
+
+
+def free_id(connection: Connection, server: Server, server_id: int) -> Condition:
+    """Two replicas of one id throw each other out."""
+    own = int(rows(connection, "SELECT @@GLOBAL.server_id AS id")[0]["id"])
+    new = server.flavor == "mysql" and server.version >= (8, 0, 22)
+    found = _tried(connection, "SHOW REPLICAS" if new else "SHOW SLAVE HOSTS") or []
+    taken = {own, *(int(row["server_id"]) for row in found)}
+    return Condition(
+        f"server id {server_id}",
+        "in use" if server_id in taken else "free",
+        server_id not in taken,
+        "give the capturer another one: parameter SourceServerId",
+    )
+
+
+def encrypted(connection: Connection) -> Condition:
+    """Of this connection; the capturer's and the load's are made in the same way."""
+    found = rows(connection, "SHOW SESSION STATUS LIKE 'Ssl_cipher'")
+    cipher = str(found[0]["value"]) if found else ""
+    return Condition(
+        "TLS to the source",
+        cipher or "none",
+        bool(cipher),
+        "add ?ca=FILE to --source, and the parameter of the capturer: rows travel readable otherwise",
+        needed=False,
+    )
+
+
+def statements(connection: Connection) -> Condition:
+    """Sessions keep the format that was global when they began."""
+    found = _tried(
+        connection,
+        "SELECT COUNT(*) AS n FROM performance_schema.variables_by_thread"
+        " WHERE variable_name = 'binlog_format' AND variable_value <> 'ROW'",
+    )
+    name, fix = "sessions that log statements", "end them, so that they begin anew: their writes stop capture"
+    if found is None:
+        return Condition(
+            name, _NOT_SEEN, False, "GRANT SELECT ON performance_schema.* to see them", needed=False
+        )
+    return Condition(name, str(found[0]["n"]), not found[0]["n"], fix)
+
+
+def prepared(connection: Connection) -> Condition:
+    """Changes of before capture begins may be committed after."""
+    found = _tried(connection, "XA RECOVER")
+    name = "XA transactions that are prepared"
+    if found is None:
+        return Condition(name, _NOT_SEEN, False, "GRANT XA_RECOVER_ADMIN to see them", needed=False)
+    return Condition(
+        name,
+        str(len(found)),
+        not found,
+        "XA COMMIT or XA ROLLBACK them before capture begins, or it may stop there",
+        needed=False,
+    )
+
+
+def primary_key(connection: Connection, table: TableMapping) -> Condition:
+    """Without one two rows may be the same, and the load cannot be cut into chunks by it."""
+    found = rows(
+        connection,
+        "SELECT COUNT(*) AS n FROM information_schema.statistics"
+        " WHERE table_schema = %s AND table_name = %s AND index_name = 'PRIMARY'",
+        (table.schema, table.table),
+    )
+    there = bool(found[0]["n"])
+    return Condition(
+        f"primary key of {table.source}",
+        "there" if there else "missing",
+        there,
+        "ALTER TABLE ... ADD PRIMARY KEY, of the columns that make key and member",
+    )
+
+
+def rate(connection: Connection, seconds: float, sleep: Callable[[float], None]) -> float:
+    """Bytes of binlog a second, measured for some seconds."""
+    before = _written(connection)
+    sleep(seconds)
+    return (_written(connection) - before) / seconds
+
+
+def _written(connection: Connection) -> int:
+    return sum(int(row["file_size"]) for row in rows(connection, "SHOW BINARY LOGS"))
+
+
+def _tried(connection: Connection, sql: str) -> list[dict[str, Any]] | None:
+    """The rows; None where the user may not ask, or the server does not know of it."""
+    try:
+        return rows(connection, sql)
+    except (pymysql.err.OperationalError, pymysql.err.ProgrammingError, pymysql.err.InternalError):
+        return None
+
+
+def least(user: str, tables: Sequence[TableMapping]) -> list[str]:
+    """SQL that gives a user what capturer, load and verify need, and no more."""
+    selects = [f"GRANT SELECT ON `{table.schema}`.`{table.table}` TO {user}" for table in tables]
+    return [
+        f"CREATE USER {user} IDENTIFIED BY '...' REQUIRE SSL",
+        f"GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO {user}",
+        *dict.fromkeys(selects),
+    ]
