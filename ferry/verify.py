@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from itertools import chain, groupby
@@ -10,13 +11,14 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from bulkload.connection import Address
+from bulkload.pace import Bucket
 from ferry import reading
 from ferry.comparison import Difference, Sides, working_file
 from ferry.live import Live
 from ferry.lookup import types_of
 from ferry.places import PRESENT, Pair, expected, found, read_pairs
 from ferry.progress import Shown, progress
-from ferry.settings import Setting
+from ferry.settings import Setting, positive
 from ferry.settling import Settling
 from ferry.summary import Summary
 from rowferry.errors import Refused
@@ -24,12 +26,12 @@ from rowferry.mapping import Mapping
 
 SHOWN = 10
 SELDOM = ("unsettled", "repaired", "left")
-MOST_REPAIRS = 3  # of one item
 EPILOG = """\
 examples:
   ferry verify
   ferry verify --differences differences.jsonl
   ferry verify --repair
+  ferry verify --max-rows 20000    # spares the source
   ferry verify --json
 
 The application may go on writing. What differs at first is looked at again behind a marker through every
@@ -70,6 +72,9 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--differences", type=Path, metavar="FILE", help="write all differences here, as JSON lines"
     )
+    parser.add_argument(
+        "--max-rows", type=positive, metavar="N", help="rows/s to read of the source (default: no limit)"
+    )
     parser.add_argument("--repair", action="store_true", help="write the items that differ anew")
     parser.add_argument(
         "--at-rest", action="store_true", help="nothing writes, neither the application nor the consumer"
@@ -91,13 +96,34 @@ def run(arguments: argparse.Namespace, setting: Setting) -> int:
                 setting.dynamodb,
                 sides,
                 report,
-                shown.step,
+                paced(shown.step, arguments.max_rows),
                 live,
                 repair=arguments.repair,
             )
         if live and since:
             live.keep(since, summary.fields)
     return _say(arguments, summary)
+
+
+def paced(
+    step: Callable[[int, int, str], None],
+    most: int | None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Callable[[int, int, str], None]:
+    """A step that waits, so that no more than so many rows are read a second."""
+    if most is None:
+        return step
+    bucket, before = Bucket(), 0
+
+    def waiting(done: int, total: int, note: str) -> None:
+        nonlocal before
+        step(done, total, note)
+        while pause := bucket.take(done - before, most, clock()):
+            sleep(pause)
+        before = done
+
+    return waiting
 
 
 def _is_at_rest(arguments: argparse.Namespace, setting: Setting, tell: Callable[[str], None]) -> bool:

@@ -151,7 +151,18 @@ def _told(arguments: argparse.Namespace, cutover: Cutover, since: Position) -> i
         tell(f"error: not cut over: {error}" if status != STAYS else f"error: {error}")
     _print(arguments, cutover, status)
     _record(cutover, trouble)
+    if status != STAYS:
+        _afterwards(arguments.hooks, "moved" if status == 0 else "lifted", cutover)
     return status
+
+
+def _afterwards(hooks: Path | None, phase: str, cutover: Cutover) -> None:
+    """What it comes to changes nothing any more."""
+    seconds = f"{cutover.seconds.get('pause', 0.0):.3f}"
+    try:
+        phases.run(hooks, phase, {"stack": cutover.setting.stack.name, "pause_seconds": seconds})
+    except phases.PhaseFailed as failed:
+        tell(f"warning: {failed}")
 
 
 def _status(error: BaseException) -> int:

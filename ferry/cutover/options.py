@@ -59,7 +59,10 @@ def parser_in(commands: Any, common: argparse.ArgumentParser) -> argparse.Argume
         help="how writes are stopped (default: %(default)s)",
     )
     parser.add_argument(
-        "--hooks", type=Path, metavar="DIR", help=f"has the executable {POINT}; perhaps before-fence"
+        "--hooks",
+        type=Path,
+        metavar="DIR",
+        help=f"has the executable {POINT}; perhaps before-fence, moved, lifted",
     )
     parser.add_argument(
         "--no-hook", action="store_true", help="point the application by hand: it waits for Enter"

@@ -263,11 +263,13 @@ def test_a_failing_hook_leaves_the_fence_and_says_how_to_go_on(bed: Bed) -> None
 def test_the_application_moves_and_mysql_stays_fenced(bed: Bed) -> None:
     told = bed.folder / "told"
     bed.hook("point-to-dynamodb", f"#!/bin/sh\nenv > {told}\n")
+    bed.hook("moved", f"#!/bin/sh\necho $ROWFERRY_PAUSE_SECONDS > {bed.folder}/moved\n")
     process = bed.cut_over()
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     found = json.loads(out)
     assert found["phase"] == "done" and 0 < found["pause_seconds"] < 30
+    assert (bed.folder / "moved").read_text() == f"{found['pause_seconds']:.3f}\n"
     assert set(found["seconds"]) == {"fence", "drain", "verify", "hook"}
     assert not bed.mysql_takes_writes()
     environment = dict(line.split("=", 1) for line in told.read_text().splitlines() if "=" in line)
