@@ -186,3 +186,22 @@ def test_all_that_is_missing_is_told_at_once_with_each_fix_once() -> None:
     advised = Condition("d", "MINIMAL", False, "set d", needed=False)
     source.require([advised])
     assert source.advice([*broken, advised, replace(advised, holds=True)]) == ["d is MINIMAL: set d"]
+
+
+RIGHT = {
+    "log_bin": "ON",
+    "binlog_format": "ROW",
+    "binlog_row_image": "FULL",
+    "gtid_mode": "ON",
+    "binlog_row_metadata": "FULL",
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+@pytest.mark.parametrize("wrong", ["OFF", None])
+def test_each_setting_alone_is_found(name: str, wrong: str | None) -> None:
+    """Also those that no server can be given while it runs."""
+    found = {**RIGHT, name: wrong} if wrong else {key: value for key, value in RIGHT.items() if key != name}
+    conditions = list(source._settings({key: str(value) for key, value in found.items()}, MYSQL))
+    assert [one.name for one in conditions if not one.holds] == [name]
+    assert [one.name for one in source._settings(RIGHT, MYSQL) if not one.holds] == []
