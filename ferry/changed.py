@@ -7,6 +7,7 @@ Names of columns that the binlog does not have are asked of the server, as the c
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from bulkload.connection import Address
 from capturer import ahead
@@ -18,7 +19,6 @@ from capturer.translation import Translation
 from ferry.comparison import Difference
 from ferry.live import Live
 from ferry.places import Pair
-from ferry.settling import Settling
 from ferry.summary import Summary
 from rowferry.change import RowChange
 from rowferry.errors import CaptureStopped, Refused, UnusableChange
@@ -83,13 +83,8 @@ def compare(
     for target, some in by_target.items():
         together = [pair for pair in pairs if pair.target == target]
         with live.looking(together, moving=moving) as look:
-            settling = Settling(look, live.rest)
-            for differing in settling.differences([look.items.key(key.attributes()) for key in some]):
-                for difference in differing:
-                    summary.kinds[difference.kind] += 1
-                    report(together[0], difference)
-            summary.unsettled += len(settling.unsettled)
-        summary.items += len(some)
+            named = [look.items.key(key.attributes()) for key in some]
+            live.judge(look, named, partial(report, together[0]), summary)
     return summary
 
 

@@ -15,6 +15,7 @@ from ferry.places import Pair
 from ferry.repair import Repair
 from ferry.settings import Setting
 from ferry.settling import Look, Settling
+from ferry.summary import Summary
 from rowferry import source
 from rowferry.control import CHECKPOINT, VERIFIED
 from rowferry.errors import Refused
@@ -79,6 +80,18 @@ class Live:
                 f"after {PASSING:.0f} s not all lanes have applied what was in the source",
                 "see `ferry status`; run `ferry verify` again when the backlog is small",
             )
+
+    def judge(
+        self, look: Looking, keys: Sequence[Key], report: Callable[[Difference], None], summary: Summary
+    ) -> None:
+        """Looks at these items until each is equal, or differs, or never kept still."""
+        settling = Settling(look, self.rest)
+        for differing in settling.differences(keys):
+            for difference in differing:
+                summary.kinds[difference.kind] += 1
+                report(difference)
+        summary.items += len(keys)
+        summary.unsettled += len(settling.unsettled)
 
     def repair(
         self, pairs: Sequence[Pair], look: Looking, differing: list[list[Difference]]

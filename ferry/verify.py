@@ -5,21 +5,20 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from itertools import chain, groupby
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any, TextIO
 
-from bulkload.connection import Address
 from bulkload.pace import Bucket
-from ferry import reading
-from ferry.comparison import Difference, Sides, working_file
+from ferry import sample
+from ferry.comparing import verify
+from ferry.comparison import Difference, working_file
 from ferry.live import Live
-from ferry.lookup import types_of
-from ferry.places import PRESENT, Pair, expected, found, read_pairs
+from ferry.places import Pair, read_pairs
 from ferry.progress import Shown, progress
 from ferry.settings import Setting, positive
-from ferry.settling import Settling
 from ferry.summary import Summary
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping
@@ -32,6 +31,7 @@ examples:
   ferry verify --differences differences.jsonl
   ferry verify --repair
   ferry verify --max-rows 20000    # spares the source
+  ferry verify --sample 1000       # in seconds; does not count for a cutover
   ferry verify --json
 
 The application may go on writing. What differs at first is looked at again behind a marker through every
@@ -73,6 +73,12 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         "--differences", type=Path, metavar="FILE", help="write all differences here, as JSON lines"
     )
     parser.add_argument(
+        "--sample",
+        type=positive,
+        metavar="N",
+        help="only about so many items and rows of each table, by chance",
+    )
+    parser.add_argument(
         "--max-rows", type=positive, metavar="N", help="rows/s to read of the source (default: no limit)"
     )
     parser.add_argument("--repair", action="store_true", help="write the items that differ anew")
@@ -86,6 +92,8 @@ def run(arguments: argparse.Namespace, setting: Setting) -> int:
     """Parses, wires and prints."""
     Mapping.load(setting.mapping_file)  # explains what is wrong with it; what it read is not used here
     pairs = read_pairs(setting.mapping_file)
+    if arguments.sample:
+        return _sampled(arguments, setting, pairs)
     with progress("verify") as shown, working_file() as sides:
         live = None if _is_at_rest(arguments, setting, shown.tell) else Live(setting)
         since = live.end() if live else None
@@ -102,6 +110,21 @@ def run(arguments: argparse.Namespace, setting: Setting) -> int:
             )
         if live and since:
             live.keep(since, summary.fields)
+    return _say(arguments, summary)
+
+
+def _sampled(arguments: argparse.Namespace, setting: Setting, pairs: list[Pair]) -> int:
+    """Of each target some, looked at as what differs is in a verify of everything."""
+    if arguments.repair:
+        raise Refused("--repair is for a verify of everything", "leave --sample out")
+    live, summary = Live(setting), Summary()
+    with progress("verify") as shown, _listing(arguments.differences, shown) as report:
+        moving = not _is_at_rest(arguments, setting, shown.tell)
+        for target in dict.fromkeys(pair.target for pair in pairs):
+            together = [pair for pair in pairs if pair.target == target]
+            with live.looking(together, moving=moving) as look:
+                some = sample.keys(look.rows, look.items, arguments.sample, Random())
+                live.judge(look, some, partial(report, together[0]), summary)
     return _say(arguments, summary)
 
 
@@ -186,98 +209,3 @@ def _fields(pair: Pair, difference: Difference) -> dict[str, Any]:
         "expected": difference.expected,
         "found": difference.found,
     }
-
-
-def verify(
-    pairs: list[Pair],
-    address: Address,
-    client: Any,
-    sides: Sides,
-    report: Callable[[Pair, Difference], None],
-    step: Callable[[int, int, str], None],
-    live: Live | None = None,
-    *,
-    repair: bool = False,
-) -> Summary:
-    """
-    Compares all pairs; calls `report` for each difference and `step` for the progress. `live`: what differs
-    may be on its way.
-
-    Refused when a table cannot be read, or nothing passes through the lanes.
-    """
-    summary = Summary()
-    targets: dict[str, list[Pair]] = {}
-    for pair in pairs:
-        targets.setdefault(pair.target, []).append(pair)
-    for together in targets.values():
-        sides.clear()
-        for pair in together:
-            sides.add("source", _source_side(pair, address, summary, step))
-        sides.add("target", _target_side(together, client, summary, step))
-        found = sides.differences()
-        if live:
-            found = _settled(found, together, live, summary, repair=repair)
-        for difference in found:
-            summary.kinds[difference.kind] += 1
-            report(together[0], difference)
-    return summary
-
-
-def _settled(
-    found: Iterator[Difference], pairs: list[Pair], live: Live, summary: Summary, *, repair: bool
-) -> Iterator[Difference]:
-    """Those that are no changes on their way; mended, where that is asked for."""
-    with live.looking(pairs) as look:
-        nowhere: list[Difference] = []
-        settling = Settling(look, live.rest)
-        differing = []
-        for each in settling.differences(_suspects(found, nowhere)):
-            yield from each
-            if repair:
-                differing.append(each)
-        yield from nowhere
-        summary.unsettled += len(settling.unsettled)
-        if differing:
-            summary.repaired, summary.mended = live.repair(pairs, look, differing)
-
-
-def _suspects(found: Iterator[Difference], nowhere: list[Difference]) -> Iterator[str]:
-    """The keys of items, each once. Rows without a key have no item to look at."""
-    for key, group in groupby(found, lambda difference: difference.place.key):
-        if None in (content for _, content in json.loads(key)):
-            nowhere += group
-        else:
-            yield key
-
-
-def _source_side(
-    pair: Pair, address: Address, summary: Summary, step: Callable[[int, int, str], None]
-) -> Iterator[Any]:
-    with closing(reading.connect(address)) as connection:
-        types = types_of(connection, pair)
-        yield from expected(pair, types, _rows(connection, pair, types, summary, step))
-
-
-def _rows(
-    connection: Any,
-    pair: Pair,
-    types: dict[str, str],
-    summary: Summary,
-    step: Callable[[int, int, str], None],
-) -> Iterator[Any]:
-    for some in reading.rows(connection, pair.schema, pair.table, types):
-        summary.rows += len(some)
-        step(summary.rows, 0, f"{summary.rows:,} rows, {summary.items:,} items read")
-        yield from some
-
-
-def _target_side(
-    pairs: list[Pair], client: Any, summary: Summary, step: Callable[[int, int, str], None]
-) -> Iterator[Any]:
-    pair, *others = pairs
-    for page in client.get_paginator("scan").paginate(TableName=pair.target, ConsistentRead=True):
-        places = [list(found(pair, item, others)) for item in page["Items"]]
-        summary.items += sum(map(bool, places))
-        summary.members += sum(place.member != PRESENT for item in places for place in item)
-        step(summary.rows, 0, f"{summary.rows:,} rows, {summary.items:,} items read")
-        yield from chain.from_iterable(places)

@@ -466,6 +466,22 @@ def test_verify_finds_what_was_injected_and_no_more(moved: Bed, ferry: Ferry, tm
     }
 
 
+def test_a_sample_finds_what_is_often_wrong(moved: Bed, ferry: Ferry) -> None:
+    assert ferry("verify", "--sample", "40")[0] == 0
+    for order in range(0, 100, 2):
+        update(moved, order, "SET p3 = :v", v={"N": "999"})
+    moved.dynamodb.delete_item(
+        TableName="purchase", Key={"customerid": {"S": "c24"}, "orderid": {"S": "o99"}}
+    )
+    exit_status, out, _ = ferry("verify", "--sample", "1000", "--json")  # that is all of them
+    summary = json.loads(out)
+    assert exit_status == 1 and summary["items"] == 100
+    assert (summary["different"], summary["missing"]) == (50, 5)
+    exit_status, out, _ = ferry("verify", "--sample", "20", "--json")
+    assert exit_status == 1 and 20 <= json.loads(out)["items"] <= 40 and json.loads(out)["different"] > 0
+    assert moved.control.get("verified") == {}
+
+
 def test_verify_shows_ten_differences_and_says_that_there_are_more(moved: Bed, ferry: Ferry) -> None:
     moved.sql("UPDATE purchase SET quantity = quantity + 1000")
     exit_status, out, err = ferry("verify")

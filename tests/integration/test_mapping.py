@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from bulkload.ledger import Ledger
+from ferry.comparing import verify
 from ferry.comparison import Difference, working_file
 from ferry.places import read_pairs
-from ferry.verify import verify
 from lab.cloud import Cloud
 from lab.database import Server
 from rowferry import source

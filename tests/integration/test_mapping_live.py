@@ -16,9 +16,9 @@ from apply_changes.store import DynamoStore
 from bulkload.connection import Address, connect
 from bulkload.loader import Loader, Reports, Settings
 from bulkload.lock import LoaderLock
+from ferry.comparing import verify
 from ferry.comparison import Difference, working_file
 from ferry.places import read_pairs
-from ferry.verify import verify
 from lab.cloud import Cloud
 from lab.database import Server
 from rowferry.change import encode_change, encode_record

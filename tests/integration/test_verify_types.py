@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from bulkload.connection import Address
+from ferry.comparing import verify
 from ferry.comparison import Difference, working_file
 from ferry.places import read_pairs
-from ferry.verify import verify
 from lab.cloud import Cloud
 from lab.server import Server
 from tests.integration.move_bed import settings_of
