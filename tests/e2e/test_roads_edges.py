@@ -12,8 +12,8 @@ import pytest
 from lab.cloud import Cloud
 from lab.database import Server
 from tests.conftest import empty
-from tests.integration.edge_cases import CASES, TABLES, Case, Table
-from tests.integration.load_roads import ROADS, Loaded
+from tests.e2e.edge_cases import CASES, TABLES, Case, Table
+from tests.e2e.load_roads import ROADS, Loaded
 from tests.integration.move_bed import Bed, make_stack
 from tests.spark import NEEDED
 
