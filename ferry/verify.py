@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -11,13 +10,12 @@ from pathlib import Path
 from random import Random
 from typing import Any, TextIO
 
-from bulkload.pace import Bucket
 from ferry import sample
 from ferry.comparing import verify
 from ferry.comparison import Difference, working_file
 from ferry.live import Live
 from ferry.places import Pair, read_pairs
-from ferry.progress import Shown, progress
+from ferry.progress import Shown, paced, progress
 from ferry.settings import Setting, positive
 from ferry.summary import Summary
 from rowferry.errors import Refused
@@ -126,27 +124,6 @@ def _sampled(arguments: argparse.Namespace, setting: Setting, pairs: list[Pair])
                 some = sample.keys(look.rows, look.items, arguments.sample, Random())
                 live.judge(look, some, partial(report, together[0]), summary)
     return _say(arguments, summary)
-
-
-def paced(
-    step: Callable[[int, int, str], None],
-    most: int | None,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Callable[[int, int, str], None]:
-    """A step that waits, so that no more than so many rows are read a second."""
-    if most is None:
-        return step
-    bucket, before = Bucket(), 0
-
-    def waiting(done: int, total: int, note: str) -> None:
-        nonlocal before
-        step(done, total, note)
-        while pause := bucket.take(done - before, most, clock()):
-            sleep(pause)
-        before = done
-
-    return waiting
 
 
 def _is_at_rest(arguments: argparse.Namespace, setting: Setting, tell: Callable[[str], None]) -> bool:

@@ -19,7 +19,7 @@ NAMES = ["decoder_multi", "decoder_single", "capture_multi", "capture_single", "
 
 def test_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "REPORT", tmp_path / "bench" / "report.json")
-    assert command.main(["--rows", "10000", "--rounds", "2", *NAMES]) == 0
+    assert command.main(["--rows", "10000", "--rounds", "5", *NAMES]) == 0
     figures = json.loads((tmp_path / "bench" / "report.json").read_text())
     assert [figure["name"] for figure in figures] == NAMES
     for figure in figures:

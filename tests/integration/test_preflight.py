@@ -309,13 +309,16 @@ def ferry(
     (tmp_path / "mapping.toml").write_text(PURCHASE)
     for name, value in fresh_cloud.environment.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE")  # boto3's session has read its configuration before
     monkeypatch.setenv("ROWFERRY_SOURCE", f"mysql://{mysql.capture.user}@{mysql.host}:{mysql.port}")
     monkeypatch.setenv("ROWFERRY_SOURCE_PASSWORD", mysql.capture.password)
 
     def call(*arguments: str) -> tuple[int, str]:
         always = ("preflight", "--mapping", str(tmp_path / "mapping.toml"), "--measure", "0.1")
         status = main([*always, *arguments])
-        return status, capsys.readouterr().out
+        said = capsys.readouterr()
+        assert status < 2, said.err
+        return status, said.out
 
     return call
 

@@ -316,12 +316,15 @@ SHARED = {
     ("rowferry", "dms"),
     ("rowferry.values", "Json"),
     ("rowferry.errors", "Refused"),
+    ("rowferry.errors", "Unapplied"),
     ("rowferry.mapping", "Mapping"),
 }
 
 
 @pytest.mark.parametrize(
-    "module", ["comparison", "exact", "hooked", "places", "reading", "verify", "wording", "written"]
+    "module",
+    ["comparing", "comparison", "exact", "hooked", "lookup", "places", "reading", "sample", "settling"]
+    + ["summary", "verify", "wording", "written"],
 )
 def test_verify_shares_no_code_with_what_it_checks(module: str) -> None:
     tree = ast.parse(Path(f"ferry/{module}.py").read_text())

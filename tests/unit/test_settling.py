@@ -8,8 +8,8 @@ import pytest
 from ferry import settling
 from ferry.lookup import Item, Key, Places
 from ferry.places import Place
+from ferry.progress import paced
 from ferry.settling import MOST_LOOKS, Look, Settling
-from ferry.verify import paced
 
 
 def rows(key: str, value: int) -> Places:
