@@ -323,8 +323,10 @@ SHARED = {
 
 @pytest.mark.parametrize(
     "module",
-    ["comparing", "comparison", "exact", "hooked", "lookup", "places", "reading", "sample", "settling"]
-    + ["summary", "verify", "wording", "written"],
+    [
+        *("comparing", "comparison", "exact", "hooked", "lookup", "places", "reading", "sample", "settling"),
+        *("summary", "verify", "wording", "written"),
+    ],
 )
 def test_verify_shares_no_code_with_what_it_checks(module: str) -> None:
     tree = ast.parse(Path(f"ferry/{module}.py").read_text())
