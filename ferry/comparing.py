@@ -1,54 +1,56 @@
 """Everything compared: all rows and all items of each target, and what differs looked at again."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from itertools import chain, groupby
-from typing import Any
+from itertools import groupby
+from pathlib import Path
 
-from bulkload.connection import Address
-from ferry import reading
 from ferry.comparison import Difference, Sides
+from ferry.gathering import Gathering
 from ferry.live import Live
-from ferry.lookup import types_of
-from ferry.places import PRESENT, Pair, expected, found
+from ferry.pieces import Counts
+from ferry.places import Pair
 from ferry.settling import Settling
 from ferry.summary import Summary
 
 
 def verify(
-    pairs: list[Pair],
-    address: Address,
-    client: Any,
-    sides: Sides,
+    gathering: Gathering,
+    file: Callable[[str], Path],
     report: Callable[[Pair, Difference], None],
-    step: Callable[[int, int, str], None],
+    step: Callable[[Counts], None],
     live: Live | None = None,
     *,
     repair: bool = False,
 ) -> Summary:
     """
-    Compares all pairs; calls `report` for each difference and `step` for the progress. `live`: what differs
-    may be on its way.
+    Compares all pairs; calls `report` for each difference and `step` with all that has been read so far.
+    `file`: the working file of a target. `live`: what differs may be on its way.
 
     Refused when a table cannot be read, or nothing passes through the lanes.
     """
     summary = Summary()
-    targets: dict[str, list[Pair]] = {}
-    for pair in pairs:
-        targets.setdefault(pair.target, []).append(pair)
-    for together in targets.values():
-        sides.clear()
-        for pair in together:
-            sides.add("source", _source_side(pair, address, summary, step))
-        sides.add("target", _target_side(together, client, summary, step))
-        found = sides.differences()
-        if live:
-            found = _settled(found, together, live, summary, repair=repair)
-        for difference in found:
-            summary.kinds[difference.kind] += 1
-            report(together[0], difference)
+    for target, numbers in of_targets(gathering.pairs).items():
+        together = [gathering.pairs[number] for number in numbers]
+        with closing(Sides(file(target))) as sides:
+            gathering.target(numbers, sides, lambda counts: step(summary.read + counts))
+            summary.read += sides.counts()
+            found = sides.differences()
+            if live:
+                found = _settled(found, together, live, summary, repair=repair)
+            for difference in found:
+                summary.kinds[difference.kind] += 1
+                report(together[0], difference)
     return summary
+
+
+def of_targets(pairs: Sequence[Pair]) -> dict[str, tuple[int, ...]]:
+    """The numbers of the pairs of each target."""
+    found: dict[str, tuple[int, ...]] = {}
+    for number, pair in enumerate(pairs):
+        found[pair.target] = (*found.get(pair.target, ()), number)
+    return found
 
 
 def _settled(
@@ -76,36 +78,3 @@ def _suspects(found: Iterator[Difference], nowhere: list[Difference]) -> Iterato
             nowhere += group
         else:
             yield key
-
-
-def _source_side(
-    pair: Pair, address: Address, summary: Summary, step: Callable[[int, int, str], None]
-) -> Iterator[Any]:
-    with closing(reading.connect(address)) as connection:
-        types = types_of(connection, pair)
-        yield from expected(pair, types, _rows(connection, pair, types, summary, step))
-
-
-def _rows(
-    connection: Any,
-    pair: Pair,
-    types: dict[str, str],
-    summary: Summary,
-    step: Callable[[int, int, str], None],
-) -> Iterator[Any]:
-    for some in reading.rows(connection, pair.schema, pair.table, types):
-        summary.rows += len(some)
-        step(summary.rows, 0, f"{summary.rows:,} rows, {summary.items:,} items read")
-        yield from some
-
-
-def _target_side(
-    pairs: list[Pair], client: Any, summary: Summary, step: Callable[[int, int, str], None]
-) -> Iterator[Any]:
-    pair, *others = pairs
-    for page in client.get_paginator("scan").paginate(TableName=pair.target, ConsistentRead=True):
-        places = [list(found(pair, item, others)) for item in page["Items"]]
-        summary.items += sum(map(bool, places))
-        summary.members += sum(place.member != PRESENT for item in places for place in item)
-        step(summary.rows, 0, f"{summary.rows:,} rows, {summary.items:,} items read")
-        yield from chain.from_iterable(places)

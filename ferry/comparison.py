@@ -1,14 +1,13 @@
 """Two unordered sets of places, compared in bounded memory: written to a file, sorted there, read once."""
 
 import sqlite3
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
+from dataclasses import astuple, dataclass
 from itertools import batched
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
+from ferry.pieces import Counts, Got, Piece, noted, of_note
 from ferry.places import Place
 
 AT_ONCE = 5000  # rows of one INSERT
@@ -34,25 +33,56 @@ class Difference:
 
 
 class Sides:
-    """The working file."""
+    """
+    The working file of one target: places, and the pieces that they came in. A piece's places are in it
+    whole or not at all, so that the reading goes on where a killed one was.
+    """
 
     def __init__(self, file: Path) -> None:
-        self._base = sqlite3.connect(file)
-        # Nothing here outlives the command, so nothing needs to survive a crash.
-        for setting in ("journal_mode=OFF", "synchronous=OFF", "temp_store=FILE", f"cache_size=-{CACHE_KIB}"):
+        self._base = sqlite3.connect(file, isolation_level=None)
+        # It has to survive the end of the process. When the machine fails verify begins anew.
+        for setting in (
+            "journal_mode=TRUNCATE",
+            "synchronous=OFF",
+            "temp_store=FILE",
+            f"cache_size=-{CACHE_KIB}",
+        ):
             self._base.execute(f"PRAGMA {setting}")
         for side in ("source", "target"):
-            self._base.execute(f"CREATE TABLE {side} (key TEXT, member TEXT, value TEXT)")
+            self._base.execute(f"CREATE TABLE IF NOT EXISTS {side} (key TEXT, member TEXT, value TEXT)")
+        self._base.execute(
+            "CREATE TABLE IF NOT EXISTS piece (id INTEGER PRIMARY KEY, what TEXT, done INTEGER DEFAULT 0,"
+            " rows INTEGER DEFAULT 0, items INTEGER DEFAULT 0, members INTEGER DEFAULT 0)"
+        )
 
-    def add(self, side: Side, places: Iterable[Place]) -> None:
-        """Puts places on one side, in any order."""
-        for some in batched(places, AT_ONCE, strict=False):
+    def pieces(self) -> list[tuple[int, Piece, bool]]:
+        """All that were announced, in order: their numbers, and whether they are done."""
+        query = "SELECT id, what, done FROM piece ORDER BY id"
+        return [(number, of_note(what), bool(done)) for number, what, done in self._base.execute(query)]
+
+    def announce(self, piece: Piece) -> int:
+        """Notes a piece that is to be read; returns its number."""
+        return self._base.execute("INSERT INTO piece (what) VALUES (?)", (noted(piece),)).lastrowid or 0
+
+    def add(self, number: int, side: Side, got: Got) -> int | None:
+        """Takes what was read as a piece. The number of the piece that follows it."""
+        self._base.execute("BEGIN")
+        for some in batched(got.places, AT_ONCE, strict=False):
             self._base.executemany(f"INSERT INTO {side} VALUES (?, ?, ?)", some)
+        self._base.execute(
+            "UPDATE piece SET done = 1, rows = ?, items = ?, members = ? WHERE id = ?",
+            (*astuple(got.counts), number),
+        )
+        following = None if got.following is None else self.announce(got.following)
+        self._base.execute("COMMIT")
+        return following
 
-    def clear(self) -> None:
-        """Empties both sides."""
-        for side in ("source", "target"):
-            self._base.execute(f"DELETE FROM {side}")
+    def counts(self) -> Counts:
+        """Of all that was read."""
+        (sums,) = self._base.execute(
+            "SELECT IFNULL(SUM(rows), 0), IFNULL(SUM(items), 0), IFNULL(SUM(members), 0) FROM piece"
+        )
+        return Counts(*sums)
 
     def differences(self) -> Iterator[Difference]:
         """All differences, ordered by key and member."""
@@ -65,17 +95,6 @@ class Sides:
     def close(self) -> None:
         """Closes the file."""
         self._base.close()
-
-
-@contextmanager
-def working_file() -> Iterator[Sides]:
-    """A working file in the system's folder for temporary files (TMPDIR); it is gone afterwards."""
-    with TemporaryDirectory(prefix="ferry-verify-") as folder:
-        sides = Sides(Path(folder) / "places")
-        try:
-            yield sides
-        finally:
-            sides.close()
 
 
 def compare(expected: Iterator[Place], found: Iterator[Place]) -> Iterator[Difference]:

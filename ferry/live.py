@@ -11,6 +11,7 @@ from ferry import reading
 from ferry.comparison import Difference
 from ferry.drain import drain, source_end
 from ferry.lookup import Items, Key, Places, Rows, together, types_of
+from ferry.pieces import Counts
 from ferry.places import Pair
 from ferry.repair import Repair
 from ferry.settings import Setting
@@ -90,7 +91,7 @@ class Live:
             for difference in differing:
                 summary.kinds[difference.kind] += 1
                 report(difference)
-        summary.items += len(keys)
+        summary.read += Counts(items=len(keys))
         summary.unsettled += len(settling.unsettled)
 
     def repair(
@@ -124,10 +125,10 @@ class Live:
             lambda: int(time.time()) + days * 86_400,
         )
 
-    def keep(self, since: Position, found: dict[str, int]) -> None:
+    def keep(self, since: str, found: dict[str, int]) -> None:
         """Everything was compared up to this position at least."""
         at = int(time.time() * 1000)
-        self.setting.control.put(VERIFIED, {**found, "at": at, "position": str(since)})
+        self.setting.control.put(VERIFIED, {**found, "at": at, "position": since})
 
 
 def _nothing() -> None:

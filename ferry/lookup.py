@@ -6,7 +6,6 @@ rows than those of the items; what a row makes is worked out anew, and counts wh
 """
 
 import json
-import re
 import time
 from base64 import b64decode
 from collections import defaultdict
@@ -15,32 +14,13 @@ from dataclasses import dataclass, field
 from itertools import batched
 from typing import Any
 
-from pymysql.converters import escape_string
-
 from ferry import reading, wording
+from ferry.literals import BYTES, DAYS, EXACT, TEXTS, literal
 from ferry.places import Pair, Place, expected, found
-from ferry.written import INTEGERS
 from rowferry.errors import Refused, Unapplied
 
 AT_ONCE = 100  # keys of a BatchGetItem, which takes no more; and of a condition
-_DIGITS = re.compile(r"-?\d+(\.\d+)?(E[+-]?\d+)?", re.ASCII)
-_EXACT = INTEGERS - {"bit"} | {"decimal"}
-_TEXTS = {
-    "char",
-    "varchar",
-    "tinytext",
-    "text",
-    "mediumtext",
-    "longtext",
-    "date",
-    "datetime",
-    "timestamp",
-    "enum",
-}
-_BYTES = {"binary", "varbinary"}
-_LOST = frozenset("?\ufffd")
-"""What stands for characters that did not come through as they are stored."""
-
+FOUND = EXACT | DAYS | TEXTS | BYTES | {"enum"}
 type Key = str
 """An item's key, as in Place."""
 type Places = tuple[Place, ...]
@@ -119,7 +99,7 @@ def _columns(pair: Pair, types: Mapping[str, str]) -> Iterator[tuple[int, str, s
         if isinstance(made, str):
             parts = list(wording.pieces(made)) if "${" in made else [("", made), ("", None)]
             named = [column for _, column in parts if column]
-            if len(named) == 1 and types[named[0]] in _EXACT | _TEXTS | _BYTES:
+            if len(named) == 1 and types[named[0]] in FOUND:
                 (before, _), (behind, _) = parts
                 yield number, named[0], before, behind
 
@@ -130,11 +110,9 @@ def _literal(type_: str, part: tuple[str, str | None], before: str, behind: str)
     if content is None or not (content.startswith(before) and content.endswith(behind)):
         return None
     value = content[len(before) : len(content) - len(behind)]
-    if type_ in _EXACT:
-        return value if _DIGITS.fullmatch(value) else None
-    if type_ in _BYTES:
-        return f"X'{b64decode(value).hex()}'" if kind == "B" and not before + behind else None
-    return None if kind != "S" or _LOST & set(value) else f"'{escape_string(value)}'"
+    if type_ in BYTES:
+        return literal(type_, b64decode(value)) if kind == "B" and not before + behind else None
+    return literal(type_, value) if kind == "S" or type_ in EXACT else None
 
 
 @dataclass(slots=True)

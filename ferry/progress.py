@@ -10,8 +10,6 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bulkload.pace import Bucket
-
 LINE_EVERY = 5.0  # seconds
 
 
@@ -81,24 +79,3 @@ def _remaining(done: int, total: int, lately: int, passed: float) -> str:
         return ""
     seconds = max(0, total - done) * passed / lately
     return f", {min(100, 100 * done // total)} %, {seconds:,.0f} s left"
-
-
-def paced(
-    step: Callable[[int, int, str], None],
-    most: int | None,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Callable[[int, int, str], None]:
-    """A step that waits, so that no more than so many rows are read a second."""
-    if most is None:
-        return step
-    bucket, before = Bucket(), 0
-
-    def waiting(done: int, total: int, note: str) -> None:
-        nonlocal before
-        step(done, total, note)
-        while pause := bucket.take(done - before, most, clock()):
-            sleep(pause)
-        before = done
-
-    return waiting

@@ -64,6 +64,38 @@ def types(connection: Any, schema: str, table: str) -> dict[str, str]:
     return {name: kind.lower() for *where, name, kind in found if where == [schema, table]}
 
 
+def primary_key(connection: Any, schema: str, table: str) -> list[tuple[str, bool]]:
+    """The primary key's columns in order, and whether the index has their whole values; none without one."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT column_name, sub_part IS NULL FROM information_schema.statistics"
+            " WHERE table_schema = %s AND table_name = %s AND index_name = 'PRIMARY' ORDER BY seq_in_index",
+            (schema, table),
+        )
+        return [(text(name), whole == b"1") for name, whole in cursor.fetchall()]
+
+
+def keys(
+    connection: Any,
+    schema: str,
+    table: str,
+    columns: Mapping[str, str],
+    where: str | None,
+    skipped: int,
+    count: int,
+) -> list[list[Cell]]:
+    """So many rows' primary keys in its order, behind those that are skipped; only these columns of it."""
+    named = ", ".join(map(quoted, columns))
+    condition = "" if where is None else f" WHERE {where}"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {named} FROM {quoted(schema)}.{quoted(table)} FORCE INDEX (PRIMARY){condition}"
+            f" ORDER BY {named} LIMIT {count} OFFSET {skipped}"
+        )
+        binary = [kind in BINARIES for kind in columns.values()]
+        return [_cells(row, binary) for row in cursor.fetchall()]
+
+
 def rows(
     connection: Any, schema: str, table: str, columns: Mapping[str, str], where: str | None = None
 ) -> Iterator[list[Sequence[Cell]]]:

@@ -3,14 +3,14 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from ferry.pieces import Counts
+
 
 @dataclass(slots=True)
 class Summary:
     """What was compared (source rows, live items, members of them) and what differs, in members."""
 
-    rows: int = 0
-    items: int = 0
-    members: int = 0
+    read: Counts = field(default_factory=Counts)
     kinds: Counter[str] = field(default_factory=Counter)
     unsettled: int = 0
     repaired: int = 0
@@ -23,9 +23,9 @@ class Summary:
         """As --json prints it."""
         kinds = self.kinds
         return {
-            "rows": self.rows,
-            "items": self.items,
-            "members": self.members,
+            "rows": self.read.rows,
+            "items": self.read.items,
+            "members": self.read.members,
             "missing": kinds["missing"] + kinds["double"],
             "extra": kinds["extra"],
             "different": kinds["different"],

@@ -3,32 +3,43 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from functools import partial
+from math import inf
 from pathlib import Path
 from random import Random
-from typing import Any, TextIO
+from typing import Any
 
-from ferry import sample
+import boto3
+from botocore.config import Config
+
+from bulkload.connection import Address
+from ferry import readers, reading, sample, unfinished
 from ferry.comparing import verify
-from ferry.comparison import Difference, working_file
+from ferry.comparison import Difference
+from ferry.gathering import Gathering
+from ferry.listing import SHOWN, listing
 from ferry.live import Live
+from ferry.pieces import Counts, Reader
 from ferry.places import Pair, read_pairs
-from ferry.progress import Shown, paced, progress
+from ferry.progress import Shown, progress
 from ferry.settings import Setting, positive
 from ferry.summary import Summary
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping
 
-SHOWN = 10
+WORTH = 100_000
+"""Rows and items from which on processes are worth their start."""
 SELDOM = ("unsettled", "repaired", "left")
 EPILOG = """\
 examples:
   ferry verify
   ferry verify --differences differences.jsonl
   ferry verify --repair
-  ferry verify --max-rows 20000    # spares the source
+  ferry verify --parallel 8
+  ferry verify --max-rows 20000 --max-read-units 500    # spares the source and the target
   ferry verify --sample 1000       # in seconds; does not count for a cutover
   ferry verify --json
 
@@ -36,10 +47,11 @@ The application may go on writing. What differs at first is looked at again behi
 lane (as `ferry drain` sends), until it is equal, or has stood still and differs. So the capturer must run
 and the switch be ON; else, or with --at-rest, what is on its way counts as a difference.
 
-Reads every row of the mapped tables in one query each, and every item of their targets. The source's user
-needs SELECT on these tables, and REPLICATION CLIENT where it is not at rest. Memory stays bounded; the
-working file needs about 100 bytes of disk for each row and each member, in the folder that TMPDIR names.
-A tombstone (an item with _ttl) counts as absent.
+Reads every row of the mapped tables and every item of their targets, in chunks, with strongly consistent
+reads. The source's user needs SELECT on these tables, and REPLICATION CLIENT where it is not at rest. Memory
+stays bounded; what was read needs about 100 bytes of disk for each row and each member. A verify that was
+interrupted or killed goes on when it is run again within a day. A tombstone (an item with _ttl) counts as
+absent.
 
 differences, one JSON line each: table, key, member, kind, expected and found (types, never values); kind is
   missing      the row has no place in the target
@@ -76,14 +88,40 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="N",
         help="only about so many items and rows of each table, by chance",
     )
-    parser.add_argument(
-        "--max-rows", type=positive, metavar="N", help="rows/s to read of the source (default: no limit)"
-    )
     parser.add_argument("--repair", action="store_true", help="write the items that differ anew")
     parser.add_argument(
         "--at-rest", action="store_true", help="nothing writes, neither the application nor the consumer"
     )
+    _add_reading(parser.add_argument_group("how it reads"))
     parser.set_defaults(run=run)
+
+
+def _add_reading(group: Any) -> None:
+    group.add_argument(
+        "--parallel",
+        type=positive,
+        default=2,
+        metavar="N",
+        help="chunks at once, each by a process with a connection of its own (default: %(default)s)",
+    )
+    group.add_argument(
+        "--max-rows", type=positive, metavar="N", help="rows/s to read of the source (default: no limit)"
+    )
+    group.add_argument(
+        "--max-read-units",
+        type=positive,
+        metavar="N",
+        help="read units/s to take of the target, one for each 4 KB (default: no limit)",
+    )
+    group.add_argument(
+        "--work",
+        type=Path,
+        metavar="FOLDER",
+        help="keeps what was read (default: the folder for temporary files, which TMPDIR names)",
+    )
+    group.add_argument(
+        "--again", action="store_true", help="begin anew, rather than go on with an interrupted verify"
+    )
 
 
 def run(arguments: argparse.Namespace, setting: Setting) -> int:
@@ -92,23 +130,76 @@ def run(arguments: argparse.Namespace, setting: Setting) -> int:
     pairs = read_pairs(setting.mapping_file)
     if arguments.sample:
         return _sampled(arguments, setting, pairs)
-    with progress("verify") as shown, working_file() as sides:
+    with progress("verify", unit="rows and items") as shown:
         live = None if _is_at_rest(arguments, setting, shown.tell) else Live(setting)
-        since = live.end() if live else None
-        with _listing(arguments.differences, shown) as report:
-            summary = verify(
-                pairs,
-                setting.source,
-                setting.dynamodb,
-                sides,
-                report,
-                paced(shown.step, arguments.max_rows),
-                live,
-                repair=arguments.repair,
-            )
-        if live and since:
-            live.keep(since, summary.fields)
+        with _work(arguments, setting, live) as work, listing(arguments.differences, shown.tell) as report:
+            summary = _compared(arguments, setting, pairs, live, work, report, shown)
+            if live:
+                live.keep(work.since, summary.fields)
     return _say(arguments, summary)
+
+
+def _work(
+    arguments: argparse.Namespace, setting: Setting, live: Live | None
+) -> AbstractContextManager[unfinished.Work]:
+    """Where what was read is kept. Another move, mapping or source has another one."""
+    if live is None:
+        return unfinished.at_rest()
+    what = (setting.control.name, setting.region, setting.source.host, setting.source.port)
+    since = live.end()
+    return unfinished.under_traffic(
+        arguments.work,
+        repr((*what, since.epoch, setting.mapping_file.read_bytes())),
+        str(since),
+        time.time(),
+        again=arguments.again,
+    )
+
+
+def _compared(
+    arguments: argparse.Namespace,
+    setting: Setting,
+    pairs: list[Pair],
+    live: Live | None,
+    work: unfinished.Work,
+    report: Callable[[Pair, Difference], None],
+    shown: Shown,
+) -> Summary:
+    if work.goes_on:
+        began = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(work.at))
+        shown.tell(f"goes on with the verify that began at {began}; --again begins anew")
+    total = _estimate(pairs, setting)
+    count = arguments.parallel if total >= WORTH else 1
+    with readers.started(partial(_reader, pairs, setting.source, setting.region), count) as executor:
+        gathering = Gathering(
+            pairs,
+            partial(reading.connect, setting.source),
+            executor,
+            count,
+            arguments.max_rows or inf,
+            arguments.max_read_units or inf,
+        )
+        step = partial(_step, shown, total)
+        return verify(gathering, work.file, report, step, live, repair=arguments.repair)
+
+
+def _reader(pairs: list[Pair], address: Address, region: str | None) -> Reader:
+    client = boto3.client("dynamodb", region_name=region, config=Config(parameter_validation=False))
+    return Reader(pairs, partial(reading.connect, address), client)
+
+
+def _estimate(pairs: list[Pair], setting: Setting) -> int:
+    """Rows and items, as the source and DynamoDB count them now and then."""
+    with closing(reading.connect(setting.source)) as connection:
+        rows = sum(reading.estimate(connection, pair.schema, pair.table) for pair in pairs)
+    targets = {pair.target for pair in pairs}
+    found = [setting.dynamodb.describe_table(TableName=target)["Table"] for target in targets]
+    return rows + sum(int(table.get("ItemCount", 0)) for table in found)
+
+
+def _step(shown: Shown, total: int, read: Counts) -> None:
+    done = read.rows + read.items
+    shown.step(done, max(done, total), f"{read.rows:,} rows, {read.items:,} items read")
 
 
 def _sampled(arguments: argparse.Namespace, setting: Setting, pairs: list[Pair]) -> int:
@@ -116,7 +207,7 @@ def _sampled(arguments: argparse.Namespace, setting: Setting, pairs: list[Pair])
     if arguments.repair:
         raise Refused("--repair is for a verify of everything", "leave --sample out")
     live, summary = Live(setting), Summary()
-    with progress("verify") as shown, _listing(arguments.differences, shown) as report:
+    with progress("verify") as shown, listing(arguments.differences, shown.tell) as report:
         moving = not _is_at_rest(arguments, setting, shown.tell)
         for target in dict.fromkeys(pair.target for pair in pairs):
             together = [pair for pair in pairs if pair.target == target]
@@ -153,36 +244,3 @@ def _say(arguments: argparse.Namespace, summary: Summary) -> int:
     if differing > SHOWN and not arguments.differences:
         print(f"{differing - SHOWN:,} more: --differences FILE lists them all", file=sys.stderr)
     return 1 if summary.left or summary.unsettled else 0
-
-
-@contextmanager
-def _listing(file: Path | None, shown: Shown) -> Iterator[Callable[[Pair, Difference], None]]:
-    """Takes differences: the first are shown, all are written to the file."""
-    count = 0
-    out: TextIO | None = file.open("w", encoding="utf-8") if file else None
-
-    def report(pair: Pair, difference: Difference) -> None:
-        nonlocal count
-        count += 1
-        line = json.dumps(_fields(pair, difference), ensure_ascii=False)
-        if count <= SHOWN:
-            shown.tell(line)
-        if out:
-            print(line, file=out)
-
-    try:
-        yield report
-    finally:
-        if out:
-            out.close()
-
-
-def _fields(pair: Pair, difference: Difference) -> dict[str, Any]:
-    return {
-        "table": pair.target,
-        "key": pair.key_fields(difference.place.key),
-        "member": difference.place.member or None,
-        "kind": difference.kind,
-        "expected": difference.expected,
-        "found": difference.found,
-    }

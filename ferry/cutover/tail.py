@@ -41,7 +41,7 @@ def verify_changed(setting: Setting, since: Position, *, moving: bool) -> Compar
     start = changed.boundary(since, checkpoint["file"])
     keys = changed.changed_items(setting.source, setting.mapping, checkpoint["epoch"], start)
     found = changed.compare(live, pairs, keys, lambda *_: None, moving=moving)
-    return Compared(found.items, found.left + found.unsettled, end)
+    return Compared(found.read.items, found.left + found.unsettled, end)
 
 
 def rounds(verify: VerifyChanged, setting: Setting, since: Position, tell: Callable[[str], None]) -> Position:

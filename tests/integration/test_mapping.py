@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 
 from bulkload.ledger import Ledger
-from ferry.comparing import verify
-from ferry.comparison import Difference, working_file
-from ferry.places import read_pairs
+from ferry.comparison import Difference
 from lab.cloud import Cloud
 from lab.database import Server
 from rowferry import source
@@ -20,6 +18,7 @@ from rowferry.errors import Refused, SourceNotReady
 from rowferry.mapping import Mapping as RowMapping
 from rowferry.position import Position
 from tests.integration.move_bed import PURCHASE, Bed, make_bed
+from tests.integration.verified import verified
 
 pytestmark = pytest.mark.integration
 
@@ -94,17 +93,7 @@ def bed(mysql: Server, fresh_cloud: Cloud) -> Bed:
 
 def differences(bed: Bed, mapping: str, folder: Path) -> list[Difference]:
     (folder / "mapping.toml").write_text(mapping)
-    found: list[Difference] = []
-    with working_file() as sides:
-        verify(
-            read_pairs(folder / "mapping.toml"),
-            bed.address,
-            bed.dynamodb,
-            sides,
-            lambda _, difference: found.append(difference),
-            lambda *_: None,
-        )
-    return found
+    return verified(folder / "mapping.toml", bed.address, bed.dynamodb)[1]
 
 
 @pytest.mark.parametrize(

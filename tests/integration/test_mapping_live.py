@@ -16,15 +16,13 @@ from apply_changes.store import DynamoStore
 from bulkload.connection import Address, connect
 from bulkload.loader import Loader, Reports, Settings
 from bulkload.lock import LoaderLock
-from ferry.comparing import verify
-from ferry.comparison import Difference, working_file
-from ferry.places import read_pairs
 from lab.cloud import Cloud
 from lab.database import Server
 from rowferry.change import encode_change, encode_record
 from rowferry.mapping import Mapping
 from tests.integration.test_capturer import Ferry, wait_for
 from tests.integration.test_mapping import HOOK, LINES, ORDERS, SET, TEMPLATE
+from tests.integration.verified import verified
 from tests.scenarios.roads import Kept
 
 pytestmark = pytest.mark.integration
@@ -145,14 +143,5 @@ def test_a_move_under_writes_ends_without_a_difference(ferry: Ferry, name: str) 
     ]
     for some in (batch, batch[len(batch) // 2 :]):  # half of it once more
         assert applier.apply(some).failed is None
-    found: list[Difference] = []
-    with working_file() as sides:
-        summary = verify(
-            read_pairs(ferry.mapping),
-            address,
-            client,
-            sides,
-            lambda _, one: found.append(one),
-            lambda *_: None,
-        )
-    assert not kept.errors and found == [] and summary.rows and summary.items
+    summary, found = verified(ferry.mapping, address, client)
+    assert not kept.errors and found == [] and summary.read.rows and summary.read.items

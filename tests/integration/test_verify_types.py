@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from bulkload.connection import Address
-from ferry.comparing import verify
-from ferry.comparison import Difference, working_file
-from ferry.places import read_pairs
+from ferry.comparison import Difference
 from lab.cloud import Cloud
 from lab.server import Server
 from tests.integration.move_bed import settings_of
+from tests.integration.verified import verified
 
 pytestmark = pytest.mark.integration
 
@@ -304,10 +303,7 @@ def right(cases: Sequence[Case], which: int) -> dict[str, Attribute]:
 
 def differences(address: Address, items: Items, folder: Path) -> list[Difference]:
     (folder / "mapping.toml").write_text(MAPPING)
-    pairs, found = read_pairs(folder / "mapping.toml"), list[Difference]()
-    with working_file() as sides:
-        verify(pairs, address, items.dynamodb, sides, lambda _, one: found.append(one), lambda *_: None)
-    return found
+    return verified(folder / "mapping.toml", address, items.dynamodb)[1]
 
 
 @contextmanager

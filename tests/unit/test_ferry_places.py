@@ -1,5 +1,4 @@
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferry.comparison import Difference, compare, working_file
+from ferry.comparison import Difference, compare
 from ferry.places import PRESENT, Pair, Place, expected, found, read_pairs
 
 PURCHASE = Pair(
@@ -137,19 +136,6 @@ def test_all_differences_and_no_others_are_found(
         where for where in first.keys() & have.keys() if first[where] != have[where]
     }
     assert sum(d.kind == "double" for d in differences) == double
-
-
-def test_the_working_file_sorts_what_comes_in_any_order() -> None:
-    def many(step: int) -> Iterator[Place]:
-        return (Place(f'["k{n * step % 7919}"]', f"m{n % 3}", "N:1") for n in range(7919))
-
-    with working_file() as sides:
-        sides.add("source", many(3))
-        sides.add("target", (place for place in many(3) if place.key != '["k5"]'))
-        (difference,) = sides.differences()
-        assert (difference.kind, difference.place.key) == ("missing", '["k5"]')
-        sides.clear()
-        assert list(sides.differences()) == []
 
 
 def test_differences_name_types_not_values() -> None:

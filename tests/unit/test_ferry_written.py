@@ -324,8 +324,9 @@ SHARED = {
 @pytest.mark.parametrize(
     "module",
     [
-        *("comparing", "comparison", "exact", "hooked", "lookup", "places", "reading", "sample", "settling"),
-        *("summary", "verify", "wording", "written"),
+        *("comparing", "comparison", "exact", "gathering", "hooked", "listing", "literals", "lookup"),
+        *("pieces", "places", "ranges", "readers", "reading", "sample", "settling", "summary", "unfinished"),
+        *("verify", "wording", "written"),
     ],
 )
 def test_verify_shares_no_code_with_what_it_checks(module: str) -> None:

@@ -8,7 +8,6 @@ import pytest
 from ferry import settling
 from ferry.lookup import Item, Key, Places
 from ferry.places import Place
-from ferry.progress import paced
 from ferry.settling import MOST_LOOKS, Look, Settling
 
 
@@ -120,16 +119,3 @@ def test_few_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert settled(world) == (keys[::5], [])
     assert world.most == 10
-
-
-def test_reading_is_held_to_a_rate() -> None:
-    now, heard = [0.0], list[int]()
-
-    def sleep(seconds: float) -> None:
-        now[0] += seconds
-
-    step = paced(lambda done, _total, _note: heard.append(done), 1000, lambda: now[0], sleep)
-    for done in range(0, 11_000, 1000):
-        step(done, 0, "")
-    assert heard == list(range(0, 11_000, 1000))
-    assert now[0] == pytest.approx(9.0)

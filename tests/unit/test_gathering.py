@@ -1,0 +1,224 @@
+"""Verify's reading in pieces: none is left out or counted twice, also where it is ended and goes on."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import closing
+from itertools import pairwise
+from math import inf
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from ferry import gathering, readers, unfinished
+from ferry.comparison import Sides
+from ferry.flow import Flow
+from ferry.gathering import Gathering
+from ferry.pieces import Chunk, Counts, Got, Page, Piece, noted, of_note
+from ferry.places import Pair
+from ferry.ranges import Range
+from rowferry.errors import Refused
+
+PAIRS = [Pair("test", name, "purchase", (("id", "S", "id"),)) for name in ("purchase", "orders")]
+ROWS, PAGES = 100, 7
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+class Source:
+    """Tables of ROWS rows, and PAGES pages in each segment; a place for each row and each page."""
+
+    def __init__(self) -> None:
+        self.read: list[Piece] = []
+
+    def cut(self, _: Any, pair: Pair, rows: int, after: Any = None) -> Iterator[Range]:
+        first = int(after[0]) if after else 0
+        bounds = [*((str(n),) for n in range(first + rows, ROWS, rows)), None]
+        for low, high in pairwise([after, *bounds]):
+            yield Range(("id",), low, high)
+
+    def __call__(self, piece: Piece) -> Got:
+        self.read.append(piece)
+        if isinstance(piece, Page):
+            number = int(piece.start["n"]) if piece.start else 0
+            places = [(f"segment {piece.segment}, {number}", "item", "N:1")]
+            following = number + 1 < PAGES
+            later = Page(piece.pairs, piece.segment, piece.segments, {"n": str(number + 1)})
+            return Got(places, Counts(items=1, members=1), 10.0, later if following else None)
+        low = int(piece.range.after[0]) if piece.range.after else 0
+        high = int(piece.range.until[0]) if piece.range.until else ROWS
+        rows = [(f"pair {piece.pair}, {n}", "row", "N:1") for n in range(low, high)]
+        return Got(rows, Counts(rows=len(rows)))
+
+
+class AtOnce(Executor):
+    """Runs what it is given when it is given, until it has run so many."""
+
+    def __init__(self, most: float = inf) -> None:
+        self.left = most
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **_: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.left -= 1
+        if self.left < 0:
+            future.set_exception(Killed())
+        else:
+            future.set_result(function(*arguments))
+        return future
+
+
+@pytest.fixture
+def source(monkeypatch: pytest.MonkeyPatch) -> Source:
+    found = Source()
+    monkeypatch.setattr(gathering, "cut", found.cut)
+    monkeypatch.setattr(readers, "read", found)
+    return found
+
+
+def gather(file: Path, most: float = inf, **more: Any) -> tuple[Counts, set[str]]:
+    class Connection:
+        def close(self) -> None: ...
+
+    told = [Counts()]
+    with closing(Sides(file)) as sides:
+        Gathering(PAIRS, Connection, AtOnce(most), 2, chunk=9, **more).target((0, 1), sides, told.append)
+        assert told[-1] in (Counts(), sides.counts())
+        found = [difference.place.key for difference in sides.differences()]
+        assert len(found) == len(set(found))
+        return sides.counts(), set(found)
+
+
+EVERYTHING = {f"pair {pair}, {n}" for pair in (0, 1) for n in range(ROWS)} | {
+    f"segment {segment}, {n}" for segment in (0, 1) for n in range(PAGES)
+}
+
+
+def test_everything_is_read_once(source: Source, tmp_path: Path) -> None:
+    counts, found = gather(tmp_path / "places")
+    assert counts == Counts(2 * ROWS, 2 * PAGES, 2 * PAGES)
+    assert found == EVERYTHING
+
+
+@pytest.mark.parametrize("most", range(1, 38))
+def test_what_was_read_before_the_end_is_not_read_again(most: int, source: Source, tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        gather(tmp_path / "places", most)
+    counts, found = gather(tmp_path / "places")
+    assert (counts.rows, counts.items) == (2 * ROWS, 2 * PAGES)
+    assert found == EVERYTHING
+    again = len(source.read) - len({repr(piece) for piece in source.read})
+    assert again <= 3  # those under way when it ended
+
+
+def test_a_finished_reading_reads_nothing_more(source: Source, tmp_path: Path) -> None:
+    first = gather(tmp_path / "places")
+    source.read.clear()
+    assert gather(tmp_path / "places") == first
+    assert source.read == []
+
+
+def test_rows_and_read_units_are_held_to_their_rates(source: Source, tmp_path: Path) -> None:
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    gather(tmp_path / "places", rows=50.0, clock=lambda: now[0], sleep=sleep)
+    assert 2 * ROWS / 50 - 1 <= now[0] <= 2 * ROWS / 50
+    now[0] = 0.0
+    gather(tmp_path / "others", units=40.0, clock=lambda: now[0], sleep=sleep)
+    spent = 2 * PAGES * 10.0  # what they cost, not what they were taken to cost
+    assert spent / 40 - 1 <= now[0] <= spent / 40 + 2 * gathering.PAGE_UNITS / 40
+
+
+def test_a_flow_waits_for_what_was_spent() -> None:
+    flow = Flow(iter(enumerate([Chunk(0, Range(("id",)))] * 3)), 10.0, 100.0)
+    assert flow.pause(0.0) == 0.0
+    flow.take()
+    assert flow.pause(0.0) == pytest.approx(0.1)
+    flow.spent(50.0)
+    assert flow.pause(0.0) == pytest.approx(0.5)
+    assert flow.pause(0.6) == 0.0
+    flow.take()
+    assert flow.pause(9.0) == 0.0
+    flow.take()
+    assert flow.pause(99.0) == inf
+
+
+PIECES: Sequence[Piece] = (
+    Chunk(3, Range(("a", "b"), ("1", "'it''s'"), None)),
+    Chunk(0, Range((), None, ("X'00ff'",))),
+    Page((0, 1), 2, 4),
+    Page((0,), 0, 1, {"k": {"B": b"\x00\xff"}, "n": {"N": "1.5"}}),
+)
+
+
+@pytest.mark.parametrize("piece", PIECES, ids=repr)
+def test_a_piece_is_the_same_after_the_working_file(piece: Piece, tmp_path: Path) -> None:
+    assert of_note(noted(piece)) == piece
+    with closing(Sides(tmp_path / "places")) as sides:
+        number = sides.announce(piece)
+        assert sides.pieces() == [(number, piece, False)]
+
+
+# The folder
+
+
+def test_a_verify_that_was_interrupted_goes_on_with_its_position(tmp_path: Path) -> None:
+    with pytest.raises(Killed), unfinished.under_traffic(tmp_path, "move", "1", 100.0, again=False) as work:
+        assert not work.goes_on
+        work.file("purchase").write_text("")
+        raise Killed
+    with unfinished.under_traffic(tmp_path, "move", "2", 200.0, again=False) as work:
+        assert (work.since, work.at, work.goes_on) == ("1", 100.0, True)
+        assert work.file("purchase").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("what", "now", "again"),
+    [("move", 100.0 + unfinished.LONGEST, False), ("move", 99.0, False), ("move", 101.0, True)],
+    ids=["too late", "the clock went back", "asked for"],
+)
+def test_a_verify_begins_anew(what: str, now: float, again: bool, tmp_path: Path) -> None:
+    with pytest.raises(Killed), unfinished.under_traffic(tmp_path, "move", "1", 100.0, again=False) as work:
+        work.file("purchase").write_text("")
+        raise Killed
+    with unfinished.under_traffic(tmp_path, what, "2", now, again=again) as work:
+        assert (work.since, work.at, work.goes_on) == ("2", now, False)
+        assert not work.file("purchase").exists()
+
+
+def test_a_folder_whose_beginning_was_not_written_is_begun_anew(tmp_path: Path) -> None:
+    with pytest.raises(Killed), unfinished.under_traffic(tmp_path, "move", "1", 1.0, again=False) as work:
+        (work.folder / "begun.json").write_text(json.dumps({"since": "1"})[:-3])
+        raise Killed
+    with unfinished.under_traffic(tmp_path, "move", "2", 2.0, again=False) as work:
+        assert work.since == "2"
+
+
+def test_two_verifies_of_one_move_do_not_share_a_folder_at_a_time(tmp_path: Path) -> None:
+    with (
+        unfinished.under_traffic(tmp_path, "move", "1", 1.0, again=False),
+        unfinished.under_traffic(tmp_path, "another move", "1", 1.0, again=False),
+        pytest.raises(Refused, match="another verify works"),
+        unfinished.under_traffic(tmp_path, "move", "1", 1.0, again=False),
+    ):
+        pass
+
+
+def test_the_folder_is_the_users_own(tmp_path: Path) -> None:
+    with unfinished.under_traffic(tmp_path, "move", "1", 1.0, again=False) as work:
+        assert work.folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_condition_covers_what_the_next_one_leaves() -> None:
+    bounds = [("1", "'b'"), ("2",), ("2", "'c'")]
+    ranges = [Range(("a", "b"), low, high) for low, high in pairwise([None, *bounds, None])]
+    assert ranges[0].condition == "NOT (`a` > 1 OR (`a` = 1 AND (`b` > 'b')))"
+    for one, following in pairwise(ranges):
+        end, beginning = cast(str, one.condition), cast(str, following.condition)
+        assert end.rpartition("NOT ")[2] == beginning.partition(" AND NOT ")[0]
