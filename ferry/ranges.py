@@ -1,9 +1,9 @@
 """
 Cuts a table into ranges of its primary key, for verify.
 
-Shares no code with how the load cuts. A range is what is behind one key and not behind another, and the next
-begins with that very condition. So whatever the server thinks of the order of keys, no row is in none of
-them: a row is behind a key or is not, it is behind what there is before the first and not behind the last.
+Shares no code with how the load cuts. A range is what is behind one key and not behind another, where the
+next begins. So no row is in none of them, whatever the server thinks of the order of keys: of each key a row
+is behind it or is not, it is behind what there is before the first, and not behind the last.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,18 +34,17 @@ class Range:
         """In SQL; None for all rows."""
         parts = []
         if self.after is not None:
-            parts.append(f"({self._behind(self.after)})")
+            parts.append(f"({self._compared(self.after, '>', '>')})")
         if self.until is not None:
-            parts.append(f"NOT ({self._behind(self.until)})")
+            parts.append(f"({self._compared(self.until, '<', '<=')})")
         return " AND ".join(parts) or None
 
-    def _behind(self, bound: Bound) -> str:
-        # Not (a, b) > (x, y): the servers read the whole index for that.
-        first, *others = zip(self.columns, bound, strict=False)
-        text = ""
-        for column, value in reversed([first, *others]):
-            name = reading.quoted(column)
-            text = f"{name} > {value}" + (f" OR ({name} = {value} AND ({text}))" if text else "")
+    def _compared(self, bound: Bound, strictly: str, at_last: str) -> str:
+        # Neither (a, b) > (x, y) nor NOT (a > x OR ...): for these the servers read more of the index.
+        *others, last = zip(map(reading.quoted, self.columns), bound, strict=False)
+        text = f"{last[0]} {at_last} {last[1]}"
+        for name, value in reversed(others):
+            text = f"{name} {strictly} {value} OR ({name} = {value} AND ({text}))"
         return text
 
 

@@ -7,7 +7,11 @@ ROWFERRY_ROWS, ROWFERRY_DIFFERENCES: rows before the traffic starts, and how man
 
 import json
 import os
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -18,7 +22,7 @@ import pytest
 
 from lab.cloud import Cloud
 from lab.database import Server
-from lab.rehearsal import Rehearsal
+from lab.rehearsal import ROOT, Rehearsal, wait_for
 from lab.shop import Shop
 from rowferry.control import APPLIED, VERIFIED
 
@@ -107,12 +111,35 @@ def test_every_difference_is_found_under_traffic_and_repaired(
             assert verify(rehearsal, tmp_path) == (0, {})
             assert rehearsal.control.get(APPLIED)["changes"] > applied, "no traffic went on"
             assert rehearsal.control.get(VERIFIED)["position"] > first
+            goes_on_where_it_was_killed(rehearsal, tmp_path)
             rehearsal.fence()
             rehearsal.ferry("drain")
         summary = json.loads(rehearsal.ferry("verify", "--json", "--at-rest", capture=True))
     finally:
         rehearsal.tidy()
     assert (summary["missing"], summary["extra"], summary["different"]) == (0, 0, 0)
+
+
+def goes_on_where_it_was_killed(rehearsal: Rehearsal, folder: Path) -> None:
+    slowly = ("verify", "--work", str(folder / "work"), "--max-rows", str(ROWS // 10))
+    begun = subprocess.Popen([sys.executable, "-m", "ferry.cli", *slowly], env=rehearsal.operator, cwd=ROOT)
+    try:
+        wait_for(lambda: pieces_read(folder / "work") > 3, 60, "some of it read", rehearsal.fail_if_broken)
+    finally:
+        begun.kill()
+        begun.wait()
+    before = pieces_read(folder / "work")
+    position = rehearsal.control.get(VERIFIED)["position"]
+    assert verify(rehearsal, folder, "--work", str(folder / "work")) == (0, {})
+    assert before > 3 and not list((folder / "work").iterdir())
+    assert rehearsal.control.get(VERIFIED)["position"] > position
+
+
+def pieces_read(folder: Path) -> int:
+    for file in folder.glob("*/purchase.places"):
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as base, suppress(sqlite3.Error):
+            return int(base.execute("SELECT COUNT(*) FROM piece WHERE done").fetchone()[0])
+    return 0
 
 
 def members(shop: Shop) -> Iterator[Member]:

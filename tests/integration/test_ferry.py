@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ferry import cli, drain, status, switch
+from ferry import cli, drain, status, switch, verify
 from ferry.settings import Stack, find_stack
 from lab.cloud import Cloud
 from lab.database import Server
@@ -464,6 +464,19 @@ def test_verify_finds_what_was_injected_and_no_more(moved: Bed, ferry: Ferry, tm
         *(("missing", "c24", "o99", f"p{n}", "N", None) for n in range(5)),
         ("extra", "C0", "o0", "p0", None, "N"),
     }
+
+
+def test_reading_processes_find_what_one_thread_does(
+    moved: Bed, ferry: Ferry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update(moved, 4, "SET p0 = :v", v={"S": "2"})
+    monkeypatch.setattr(verify, "WORTH", 0)
+    reading = ("--parallel", "2", "--max-rows", "200", "--max-read-units", "500")
+    exit_status, out, err = ferry("verify", "--json", *reading)
+    assert exit_status == 1 and json.loads(out) == {**SUMMARY, "different": 1, "left": 1}, err
+    moved.sql("RENAME TABLE purchase TO elsewhere")
+    exit_status, _, err = ferry("verify", *reading)
+    assert exit_status == 2 and "test.purchase has no column customerid" in err
 
 
 def test_a_sample_finds_what_is_often_wrong(moved: Bed, ferry: Ferry) -> None:

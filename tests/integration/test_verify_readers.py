@@ -1,0 +1,65 @@
+"""Verify's reading processes: none outlives the command, and the command says when one was killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ferry import readers
+from ferry.pieces import Chunk, Counts, Got, Piece
+from ferry.ranges import Range
+from rowferry.errors import Unapplied
+
+pytestmark = pytest.mark.integration
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Slow:
+    """Tells its process, and then reads for a minute."""
+
+    def read(self, piece: Piece) -> Got:
+        assert isinstance(piece, Chunk)
+        if piece.pair:
+            print(os.getpid(), flush=True)
+            time.sleep(60)
+        return Got([(str(os.getpid()), "", "")], Counts())
+
+
+def main() -> None:
+    with readers.started(Slow, 2) as executor:
+        executor.submit(readers.read, Chunk(1, Range(())))
+        executor.submit(readers.read, Chunk(1, Range(()))).result()
+
+
+def test_readers_end_with_the_command_that_was_killed() -> None:
+    command = [sys.executable, "-c", f"from {__name__} import main; main()"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        pids = [int(process.stdout.readline()) for _ in range(2)]
+        process.kill()
+    assert len(set(pids)) == 2
+    deadline = time.monotonic() + 20
+    while left := [pid for pid in pids if Path(f"/proc/{pid}/cmdline").is_file() and is_alive(pid)]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
+
+
+def test_a_reader_that_was_killed_is_told() -> None:
+    with pytest.raises(Unapplied, match="a reader was killed"), readers.started(Slow, 2) as executor:
+        got: Got = executor.submit(readers.read, Chunk(0, Range(()))).result()
+        os.kill(int(got.places[0][0]), signal.SIGKILL)
+        executor.submit(readers.read, Chunk(0, Range(()))).result()
+        time.sleep(1)
+        executor.submit(readers.read, Chunk(0, Range(()))).result()
+
+
+def is_alive(pid: int) -> bool:
+    """Not one whose end nobody has asked for yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
