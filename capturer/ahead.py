@@ -1,7 +1,7 @@
 """The statements that stand in a stretch of the binlog, read over a connection of its own."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pymysql
@@ -32,7 +32,7 @@ def statements(source: Source, start: Boundary, end: Boundary) -> Iterator[tuple
     yield from _within(packets(source, start), start, end)
 
 
-def packets(source: Source, start: Boundary) -> Iterator[bytes]:
+def packets(source: Source, start: Boundary) -> Generator[bytes]:
     """
     The binlog from `start` to where it ends now: a status byte, then the event. No replica is thrown out.
 

@@ -18,15 +18,14 @@ _own = threading.local()
 
 
 @contextmanager
-def started(open_: Open, count: int) -> Iterator[Executor]:
+def started(open_: Open, processes: int) -> Iterator[Executor]:
     """
-    So many readers. One is a thread, as a process takes half a second to start. Unapplied when one was
-    killed.
+    So many readers; 0: a thread, as a process takes half a second to start. Unapplied when one was killed.
     """
     executor: Executor = (
-        ThreadPoolExecutor(1, "reader", _begin, (open_,))
-        if count == 1
-        else ProcessPoolExecutor(count, get_context("spawn"), _begin_process, (open_,))
+        ProcessPoolExecutor(processes, get_context("spawn"), _begin_process, (open_,))
+        if processes
+        else ThreadPoolExecutor(1, "reader", _begin, (open_,))
     )
     try:
         yield executor

@@ -3,20 +3,23 @@
 import argparse
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
+from capturer.events import Boundary
 from ferry import watch
+from ferry.backlog import backlog, kept, oldest_seconds
 from ferry.cutover.journal import CUTOVER
-from ferry.settings import Setting, find_stack
+from ferry.lag import lag_bytes, lag_seconds
+from ferry.settings import Setting, Stack, find_stack
+from ferry.standing import line, table
+from ferry.waits import waits
 from rowferry import source
 from rowferry.control import APPLIED, CHECKPOINT, MARKER, VERIFIED, ControlTable
 from rowferry.position import Position, file_number
 
-SILENT_AFTER = 30.0  # seconds; a capturer writes its checkpoint about once a second
 LAG_BASE = 1.25
 """The consumer counts lags in buckets: N holds those above 1.25**(N-1) and up to 1.25**N milliseconds."""
 EPILOG = """\
@@ -29,11 +32,14 @@ fields of the line and of --json:
   bulk         chunks of the bulk load done, of all planned
   switch       ON when the consumer applies changes
   capture      none, capturing, waiting or stopped; position: up to where every change is on the stream;
-               lag_bytes: binlog beyond it (null without --source); age_seconds: since it last reported
+               lag_bytes, lag_seconds: binlog beyond it, and since when its first transaction has been there
+               (null without --source); age_seconds: since it last reported
   applied      changes applied; repeats: already held by the item; quarantined: set aside
   lag_ms       from the commit in MySQL to being applied, since the beginning: half of the changes, 99 of 100
   queue        messages in the quarantine now
-  backlog      captured changes that are not applied; the stream keeps a change for retention_hours
+  backlog      captured changes that are not applied, and their records on the stream; oldest_seconds: since
+               when the oldest waits, as the last batch had it; hours_left: of retention_hours, for which the
+               stream keeps it
   verified     the last `ferry verify`: minutes since its end, differences left, unsettled items; null: none
   cutover      its phase: open, fencing, fenced, pointing, done, lifting, lifted
   marker       lanes that have applied the last marker (`ferry drain`), of all
@@ -73,7 +79,7 @@ def run(arguments: argparse.Namespace, setting: Setting) -> int:
             ):
                 print(json.dumps({**state, "rates": found and found.fields}), flush=True)
         if arguments.watch:
-            watch.show(lambda: look(setting, connection), arguments.watch, line, _table)
+            watch.show(lambda: look(setting, connection), arguments.watch, line, table)
         state = look(setting, connection)
     finally:
         if connection is not None:
@@ -82,7 +88,7 @@ def run(arguments: argparse.Namespace, setting: Setting) -> int:
         print(json.dumps(state))
     else:
         print(line(state))
-        Console().print(_table(state))
+        Console().print(table(state))
     return 0
 
 
@@ -94,19 +100,36 @@ def look(setting: Setting, connection: source.Connection | None) -> dict[str, An
         "stack": stack.name,
         "switch": stack.output("SwitchState"),
         "bulk": bulk(control, [table.source for table in setting.mapping.tables]),
-        "capture": capture(checkpoint, connection, now),
+        "capture": capture(checkpoint, connection, now) | behind(setting, connection, checkpoint),
         **applied(counters),
         "queue": queued(setting.client("sqs"), stack.output("QuarantineUrl")),
-        "backlog": {
-            "changes": max(0, checkpoint.get("changes", 0) - counters.get("changes", 0)),
-            "retention_hours": int(stack.parameters.get("StreamRetentionHours", "0")) or None,
-        },
+        "backlog": waiting(setting, stack, checkpoint, counters, now),
         "marker": marker(control),
         "verified": verified(control.get(VERIFIED), now),
         "cutover": control.get(CUTOVER).get("phase", "open"),
     }
     state["waits"] = waits(state)
     return state
+
+
+def behind(
+    setting: Setting, connection: source.Connection | None, checkpoint: Mapping[str, Any]
+) -> dict[str, Any]:
+    """For how long what capture has not reached has been in the binlog."""
+    if connection is None or not checkpoint:
+        return {"lag_seconds": None}
+    reached = Boundary(checkpoint["file"], checkpoint["offset"])
+    return {"lag_seconds": lag_seconds(connection, setting.source, reached)}
+
+
+def waiting(
+    setting: Setting, stack: Stack, checkpoint: Mapping[str, Any], counters: Mapping[str, Any], now: float
+) -> dict[str, Any]:
+    """The backlog; `now` in seconds since 1970."""
+    kinesis, stream = setting.client("kinesis"), stack.output("StreamName")
+    oldest = oldest_seconds(counters, kinesis, stream, now, applying=stack.switch_is_on)
+    described = kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]
+    return kept(backlog(checkpoint, counters, oldest), described["RetentionPeriodHours"])
 
 
 def verified(found: Mapping[str, Any], now: float) -> dict[str, Any] | None:
@@ -156,16 +179,6 @@ def capture(
     }
 
 
-def lag_bytes(connection: source.Connection, reached: Position) -> int:
-    """Bytes of binlog that the source has written beyond the position."""
-    files = {
-        file_number(row["log_name"]): int(row["file_size"])
-        for row in source.rows(connection, "SHOW BINARY LOGS")
-    }
-    later = sum(size for number, size in files.items() if number > reached.file)
-    return later + max(0, files.get(reached.file, 0) - reached.offset)
-
-
 def applied(counters: Mapping[str, Any]) -> dict[str, Any]:
     """Counters of the consumer, and the lag in milliseconds of half and of 99 in 100 changes."""
     lags = sorted((int(name[4:]), int(count)) for name, count in counters.items() if name.startswith("lag_"))
@@ -199,84 +212,3 @@ def marker(control: ControlTable) -> dict[str, Any]:
     lanes = asked.get("lanes", 0)
     done = control.get(f"{MARKER}#{asked['id']}").get("applied", set()) if asked else set()
     return {"position": asked.get("position"), "applied": len(done), "lanes": lanes}
-
-
-def waits(state: Mapping[str, Any]) -> str:
-    """Why it is not further, and what to do: the first reason in the order of a move."""
-    return next(_reasons(state), "")
-
-
-def _reasons(state: Mapping[str, Any]) -> Iterator[str]:
-    yield from _capture_waits(state["capture"])
-    for table in state["bulk"]:
-        yield from _load_waits(table)
-    if state["switch"] != "ON":
-        yield "the switch is OFF: run `ferry switch on`"
-    if state["queue"]:
-        yield f"{state['queue']} messages are in the quarantine: run `ferry quarantine retry`"
-
-
-def _capture_waits(captured: Mapping[str, Any]) -> Iterator[str]:
-    if captured["state"] == "none":
-        yield "no capturer has run yet: start it (CapturerCount=1)"
-    elif captured["state"] == "stopped":
-        yield f"the capturer has stopped ({captured['reason']}): {captured['fix']}"
-    elif captured["state"] == "waiting":
-        yield f"the capturer waits ({captured['reason']}): {captured['fix']}"
-    elif (captured["age_seconds"] or 0) > SILENT_AFTER:
-        yield f"the capturer has not reported for {captured['age_seconds']:.0f} s: see its log, or start it"
-
-
-def _load_waits(table: Mapping[str, Any]) -> Iterator[str]:
-    if table["state"] == "none":
-        yield f"the load of {table['table']} has not begun: run `ferry load`"
-    elif table["state"] != "done" and table["done"] == table["chunks"]:
-        yield f"{table['unusable']} rows of {table['table']} are unusable: see `ferry load --help`"
-    elif table["state"] != "done":
-        yield f"the load of {table['table']} is not done: let `ferry load` go on"
-
-
-def line(state: Mapping[str, Any]) -> str:
-    """Everything in one line whose fields are always the same."""
-    captured = state["capture"]
-    done, chunks = (sum(table[name] for table in state["bulk"]) for name in ("done", "chunks"))
-    lag = "?" if captured["lag_bytes"] is None else f"{captured['lag_bytes']:,}"
-    age = "?" if captured["age_seconds"] is None else f"{captured['age_seconds']:.0f}"
-    return (
-        f"bulk {done}/{chunks}; switch {state['switch']};"
-        f" capture {captured['state']} {captured.get('binlog', '-')} lag {lag} B,"
-        f" reported {age} s ago; captured {captured['changes']}; applied {state['applied']};"
-        f" repeats {state['repeats']}; quarantine {state['queue']}; waits: {state['waits'] or 'no'}"
-    )
-
-
-def _table(state: Mapping[str, Any]) -> Table:
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for load in state["bulk"]:
-        table.add_row(
-            f"bulk {load['table']}",
-            f"{load['state']}, {load['done']:,} of {load['chunks']:,} chunks, {load['rows']:,} rows,"
-            f" {load['items']:,} items, {load['unusable']:,} unusable",
-        )
-    captured, lag, mark = state["capture"], state["lag_ms"], state["marker"]
-    table.add_row("captured", f"{captured['changes']:,} changes, up to {captured['position'] or '-'}")
-    table.add_row("applied", f"{state['applied']:,} changes, {state['repeats']:,} repeats")
-    if lag["half"] is not None:
-        table.add_row("lag", f"half within {lag['half']:,} ms, 99 of 100 within {lag['99 of 100']:,} ms")
-    table.add_row("quarantine", f"{state['queue']:,} messages, {state['quarantined']:,} changes so far")
-    kept = state["backlog"]["retention_hours"]
-    table.add_row(
-        "backlog",
-        f"{state['backlog']['changes']:,} changes"
-        + (f"; the stream keeps each for {kept} hours" if kept else ""),
-    )
-    if last := state["verified"]:
-        table.add_row(
-            "verified",
-            f"{last['minutes']:,.0f} min ago, {last['left']:,} differences, {last['unsettled']:,} unsettled",
-        )
-    if state["cutover"] != "open":
-        table.add_row("cutover", state["cutover"])
-    if mark["position"]:
-        table.add_row("marker", f"{mark['applied']} of {mark['lanes'] or '?'} lanes, for {mark['position']}")
-    return table

@@ -169,13 +169,13 @@ def _compared(
         began = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(work.at))
         shown.tell(f"goes on with the verify that began at {began}; --again begins anew")
     total = _estimate(pairs, setting)
-    count = arguments.parallel if total >= WORTH else 1
-    with readers.started(partial(_reader, pairs, setting.source, setting.region), count) as executor:
+    processes = arguments.parallel if total >= WORTH else 0
+    with readers.started(partial(_reader, pairs, setting.source, setting.region), processes) as executor:
         gathering = Gathering(
             pairs,
             partial(reading.connect, setting.source),
             executor,
-            count,
+            processes or 1,
             arguments.max_rows or inf,
             arguments.max_read_units or inf,
         )

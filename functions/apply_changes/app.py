@@ -73,14 +73,18 @@ def handler(event: KinesisStreamEvent, context: LambdaContext) -> dict[str, list
     records = wiring.quarantine.records = list(event.records)
     batch = [record.kinesis.data_as_bytes() for record in records]
     result = wiring.applier.apply(batch, wiring.control.get(FLOORS))
-    _account(wiring.control, result, len(batch))
+    _account(wiring.control, result, len(batch) if result.failed is None else result.failed)
     if result.failed is None:
         return {"batchItemFailures": []}
     return {"batchItemFailures": [{"itemIdentifier": records[result.failed].kinesis.sequence_number}]}
 
 
 def _account(control: ControlTable, result: Result, records: int) -> None:
-    """Log, metrics, counters and markers: after the changes, so that a marker never runs ahead of them."""
+    """
+    Log, metrics, counters and markers: after the changes, so that a marker never runs ahead of them.
+
+    `records` are those that do not come again.
+    """
     now = int(time.time() * 1000)
     for name, value in metric_values(result, now).items():
         metrics.add_metric(name=name, unit=MetricUnit(METRICS[name][0]), value=value)
@@ -95,7 +99,8 @@ def _account(control: ControlTable, result: Result, records: int) -> None:
         requests=result.requests,
         errors=dict(result.errors),
     )
-    control.update(APPLIED, add=counters(result, records, now))
+    oldest = {"committed_ms": min(result.committed)} if result.committed else None
+    control.update(APPLIED, set=oldest, add=counters(result, records, now))
     for marker, lanes in result.markers.items():
         control.update(
             f"{MARKER}#{marker.id}",

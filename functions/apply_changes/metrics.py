@@ -36,7 +36,7 @@ def metric_values(result: Result, now: int) -> dict[str, int]:
 
 
 def counters(result: Result, records: int, now: int) -> Counter[str]:
-    """What the batch of so many records, applied at `now`, adds to the control table's `applied` item."""
+    """What a batch, of which so many records do not come again, adds to the item `applied` at `now`."""
     counted = Counter(
         invocations=1,
         records=records,

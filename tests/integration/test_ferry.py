@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from ferry import cli, drain, status, switch, verify
+from capturer.events import Boundary
+from ferry import cli, drain, switch, verify
+from ferry.lag import lag_bytes, lag_seconds
 from ferry.settings import Stack, find_stack
 from lab.cloud import Cloud
 from lab.database import Server
@@ -381,11 +383,42 @@ def test_the_lag_counts_the_binlog_beyond_the_checkpoint_over_several_files(bed:
     with bed.server.connect() as connection:
         server = source.identify(connection)
         reached = source.current_offset(connection, server).position(1)
-        assert status.lag_bytes(connection, reached) == 0
+        watermark = source.current_offset(connection, server)
+        place = Boundary(watermark.file, watermark.offset)
+        assert lag_bytes(connection, reached) == 0
+        assert lag_seconds(connection, bed.address, place) == 0
         bed.sql("INSERT INTO purchase VALUES ('c', 'o', 'p', 1)", "FLUSH BINARY LOGS")
-        first = status.lag_bytes(connection, reached)
+        first = lag_bytes(connection, reached)
+        time.sleep(2.1)
         bed.sql("INSERT INTO purchase VALUES ('c', 'o', 'q', 1)")
-        assert 0 < first < status.lag_bytes(connection, reached)
+        assert 0 < first < lag_bytes(connection, reached)
+        assert 2 <= (lag_seconds(connection, bed.address, place) or 0) < 60, "of the first, not of the last"
+        assert lag_seconds(connection, bed.address, Boundary("binlog.000000", 4)) is None
+
+
+def test_the_backlog_has_an_age_and_says_how_long_it_is_kept(bed: Bed, ferry: Ferry) -> None:
+    def waiting() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(ferry("status", "--json")[1])["backlog"]
+        return found
+
+    assert waiting() == dict.fromkeys(("changes", "records"), 0) | {
+        "oldest_seconds": 0.0, "retention_hours": 168, "hours_left": 168.0,
+    }  # fmt: skip
+    kinesis = bed.cloud.client("kinesis")
+    stream = find_stack(bed.cloud.client("cloudformation"), "rowferry").output("StreamName")
+    for lane in ("0", "1"):
+        kinesis.put_record(StreamName=stream, Data=b"{}", PartitionKey=lane)
+        time.sleep(0.6)
+    bed.control.update("checkpoint", add={"changes": 5, "records": 2})
+    found = waiting()
+    assert (found["changes"], found["records"]) == (5, 2) and 1.2 <= found["oldest_seconds"] < 60
+    assert ferry("load")[0] == ferry("switch", "on")[0] == 0
+    assert 1.2 <= waiting()["oldest_seconds"] < 60, "nothing has been applied"
+    now = time.time_ns() // 1_000_000
+    bed.control.update("applied", set={"committed_ms": now - 150 * 3_600_000}, add={"records": 1})
+    found = waiting()
+    assert (found["records"], found["hours_left"]) == (1, 18.0)
+    assert ferry("status")[1].count("the stream loses the oldest changes in 18 hours") == 1
 
 
 # verify

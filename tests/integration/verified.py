@@ -23,7 +23,7 @@ def verified(
     connect = partial(reading.connect, address)
     with (
         TemporaryDirectory() as folder,
-        readers.started(lambda: Reader(pairs, connect, client), 1) as executor,
+        readers.started(lambda: Reader(pairs, connect, client), 0) as executor,
     ):
         summary = verify(
             Gathering(pairs, connect, executor, 1, chunk=chunk),
