@@ -7,6 +7,7 @@ fix; 130 interrupted.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from ferry import (
     finalize,
     load,
     mapping,
+    phases,
     quarantine,
     resume,
     settings,
@@ -108,6 +110,14 @@ def _common() -> argparse.ArgumentParser:
         type=Path,
         help="holds the password (default: ROWFERRY_SOURCE_PASSWORD)",
     )
+    common.add_argument(
+        "--hooks",
+        metavar="DIR",
+        type=Path,
+        default=os.environ.get("ROWFERRY_HOOKS") or None,
+        help="runs its executables before-COMMAND and after-COMMAND, and those of `ferry cutover` (default:"
+        " ROWFERRY_HOOKS)",
+    )
     common.add_argument("--json", action="store_true", help="print the result as one JSON object")
     return common
 
@@ -128,11 +138,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
     setting = settings.Setting(arguments)
+    with phases.around(arguments.hooks, arguments.command, audit.without_secrets(argv), _tell) as ended:
+        ended.append(_recorded(arguments, argv, setting))
+    return ended[0]
+
+
+def _recorded(arguments: argparse.Namespace, argv: Sequence[str], setting: settings.Setting) -> int:
     if not _changes(arguments):
         return int(arguments.run(arguments, setting))
     with audit.recorded(setting.control, arguments.command, argv) as status:
         status.append(int(arguments.run(arguments, setting)))
     return status[0]
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _changes(arguments: argparse.Namespace) -> bool:

@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from rowferry.errors import RowferryError
@@ -31,6 +32,23 @@ def run(folder: Path | None, phase: str, context: Mapping[str, object]) -> bool:
         return False
     call(folder / phase, [], {"phase": phase, **context})
     return True
+
+
+@contextmanager
+def around(folder: Path | None, command: str, line: str, tell: Callable[[str], None]) -> Iterator[list[int]]:
+    """
+    The hooks before and after a command, whose `line` as it was typed they are given. Put its exit status
+    into the list. PhaseFailed when the one before fails; what the one after comes to is only told.
+    """
+    run(folder, f"before-{command}", {"command": line})
+    status: list[int] = []
+    try:
+        yield status
+    finally:
+        try:
+            run(folder, f"after-{command}", {"command": line, "status": status[0] if status else ""})
+        except PhaseFailed as failed:
+            tell(f"warning: {failed}")
 
 
 def call(hook: Path, arguments: list[str], context: Mapping[str, object]) -> None:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,14 @@ from ferry import audit, phases, settings
 from ferry.cutover import fences, tail
 from ferry.cutover.checks import Limits, checks
 from ferry.cutover.fences import Fence
-from ferry.cutover.journal import Journal
+from ferry.cutover.journal import IMPATIENT, Journal
 from ferry.cutover.machine import LIFTABLE, Phase, advice, may_begin
 from ferry.cutover.options import POINT, parser_in
 from ferry.cutover.signals import Interrupted
 from ferry.cutover.steps import Cutover, FenceStays
 from ferry.drain import source_end
 from ferry.settings import Setting
-from rowferry.control import VERIFIED
+from rowferry.control import VERIFIED, ControlTable
 from rowferry.errors import Refused, RowferryError
 from rowferry.position import Position
 
@@ -41,7 +42,8 @@ def run(
     arguments: argparse.Namespace, setting: Setting, verify_changed: tail.VerifyChanged | None = None
 ) -> int:
     """Parses, wires and prints. `verify_changed`: another one, of tests."""
-    journal = Journal(setting.control, secrets.token_hex(8), audit.who())
+    control = ControlTable(setting.client("dynamodb", **IMPATIENT), setting.control.name)
+    journal = Journal(control, secrets.token_hex(8), audit.who())
     try:
         if going_on := _going_on(arguments):
             return going_on(arguments, setting, journal)
@@ -83,11 +85,11 @@ def _pointer(arguments: argparse.Namespace) -> Callable[[dict[str, object]], Non
         return _by_hand
     if not phases.has(arguments.hooks, POINT):
         raise Refused(f"no hook {POINT} is named", f"--hooks DIR with an executable {POINT}, or --no-hook")
-    return lambda context: _hooked(arguments.hooks, context)
+    return partial(_hooked, arguments.hooks, POINT)
 
 
-def _hooked(folder: Path, context: dict[str, object]) -> None:
-    phases.run(folder, POINT, context)
+def _hooked(folder: Path | None, phase: str, context: dict[str, object]) -> None:
+    phases.run(folder, phase, context)
 
 
 def _by_hand(context: dict[str, object]) -> None:
@@ -118,7 +120,8 @@ def _cut_over(
     phases.run(arguments.hooks, "before-fence", {"stack": setting.stack.name})
     since = Position.parse(setting.control.get(VERIFIED)["position"])
     since = tail.rounds(verify_changed, setting, since, tell)
-    cutover = Cutover(setting, admin, journal, fence, limits, verify_changed, point, tell)
+    fenced = partial(_hooked, arguments.hooks, "fenced")
+    cutover = Cutover(setting, admin, journal, fence, limits, verify_changed, point, tell, fenced)
     return _told(arguments, cutover, since)
 
 
@@ -193,7 +196,7 @@ def _record(cutover: Cutover, trouble: BaseException | None) -> None:
     facts: dict[str, Any] = {"pause_ms": round(1000 * cutover.seconds.get("pause", 0.0))}
     try:
         outcome = f"{cutover.journal.state.phase}" + (f": {trouble}" if trouble else "")
-        audit.record(cutover.setting.control, "cutover", outcome, **facts)
+        audit.record(cutover.journal.control, "cutover", outcome, **facts)
     except (ClientError, BotoCoreError):
         tell("the end of the cutover could not be recorded")
 

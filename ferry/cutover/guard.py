@@ -28,7 +28,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from bulkload.connection import Address, connect
 from ferry import audit
 from ferry.cutover import fences
-from ferry.cutover.journal import Journal
+from ferry.cutover.journal import IMPATIENT, Journal
 from ferry.cutover.machine import LIFTABLE, Phase, State
 from rowferry.control import ControlTable
 from rowferry.errors import Refused, RowferryError
@@ -105,18 +105,16 @@ def main() -> int:
         signal.signal(number, signal.SIG_IGN)
     known = json.loads(_line())
     address = Address(**known["address"])
-    settings = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2})
-    client = boto3.client("dynamodb", region_name=known["region"], config=settings)
+    client = boto3.client("dynamodb", region_name=known["region"], config=Config(**IMPATIENT))
     state = State(**{**known["state"], "phase": Phase(known["state"]["phase"])})
     journal = Journal(
         ControlTable(client, known["table"]), secrets.token_hex(8), f"guard of {audit.who()}", state=state
     )
     connect(address).close()  # what does not work now would not work then
     os.write(1, READY)
-    heard, silent = _listen(known["seconds"])
-    if heard.endswith(DONE):
-        return 0
-    return _lift(journal, address, certain=POINT not in heard and not silent)
+    parent = Parent()
+    parent.listen(known["seconds"])
+    return 0 if parent.is_done else _lift(journal, address, parent)
 
 
 def _line() -> bytes:
@@ -126,30 +124,60 @@ def _line() -> bytes:
     return text
 
 
-def _listen(seconds: float) -> tuple[bytes, bool]:
-    """What the parent said until its end, and whether it was silent for too long before POINT."""
-    heard, deadline = b"", time.monotonic() + seconds
-    while not heard.endswith(DONE):
-        left = None if POINT in heard else max(0.0, deadline - time.monotonic())
-        if not select.select([0], [], [], left)[0]:
-            return heard, True
-        if not (byte := os.read(0, 1)):
-            break
-        heard += byte
-    return heard, False
+@dataclass(slots=True)
+class Parent:
+    """What has been heard of the one that put the fence up."""
+
+    heard: bytes = b""
+    is_gone: bool = False
+
+    @property
+    def is_done(self) -> bool:
+        """It came to an orderly end."""
+        return self.heard.endswith(DONE)
+
+    @property
+    def cannot_point(self) -> bool:
+        """It is dead, and did not come to the point of no return."""
+        return self.is_gone and POINT not in self.heard
+
+    def listen(self, seconds: float) -> None:
+        """Until its end, or until it has been silent for so many seconds without having said POINT."""
+        deadline = time.monotonic() + seconds
+        while not self.is_done and not self.is_gone:
+            left = None if POINT in self.heard else max(0.0, deadline - time.monotonic())
+            if not self._hear(left):
+                return
+
+    def pause(self, seconds: float) -> None:
+        """So long, but no longer than until its orderly end."""
+        if self.is_gone:
+            time.sleep(seconds)
+        else:
+            self._hear(seconds)
+
+    def _hear(self, seconds: float | None) -> bool:
+        if not select.select([0], [], [], seconds)[0]:
+            return False
+        byte = os.read(0, 1)
+        self.heard += byte
+        self.is_gone = not byte
+        return True
 
 
-def _lift(journal: Journal, address: Address, *, certain: bool) -> int:
+def _lift(journal: Journal, address: Address, parent: Parent) -> int:
     run, deadline = journal.state.id, time.monotonic() + TRY_FOR
     said = ""
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and not parent.is_done:
         try:
-            return 0 if _tried(journal, address, run, certain=certain) else 1
+            return 0 if _tried(journal, address, run, certain=parent.cannot_point) else 1
         except (RowferryError, OSError, pymysql.err.Error, ClientError, BotoCoreError) as error:
             if (now := f"{type(error).__name__}: {error}") != said:
                 _tell(f"guard: the fence is not lifted yet, trying again ({now})")
                 said = now
-            time.sleep(AGAIN_AFTER)
+            parent.pause(AGAIN_AFTER)
+    if parent.is_done:  # a silent one that woke up, and has lifted it itself or cannot have put it up
+        return 0
     _tell("guard: the fence could NOT be lifted: run `ferry cutover --lift`")
     return 1
 

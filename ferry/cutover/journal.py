@@ -1,7 +1,7 @@
 """The item `cutover` of the control table. Each step is a conditional write: two runs cannot both take it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +12,12 @@ from rowferry.control import ControlTable
 from rowferry.errors import Refused
 
 CUTOVER = "cutover"
+IMPATIENT: Mapping[str, Any] = {
+    "connect_timeout": 2,
+    "read_timeout": 3,
+    "retries": {"total_max_attempts": 2},
+}
+"""For a client whose silence must not keep the fence up: seconds, as botocore's Config has them."""
 
 
 @dataclass(slots=True)

@@ -15,7 +15,8 @@ examples:
   ferry cutover --continue --hooks hooks/              # after the point of no return: the hook again
   ferry cutover --back --application-is-on-mysql       # after it: the application is on MySQL again
 
-checks; hook before-fence; verify of what changed; fence; drain; verify of the rest; hook point-to-dynamodb.
+checks; hook before-fence; verify of what changed; fence; hook fenced; drain; verify of the rest; hook
+point-to-dynamodb; hook moved or lifted. Only point-to-dynamodb has to be in the folder of --hooks.
 Whatever goes wrong before point-to-dynamodb begins, also a signal, a death of this command or --pause-limit,
 lifts the fence. From then on the fence stays, because both sides must never take writes.
 
@@ -57,12 +58,6 @@ def parser_in(commands: Any, common: argparse.ArgumentParser) -> argparse.Argume
         default="super-read-only",
         metavar="HOW",
         help="how writes are stopped (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--hooks",
-        type=Path,
-        metavar="DIR",
-        help=f"has the executable {POINT}; perhaps before-fence, moved, lifted",
     )
     parser.add_argument(
         "--no-hook", action="store_true", help="point the application by hand: it waits for Enter"

@@ -15,6 +15,10 @@ class TimedOut(RowferryError):
     """--pause-limit has passed."""
 
 
+class _Late(BaseException):
+    """TimedOut on its way. An Exception would be a failed request to botocore, which tries again."""
+
+
 class Interrupted(KeyboardInterrupt):
     """A signal, before the point of no return."""
 
@@ -29,13 +33,17 @@ def interruptible(seconds: float) -> Iterator[None]:
 
     def late(_number: int, _frame: FrameType | None) -> None:
         _ignore()
-        raise TimedOut(f"the pause would be longer than {seconds:g} s", "raise --pause-limit, or try later")
+        raise _Late
 
     before = {number: signal.signal(number, interrupt) for number in SIGNALS}
     before[signal.SIGALRM] = signal.signal(signal.SIGALRM, late)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
+    except _Late:
+        raise TimedOut(
+            f"the pause would be longer than {seconds:g} s", "raise --pause-limit, or try later"
+        ) from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         _restore(before)

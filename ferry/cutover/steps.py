@@ -33,7 +33,8 @@ class FenceStays(RowferryError):
 @dataclass(slots=True)
 class Cutover:
     """
-    What a run works with. `point` moves the application (the hook); it raises when that fails.
+    What a run works with. `point` moves the application (the hook); it raises when that fails. `fenced` is
+    the hook behind the fence.
 
     `seconds` is filled as it goes: how long each part of the pause took.
     """
@@ -46,6 +47,7 @@ class Cutover:
     verify_changed: VerifyChanged
     point: Callable[[dict[str, object]], None]
     tell: Callable[[str], None]
+    fenced: Callable[[dict[str, object]], None] = lambda _: None
     seconds: dict[str, float] = field(default_factory=dict)
     _began: float = 0.0
     _planned: dict[str, Any] = field(default_factory=dict)
@@ -89,6 +91,7 @@ class Cutover:
         require_still(connection, self.fence.facts["kind"])
         end = source_end(self.setting.control, connection)
         self.journal.move(Phase.FENCED, end=str(end))
+        self.fenced({"stack": self.setting.stack.name, "position": end})
         with self._timed("drain"):
             self._drain(connection)
         with self._timed("verify"):
