@@ -19,7 +19,7 @@ from apply_changes.metrics import METRICS, NAMESPACE, counters, metric_values
 from apply_changes.quarantine import SqsQuarantine
 from apply_changes.store import DynamoStore
 from rowferry.control import APPLIED, FLOORS, MARKER, ControlTable
-from rowferry.mapping import Mapping
+from rowferry.mapping import EXPIRES, Mapping
 
 WORKERS = 32
 """Items written at the same time; each mostly waits for the network."""
@@ -32,6 +32,9 @@ MARGIN = 2 * LONGEST_REQUEST * 1000
 Milliseconds before the timeout at which no further write is begun: one that goes through at the last try,
 and the counters behind it, still end in time. Else the whole batch would come again.
 """
+
+MARKER_SECONDS = 7 * 86_400
+"""For which a marker is kept in the control table after a lane has applied it: nobody waits for longer."""
 
 logger = Logger(service="apply_changes")
 metrics = Metrics(namespace=NAMESPACE, service="apply_changes")
@@ -104,6 +107,6 @@ def _account(control: ControlTable, result: Result, records: int) -> None:
     for marker, lanes in result.markers.items():
         control.update(
             f"{MARKER}#{marker.id}",
-            set={"position": marker.position, "updated_ms": now},
+            set={"position": marker.position, "updated_ms": now, EXPIRES: now // 1000 + MARKER_SECONDS},
             add={"applied": lanes},
         )

@@ -242,7 +242,9 @@ def failed(place: int) -> dict[str, Any]:
 def applied(stack: Stack, cloud: Cloud, name: str) -> Any:
     """The lanes in which the marker is recorded as applied; None where it is not recorded."""
     control = ControlTable(cloud.client("dynamodb"), stack.environment["CONTROL_TABLE"])
-    return control.get(f"{MARKER}#{name}").get("applied")
+    found = control.get(f"{MARKER}#{name}")
+    assert not found or 6 * 86_400 < found["_ttl"] - time.time() < 8 * 86_400
+    return found.get("applied")
 
 
 def test_a_batch_is_reported_from_the_first_record_that_waits_for_its_table(

@@ -133,6 +133,11 @@ def test_tombstones_expire() -> None:
     assert expiry == {"AttributeName": "_ttl", "Enabled": True}
 
 
+def test_of_the_control_table_only_what_says_so_expires() -> None:
+    expiry = RESOURCES["ControlTable"]["Properties"]["TimeToLiveSpecification"]
+    assert expiry == {"AttributeName": "_ttl", "Enabled": True}
+
+
 def test_tombstones_outlive_every_record_of_a_stream() -> None:
     assert PARAMETERS["TombstoneDays"]["Default"] * 24 > PARAMETERS["StreamRetentionHours"]["MaxValue"]
 
