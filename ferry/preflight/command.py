@@ -10,8 +10,8 @@ from dataclasses import asdict
 from typing import Any
 
 from bulkload.estimate import expected
+from ferry.preflight import schema, target
 from ferry.preflight import source as server_side
-from ferry.preflight import target
 from ferry.preflight.data import Data
 from ferry.settings import Setting
 from rowferry import source
@@ -91,6 +91,8 @@ def found(arguments: argparse.Namespace, setting: Setting) -> dict[str, list[Con
         readable = all(one.holds for one in checked if one.name.startswith(("table ", "column ")))
         hours = arguments.load_hours or (_guess(connection, setting) if readable else 0.0)
         checked += server_side.conditions(connection, server, tables, hours, _server_id(setting))
+        for table in tables:
+            checked += schema.conditions(connection, table)
         rate = server_side.rate(connection, arguments.measure, time.sleep)
         rows = [
             condition

@@ -11,8 +11,8 @@ import pytest
 
 from bulkload.connection import Address, connect
 from ferry.cli import main
+from ferry.preflight import schema, target
 from ferry.preflight import source as server_side
-from ferry.preflight import target
 from ferry.preflight.data import Data
 from ferry.settings import find_stack
 from lab.cloud import Cloud
@@ -158,6 +158,67 @@ def test_a_table_without_primary_key(server: Server) -> None:
     assert conditions(server)["primary key"].holds
     run(server, "ALTER TABLE purchase DROP PRIMARY KEY")
     assert not conditions(server)["primary key"].holds
+
+
+def has(server: Server, text: str = PURCHASE) -> dict[str, Condition]:
+    """What the table has that DynamoDB has not."""
+    (table,) = Mapping.parse(text).tables
+    with connected(server) as connection:
+        found = schema.conditions(connection, table)
+        return {one.name.removesuffix(" of test.purchase"): one for one in found}
+
+
+WHOLE = """
+    [[table]]
+    source = "test.purchase"
+    target = "purchase"
+    layout = "item-per-row"
+    hash_key = { attribute = "customerid" }
+    range_key = { attribute = "orderid" }
+"""
+
+
+def test_a_plain_table_has_nothing_that_dynamodb_lacks(server: Server) -> None:
+    assert has(server).keys() == {"triggers", "generated columns", "precision"}
+    assert all(one.holds and one.found == "none" for one in has(server, WHOLE).values())
+
+
+def test_a_trigger_that_nobody_is_after_the_cutover(server: Server) -> None:
+    run(server, "CREATE TRIGGER counted BEFORE UPDATE ON purchase FOR EACH ROW SET NEW.quantity = 1")
+    found = has(server)["triggers"]
+    assert (found.holds, found.needed, found.found) == (False, False, "counted")
+
+
+def test_a_generated_column_counts_where_it_travels(server: Server) -> None:
+    run(server, "ALTER TABLE purchase ADD twice INT AS (quantity * 2) STORED, ADD note INT DEFAULT 7")
+    assert has(server)["generated columns"].holds, "it is not mapped"
+    found = has(server, WHOLE)["generated columns"]
+    assert (found.holds, found.needed, found.found) == (False, False, "twice")
+
+
+def test_a_number_of_more_digits_than_dynamodb_has(server: Server) -> None:
+    run(server, "ALTER TABLE purchase ADD exact DECIMAL(38,10), ADD beyond DECIMAL(39,10)")
+    assert has(server)["precision"].holds, "it is not mapped"
+    found = has(server, WHOLE)["precision"]
+    assert (found.holds, found.needed, found.found) == (False, False, "beyond")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "holds"),
+    [
+        ("DATETIME", "+02:00", False),
+        ("DATE", "-08:00", False),
+        ("DATETIME", "+00:00", True),
+        ("TIMESTAMP NULL", "+02:00", True),  # the server itself knows the moment
+        ("BIGINT", "+02:00", True),
+    ],
+)
+def test_a_time_to_live_without_a_zone(server: Server, kind: str, name: str, holds: bool) -> None:
+    run(server, f"ALTER TABLE purchase ADD until {kind}")
+    text = WHOLE + 'ttl = { attribute = "expires_at", column = "until" }\n'
+    with settings_of(server, time_zone=name):
+        found = has(server, text)["time zone"]
+    assert (found.holds, found.needed, found.found) == (holds, False, f"{name}, for the ttl from until")
 
 
 def test_the_write_rate_is_measured(server: Server) -> None:
