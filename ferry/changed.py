@@ -7,7 +7,7 @@ Names of columns that the binlog does not have are asked of the server, as the c
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from itertools import batched
 
 from bulkload.connection import Address
 from capturer import ahead
@@ -16,9 +16,10 @@ from capturer.definitions import Definitions
 from capturer.events import Boundary
 from capturer.transactions import Transactions
 from capturer.translation import Translation
-from ferry.comparison import Difference
-from ferry.live import Live
+from ferry.live import Live, Looking
+from ferry.lookup import Key
 from ferry.places import Pair
+from ferry.settling import AT_ONCE
 from ferry.summary import Summary
 from rowferry.change import RowChange
 from rowferry.errors import CaptureStopped, Refused, UnusableChange
@@ -71,21 +72,36 @@ def compare(
     live: Live,
     pairs: Sequence[Pair],
     keys: Iterable[ItemKey],
-    report: Callable[[Pair, Difference], None],
-    *,
-    moving: bool = True,
+    passed: Callable[[], None] | None = None,
 ) -> Summary:
-    """Compares these items with their rows; where nothing is `moving`, no marker is waited for."""
+    """Compares items with their rows until each is equal or differs; `passed` as Live.looking has it."""
+    summary = Summary()
+    for look, named in _looks(live, pairs, keys, passed):
+        live.judge(look, list(named), lambda _: None, summary)
+    return summary
+
+
+def unequal(live: Live, pairs: Sequence[Pair], keys: Iterable[ItemKey]) -> set[ItemKey]:
+    """Those that one look does not show to be equal: they differ, or have changed meanwhile."""
+    found: set[ItemKey] = set()
+    for look, named in _looks(live, pairs, keys, None):
+        for some in batched(named, AT_ONCE, strict=False):
+            seen = look(some)
+            found.update(named[key] for key in some if not seen.equal(key))
+    return found
+
+
+def _looks(
+    live: Live, pairs: Sequence[Pair], keys: Iterable[ItemKey], passed: Callable[[], None] | None
+) -> Iterator[tuple[Looking, dict[Key, ItemKey]]]:
+    """For each target what looks at its items, and these."""
     by_target: dict[str, list[ItemKey]] = defaultdict(list)
     for key in keys:
         by_target[key.table].append(key)
-    summary = Summary()
     for target, some in by_target.items():
         together = [pair for pair in pairs if pair.target == target]
-        with live.looking(together, moving=moving) as look:
-            named = [look.items.key(key.attributes()) for key in some]
-            live.judge(look, named, partial(report, together[0]), summary)
-    return summary
+        with live.looking(together, passed) as look:
+            yield look, {look.items.key(key.attributes()): key for key in some}
 
 
 def boundary(position: Position, file: str) -> Boundary:

@@ -105,20 +105,46 @@ def drain(
     There is one marker at a time. One of somebody else's for a later position will do as well.
     Refused when no capturer runs on this server, it stopped or its lease is not renewed.
     """
+    return begin(control, connection, clock).wait(timeout, tell, clock, sleep)
+
+
+def begin(
+    control: ControlTable, connection: source.Connection, clock: Callable[[], float] = time.monotonic
+) -> "Draining":
+    """Asks for a marker at the source's present end. Refused when no capturer runs on this server."""
     started = clock()
     end = source_end(control, connection)
-    said, pulse = "", _Pulse(started)
     _ask(control, end)
-    while True:
-        drained = _look(control, end, clock() - started)
-        if drained.complete or drained.seconds >= timeout:
-            return drained
-        if not drained.lanes:
-            pulse.feel(control.get(LEASE), clock())
-        if (now := _progress(drained)) != said:
-            tell(f"waiting: {now}")
-            said = now
-        sleep(PAUSE)
+    return Draining(control, end, started)
+
+
+@dataclass(frozen=True, slots=True)
+class Draining:
+    """A marker for `end`, the source's, on its way since `started`."""
+
+    control: ControlTable
+    end: Position
+    started: float
+
+    def wait(
+        self,
+        timeout: float,
+        tell: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> Drained:
+        """Until all lanes have applied it, or the timeout. Refused as `drain` says."""
+        said, pulse = "", _Pulse(self.started)
+        while True:
+            drained = _look(self.control, self.end, clock() - self.started)
+            if drained.complete or drained.seconds >= timeout:
+                return drained
+            if not drained.lanes:
+                pulse.feel(self.control.get(LEASE), clock())
+            if (now := _progress(drained)) != said:
+                tell(f"waiting: {now}")
+                said = now
+            sleep(PAUSE)
 
 
 @dataclass(slots=True)

@@ -30,17 +30,22 @@ _TRIES = 3
 
 @dataclass(slots=True)
 class Looking:
-    """Looks at items of one target: its rows, what passes the lanes, the items, the rows again."""
+    """
+    Looks at items of one target: its rows, what passes the lanes, the items, the rows again unless they stand
+    `still`.
+    """
 
     rows: Sequence[Rows]
     items: Items
     passed: Callable[[], None]
+    still: bool = False
 
     def __call__(self, keys: Sequence[Key]) -> Look:
         """As Settling asks for it."""
         before = self._read(keys)
         self.passed()
-        return Look(before, self.items.of(keys), self._read(keys))
+        items = self.items.of(keys)
+        return Look(before, items, before if self.still else self._read(keys))
 
     def _read(self, keys: Sequence[Key]) -> dict[Key, Places]:
         found = together(place for rows in self.rows for place in rows.of(keys))
@@ -63,16 +68,16 @@ class Live:
         time.sleep(min(_LONGEST_REST, 0.1 * looks))
 
     @contextmanager
-    def looking(self, pairs: Sequence[Pair], *, moving: bool = True) -> Iterator[Looking]:
+    def looking(self, pairs: Sequence[Pair], passed: Callable[[], None] | None = None) -> Iterator[Looking]:
         """
-        Looks at a target's items, over one connection for reading and one for positions. Where nothing is
-        `moving` there is no marker to wait for.
+        Looks at a target's items, over one connection for reading and one for positions. Where the source
+        stands still, `passed` waits until all of it has been applied; else markers tell.
         """
         setting = self.setting
         with closing(reading.connect(setting.source)) as connection, closing(setting.connect()) as asking:
             rows = [Rows(pair, types_of(connection, pair), connection) for pair in pairs]
-            passed = partial(self._passed, asking) if moving else _nothing
-            yield Looking(rows, Items(setting.dynamodb, pairs), passed)
+            items = Items(setting.dynamodb, pairs)
+            yield Looking(rows, items, passed or partial(self._passed, asking), still=passed is not None)
 
     def _passed(self, connection: Any) -> None:
         drained = drain(self.setting.control, connection, PASSING, lambda _: None)
@@ -129,7 +134,3 @@ class Live:
         """Everything was compared up to this position at least."""
         at = int(time.time() * 1000)
         self.setting.control.put(VERIFIED, {**found, "at": at, "position": since})
-
-
-def _nothing() -> None:
-    pass

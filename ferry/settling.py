@@ -28,6 +28,10 @@ class Look:
     items: Mapping[Key, Item]
     after: Mapping[Key, Places]
 
+    def equal(self, key: Key) -> bool:
+        """The item is what its rows were all the time."""
+        return self.before[key] == self.items[key].places == self.after[key]
+
 
 @dataclass(slots=True)
 class Settling:

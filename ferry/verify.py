@@ -211,10 +211,14 @@ def _sampled(arguments: argparse.Namespace, setting: Setting, pairs: list[Pair])
         moving = not _is_at_rest(arguments, setting, shown.tell)
         for target in dict.fromkeys(pair.target for pair in pairs):
             together = [pair for pair in pairs if pair.target == target]
-            with live.looking(together, moving=moving) as look:
+            with live.looking(together, None if moving else _nothing) as look:
                 some = sample.keys(look.rows, look.items, arguments.sample, Random())
                 live.judge(look, some, partial(report, together[0]), summary)
     return _say(arguments, summary)
+
+
+def _nothing() -> None:
+    """Nothing is on its way, or counts as lost."""
 
 
 def _is_at_rest(arguments: argparse.Namespace, setting: Setting, tell: Callable[[str], None]) -> bool:

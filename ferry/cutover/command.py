@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from bulkload.connection import Address, connect
 from ferry import audit, phases, settings
-from ferry.cutover import fences, tail
+from ferry.cutover import fences
 from ferry.cutover.checks import Limits, checks
 from ferry.cutover.fences import Fence
 from ferry.cutover.journal import IMPATIENT, Journal
@@ -24,6 +24,7 @@ from ferry.cutover.machine import LIFTABLE, Phase, advice, may_begin
 from ferry.cutover.options import POINT, parser_in
 from ferry.cutover.signals import Interrupted
 from ferry.cutover.steps import Cutover, FenceStays
+from ferry.cutover.tail import Tail
 from ferry.drain import source_end
 from ferry.settings import Setting
 from rowferry.control import VERIFIED, ControlTable
@@ -39,15 +40,15 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def run(
-    arguments: argparse.Namespace, setting: Setting, verify_changed: tail.VerifyChanged | None = None
+    arguments: argparse.Namespace, setting: Setting, make_tail: Callable[[Setting, Position], Tail] = Tail
 ) -> int:
-    """Parses, wires and prints. `verify_changed`: another one, of tests."""
+    """Parses, wires and prints. `make_tail`: another one, of tests."""
     control = ControlTable(setting.client("dynamodb", **IMPATIENT), setting.control.name)
     journal = Journal(control, secrets.token_hex(8), audit.who())
     try:
         if going_on := _going_on(arguments):
             return going_on(arguments, setting, journal)
-        return _cut_over(arguments, setting, journal, verify_changed or tail.verify_changed)
+        return _cut_over(arguments, setting, journal, make_tail)
     except FenceStays as error:
         tell(f"error: {error}")
         return STAYS
@@ -104,7 +105,10 @@ def _by_hand(context: dict[str, object]) -> None:
 
 
 def _cut_over(
-    arguments: argparse.Namespace, setting: Setting, journal: Journal, verify_changed: tail.VerifyChanged
+    arguments: argparse.Namespace,
+    setting: Setting,
+    journal: Journal,
+    make_tail: Callable[[Setting, Position], Tail],
 ) -> int:
     point, admin = _pointer(arguments), _admin(arguments, setting)
     limits = Limits(arguments.verified_within, arguments.max_lag, arguments.pause_limit)
@@ -118,11 +122,11 @@ def _cut_over(
     if not arguments.execute and not _agreed(fence):
         return 2
     phases.run(arguments.hooks, "before-fence", {"stack": setting.stack.name})
-    since = Position.parse(setting.control.get(VERIFIED)["position"])
-    since = tail.rounds(verify_changed, setting, since, tell)
+    tail = make_tail(setting, Position.parse(setting.control.get(VERIFIED)["position"]))
+    tail.rounds(tell)
     fenced = partial(_hooked, arguments.hooks, "fenced")
-    cutover = Cutover(setting, admin, journal, fence, limits, verify_changed, point, tell, fenced)
-    return _told(arguments, cutover, since)
+    cutover = Cutover(setting, admin, journal, fence, limits, point, tell, fenced)
+    return _told(arguments, cutover, tail)
 
 
 def _checked(setting: Setting, connection: Any, fence: Fence, limits: Limits, journal: Journal) -> bool:
@@ -145,10 +149,10 @@ def _agreed(fence: Fence) -> bool:
     return sys.stdin.readline().strip() == "yes"
 
 
-def _told(arguments: argparse.Namespace, cutover: Cutover, since: Position) -> int:
+def _told(arguments: argparse.Namespace, cutover: Cutover, tail: Tail) -> int:
     status, trouble = 0, None
     try:
-        cutover.run(since)
+        cutover.run(tail)
     except (Interrupted, RowferryError, OSError, pymysql.err.Error, ClientError, BotoCoreError) as error:
         trouble, status = error, _status(error)
         tell(f"error: not cut over: {error}" if status != STAYS else f"error: {error}")

@@ -16,8 +16,8 @@ from ferry.cutover.fences import Fence
 from ferry.cutover.journal import Journal
 from ferry.cutover.machine import LIFTABLE, Phase, advice
 from ferry.cutover.signals import TimedOut, deferred, interruptible
-from ferry.cutover.tail import VerifyChanged
-from ferry.drain import drain, source_end
+from ferry.cutover.tail import Tail
+from ferry.drain import Draining, begin, source_end
 from ferry.settings import Setting
 from rowferry.errors import Refused, RowferryError
 from rowferry.position import Position
@@ -44,7 +44,6 @@ class Cutover:
     journal: Journal
     fence: Fence
     limits: Limits
-    verify_changed: VerifyChanged
     point: Callable[[dict[str, object]], None]
     tell: Callable[[str], None]
     fenced: Callable[[dict[str, object]], None] = lambda _: None
@@ -52,9 +51,9 @@ class Cutover:
     _began: float = 0.0
     _planned: dict[str, Any] = field(default_factory=dict)
 
-    def run(self, since: Position) -> None:
+    def run(self, tail: Tail) -> None:
         """
-        Fences, proves, moves the application; `since` is up to where everything has been compared.
+        Fences, proves, moves the application; `tail` is what has not been compared yet.
 
         Raises with the fence lifted, or FenceStays.
         """
@@ -65,7 +64,7 @@ class Cutover:
             with deferred():
                 try:
                     with interruptible(self.limits.pause):
-                        end = self._fenced(connection, since)
+                        end = self._fenced(connection, tail)
                         watching.point()
                     self.journal.move(Phase.POINTING, pause_ms=self._pause_ms())
                 except BaseException as error:
@@ -81,7 +80,7 @@ class Cutover:
         self.journal.state.require(Phase.FENCING)
         self._planned = {"fence": self.fence.facts, "since": now, "until": until, "end": "", "pause_ms": 0}
 
-    def _fenced(self, connection: Any, since: Position) -> Position:
+    def _fenced(self, connection: Any, tail: Tail) -> Position:
         """The fence, and the proof that all before it has arrived; returns the source's end."""
         self._began = time.monotonic()
         self.journal.move(Phase.FENCING, **self._planned)
@@ -89,13 +88,13 @@ class Cutover:
             self.fence.up(connection)
         self.tell(f"fenced: {self.fence.facts['kind']}")
         require_still(connection, self.fence.facts["kind"])
-        end = source_end(self.setting.control, connection)
+        draining = begin(self.setting.control, connection)  # the marker travels while the rows are read
+        end = draining.end
         self.journal.move(Phase.FENCED, end=str(end))
         self.fenced({"stack": self.setting.stack.name, "position": end})
-        with self._timed("drain"):
-            self._drain(connection)
         with self._timed("verify"):
-            self._verify(since)
+            self._verify(tail, draining)
+        self.seconds["verify"] = round(self.seconds["verify"] - self.seconds["drain"], 3)
         if source_end(self.setting.control, connection) != end:
             raise Refused(
                 "MySQL still takes writes: its binlog has grown behind the fence", "fence all writers"
@@ -103,26 +102,22 @@ class Cutover:
         require_still(connection, self.fence.facts["kind"])
         return end
 
-    def _drain(self, connection: Any) -> None:
-        drained = drain(
-            self.setting.control,
-            connection,
-            self.limits.pause,
-            lambda _: None,
-            sleep=lambda _: time.sleep(LOOK),
-        )
+    def _verify(self, tail: Tail, draining: Draining) -> None:
+        found = tail.behind_fence(lambda: self._drained(draining))
+        if count := found.left + found.unsettled:
+            raise Refused(
+                f"{count} differences in what changed since the last verify", "run `ferry verify --repair`"
+            )
+        self.tell(f"verified: {found.read.items:,} items that changed since are equal")
+
+    def _drained(self, draining: Draining) -> None:
+        if "drain" in self.seconds:
+            return
+        with self._timed("drain"):
+            drained = draining.wait(self.limits.pause, lambda _: None, sleep=lambda _: time.sleep(LOOK))
         if not drained.complete:
             raise TimedOut("the lanes have not applied everything", "see `ferry status`, try again later")
         self.tell(f"drained: everything before {drained.position} is applied, in all {drained.lanes} lanes")
-
-    def _verify(self, since: Position) -> None:
-        found = self.verify_changed(self.setting, since, moving=False)
-        if found.differing:
-            raise Refused(
-                f"{found.differing} differences in what changed since the last verify",
-                "run `ferry verify --repair`",
-            )
-        self.tell(f"verified: {found.items:,} items that changed since are equal")
 
     def _move(self, end: Position) -> None:
         """The operator's hook. Whatever happens now, the fence stays."""

@@ -2,64 +2,72 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
 
 from ferry import changed
 from ferry.live import Live
-from ferry.places import read_pairs
+from ferry.places import Pair, read_pairs
 from ferry.settings import Setting
+from ferry.summary import Summary
 from rowferry.control import CHECKPOINT
 from rowferry.errors import Refused
+from rowferry.items import ItemKey
 from rowferry.position import Position
 
 ENOUGH = 0.5  # seconds that a round may take: the tail behind the fence is shorter still
 MOST_ROUNDS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """Of how many items how many members differ, and the source position up to which was looked."""
-
-    items: int
-    differing: int
-    position: Position
-
-
-class VerifyChanged(Protocol):
-    """Compares the items of all rows that the source's binlog changed from `since` to its present end."""
-
-    def __call__(self, setting: Setting, since: Position, *, moving: bool) -> Compared:
-        """`moving`: the application writes, and changes are on their way."""
-        ...
-
-
-def verify_changed(setting: Setting, since: Position, *, moving: bool) -> Compared:
-    """The real one."""
-    live, pairs = Live(setting), read_pairs(setting.mapping_file)
-    checkpoint, end = setting.control.get(CHECKPOINT), live.end()
-    start = changed.boundary(since, checkpoint["file"])
-    keys = changed.changed_items(setting.source, setting.mapping, checkpoint["epoch"], start)
-    found = changed.compare(live, pairs, keys, lambda *_: None, moving=moving)
-    return Compared(found.read.items, found.left + found.unsettled, end)
-
-
-def rounds(verify: VerifyChanged, setting: Setting, since: Position, tell: Callable[[str], None]) -> Position:
+@dataclass(slots=True)
+class Tail:
     """
-    Compares what has changed, again and again, until little is left for the time behind the fence.
+    The items that the source's binlog changed from `since` on.
 
-    Returns up to where; Refused when something differs.
+    All but the first round look once: what is not equal then is on its way or differs, and is looked at again
+    with the next. So a round takes one marker's time, and the last one, behind the fence, has little left.
     """
-    for number in range(1, MOST_ROUNDS + 1):
-        began = time.monotonic()
-        found = verify(setting, since, moving=True)
-        if found.differing:
+
+    setting: Setting
+    since: Position
+    _carried: set[ItemKey] = field(default_factory=set)
+
+    def rounds(self, tell: Callable[[str], None]) -> None:
+        """Until little is left for the time behind the fence. Refused when something differs."""
+        self._first(tell)
+        for number in range(2, MOST_ROUNDS + 1):
+            began = time.monotonic()
+            keys, end = self._changed()
+            self._carried, self.since = changed.unequal(Live(self.setting), self._pairs, keys), end
+            tell(f"verified what changed, round {number}: {len(keys):,} items, up to {end}")
+            if time.monotonic() - began < ENOUGH:
+                return
+
+    def _first(self, tell: Callable[[str], None]) -> None:
+        keys, end = self._changed()
+        found = changed.compare(Live(self.setting), self._pairs, keys)
+        if count := found.left + found.unsettled:
             raise Refused(
-                f"{found.differing} differences in what changed since the last verify",
+                f"{count} differences in what changed since the last verify",
                 "run `ferry verify --repair`; nothing was fenced",
             )
-        since = found.position
-        tell(f"verified what changed, round {number}: {found.items:,} items, up to {since}")
-        if time.monotonic() - began < ENOUGH:
-            break
-    return since
+        self.since = end
+        tell(f"verified what changed, round 1: {len(keys):,} items, up to {end}")
+
+    def behind_fence(self, passed: Callable[[], None]) -> Summary:
+        """The rest. `passed` returns when all that is in the source has been applied."""
+        keys, _ = self._changed()
+        found = changed.compare(Live(self.setting), self._pairs, keys, passed)
+        passed()  # also where nothing has changed
+        return found
+
+    def _changed(self) -> tuple[set[ItemKey], Position]:
+        """And what the last round left; and up to where."""
+        setting, checkpoint = self.setting, self.setting.control.get(CHECKPOINT)
+        end = Live(setting).end()
+        start = changed.boundary(self.since, checkpoint["file"])
+        keys = changed.changed_items(setting.source, setting.mapping, checkpoint["epoch"], start)
+        return keys | self._carried, end
+
+    @property
+    def _pairs(self) -> list[Pair]:
+        return read_pairs(self.setting.mapping_file)

@@ -2,34 +2,32 @@
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ferry import cli
 from ferry.cutover import command
-from ferry.cutover.tail import Compared, verify_changed
+from ferry.cutover.tail import Tail
 from ferry.settings import Setting
-from rowferry.position import Position
+from ferry.summary import Summary
+
+FILE = Path(sys.argv[1])
 
 
-class Waiting:
-    """Says by a file that it has begun, then waits for another, longer than any test."""
+class Waiting(Tail):
+    """Behind the fence it says by a file that it has begun, then waits for another, longer than any test."""
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
-
-    def __call__(self, setting: Setting, since: Position, *, moving: bool) -> Compared:
-        if moving:
-            return verify_changed(setting, since, moving=moving)
-        self.file.touch()
+    def behind_fence(self, passed: Callable[[], None]) -> Summary:
+        FILE.touch()
         deadline = time.monotonic() + 60
-        while not self.file.with_suffix(".go").exists() and time.monotonic() < deadline:
+        while not FILE.with_suffix(".go").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
-        return verify_changed(setting, since, moving=moving)
+        return super().behind_fence(passed)
 
 
 def main() -> int:
     arguments = cli.parser().parse_args(sys.argv[2:])
-    return command.run(arguments, Setting(arguments), Waiting(Path(sys.argv[1])))
+    return command.run(arguments, Setting(arguments), Waiting)
 
 
 if __name__ == "__main__":
