@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -70,14 +70,17 @@ class Live:
     @contextmanager
     def looking(self, pairs: Sequence[Pair], passed: Callable[[], None] | None = None) -> Iterator[Looking]:
         """
-        Looks at a target's items, over one connection for reading and one for positions. Where the source
-        stands still, `passed` waits until all of it has been applied; else markers tell.
+        Looks at a target's items. Where the source stands still, `passed` waits until all of it has been
+        applied; else markers tell, over a connection of their own.
         """
         setting = self.setting
-        with closing(reading.connect(setting.source)) as connection, closing(setting.connect()) as asking:
+        with ExitStack() as stack:
+            connection = stack.enter_context(closing(reading.connect(setting.source)))
             rows = [Rows(pair, types_of(connection, pair), connection) for pair in pairs]
-            items = Items(setting.dynamodb, pairs)
-            yield Looking(rows, items, passed or partial(self._passed, asking), still=passed is not None)
+            still = passed is not None
+            if passed is None:
+                passed = partial(self._passed, stack.enter_context(closing(setting.connect())))
+            yield Looking(rows, Items(setting.dynamodb, pairs), passed, still)
 
     def _passed(self, connection: Any) -> None:
         drained = drain(self.setting.control, connection, PASSING, lambda _: None)

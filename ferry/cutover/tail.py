@@ -36,14 +36,16 @@ class Tail:
         self._first(tell)
         for number in range(2, MOST_ROUNDS + 1):
             began = time.monotonic()
-            keys, end = self._changed()
+            end = Live(self.setting).end()
+            keys = self._changed()
             self._carried, self.since = changed.unequal(Live(self.setting), self._pairs, keys), end
             tell(f"verified what changed, round {number}: {len(keys):,} items, up to {end}")
             if time.monotonic() - began < ENOUGH:
                 return
 
     def _first(self, tell: Callable[[str], None]) -> None:
-        keys, end = self._changed()
+        end = Live(self.setting).end()
+        keys = self._changed()
         found = changed.compare(Live(self.setting), self._pairs, keys)
         if count := found.left + found.unsettled:
             raise Refused(
@@ -55,18 +57,17 @@ class Tail:
 
     def behind_fence(self, passed: Callable[[], None]) -> Summary:
         """The rest. `passed` returns when all that is in the source has been applied."""
-        keys, _ = self._changed()
+        keys = self._changed()
         found = changed.compare(Live(self.setting), self._pairs, keys, passed)
         passed()  # also where nothing has changed
         return found
 
-    def _changed(self) -> tuple[set[ItemKey], Position]:
-        """And what the last round left; and up to where."""
+    def _changed(self) -> set[ItemKey]:
+        """Up to the present end; and what the last round left."""
         setting, checkpoint = self.setting, self.setting.control.get(CHECKPOINT)
-        end = Live(setting).end()
         start = changed.boundary(self.since, checkpoint["file"])
         keys = changed.changed_items(setting.source, setting.mapping, checkpoint["epoch"], start)
-        return keys | self._carried, end
+        return keys | self._carried
 
     @property
     def _pairs(self) -> list[Pair]:
