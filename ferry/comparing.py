@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from itertools import groupby
 from pathlib import Path
 
-from ferry.comparison import Difference, Sides
+from ferry.comparison import Difference, sides_in
 from ferry.gathering import Gathering
 from ferry.live import Live
 from ferry.pieces import Counts
@@ -33,7 +32,7 @@ def verify(
     summary = Summary()
     for target, numbers in of_targets(gathering.pairs).items():
         together = [gathering.pairs[number] for number in numbers]
-        with closing(Sides(file(target))) as sides:
+        with sides_in(file(target)) as sides:
             gathering.target(numbers, sides, lambda counts: step(summary.read + counts))
             summary.read += sides.counts()
             found = sides.differences()

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass
 from itertools import batched
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Literal
 
 from ferry.pieces import Counts, Got, Piece, noted, of_note
 from ferry.places import Place
+from rowferry.errors import Refused
 
 AT_ONCE = 5000  # rows of one INSERT
 CACHE_KIB = 65_536
@@ -40,6 +42,13 @@ class Sides:
 
     def __init__(self, file: Path) -> None:
         self._base = sqlite3.connect(file, isolation_level=None)
+        try:
+            self._set_up()
+        except sqlite3.Error:
+            self.close()
+            raise
+
+    def _set_up(self) -> None:
         # It has to survive the end of the process. When the machine fails verify begins anew.
         for setting in (
             "journal_mode=TRUNCATE",
@@ -95,6 +104,19 @@ class Sides:
     def close(self) -> None:
         """Closes the file."""
         self._base.close()
+
+
+@contextmanager
+def sides_in(file: Path) -> Iterator[Sides]:
+    """The working file, opened. Refused when it is damaged, or the disk is full."""
+    try:
+        with closing(Sides(file)) as sides:
+            yield sides
+    except sqlite3.Error as error:
+        raise Refused(
+            f"what was read cannot be kept in {file.parent} ({error})",
+            "free space there, or name another folder with --work; --again where the file is damaged",
+        ) from error
 
 
 def compare(expected: Iterator[Place], found: Iterator[Place]) -> Iterator[Difference]:

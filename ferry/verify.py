@@ -117,7 +117,8 @@ def _add_reading(group: Any) -> None:
         "--work",
         type=Path,
         metavar="FOLDER",
-        help="keeps what was read (default: the folder for temporary files, which TMPDIR names)",
+        help="keeps what was read (default: the folder for temporary files, which TMPDIR names and where"
+        " sorting takes as much once more)",
     )
     group.add_argument(
         "--again", action="store_true", help="begin anew, rather than go on with an interrupted verify"

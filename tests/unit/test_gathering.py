@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ferry import gathering, readers, unfinished
-from ferry.comparison import Sides
+from ferry.comparison import Sides, sides_in
 from ferry.flow import Flow
 from ferry.gathering import Gathering
 from ferry.pieces import Chunk, Counts, Got, Page, Piece, noted, of_note
@@ -162,6 +162,12 @@ def test_a_piece_is_the_same_after_the_working_file(piece: Piece, tmp_path: Path
     with closing(Sides(tmp_path / "places")) as sides:
         number = sides.announce(piece)
         assert sides.pieces() == [(number, piece, False)]
+
+
+def test_a_damaged_working_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "places").write_bytes(b"no database" * 500)
+    with pytest.raises(Refused, match=r"not a database.*--again"), sides_in(tmp_path / "places"):
+        pass
 
 
 # The folder
