@@ -159,8 +159,10 @@ def _parts(options: argparse.Namespace, password: str) -> Parts:
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     lease = Lease(control, owner, time.monotonic, ttl=options.lease_seconds)
     kinesis = boto3.client("kinesis", config=kinesis_config(SENDERS, lease.margin))
-    require_stream(kinesis, options.stream)
-    _require_table(control)
+    # Before anything is sent a request may be repeated, and nobody waits for its end.
+    patient = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 4, "mode": "standard"})
+    require_stream(boto3.client("kinesis", config=patient), options.stream)
+    _require_table(ControlTable(boto3.client("dynamodb", config=patient), options.control_table))
     return Parts(
         source=Source(
             options.source_host, options.source_port, options.source_user, password, options.source_server_id,

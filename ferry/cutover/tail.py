@@ -15,6 +15,7 @@ from rowferry.items import ItemKey
 from rowferry.position import Position
 
 ENOUGH = 0.5  # seconds that a round may take: the tail behind the fence is shorter still
+FEW = 100  # items of a round: behind the fence they take less than the connections do
 MOST_ROUNDS = 5
 
 
@@ -33,17 +34,20 @@ class Tail:
 
     def rounds(self, tell: Callable[[str], None]) -> None:
         """Until little is left for the time behind the fence. Refused when something differs."""
-        self._first(tell)
-        for number in range(2, MOST_ROUNDS + 1):
+        for number in range(1, MOST_ROUNDS + 1):
             began = time.monotonic()
-            end = Live(self.setting).end()
-            keys = self._changed()
-            self._carried, self.since = changed.unequal(Live(self.setting), self._pairs, keys), end
-            tell(f"verified what changed, round {number}: {len(keys):,} items, up to {end}")
-            if time.monotonic() - began < ENOUGH:
+            count = self._first() if number == 1 else self._further()
+            tell(f"verified what changed, round {number}: {count:,} items, up to {self.since}")
+            if count <= FEW or time.monotonic() - began < ENOUGH:
                 return
 
-    def _first(self, tell: Callable[[str], None]) -> None:
+    def _further(self) -> int:
+        end = Live(self.setting).end()
+        keys = self._changed()
+        self._carried, self.since = changed.unequal(Live(self.setting), self._pairs, keys), end
+        return len(keys)
+
+    def _first(self) -> int:
         end = Live(self.setting).end()
         keys = self._changed()
         found = changed.compare(Live(self.setting), self._pairs, keys)
@@ -53,7 +57,7 @@ class Tail:
                 "run `ferry verify --repair`; nothing was fenced",
             )
         self.since = end
-        tell(f"verified what changed, round 1: {len(keys):,} items, up to {end}")
+        return len(keys)
 
     def behind_fence(self, passed: Callable[[], None]) -> Summary:
         """The rest. `passed` returns when all that is in the source has been applied."""
