@@ -10,7 +10,9 @@ from bulkload.exports.locations import Location, write
 from rowferry import errors
 from rowferry.errors import RowferryError
 
-_NAME = "failure.json"
+_OURS = "failure.json"
+_OTHER = "failure-other.json"
+"""Apart: where one task fails Spark breaks the others off, and what those fall over would hide the reason."""
 
 
 @contextmanager
@@ -24,31 +26,34 @@ def kept(place: Location) -> Iterator[None]:
     try:
         yield
     except RowferryError as error:
-        _keep(place, error)
+        _keep(place, _OURS, error)
         raise
     except Exception as error:  # noqa: BLE001 - see above
         at = traceback.extract_tb(error.__traceback__)[-1]
         found = f"a task failed ({type(error).__name__} in {Path(at.filename).name}:{at.lineno})"
         ours = RowferryError(found, "run the load again: it goes on")
-        _keep(place, ours)
+        _keep(place, _OTHER, ours)
         raise ours from None
 
 
-def _keep(place: Location, error: RowferryError) -> None:
+def _keep(place: Location, name: str, error: RowferryError) -> None:
     fields = {"kind": type(error).__name__, "found": error.found, "fix": error.fix}
-    write(place, _NAME, json.dumps(fields).encode())
+    write(place, name, json.dumps(fields).encode())
 
 
 def forget(place: Location) -> None:
     """Forgets what an earlier run failed of."""
-    place.remove(_NAME)
+    for name in (_OURS, _OTHER):
+        place.remove(name)
 
 
 def found(place: Location) -> RowferryError | None:
-    """What a task failed of, the last one where there are several."""
-    try:
-        fields = json.loads(place.read(_NAME))
-    except FileNotFoundError:
-        return None
-    kind: type[RowferryError] = getattr(errors, fields["kind"])
-    return kind(fields["found"], fields["fix"])
+    """What a task failed of: an error of ours before any other, the last one where there are several."""
+    for name in (_OURS, _OTHER):
+        try:
+            fields = json.loads(place.read(name))
+        except FileNotFoundError:
+            continue
+        kind: type[RowferryError] = getattr(errors, fields["kind"])
+        return kind(fields["found"], fields["fix"])
+    return None

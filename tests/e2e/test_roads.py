@@ -21,7 +21,7 @@ from tests.spark import NEEDED
 
 pytestmark = pytest.mark.integration
 
-KILLS = int(os.environ.get("ROWFERRY_KILLS", "2"))
+KILLS = int(os.environ.get("ROWFERRY_KILLS", "1"))
 ROWS = int(os.environ.get("ROWFERRY_ROWS", 6_000 + 1_000 * KILLS))
 ONE, SET = LAYOUTS
 CASES = [*((road, ONE) for road in ROADS), *((road, SET) for road in ((FILES,) if KILLS else ROADS))]

@@ -25,7 +25,7 @@ from tests.integration.test_import import (  # noqa: F401 - the same with Spark'
     shuffled,
     test_several_tables_of_one_item_are_grouped_over_all_exports,
 )
-from tests.spark import NEEDED, PYTHON, SPARK
+from tests.spark import NEEDED, PYTHON, SHORT_LIVED, SPARK
 
 KILLS = int(os.environ.get("ROWFERRY_KILLS", "1"))
 pytestmark = [
@@ -167,6 +167,7 @@ class ClusterBed(Bed):
             *("--master", "local-cluster[2,1,1024]", "--py-files", str(archive)),
             *("--conf", "spark.driver.host=127.0.0.1", "--conf", "spark.executor.instances=2"),
             *("--conf", "spark.ui.enabled=false"),
+            *("--conf", f"spark.executor.extraJavaOptions={SHORT_LIVED}"),
             str(archive.with_name("job.py")),
             *("--json", "--mapping", str(self.mapping), "--from", f"s3://{BUCKET}/export"),
             *("--work", f"s3://{BUCKET}/work", *arguments),

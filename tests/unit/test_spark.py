@@ -140,7 +140,21 @@ def test_values_in_an_error_of_another_kind_go_nowhere(tmp_path: Path) -> None:
     ):
         raise ValueError("a customer's name")
     assert raised.value.__suppress_context__
-    assert "customer" not in (tmp_path / "failure.json").read_text()
+    (kept,) = tmp_path.iterdir()
+    assert "customer" not in kept.read_text()
+
+
+@pytest.mark.parametrize("first", [BadPart("000001.csv is damaged", "export again"), ValueError()])
+def test_what_tasks_fall_over_that_are_broken_off_does_not_hide_the_reason(
+    tmp_path: Path, first: Exception
+) -> None:
+    """Their input ends in the middle of a batch: an error of Arrow's, before or after the reason is kept."""
+    place = Folder(tmp_path)
+    second = ValueError() if isinstance(first, BadPart) else BadPart("000001.csv is damaged", "export again")
+    for error in (first, second):
+        with pytest.raises(RowferryError), failure.kept(place):
+            raise error
+    assert type(failure.found(place)) is BadPart
 
 
 class Lock:
