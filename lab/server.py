@@ -1,5 +1,6 @@
 """A database server that is started, stopped, killed and frozen at will; or one that the user runs."""
 
+import os
 import secrets
 import signal
 import subprocess
@@ -95,7 +96,10 @@ class Server:
 
     def pause(self) -> None:
         """Freeze it: connections stay open and nothing answers."""
-        self._running().send_signal(signal.SIGSTOP)
+        process = self._running()
+        process.send_signal(signal.SIGSTOP)
+        # Its threads stop one after the other: until the last has, one may answer still.
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let it go on after pause()."""
