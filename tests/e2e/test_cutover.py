@@ -214,7 +214,7 @@ def test_a_difference_behind_the_fence_lifts_it(bed: Bed) -> None:
 def test_writers_that_the_fence_does_not_hold_end_it(bed: Bed) -> None:
     """A fence that says it stands and does not: the source's end moves."""
     hook = bed.hook("fence", "#!/bin/sh\nexit 0\n")
-    with bed.rehearsal.traffic(50):
+    with bed.rehearsal.traffic(500):  # several writes in a pause, which may be as short as 0.2 s
         leaking = bed.cut_over("--fence", f"hook:{hook}")
         _, err = leaking.communicate(timeout=60)
     assert leaking.returncode == 1, err
