@@ -28,7 +28,7 @@ from bulkload.dynamodb import write_bodies
 from bulkload.reader import Reader
 from bulkload.writer import Patience, Writer, batches
 from lab.database import Server, database
-from rowferry import source
+from rowferry.mysql.server import columns, identify
 
 NAME = "bulk_direct"
 CHUNK, ROWS_OF_AN_ITEM = 5000, 10
@@ -103,8 +103,8 @@ def direct(server: Server, endpoint: str) -> int:
     account, table = server.capture, MAPPING.tables[0]
     connecting = partial(connect, Address(server.host, server.port, account.user, account.password))
     with connecting() as connection:
-        found = source.identify(connection)
-        described = chunks.describe(connection, table, source.columns(connection, table))
+        found = identify(connection)
+        described = chunks.describe(connection, table, columns(connection, table))
         planned = list(chunks.plan(connection, described, CHUNK))
     reader = Reader(connecting, found, Patience())
     ours = client(endpoint)

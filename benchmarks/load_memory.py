@@ -26,7 +26,7 @@ from bulkload.dynamodb import write_bodies
 from bulkload.pool import Pool
 from bulkload.worker import Loaded, Means, Task
 from lab.database import Server, database
-from rowferry import source
+from rowferry.mysql.server import columns, identify
 
 CHUNK = 5000
 PROCESSES = 2
@@ -93,8 +93,8 @@ def load(server: Server, endpoint: str) -> tuple[int, float]:
     account = server.capture
     connecting = partial(connect, Address(server.host, server.port, account.user, account.password))
     with connecting() as connection:
-        found = source.identify(connection)
-        table = describe(connection, MAPPING.tables[0], source.columns(connection, MAPPING.tables[0]))
+        found = identify(connection)
+        table = describe(connection, MAPPING.tables[0], columns(connection, MAPPING.tables[0]))
         cuts: list[Chunk] = list(plan(connection, table, CHUNK))
     means = Means(connecting, ClientAt(endpoint), (table,), found, 1, readers=2, requests=8, ttl=15.0)
     board, results = Board(PROCESSES), list[int]()

@@ -25,7 +25,7 @@ from lab.cloud import cloud
 from lab.database import database
 from lab.rehearsal import ROOT, Rehearsal, wait_for
 from lab.shop import Shop
-from rowferry.control import APPLIED, CHECKPOINT
+from rowferry.control_table import APPLIED, CHECKPOINT
 
 FOLDER = ROOT / "build/pause"
 

@@ -5,11 +5,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from rowferry.control import CHECKPOINT, FLOORS, ControlTable
+from rowferry.control_table import CHECKPOINT, FLOORS, ControlTable
 from rowferry.errors import Refused
 from rowferry.mapping import EXPIRES, POSITION, TableMapping
+from rowferry.mysql.server import Connection, Server
+from rowferry.mysql.snapshot import current_offset
 from rowferry.position import Position, file_number
-from rowferry.source import Connection, Server, current_offset
 
 
 def captured_epoch(

@@ -17,8 +17,8 @@ from typing import Any
 from bulkload.keys import KeyColumn, key_column
 from rowferry.errors import Refused
 from rowferry.mapping import TableMapping
-from rowferry.select import Column, Selection, quoted, selection
-from rowferry.source import Connection, carried, rows
+from rowferry.mysql.select import Column, Selection, quoted, selection
+from rowferry.mysql.server import Connection, carried, rows
 from rowferry.values import Value, tag, time_text, untag
 
 type Bound = tuple[Value, ...] | None

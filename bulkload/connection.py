@@ -10,7 +10,7 @@ import pymysql
 from pymysql.constants import FIELD_TYPE
 from pymysql.converters import conversions
 
-from rowferry.select import without_halves
+from rowferry.mysql.select import without_halves
 from rowferry.values import parse_time
 
 HALVES = "rowferry_utf8"

@@ -10,9 +10,9 @@ from bulkload.assembly import Assembly, item_of
 from bulkload.chunks import Table
 from bulkload.lines import Liner
 from bulkload.sizes import item_bytes
-from rowferry import source
 from rowferry.errors import Refused
 from rowferry.mapping import TableMapping
+from rowferry.mysql import server
 from rowferry.position import Position
 from rowferry.values import Value
 
@@ -66,7 +66,7 @@ class Road:
 
 def expected(connection: Any, mapping: TableMapping, sample_rows: int = SAMPLE_ROWS) -> Size:
     """A table's size as items, by rows from the beginning and the end of its key's order."""
-    columns = source.columns(connection, mapping)
+    columns = server.columns(connection, mapping)
     if not columns:
         raise Refused(f"there is no table {mapping.source}", "correct the mapping, or GRANT SELECT on it")
     table = chunks.describe(connection, mapping, columns)
@@ -78,7 +78,7 @@ def _rows(connection: Any, mapping: TableMapping, sampled: int, sample_rows: int
     """The server's estimate; a table that was read as a whole is known."""
     if sampled < sample_rows:
         return sampled
-    found = source.rows(
+    found = server.rows(
         connection,
         "SELECT table_rows AS estimate FROM information_schema.tables"
         " WHERE table_schema = %s AND table_name = %s",

@@ -14,8 +14,8 @@ from bulkload.board import Board
 from bulkload.connection import Connect
 from bulkload.limits import Limits
 from bulkload.pace import Adaptive
-from rowferry import source
-from rowferry.control import ControlTable
+from rowferry.control_table import ControlTable
+from rowferry.mysql import server
 
 EVERY = 1.0  # seconds
 
@@ -66,8 +66,8 @@ class Governor:
         self._workers = workers
         self._control = control
         self._share = share
-        self._threads = Watched(connect, source.threads_running) if connect else None
-        self._lag = Watched(replica, source.replica_lag) if replica else None
+        self._threads = Watched(connect, server.threads_running) if connect else None
+        self._lag = Watched(replica, server.replica_lag) if replica else None
         self._adaptive = Adaptive()
         self._limits = Limits()
         self._last = (time.monotonic(), 0.0, 0)

@@ -7,11 +7,11 @@ from hashlib import blake2b
 from typing import Any, Self
 
 from rowferry.errors import UnusableChange
-from rowferry.items import ItemKey, key_of, places_of
+from rowferry.items.effects import ItemKey, key_of, places_of
+from rowferry.items.members import Members, members_of
+from rowferry.items.requests import put_members
 from rowferry.mapping import POSITION, Layout, TableMapping
-from rowferry.members import Members, members_of
 from rowferry.position import Position
-from rowferry.requests import put_members
 from rowferry.values import Attribute, Row, Value, tag, untag
 
 MOST_MEMBERS = 204_800

@@ -9,7 +9,7 @@ columns keep a group together as well, and without any the table is a single chu
 
 from dataclasses import dataclass
 
-from rowferry.select import Column, quoted
+from rowferry.mysql.select import Column, quoted
 
 _AS_THEY_ARE = frozenset({None, "utf8mb4", "utf8mb3", "utf8", "ascii"})
 _ONE_TO_ONE = frozenset([

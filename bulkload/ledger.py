@@ -11,7 +11,7 @@ from itertools import batched
 
 from bulkload.chunks import Chunk, bound_text, read_bound
 from bulkload.writer import ITEMS_IN_A_REQUEST, Writer
-from rowferry.control import FLOORS, ControlTable, Plain, wrap
+from rowferry.control_table import FLOORS, ControlTable, Plain, wrap
 from rowferry.position import Position
 from rowferry.values import Attribute
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
-from rowferry.control import THROTTLE, ControlTable
+from rowferry.control_table import THROTTLE, ControlTable
 
 _WORDS = {
     "wcu": "WCU/s written",

@@ -20,12 +20,12 @@ from bulkload.grouping import TWICE, Unusable, unusable_row
 from bulkload.item_json import dumps, one_line, quoted
 from bulkload.texts import CERTAIN, Keys, Names, PlainItems, key_text
 from rowferry.errors import UnusableChange
-from rowferry.items import places_of
-from rowferry.keys import key_of
+from rowferry.items.effects import places_of
+from rowferry.items.keys import key_of
+from rowferry.items.members import Members, members_of
+from rowferry.items.requests import put_members
 from rowferry.mapping import Layout, MapEntry, SetEntry, TableMapping
-from rowferry.members import Members, members_of
-from rowferry.requests import put_members
-from rowferry.sources import Column
+from rowferry.mapping.attribute_source import Column
 from rowferry.values import Value
 
 HOPELESS = 8 << 20

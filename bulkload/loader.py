@@ -26,11 +26,11 @@ from bulkload.planner import Part, Planner
 from bulkload.pool import Pool
 from bulkload.worker import Loaded, Means, Task
 from bulkload.writer import Patience, Writer
-from rowferry import source, trial
-from rowferry.control import CHECKPOINT, ControlTable
+from rowferry.control_table import CHECKPOINT, ControlTable
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping, TableMapping
-from rowferry.source import Server
+from rowferry.mysql import conditions, type_check
+from rowferry.mysql.server import Server, identify
 
 CHUNKS_IN_A_PROCESS = 2
 """One is read while the other's items are written."""
@@ -129,9 +129,9 @@ class Loader:
             )
         connection = self.connect()
         try:
-            server = source.identify(connection)
-            source.require(source.check(connection, server, self.mapping))
-            source.require(trial.check(connection, self.mapping))
+            server = identify(connection)
+            conditions.require(conditions.check(connection, server, self.mapping))
+            conditions.require(type_check.check(connection, self.mapping))
             epoch = checks.captured_epoch(self.control, connection, server, ledgers)
             client = self.client()
             for table in self.mapping.tables:

@@ -9,7 +9,7 @@ from socket import gethostname
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from rowferry.control import ControlTable
+from rowferry.control_table import ControlTable
 from rowferry.errors import LeaseLost, Refused
 
 LOADER = "loader"

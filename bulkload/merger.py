@@ -9,13 +9,13 @@ from botocore.exceptions import ClientError
 
 from bulkload.writer import TOO_LARGE, Item, Writer, error_code, refusal
 from rowferry.errors import Refused
-from rowferry.items import ItemKey
+from rowferry.items.effects import ItemKey
+from rowferry.items.folding import Write
+from rowferry.items.members import Members
+from rowferry.items.requests import missing_maps
+from rowferry.items.update_item import LoadMerge, load_writes
 from rowferry.mapping import POSITION
-from rowferry.members import Members
-from rowferry.plan import Write
-from rowferry.requests import missing_maps
-from rowferry.table import Target
-from rowferry.update import LoadMerge, load_writes
+from rowferry.mapping.table import Target
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from bulkload import checks, chunks
 from bulkload.chunks import Table
 from bulkload.ledger import DONE, Entry, Ledger
 from bulkload.writer import Writer
-from rowferry import source
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping as RowMapping
 from rowferry.mapping import TableMapping
-from rowferry.source import Server
+from rowferry.mysql import snapshot
+from rowferry.mysql.server import Server, columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Planner:
                 continue
             if ledger.start_of(table.target) is None:
                 self._refuse_put(table.target, mapping)
-            watermark = source.begin_snapshot(self.connection, self.server, self.tell)
+            watermark = snapshot.begin_snapshot(self.connection, self.server, self.tell)
             self.connection.commit()
             starts[table.target] = ledger.begin(table.target, str(watermark.position(ledger.epoch)))
         return starts
@@ -84,7 +84,7 @@ class Planner:
         ledger = self.ledgers[mapped.source]
         if ledger.outdated:
             self.tell(f"{mapped.source}: capture has begun anew since the last load: a new plan")
-        table = chunks.describe(self.connection, mapped, source.columns(self.connection, mapped))
+        table = chunks.describe(self.connection, mapped, columns(self.connection, mapped))
         if ledger.state == DONE:
             return Part(table, ledger)
         if ledger.state is None:
@@ -114,7 +114,7 @@ class Planner:
         if checks.holds_items(self.writer.client, table.target, ledger.epoch):
             self.tell(f"{table.target} has items already: the load goes over them")
             return
-        floor = source.begin_snapshot(self.connection, self.server, self.tell)
+        floor = snapshot.begin_snapshot(self.connection, self.server, self.tell)
         self.connection.rollback()  # what counts is that everything up to there is visible from now on
         self.writer.guard()
         ledger.raise_floor(str(floor.position(ledger.epoch)))

@@ -13,10 +13,10 @@ from bulkload.chunks import Chunk, Table
 from bulkload.connection import HALVES, Connect
 from bulkload.grouping import Grouping
 from bulkload.writer import Patience
-from rowferry import source
 from rowferry.errors import Refused, SourceNotReady
-from rowferry.select import selection
-from rowferry.source import Server
+from rowferry.mysql import snapshot
+from rowferry.mysql.select import selection
+from rowferry.mysql.server import Server, carried, columns, identify
 from rowferry.values import Value
 
 ROWS_AT_ONCE = 1000
@@ -38,7 +38,7 @@ def _refuse_altered(connection: Any, table: Table) -> None:
 
     Asked behind the watermark: what an ALTER TABLE after that brings is in later changes.
     """
-    now = selection(source.carried(table.mapping, source.columns(connection, table.mapping)))
+    now = selection(carried(table.mapping, columns(connection, table.mapping)))
     if (now.names, now.listed) != (table.selection.names, table.selection.listed):
         raise Refused(
             f"{table.mapping.source} got other columns during the load",
@@ -93,14 +93,14 @@ class Reader:
         self._connection: Any = None
         self._encoding: str | None = None
 
-    def read(self, table: Table, chunk: Chunk) -> tuple[Grouping, source.Watermark]:
+    def read(self, table: Table, chunk: Chunk) -> tuple[Grouping, snapshot.Watermark]:
         """The chunk's rows in their groups, and the watermark that they show everything up to."""
         grouping = Grouping if table.keys else _Uncut
         return self.read_into(table, chunk, lambda: grouping(table.mapping, table.selection.names))
 
     def read_into[S: Sink](
         self, table: Table, chunk: Chunk, begin: Callable[[], S]
-    ) -> tuple[S, source.Watermark]:
+    ) -> tuple[S, snapshot.Watermark]:
         """The chunk's rows in a new sink, another one for each new try, and their watermark."""
         for pause in self._patience.pauses():
             try:
@@ -112,9 +112,9 @@ class Reader:
 
     def _read[S: Sink](
         self, table: Table, chunk: Chunk, begin: Callable[[], S]
-    ) -> tuple[S, source.Watermark]:
+    ) -> tuple[S, snapshot.Watermark]:
         connection = self._ready()
-        watermark = source.begin_snapshot(connection, self._server, self._tell)
+        watermark = snapshot.begin_snapshot(connection, self._server, self._tell)
         _refuse_altered(connection, table)
         sink = begin()
         try:
@@ -140,7 +140,7 @@ class Reader:
     def _ready(self) -> Any:
         if self._connection is None:
             connection = self._connect()
-            if source.identify(connection) != self._server:
+            if identify(connection) != self._server:
                 connection.close()
                 raise SourceNotReady(
                     "the source is another server now", "see `ferry status`, then run the load again"

@@ -7,9 +7,9 @@ from typing import Any
 
 from bulkload.item_json import dumps, one_line, quoted
 from rowferry.errors import UnusableChange
-from rowferry.keys import key_of
-from rowferry.members import MAX_NAME
-from rowferry.table import MAX_HASH_KEY, MAX_RANGE_KEY, TableMapping
+from rowferry.items.keys import key_of
+from rowferry.items.members import MAX_NAME
+from rowferry.mapping.table import MAX_HASH_KEY, MAX_RANGE_KEY, TableMapping
 from rowferry.values import Attribute, Value
 
 _KNOWN_NAMES = 50_000

@@ -29,11 +29,11 @@ from bulkload.meter import Meter
 from bulkload.reader import Reader
 from bulkload.writer import Item, Patience, Writer, batches
 from rowferry.errors import RowferryError
-from rowferry.items import ItemKey
+from rowferry.items.effects import ItemKey
+from rowferry.items.members import Members
 from rowferry.mapping import TableMapping
-from rowferry.members import Members
+from rowferry.mysql.server import Server
 from rowferry.position import Position
-from rowferry.source import Server
 
 
 @dataclass(frozen=True, slots=True)

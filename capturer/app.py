@@ -20,7 +20,7 @@ from capturer.events import Boundary
 from capturer.lease import TTL, Lease
 from capturer.sender import kinesis_config, require_stream
 from capturer.telemetry import Metrics, say, set_up
-from rowferry.control import CHECKPOINT, ControlTable
+from rowferry.control_table import CHECKPOINT, ControlTable
 from rowferry.errors import CaptureStopped, LeaseLost, Refused, RowferryError
 from rowferry.mapping import Mapping
 

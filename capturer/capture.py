@@ -28,11 +28,13 @@ from capturer.sender import Sender, Sent
 from capturer.telemetry import PERIOD, Metrics, say
 from capturer.transactions import Transactions
 from rowferry.change import Marker, RowChange
-from rowferry.control import FLOORS, ControlTable
+from rowferry.control_table import FLOORS, ControlTable
 from rowferry.errors import CaptureStopped, LeaseLost, RowferryError, SourceNotReady
 from rowferry.mapping import Mapping
+from rowferry.mysql.conditions import advice, check, require
+from rowferry.mysql.server import identify
+from rowferry.mysql.snapshot import current_offset
 from rowferry.position import Position
-from rowferry.source import advice, check, current_offset, identify, require
 
 SENDERS = 2
 FLUSH_WITHIN = 15.0

@@ -22,9 +22,9 @@ from capturer.decoder.schema import Definition, RowsNotNeeded, labels
 from capturer.events import Boundary
 from capturer.statements import judge
 from capturer.telemetry import say
-from rowferry import source as questions
 from rowferry.errors import LOAD, CaptureStopped
 from rowferry.mapping import Mapping as Tables
+from rowferry.mysql import server, snapshot
 from rowferry.position import Position, file_number
 
 LOCK_SECONDS = 5
@@ -163,8 +163,8 @@ class Definitions:
         with closing(self._source.connect()) as connection:
             try:
                 with _locked(connection, schema, table):
-                    found = questions.rows(connection, _COLUMNS, (schema, table))
-                    end = questions.current_offset(connection, questions.identify(connection))
+                    found = server.rows(connection, _COLUMNS, (schema, table))
+                    end = snapshot.current_offset(connection, server.identify(connection))
             except pymysql.Error as error:
                 raise self._explained(error, f"{schema}.{table}") from error
         return _Known([_definition(row) for row in found], Boundary(end.file, end.offset))
@@ -192,11 +192,11 @@ def _order(place: Boundary) -> tuple[int, int]:
 def _locked(connection: Any, schema: str, table: str) -> Iterator[None]:
     """Meanwhile no DDL of the table begins or ends: a SELECT's metadata lock stays up to the COMMIT."""
     name = ".".join(f"`{part.replace('`', '``')}`" for part in (schema, table))
-    questions.execute(connection, f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}")
-    questions.execute(connection, "START TRANSACTION")
-    questions.rows(connection, f"SELECT 1 FROM {name} LIMIT 0")
+    server.execute(connection, f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}")
+    server.execute(connection, "START TRANSACTION")
+    server.rows(connection, f"SELECT 1 FROM {name} LIMIT 0")
     yield
-    questions.execute(connection, "COMMIT")
+    server.execute(connection, "COMMIT")
 
 
 def _definition(row: Mapping[str, Any]) -> Definition:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from botocore.exceptions import ClientError
 
-from rowferry.control import LEASE, ControlTable, Plain
+from rowferry.control_table import LEASE, ControlTable, Plain
 from rowferry.errors import LeaseLost
 
 TTL = 15.0

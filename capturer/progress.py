@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from capturer.events import Boundary
 from capturer.lease import was_refused
 from rowferry.change import Marker
-from rowferry.control import CHECKPOINT, FLOORS, MARKER, PASSED, ControlTable, Plain
+from rowferry.control_table import CHECKPOINT, FLOORS, MARKER, PASSED, ControlTable, Plain
 from rowferry.errors import CaptureStopped, LeaseLost, Refused, RowferryError
 from rowferry.position import Position, file_number
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from capturer.lanes import MAX_RECORD
 from rowferry.change import Kind, RowChange, encode_change
 from rowferry.errors import UnusableChange
-from rowferry.items import by_lane, table_of
+from rowferry.items.effects import by_lane, table_of
 from rowferry.mapping import Mapping
 from rowferry.values import Value
 

@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ferry.settings import Setting
-from rowferry.control import ControlTable, Plain
+from rowferry.control_table import ControlTable, Plain
 
 STARTED = "started"
 """The outcome of an action that still runs, or was killed: nothing has said how it ended."""

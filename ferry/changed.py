@@ -23,7 +23,7 @@ from ferry.settling import AT_ONCE
 from ferry.summary import Summary
 from rowferry.change import RowChange
 from rowferry.errors import CaptureStopped, Refused, UnusableChange
-from rowferry.items import ItemKey, effects
+from rowferry.items.effects import ItemKey, effects
 from rowferry.mapping import Mapping
 from rowferry.position import Position, file_name
 

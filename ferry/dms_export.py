@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from rowferry.filters import Compare, Joined, Where
 from rowferry.mapping import KeyAttribute, Layout, Mapping, TableMapping
-from rowferry.sources import Column, Constant, ListOf, MapOf, Source, Text, Type
-from rowferry.template import Template
+from rowferry.mapping.attribute_source import Column, Constant, ListOf, MapOf, Source, Text, Type
+from rowferry.mapping.filters import Compare, Joined, Where
+from rowferry.mapping.template import Template
 
 _SUB_TYPES = {"S": "string", "N": "number", "B": "binary"}
 _TAGS = {Type.STRING: "S", Type.NUMBER: "N", Type.BINARY: "B", Type.BOOLEAN: "BOOL"}

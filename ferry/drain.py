@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ferry.settings import Setting
-from rowferry import source
-from rowferry.control import CHECKPOINT, LEASE, MARKER, ControlTable
+from rowferry.control_table import CHECKPOINT, LEASE, MARKER, ControlTable
 from rowferry.errors import Refused
+from rowferry.mysql import snapshot
+from rowferry.mysql.server import Connection, identify
 from rowferry.position import Position
 
 PAUSE = 0.2  # seconds
@@ -93,7 +94,7 @@ def _tell(line: str) -> None:
 
 def drain(
     control: ControlTable,
-    connection: source.Connection,
+    connection: Connection,
     timeout: float,
     tell: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
@@ -109,7 +110,7 @@ def drain(
 
 
 def begin(
-    control: ControlTable, connection: source.Connection, clock: Callable[[], float] = time.monotonic
+    control: ControlTable, connection: Connection, clock: Callable[[], float] = time.monotonic
 ) -> "Draining":
     """Asks for a marker at the source's present end. Refused when no capturer runs on this server."""
     started = clock()
@@ -165,9 +166,9 @@ class _Pulse:
             )
 
 
-def source_end(control: ControlTable, connection: source.Connection) -> Position:
+def source_end(control: ControlTable, connection: Connection) -> Position:
     """Where the binlog ends now. Refused when another server is being captured, or none."""
-    server = source.identify(connection)
+    server = identify(connection)
     checkpoint = control.get(CHECKPOINT)
     if not checkpoint:
         raise Refused("no capturer has run yet", "start the capturer (CapturerCount=1)")
@@ -176,7 +177,7 @@ def source_end(control: ControlTable, connection: source.Connection) -> Position
             f"the source is server {server.identity}, but {checkpoint['server']} is being captured",
             "name in --source the server that the capturer reads (its parameter SourceHost)",
         )
-    return source.current_offset(connection, server).position(checkpoint["epoch"])
+    return snapshot.current_offset(connection, server).position(checkpoint["epoch"])
 
 
 def _ask(control: ControlTable, end: Position) -> None:

@@ -16,8 +16,9 @@ from bulkload.exports.locations import Location, location
 from bulkload.exports.plan import Form
 from ferry.progress import Shown, progress
 from ferry.settings import Setting, positive
-from rowferry import source
 from rowferry.errors import Refused
+from rowferry.mysql import conditions
+from rowferry.mysql.server import identify
 
 EPILOG = """\
 examples:
@@ -90,8 +91,8 @@ def run(arguments: argparse.Namespace, setting: Setting) -> int:
 def _exporter(arguments: argparse.Namespace, setting: Setting, shown: Shown, tables: list[str]) -> Exporter:
     connection = setting.connect()
     try:
-        server = source.identify(connection)
-        source.require(source.check(connection, server, setting.mapping))
+        server = identify(connection)
+        conditions.require(conditions.check(connection, server, setting.mapping))
         epoch = captured_epoch(setting.control, connection, server, tables)
     finally:
         connection.close()

@@ -10,9 +10,9 @@ from ferry.cutover.journal import CUTOVER
 from ferry.progress import progress
 from ferry.settings import Setting, positive
 from ferry.stripping import FINALIZE, Pace, Target, finalize
-from rowferry.control import ControlTable
+from rowferry.control_table import ControlTable
 from rowferry.errors import Refused
-from rowferry.table import POSITION, Layout
+from rowferry.mapping.table import POSITION, Layout
 
 EPILOG = """\
 examples:

@@ -9,8 +9,8 @@ from capturer import ahead
 from capturer.binlog import Source
 from capturer.decoder.framing import ARTIFICIAL, HARMLESS, Type
 from capturer.events import Boundary
-from rowferry import source
 from rowferry.errors import RowferryError
+from rowferry.mysql import server
 from rowferry.position import Position, file_number
 
 _NOT_A_REPLICA = 0
@@ -19,17 +19,17 @@ _HEADER = struct.Struct("<xIBxxxxxxxxxxxxH")
 _NO_CHANGE = HARMLESS | {Type.ROTATE, Type.FORMAT_DESCRIPTION, Type.HEARTBEAT, Type.HEARTBEAT_V2}
 
 
-def lag_bytes(connection: source.Connection, reached: Position) -> int:
+def lag_bytes(connection: server.Connection, reached: Position) -> int:
     """Bytes of binlog that the source has written beyond the position."""
     files = {
         file_number(row["log_name"]): int(row["file_size"])
-        for row in source.rows(connection, "SHOW BINARY LOGS")
+        for row in server.rows(connection, "SHOW BINARY LOGS")
     }
     later = sum(size for number, size in files.items() if number > reached.file)
     return later + max(0, files.get(reached.file, 0) - reached.offset)
 
 
-def lag_seconds(connection: source.Connection, address: Address, reached: Boundary) -> int | None:
+def lag_seconds(connection: server.Connection, address: Address, reached: Boundary) -> int | None:
     """
     For how long, by the source's clock, the first transaction beyond `reached` has been in its binlog; 0
     without one, None where the binlog cannot be read there.
@@ -42,7 +42,7 @@ def lag_seconds(connection: source.Connection, address: Address, reached: Bounda
         return None
     if committed is None:
         return 0
-    (now,) = source.rows(connection, "SELECT UNIX_TIMESTAMP() AS now")
+    (now,) = server.rows(connection, "SELECT UNIX_TIMESTAMP() AS now")
     return max(0, int(now["now"]) - committed)
 
 

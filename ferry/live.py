@@ -17,9 +17,9 @@ from ferry.repair import Repair
 from ferry.settings import Setting
 from ferry.settling import Look, Settling
 from ferry.summary import Summary
-from rowferry import source
-from rowferry.control import CHECKPOINT, VERIFIED
+from rowferry.control_table import CHECKPOINT, VERIFIED
 from rowferry.errors import Refused
+from rowferry.mysql import server
 from rowferry.position import Position
 
 PASSING = 600.0
@@ -125,7 +125,7 @@ class Live:
         by_source = {table.source: table for table in setting.mapping.tables}
         return Repair(
             connection,
-            source.identify(connection),
+            server.identify(connection),
             setting.control.get(CHECKPOINT)["epoch"],
             [by_source[f"{pair.schema}.{pair.table}"] for pair in pairs],
             look.rows,

@@ -12,13 +12,13 @@ from bulkload.sizes import LARGEST, item_bytes
 from ferry.dms_export import export
 from ferry.settings import Setting
 from ferry.toml_text import toml_text
-from rowferry import dms, mapping_file, source, trial
 from rowferry.errors import MappingError, Refused, UnusableChange
-from rowferry.items import places_of
-from rowferry.mapping import Mapping, TableMapping
-from rowferry.requests import put_members
-from rowferry.select import Column, note, quoted, selection
-from rowferry.template import Template
+from rowferry.items.effects import places_of
+from rowferry.items.requests import put_members
+from rowferry.mapping import Mapping, TableMapping, dms, file
+from rowferry.mapping.template import Template
+from rowferry.mysql import server, type_check
+from rowferry.mysql.select import Column, note, quoted, selection
 from rowferry.values import Row, tag
 
 CHECK = """\
@@ -88,7 +88,7 @@ def run_import(arguments: argparse.Namespace, setting: Setting) -> int:  # noqa:
             f"{arguments.file}: not JSON: {error}", "name the table mapping of a task"
         ) from error
     converted = dms.document(rules)
-    Mapping(mapping_file.tables(converted.document))
+    Mapping(file.tables(converted.document))
     print(toml_text(converted.document, [f"From {arguments.file.name}, AWS DMS.", *converted.notes]), end="")
     return 0
 
@@ -122,7 +122,7 @@ def look(connection: Any, table: TableMapping, size: int) -> dict[str, Any]:
     notes = [found for column in columns if (found := note(column))]
     notes += [f"exclude names {name}, which is no column of the table" for name in _idle(connection, table)]
     notes += _joined(table, columns)
-    problem = "; ".join(map(str, trial.problems(table, columns)))
+    problem = "; ".join(map(str, type_check.problems(table, columns)))
     rows = list(sample(connection, table, columns, size))
     return {**explain(table, rows), "notes": notes, "problem": problem}
 
@@ -135,7 +135,7 @@ def _idle(connection: Any, table: TableMapping) -> list[str]:
     if table.hook is not None:
         return []
     made = {key.attribute for key in table.keys} | {name for name, _ in table.attributes}
-    return sorted(table.exclude - made - {column.name for column in source.columns(connection, table)})
+    return sorted(table.exclude - made - {column.name for column in server.columns(connection, table)})
 
 
 def _joined(table: TableMapping, columns: Sequence[Column]) -> Iterator[str]:
@@ -151,7 +151,7 @@ def _joined(table: TableMapping, columns: Sequence[Column]) -> Iterator[str]:
 
 def _columns(connection: Any, table: TableMapping) -> list[Column]:
     """The columns that travel. Refused when there is no such table."""
-    columns = source.carried(table, source.columns(connection, table))
+    columns = server.carried(table, server.columns(connection, table))
     missing = set(table.columns) - {column.name for column in columns}
     if missing or not columns:
         raise Refused(

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from ferry import hooked, wording, written
 from ferry.wording import Row, Words
-from rowferry import dms
+from rowferry.mapping import dms
 
 OWN = frozenset({"_pos", "_ttl"})
 _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -15,7 +15,7 @@ from ferry.progress import progress
 from ferry.settings import Setting
 from ferry.settling import Settling
 from rowferry.errors import Refused, UnusableChange
-from rowferry.items import ItemKey, key_of, places_of
+from rowferry.items.effects import ItemKey, key_of, places_of
 from rowferry.mapping import Mapping
 from rowferry.values import Row, untag
 

@@ -23,10 +23,10 @@ from bulkload.grouping import Unusable
 from bulkload.lines import Line, Liner
 from bulkload.writer import error_code
 from ferry.lookup import AT_ONCE, Items, Key, Rows
-from rowferry import source
 from rowferry.mapping import EXPIRES, POSITION, TableMapping
+from rowferry.mysql import snapshot
+from rowferry.mysql.server import Server, columns
 from rowferry.position import Position
-from rowferry.source import Server
 from rowferry.values import Attribute
 
 _OLDER = "attribute_not_exists(#p) OR #p < :w"
@@ -51,7 +51,7 @@ class Repair:
     def run(self, keys: Sequence[Key]) -> None:
         """Writes these items. Whether they are right then has to be looked at again."""
         described = [
-            describe(self.connection, table, source.columns(self.connection, table)) for table in self.tables
+            describe(self.connection, table, columns(self.connection, table)) for table in self.tables
         ]
         for some in batched(keys, AT_ONCE, strict=False):
             refused: list[Unusable] = []
@@ -65,7 +65,7 @@ class Repair:
         self, described: Sequence[Table], keys: Sequence[Key], unusable: Callable[[Unusable], None]
     ) -> tuple[Position, dict[Key, dict[str, Attribute]]]:
         """What the items have to be, and since when. `unusable` gets those that no item can be."""
-        watermark = source.begin_snapshot(self.connection, self.server)
+        watermark = snapshot.begin_snapshot(self.connection, self.server)
         position = watermark.position(self.epoch)
         lines = [
             line

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ferry.settings import Setting
-from rowferry.control import CHECKPOINT, FLOORS, PASSED, ControlTable
+from rowferry.control_table import CHECKPOINT, FLOORS, PASSED, ControlTable
 from rowferry.errors import LOAD, PASS, Refused
 from rowferry.mapping import Mapping
 from rowferry.position import Position, file_number

@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from bulkload.connection import Address, connect
-from rowferry.control import ControlTable
+from rowferry.control_table import ControlTable
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping
 

@@ -16,8 +16,8 @@ from ferry.lag import lag_bytes, lag_seconds
 from ferry.settings import Setting, Stack, find_stack
 from ferry.standing import line, table
 from ferry.waits import waits
-from rowferry import source
-from rowferry.control import APPLIED, CHECKPOINT, MARKER, VERIFIED, ControlTable
+from rowferry.control_table import APPLIED, CHECKPOINT, MARKER, VERIFIED, ControlTable
+from rowferry.mysql import server
 from rowferry.position import Position, file_number
 
 LAG_BASE = 1.25
@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace, setting: Setting) -> int:
     return 0
 
 
-def look(setting: Setting, connection: source.Connection | None) -> dict[str, Any]:
+def look(setting: Setting, connection: server.Connection | None) -> dict[str, Any]:
     """Everything, by a dozen of small requests."""
     control, stack = setting.control, find_stack(setting.client("cloudformation"), setting.stack.name)
     checkpoint, counters, now = control.get(CHECKPOINT), control.get(APPLIED), time.time()
@@ -113,7 +113,7 @@ def look(setting: Setting, connection: source.Connection | None) -> dict[str, An
 
 
 def behind(
-    setting: Setting, connection: source.Connection | None, checkpoint: Mapping[str, Any]
+    setting: Setting, connection: server.Connection | None, checkpoint: Mapping[str, Any]
 ) -> dict[str, Any]:
     """For how long what capture has not reached has been in the binlog."""
     if connection is None or not checkpoint:
@@ -160,7 +160,7 @@ def _bulk_of(control: ControlTable, name: str, epoch: int | None) -> dict[str, A
 
 
 def capture(
-    checkpoint: Mapping[str, Any], connection: source.Connection | None, now: float
+    checkpoint: Mapping[str, Any], connection: server.Connection | None, now: float
 ) -> dict[str, Any]:
     """The capturer's state, position and lag; `now` in seconds since 1970."""
     if not checkpoint:

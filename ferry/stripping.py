@@ -13,8 +13,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bulkload.pace import Bucket
-from rowferry.control import ControlTable, Plain
-from rowferry.table import EXPIRES, POSITION
+from rowferry.control_table import ControlTable, Plain
+from rowferry.mapping.table import EXPIRES, POSITION
 
 FINALIZE = "finalize#"
 SEGMENTS = 4

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ferry.settings import Setting, Stack, find_stack
-from rowferry.control import CHECKPOINT, ControlTable
+from rowferry.control_table import CHECKPOINT, ControlTable
 from rowferry.errors import Refused
 
 TIMEOUT = 900.0  # seconds; AWS takes a minute or two

@@ -9,7 +9,7 @@ from typing import Any
 from ferry.cutover.journal import CUTOVER
 from ferry.settings import Setting
 from ferry.stripping import FINALIZE
-from rowferry.control import ControlTable
+from rowferry.control_table import ControlTable
 
 EPILOG = """\
 examples:

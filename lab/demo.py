@@ -26,7 +26,7 @@ from lab.deploy import SAM, DeployFailed
 from lab.moving_shop import MovingShop
 from lab.rehearsal import ROOT, Rehearsal, StepFailed, wait_for
 from lab.shop import Shop
-from rowferry.control import APPLIED, CHECKPOINT
+from rowferry.control_table import APPLIED, CHECKPOINT
 from rowferry.errors import RowferryError
 
 FOLDER = ROOT / "build/demo"

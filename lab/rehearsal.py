@@ -18,7 +18,7 @@ from lab.deploy import SAM_BUILD, build, deploy
 from lab.process import spawn
 from lab.shop import AUDIT_LOG, PURCHASE, Shop
 from lab.traffic import Writer
-from rowferry.control import CHECKPOINT, ControlTable
+from rowferry.control_table import CHECKPOINT, ControlTable
 
 ROOT = Path(__file__).resolve().parent.parent
 STACK = "rowferry"

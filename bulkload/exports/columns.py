@@ -13,11 +13,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Context, Decimal, Inexact
 from typing import Any
 
-from rowferry.document import parse
 from rowferry.errors import Refused
 from rowferry.mapping import TableMapping
-from rowferry.source import Connection, rows
+from rowferry.mysql.server import Connection, rows
 from rowferry.values import Json, Value, parse_time
+from rowferry.values.document import parse
 
 type Convert = Callable[[Any], Value]
 

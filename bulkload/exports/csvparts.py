@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 from bulkload.exports.columns import Column
-from rowferry.document import written
 from rowferry.values import Json, Value, time_text
+from rowferry.values.document import written
 
 DIALECT = {
     "standard": "RFC 4180, UTF-8, rows end in a line feed, no header",

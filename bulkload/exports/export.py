@@ -16,8 +16,8 @@ from bulkload.exports.manifest import Part
 from bulkload.exports.reading import BadLine, ReadRows
 from rowferry.errors import BadPart, Refused
 from rowferry.mapping import TableMapping
+from rowferry.mysql.snapshot import Watermark
 from rowferry.position import Position
-from rowferry.source import Watermark
 from rowferry.values import Value
 
 _DAMAGED = (EOFError, OSError, zlib.error, zstd.ZstdError, UnicodeDecodeError)

@@ -19,10 +19,9 @@ from bulkload.exports.locations import Location, remove_leftovers, write
 from bulkload.exports.making import Making, columns_of
 from bulkload.exports.manifest import Manifest, Part
 from bulkload.exports.plan import Form, Plan
-from rowferry import source
 from rowferry.errors import Refused, Unapplied
 from rowferry.mapping import TableMapping
-from rowferry.source import Server
+from rowferry.mysql.server import Server, columns
 
 ROWS_IN_A_PART = 200_000
 
@@ -119,7 +118,7 @@ class Exporter:
             connection.close()
 
     def _planned(self, connection: Any, place: Location, table: TableMapping) -> Plan:
-        described = chunks.describe(connection, table, source.columns(connection, table))
+        described = chunks.describe(connection, table, columns(connection, table))
         if warning := chunks.warning(described):
             self.tell(f"warning: {warning}")
         size = chunks.rows_per_chunk(described, self.settings.chunk_rows)

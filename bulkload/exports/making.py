@@ -27,10 +27,10 @@ from bulkload.exports.manifest import Part
 from bulkload.exports.plan import Form, Plan
 from bulkload.reader import Reader
 from bulkload.writer import Patience
-from rowferry import source
 from rowferry.errors import Refused
 from rowferry.mapping import TableMapping
-from rowferry.source import Connection
+from rowferry.mysql import server as mysql_server
+from rowferry.mysql.server import Connection, identify
 from rowferry.values import Value
 
 COMPRESSION_LEVEL = {"gzip": 1, "zstd": 3}  # gzip's default takes five times as long for a tenth less
@@ -96,8 +96,8 @@ class Maker:
         self._making = making
         self._place = making.place()
         connection = making.connect()
-        server = source.identify(connection)
-        found = source.columns(connection, making.mapping)
+        server = identify(connection)
+        found = mysql_server.columns(connection, making.mapping)
         _refuse_altered(columns_of(connection, making.mapping), making.plan)
         self._table = chunks.describe(connection, making.mapping, found)
         connection.close()

@@ -17,7 +17,7 @@ from bulkload.exports.reading import ReadRows, opened, plain_name
 from bulkload.exports.request import Request, answer
 from rowferry.errors import BadPart, Refused
 from rowferry.mapping import TableMapping
-from rowferry.source import Watermark
+from rowferry.mysql.snapshot import Watermark
 
 HEAD = 4096
 _SECTION = re.compile(r"^(?:\[(.+)\]|(SHOW \w+ STATUS):)\s*$", re.MULTILINE)

@@ -12,9 +12,9 @@ from typing import Any, Self
 
 from bulkload.exports.columns import Column, value_converter
 from bulkload.exports.reading import BadLine, Numbered, ReadRows
-from rowferry.document import written
 from rowferry.errors import Refused
 from rowferry.values import Value, time_text
+from rowferry.values.document import written
 
 try:
     import pyarrow as pa

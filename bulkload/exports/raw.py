@@ -13,7 +13,7 @@ from bulkload.exports.columns import (
     read_single,
 )
 from rowferry.errors import Refused
-from rowferry.select import without_halves
+from rowferry.mysql.select import without_halves
 from rowferry.values import parse_time
 
 # latin1 is cp1252 in MySQL, but has a character for each of the 256 codes

@@ -10,7 +10,7 @@ from bulkload.exports.manifest import Part
 from bulkload.exports.reading import ReadRows
 from rowferry.errors import Refused
 from rowferry.mapping import TableMapping
-from rowferry.source import Watermark
+from rowferry.mysql.snapshot import Watermark
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,11 +29,11 @@ from bulkload.ledger import DONE, Ledger, Result
 from bulkload.limits import Limits
 from bulkload.loader import Outcome, emptied
 from bulkload.lock import LoaderLock
-from rowferry.control import APPLIED, CHECKPOINT, ControlTable
+from rowferry.control_table import APPLIED, CHECKPOINT, ControlTable
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping
+from rowferry.mysql.snapshot import Watermark
 from rowferry.position import Position
-from rowferry.source import Watermark
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ from bulkload.exports.locations import Bucket
 from bulkload.exports.reading import opened
 from bulkload.grouping import Unusable
 from bulkload.writer import ITEM_TOO_LARGE, error_code
-from rowferry.control import ControlTable
+from rowferry.control_table import ControlTable
 from rowferry.errors import Refused
 from rowferry.mapping import EXPIRES, TableMapping
 

@@ -23,7 +23,7 @@ from bulkload.importing.work import Refusals
 from bulkload.lock import LOADER, refuse_late
 from bulkload.meter import Meter
 from bulkload.writer import Writer
-from rowferry.control import ControlTable
+from rowferry.control_table import ControlTable
 from rowferry.errors import LeaseLost
 from rowferry.mapping import TableMapping
 

@@ -13,7 +13,7 @@ from typing import Any
 from capturer.decoder import decimals
 from capturer.decoder.temporal import packed_date, packed_datetime, packed_time
 from capturer.decoder.wire import damaged, taken
-from rowferry.numeric import json_number
+from rowferry.values.numeric import json_number
 
 type Document = Any
 

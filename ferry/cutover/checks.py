@@ -10,9 +10,9 @@ from ferry import status, switch
 from ferry.cutover.fences import Fence
 from ferry.drain import drain
 from ferry.settings import Setting
-from rowferry import source
-from rowferry.control import CHECKPOINT, VERIFIED, ControlTable
+from rowferry.control_table import CHECKPOINT, VERIFIED, ControlTable
 from rowferry.errors import Refused, RowferryError
+from rowferry.mysql import server
 from rowferry.position import Position
 
 NO_RIGHT = 1227, 1401  # ER_SPECIFIC_ACCESS_DENIED_ERROR, ER_XAER_RMERR
@@ -103,7 +103,7 @@ def _lag(setting: Setting, most: float) -> str:
 def _no_prepared(connection: Any) -> str:
     """A prepared XA transaction can be committed through a fence on some servers, and blocks it on others."""
     try:
-        found = source.rows(connection, "XA RECOVER")
+        found = server.rows(connection, "XA RECOVER")
     except pymysql.err.Error as error:
         if error.args[0] not in NO_RIGHT:
             raise
@@ -126,7 +126,7 @@ def require_still(connection: Any, kind: str) -> None:
         "SELECT COUNT(*) AS n FROM information_schema.innodb_trx"
         " WHERE trx_rows_modified > 0 AND trx_state <> 'ROLLING BACK'"
     )
-    if count := source.rows(connection, writing)[0]["n"]:
+    if count := server.rows(connection, writing)[0]["n"]:
         raise Refused(
             f"{count} transactions that have written are still open",
             "end them, or fence with super-read-only",

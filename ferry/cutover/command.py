@@ -27,7 +27,7 @@ from ferry.cutover.steps import Cutover, FenceStays
 from ferry.cutover.tail import Tail
 from ferry.drain import source_end
 from ferry.settings import Setting
-from rowferry.control import VERIFIED, ControlTable
+from rowferry.control_table import VERIFIED, ControlTable
 from rowferry.errors import Refused, RowferryError
 from rowferry.position import Position
 

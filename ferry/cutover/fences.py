@@ -9,8 +9,8 @@ import pymysql
 
 from ferry import phases
 from ferry.cutover.grants import Grants
-from rowferry import source
 from rowferry.errors import Refused
+from rowferry.mysql import server
 
 NO_SUCH_THREAD = 1094
 NO_SUCH_GRANT = 1141, 1147, 1403  # of a database, a table, a routine
@@ -47,7 +47,7 @@ class ReadOnly:
     @classmethod
     def planned(cls, connection: Any) -> "ReadOnly":
         """Refused when the server is read-only already."""
-        mariadb = source.identify(connection).flavor == "mariadb"
+        mariadb = server.identify(connection).flavor == "mariadb"
         names = ("read_only",) if mariadb else ("super_read_only", "read_only")
         was = {name: _is_on(connection, name) for name in names}
         if any(was.values()):
@@ -59,9 +59,9 @@ class ReadOnly:
         if "super_read_only" in self.facts["names"]:
             return []
         able = _bypassing(connection)
-        own = source.rows(connection, "SELECT CURRENT_USER() AS me")[0]["me"].split("@")[0]
+        own = server.rows(connection, "SELECT CURRENT_USER() AS me")[0]["me"].split("@")[0]
         names = ", ".join(f"'{name}'" for name in sorted(able - {own})) or "''"
-        connected = source.rows(
+        connected = server.rows(
             connection,
             f"SELECT DISTINCT user FROM information_schema.processlist WHERE user IN ({names})",
         )
@@ -75,12 +75,12 @@ class ReadOnly:
 
     def up(self, connection: Any) -> None:
         """Waits for commits that are under way; a transaction that is open cannot commit any more."""
-        source.execute(connection, f"SET GLOBAL {self.facts['names'][0]} = ON")
+        server.execute(connection, f"SET GLOBAL {self.facts['names'][0]} = ON")
 
     def lift(self, connection: Any) -> None:
         """Both variables: super_read_only has set read_only, too."""
         for name in self.facts["names"]:
-            source.execute(connection, f"SET GLOBAL {name} = OFF")
+            server.execute(connection, f"SET GLOBAL {name} = OFF")
 
 
 class Revoked:
@@ -112,16 +112,16 @@ class Revoked:
             _do(connection, line, *NO_SUCH_GRANT)
         names = ", ".join("%s" for _ in self.facts["users"])
         sessions = f"SELECT id FROM information_schema.processlist WHERE user IN ({names})"
-        old = {row["id"] for row in source.rows(connection, sessions, self.facts["users"])}
+        old = {row["id"] for row in server.rows(connection, sessions, self.facts["users"])}
         for number in old:
             kill(connection, number)
-        while old & {row["id"] for row in source.rows(connection, sessions, self.facts["users"])}:
+        while old & {row["id"] for row in server.rows(connection, sessions, self.facts["users"])}:
             time.sleep(_LOOK)
 
     def lift(self, connection: Any) -> None:
         """Gives back exactly what was taken."""
         for line in self.facts["grant"]:
-            source.execute(connection, line)
+            server.execute(connection, line)
 
 
 class Hooked:
@@ -200,10 +200,10 @@ def lift(facts: Mapping[str, Any], connection: Any) -> None:
     if session := facts.get("session"):
         find = "SELECT 1 FROM information_schema.processlist WHERE id = %s AND user = %s"
         parameters = (session, facts["session_user"])
-        if source.rows(connection, find, parameters):
+        if server.rows(connection, find, parameters):
             kill(connection, session)
         deadline = time.monotonic() + _ENDS_WITHIN
-        while source.rows(connection, find, parameters):
+        while server.rows(connection, find, parameters):
             if time.monotonic() > deadline:
                 raise Refused(f"session {session}, which fences, does not end", "KILL it, then lift again")
             time.sleep(_LOOK)
@@ -218,7 +218,7 @@ def kill(connection: Any, session: int) -> None:
 def _do(connection: Any, statement: str, *done_already: int) -> None:
     """Runs it; these errors say that it has been done before."""
     try:
-        source.execute(connection, statement)
+        server.execute(connection, statement)
     except pymysql.err.Error as error:
         if error.args[0] not in done_already:
             raise
@@ -226,18 +226,18 @@ def _do(connection: Any, statement: str, *done_already: int) -> None:
 
 def session_of(connection: Any) -> dict[str, Any]:
     """Which session puts the fence up."""
-    (row,) = source.rows(connection, "SELECT CONNECTION_ID() AS id, USER() AS me")
+    (row,) = server.rows(connection, "SELECT CONNECTION_ID() AS id, USER() AS me")
     return {"session": int(row["id"]), "session_user": row["me"].rpartition("@")[0]}
 
 
 def _is_on(connection: Any, name: str) -> bool:
-    return bool(source.rows(connection, f"SELECT @@GLOBAL.{name} AS is_on")[0]["is_on"])
+    return bool(server.rows(connection, f"SELECT @@GLOBAL.{name} AS is_on")[0]["is_on"])
 
 
 def _bypassing(connection: Any) -> set[str]:
     """Users that may write in spite of MariaDB's read_only."""
     rights = ", ".join(f"'{right}'" for right in _BYPASS)
-    found = source.rows(
+    found = server.rows(
         connection,
         f"SELECT DISTINCT grantee FROM information_schema.user_privileges WHERE privilege_type IN ({rights})",
     )

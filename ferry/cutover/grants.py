@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from rowferry import source
 from rowferry.errors import Refused
+from rowferry.mysql import server
 
 _TABLE = ("INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "CREATE VIEW", "TRIGGER")
 # A routine writes with its definer's rights, an event by itself.
@@ -37,7 +37,7 @@ class Grants:
         if not user:
             raise Refused(f"{account} is no account", "write USER@HOST, as SHOW GRANTS FOR takes it")
         name = f"{_quoted(user)}@{_quoted(host)}"
-        lines = [str(next(iter(row.values()))) for row in source.rows(connection, f"SHOW GRANTS FOR {name}")]
+        lines = [str(next(iter(row.values()))) for row in server.rows(connection, f"SHOW GRANTS FOR {name}")]
         found = [part for line in lines if (part := _writes(line, account))]
         return cls(
             user,

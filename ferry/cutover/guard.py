@@ -30,7 +30,7 @@ from ferry import audit
 from ferry.cutover import fences
 from ferry.cutover.journal import IMPATIENT, Journal
 from ferry.cutover.machine import LIFTABLE, Phase, State
-from rowferry.control import ControlTable
+from rowferry.control_table import ControlTable
 from rowferry.errors import Refused, RowferryError
 
 POINT, DONE = b"p", b"d"

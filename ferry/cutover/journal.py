@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ferry.cutover.machine import Phase, State
-from rowferry.control import ControlTable
+from rowferry.control_table import ControlTable
 from rowferry.errors import Refused
 
 CUTOVER = "cutover"

@@ -9,9 +9,9 @@ from ferry.live import Live
 from ferry.places import Pair, read_pairs
 from ferry.settings import Setting
 from ferry.summary import Summary
-from rowferry.control import CHECKPOINT
+from rowferry.control_table import CHECKPOINT
 from rowferry.errors import Refused
-from rowferry.items import ItemKey
+from rowferry.items.effects import ItemKey
 from rowferry.position import Position
 
 ENOUGH = 0.5  # seconds that a round may take: the tail behind the fence is shorter still

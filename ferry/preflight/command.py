@@ -14,9 +14,10 @@ from ferry.preflight import schema, target
 from ferry.preflight import source as server_side
 from ferry.preflight.data import Data
 from ferry.settings import Setting
-from rowferry import source
-from rowferry.control import CHECKPOINT
-from rowferry.source import Condition
+from rowferry.control_table import CHECKPOINT
+from rowferry.mysql import conditions as mysql_conditions
+from rowferry.mysql.conditions import Condition
+from rowferry.mysql.server import identify
 
 DEFAULT_ROWS_A_SECOND = 20_000
 """The load's, for the guess of its hours: a fifth of what one processor does here."""
@@ -86,8 +87,8 @@ def found(arguments: argparse.Namespace, setting: Setting) -> dict[str, list[Con
     """All conditions, by what they are of."""
     tables = setting.mapping.tables
     with closing(setting.connect()) as connection:
-        server = source.identify(connection)
-        checked = source.check(connection, server, setting.mapping)
+        server = identify(connection)
+        checked = mysql_conditions.check(connection, server, setting.mapping)
         readable = all(one.holds for one in checked if one.name.startswith(("table ", "column ")))
         hours = arguments.load_hours or (_guess(connection, setting) if readable else 0.0)
         checked += server_side.conditions(connection, server, tables, hours, _server_id(setting))

@@ -11,8 +11,9 @@ from typing import Any
 import pymysql
 
 from rowferry.mapping import EXPIRES, POSITION, TableMapping
-from rowferry.select import quoted
-from rowferry.source import Condition, Connection, Server, rows
+from rowferry.mysql.conditions import Condition
+from rowferry.mysql.select import quoted
+from rowferry.mysql.server import Connection, Server, rows
 
 WORST = 10
 LARGEST = 400 * 1024

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from rowferry import source
 from rowferry.mapping import TableMapping
-from rowferry.select import note
-from rowferry.source import Condition, Connection, rows
+from rowferry.mysql import server
+from rowferry.mysql.conditions import Condition
+from rowferry.mysql.select import note
+from rowferry.mysql.server import Connection, rows
 
 _UTC = frozenset({"UTC", "+00:00", "GMT", "ETC/UTC", "UCT", "ZULU"})
 
@@ -52,7 +53,7 @@ def generated(connection: Connection, table: TableMapping) -> Condition:
 
 def precision(connection: Connection, table: TableMapping) -> Condition:
     """Columns whose values may have more digits than a number of DynamoDB."""
-    columns = source.carried(table, source.columns(connection, table))
+    columns = server.carried(table, server.columns(connection, table))
     return _advice(
         f"precision of {table.source}",
         [column.name for column in columns if note(column)],
@@ -63,7 +64,7 @@ def precision(connection: Connection, table: TableMapping) -> Condition:
 def zone(connection: Connection, table: TableMapping) -> Condition:
     """A DATETIME has no zone. As a time to live it is taken for UTC, whatever the application meant."""
     assert table.ttl
-    kinds = {column.name: column.type for column in source.columns(connection, table)}
+    kinds = {column.name: column.type for column in server.columns(connection, table)}
     (found,) = rows(connection, "SELECT @@GLOBAL.time_zone AS zone, @@GLOBAL.system_time_zone AS outside")
     name = str(found["outside"] if found["zone"] == "SYSTEM" else found["zone"])
     right = name.upper() in _UTC or kinds.get(table.ttl.column) not in ("date", "datetime")

@@ -6,7 +6,8 @@ from typing import Any
 import pymysql
 
 from rowferry.mapping import TableMapping
-from rowferry.source import Condition, Connection, Server, rows
+from rowferry.mysql.conditions import Condition
+from rowferry.mysql.server import Connection, Server, rows
 
 HOUR = 3600
 _NOT_SEEN = "not to be seen"

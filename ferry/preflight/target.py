@@ -9,7 +9,7 @@ from bulkload.writer import error_code
 from ferry.settings import Stack
 from ferry.status import queued
 from rowferry.mapping import TableMapping
-from rowferry.source import Condition
+from rowferry.mysql.conditions import Condition
 
 SHARD_BYTES = 1_000_000
 """A second, into one shard (Kinesis Data Streams quotas)."""

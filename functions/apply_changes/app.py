@@ -18,7 +18,7 @@ from apply_changes.applier import Applier, Result
 from apply_changes.metrics import METRICS, NAMESPACE, counters, metric_values
 from apply_changes.quarantine import SqsQuarantine
 from apply_changes.store import DynamoStore
-from rowferry.control import APPLIED, FLOORS, MARKER, ControlTable
+from rowferry.control_table import APPLIED, FLOORS, MARKER, ControlTable
 from rowferry.mapping import EXPIRES, Mapping
 
 WORKERS = 32

@@ -17,9 +17,9 @@ from typing import Protocol
 from apply_changes.store import Outcome
 from rowferry.change import Marker, Record, RowChange, decode_record
 from rowferry.errors import MalformedRecord, Unapplied, UnusableChange
-from rowferry.items import ItemKey, effects
+from rowferry.items.effects import ItemKey, effects
+from rowferry.items.folding import Step, Write, writes
 from rowferry.mapping import Mapping
-from rowferry.plan import Step, Write, writes
 
 
 class Store(Protocol):

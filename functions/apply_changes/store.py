@@ -8,9 +8,9 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rowferry.errors import OversizedItem, Unapplied, ValueOutOfRange
-from rowferry.plan import Write, newer
-from rowferry.requests import bury, lookup, merged, missing_maps, replacement, request
-from rowferry.table import POSITION
+from rowferry.items.folding import Write, newer
+from rowferry.items.requests import bury, lookup, merged, missing_maps, replacement, request
+from rowferry.mapping.table import POSITION
 from rowferry.values import Attribute
 
 _TRIES = 8

@@ -16,7 +16,7 @@ from lab.database import Server
 from lab.process import spawn
 from lab.rehearsal import ROOT, Rehearsal, wait_for
 from lab.shop import Shop
-from rowferry.control import APPLIED, CHECKPOINT
+from rowferry.control_table import APPLIED, CHECKPOINT
 from tests.e2e.roads import BUCKET, Road, Stage, Step
 
 RATE = 100  # row changes a second; the emulated cloud applies some hundred

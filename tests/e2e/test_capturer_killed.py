@@ -11,7 +11,7 @@ from lab.cloud import Cloud
 from lab.database import Server
 from lab.rehearsal import Rehearsal, wait_for
 from lab.shop import Shop
-from rowferry.control import APPLIED, CHECKPOINT
+from rowferry.control_table import APPLIED, CHECKPOINT
 
 pytestmark = pytest.mark.integration
 

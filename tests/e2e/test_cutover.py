@@ -14,7 +14,7 @@ import pytest
 from lab.cloud import Cloud
 from lab.database import Server
 from lab.rehearsal import Rehearsal, wait_for
-from rowferry.control import VERIFIED
+from rowferry.control_table import VERIFIED
 from tests.e2e.cutover_bed import NOTHING, Bed, a_bed, rehearsed, waits
 
 pytestmark = pytest.mark.integration

@@ -24,7 +24,7 @@ from lab.cloud import Cloud
 from lab.database import Server
 from lab.rehearsal import ROOT, Rehearsal, wait_for
 from lab.shop import Shop
-from rowferry.control import APPLIED, VERIFIED
+from rowferry.control_table import APPLIED, VERIFIED
 
 pytestmark = pytest.mark.integration
 

@@ -18,9 +18,10 @@ from bulkload.lock import LONGEST_REQUEST, LoaderLock
 from bulkload.writer import request_config
 from lab.cloud import Cloud
 from lab.database import Server
-from rowferry import source
-from rowferry.control import CHECKPOINT, ControlTable
+from rowferry.control_table import CHECKPOINT, ControlTable
 from rowferry.mapping import Mapping as RowMapping
+from rowferry.mysql import snapshot
+from rowferry.mysql.server import identify
 
 PURCHASE = """
     [[table]]
@@ -158,8 +159,8 @@ class Bed:
     def capture(self, **changes: Any) -> None:
         """A checkpoint at the source's end, as a capturer that has just started writes it."""
         with self.server.connect() as connection:
-            server = source.identify(connection)
-            end = source.current_offset(connection, server)
+            server = identify(connection)
+            end = snapshot.current_offset(connection, server)
         fields = {"epoch": 1, "file": end.file, "offset": end.offset, "server": server.identity, "lanes": 4}
         fields |= {"tables": ["test.purchase", "test.single", "test.kinds", "test.orders", "test.product"]}
         self.control.put(CHECKPOINT, {**fields, "state": "capturing", **changes})

@@ -22,11 +22,12 @@ from capturer.transactions import Transactions
 from capturer.translation import Translation
 from lab.binlog_dump import dump
 from lab.server import Server
-from rowferry import source
 from rowferry.change import RowChange, encode_record
 from rowferry.errors import UnusableChange
 from rowferry.mapping import Mapping, TableMapping
-from rowferry.table import POSITION
+from rowferry.mapping.table import POSITION
+from rowferry.mysql import conditions
+from rowferry.mysql.server import columns, identify
 from tests.simulation.dynamo import Dynamo
 
 type Item = dict[str, dict[str, Any]]
@@ -67,12 +68,12 @@ def bulk_road(server: Server, mapping: Mapping, *, rows_per_chunk: int = 400) ->
     account = server.capture
     address = Address(server.host, server.port, account.user, account.password)
     connection = connect(address)
-    server_itself = source.identify(connection)
+    server_itself = identify(connection)
     reader = Reader(lambda: connect(address), server_itself, Patience(tries=0))
     try:
-        source.require(source.check(connection, server_itself, mapping))
+        conditions.require(conditions.check(connection, server_itself, mapping))
         for mapped in mapping.tables:
-            table = chunks.describe(connection, mapped, source.columns(connection, mapped))
+            table = chunks.describe(connection, mapped, columns(connection, mapped))
             for chunk in chunks.plan(connection, table, rows_per_chunk):
                 _load(reader, table, chunk, arrived)
     finally:

@@ -16,10 +16,10 @@ from apply_changes.store import DynamoStore
 from ferry import status, switch
 from lab.cloud import Cloud
 from lab.database import Server
-from rowferry import source
-from rowferry.control import CHECKPOINT, FLOORS
+from rowferry.control_table import CHECKPOINT, FLOORS
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping
+from rowferry.mysql import server, snapshot
 from rowferry.position import file_number
 from tests.integration.move_bed import PURCHASE, Bed, make_bed, without_positions
 
@@ -68,7 +68,7 @@ class Move:
     def wait_captured(self) -> None:
         """Also past what the binlog begins with after a reset."""
         with self.bed.server.connect() as connection:
-            end = source.current_offset(connection, source.identify(connection))
+            end = snapshot.current_offset(connection, server.identify(connection))
         goal = (file_number(end.file), end.offset)
         self.wait(lambda: self.checkpoint and _place(self.checkpoint) == goal)
 
@@ -174,7 +174,7 @@ def test_capture_that_begins_anew_leaves_the_old_records_below_the_new_load(move
     move.wait_captured()
     move.stop(process)
     with bed.server.connect() as connection:
-        renamed = source.identify(connection).version >= (8, 2)
+        renamed = server.identify(connection).version >= (8, 2)
     bed.sql(
         "UPDATE purchase SET quantity = 2",
         "DELETE FROM purchase WHERE orderid IN ('before', 'gone')",

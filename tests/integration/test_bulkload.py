@@ -16,11 +16,12 @@ from bulkload.connection import Address, connect
 from bulkload.lock import LOADER, LoaderLock
 from lab.cloud import Cloud
 from lab.database import Server
-from rowferry import source
 from rowferry.errors import LeaseLost, Refused, SourceNotReady
 from rowferry.mapping import Mapping
+from rowferry.mysql import server as mysql_server
+from rowferry.mysql import snapshot
+from rowferry.mysql.snapshot import Watermark
 from rowferry.position import Position
-from rowferry.source import Watermark
 from tests.integration.move_bed import PURCHASE, Bed, make_bed, settings_of, without_positions
 
 pytestmark = pytest.mark.integration
@@ -46,7 +47,7 @@ def test_every_row_is_in_its_item_with_the_watermark(bed: Bed) -> None:
 
 def current_end(bed: Bed) -> Watermark:
     with bed.server.connect() as connection:
-        return source.current_offset(connection, source.identify(connection))
+        return snapshot.current_offset(connection, mysql_server.identify(connection))
 
 
 def test_what_is_quiet_is_right_while_the_application_writes(bed: Bed) -> None:
@@ -433,7 +434,7 @@ def test_chunks_are_found_by_a_range_of_the_index(bed: Bed) -> None:
     bed.sql("ANALYZE TABLE purchase")
     with connect(bed.address) as connection:
         mapped = Mapping.parse(PURCHASE).tables[0]
-        table = chunks.describe(connection, mapped, source.columns(connection, mapped))
+        table = chunks.describe(connection, mapped, mysql_server.columns(connection, mapped))
         assert table.indexed
         middle = list(chunks.plan(connection, table, 100))[15]
         sql, parameters = chunks.select(table, middle)
@@ -451,27 +452,27 @@ def test_a_commit_in_the_binlog_may_not_be_visible_yet_and_the_snapshot_waits_fo
     place in the binlog and its visibility is drawn out to half a second.
     """
     with settings_of(bed.server, sync_binlog=1, binlog_group_commit_sync_delay=500_000):
-        for take, sees_it in ((_naively, False), (source.begin_snapshot, True)):
+        for take, sees_it in ((_naively, False), (snapshot.begin_snapshot, True)):
             bed.sql("DELETE FROM purchase")
             before = current_end(bed)
             commit = threading.Thread(
                 target=bed.sql, args=("INSERT INTO purchase VALUES ('c', 'o', 'p', 1)",)
             )
             with connect(bed.address) as connection:
-                server = source.identify(connection)
+                server = mysql_server.identify(connection)
                 commit.start()
                 _wait_for(lambda before=before: current_end(bed) != before, 5)
                 watermark = take(connection, server)
-                found = source.rows(connection, "SELECT * FROM test.purchase")
+                found = mysql_server.rows(connection, "SELECT * FROM test.purchase")
             commit.join()
             assert watermark.offset > before.offset  # the transaction lies before the watermark
             assert bool(found) is sees_it
 
 
-def _naively(connection: Any, server: source.Server) -> Watermark:
+def _naively(connection: Any, server: mysql_server.Server) -> Watermark:
     """What everybody writes first: the end of the binlog, then the snapshot."""
-    end = source.current_offset(connection, server)
-    source.execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
+    end = snapshot.current_offset(connection, server)
+    mysql_server.execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
     return end
 
 
@@ -498,10 +499,10 @@ def test_on_mariadb_what_stands_before_the_watermark_is_in_the_snapshot(busy_mar
     account = busy_mariadb.capture
     address = Address(busy_mariadb.host, busy_mariadb.port, account.user, account.password)
     with connect(address) as connection:
-        server = source.identify(connection)
+        server = mysql_server.identify(connection)
         for _ in range(8):  # each reads the whole file, which grows
-            watermark = source.begin_snapshot(connection, server)
-            (found,) = source.rows(connection, "SELECT COUNT(*) AS newest FROM test.counted")
+            watermark = snapshot.begin_snapshot(connection, server)
+            (found,) = mysql_server.rows(connection, "SELECT COUNT(*) AS newest FROM test.counted")
             connection.rollback()
             time.sleep(0.01)
             inserts = _inserts_before(busy_mariadb, watermark)
@@ -516,20 +517,20 @@ def test_mariadbs_snapshot_waits_for_the_outcome_of_what_is_prepared(mariadb: Se
             cursor.execute(sql)
         cursor.execute("XA END 'a'")
         cursor.execute("XA PREPARE 'a'")
-        server, taken = source.identify(connection), []
-        taking = threading.Thread(target=lambda: taken.append(source.begin_snapshot(connection, server)))
+        server, taken = mysql_server.identify(connection), []
+        taking = threading.Thread(target=lambda: taken.append(snapshot.begin_snapshot(connection, server)))
         taking.start()
         taking.join(0.3)
         assert not taken
         cursor.execute("XA COMMIT 'a'")
         taking.join(5)
         assert taken
-        assert source.rows(connection, "SELECT COUNT(*) AS n FROM test.x") == [{"n": 1}]
+        assert mysql_server.rows(connection, "SELECT COUNT(*) AS n FROM test.x") == [{"n": 1}]
 
 
 def _inserts_before(server: Server, watermark: Watermark) -> int:
     with server.connect() as connection:
-        events = source.rows(connection, f"SHOW BINLOG EVENTS IN '{watermark.file}'")
+        events = mysql_server.rows(connection, f"SHOW BINLOG EVENTS IN '{watermark.file}'")
     return sum(
         event["event_type"].startswith("Write_rows") and event["end_log_pos"] <= watermark.offset
         for event in events

@@ -26,10 +26,11 @@ from capturer.telemetry import Metrics
 from lab.cloud import Cloud
 from lab.database import Account, Server, database
 from rowferry.change import Kind, Record, RowChange, decode_record
-from rowferry.control import CHECKPOINT, LEASE, MARKER, ControlTable
+from rowferry.control_table import CHECKPOINT, LEASE, MARKER, ControlTable
 from rowferry.mapping import Mapping
+from rowferry.mysql.server import identify
+from rowferry.mysql.snapshot import current_offset
 from rowferry.position import Position, file_number
-from rowferry.source import current_offset, identify
 from rowferry.values import Json
 
 pytestmark = pytest.mark.integration

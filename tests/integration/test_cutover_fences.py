@@ -11,8 +11,8 @@ import pytest
 from ferry.cutover import fences
 from ferry.cutover.grants import Grants
 from lab.database import Account, Server
-from rowferry import source
 from rowferry.errors import Refused
+from rowferry.mysql import server as mysql_server
 from tests.conftest import empty
 
 pytestmark = pytest.mark.integration
@@ -55,7 +55,9 @@ def grant(server: Server, *rights: str) -> None:
 
 def grants(server: Server) -> list[str]:
     with server.connect() as admin:
-        return sorted(str(*row.values()) for row in source.rows(admin, f"SHOW GRANTS FOR {SHOP.user}@'%'"))
+        return sorted(
+            str(*row.values()) for row in mysql_server.rows(admin, f"SHOW GRANTS FOR {SHOP.user}@'%'")
+        )
 
 
 def insert(connection: Any, number: int) -> None:
@@ -91,7 +93,7 @@ def test_revoke_ends_sessions_that_began_before(server: Server, in_transaction: 
         with pytest.raises(pymysql.err.Error):
             insert(shop, 2)
             shop.commit()
-        rows = source.rows(admin, "SELECT COUNT(*) AS n FROM t")[0]["n"]
+        rows = mysql_server.rows(admin, "SELECT COUNT(*) AS n FROM t")[0]["n"]
         assert rows == (0 if in_transaction else 1)
 
 
@@ -146,7 +148,7 @@ def test_lifting_first_ends_a_fence_statement_that_still_waits(server: Server) -
         fence.facts |= fences.session_of(fencing)
         waiting = threading.Thread(target=_raises, args=(fence, fencing))
         waiting.start()
-        while not source.rows(
+        while not mysql_server.rows(
             admin, "SELECT 1 FROM information_schema.processlist WHERE info LIKE 'SET GLOBAL%'"
         ):
             pass
@@ -154,7 +156,7 @@ def test_lifting_first_ends_a_fence_statement_that_still_waits(server: Server) -
         holder.cursor().execute("UNLOCK TABLES")
         waiting.join(10)
         assert not waiting.is_alive()
-        assert not source.rows(admin, "SELECT @@GLOBAL.read_only AS is_on")[0]["is_on"]
+        assert not mysql_server.rows(admin, "SELECT @@GLOBAL.read_only AS is_on")[0]["is_on"]
 
 
 def _raises(fence: fences.Fence, connection: Any) -> None:

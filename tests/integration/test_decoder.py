@@ -22,8 +22,8 @@ from capturer.decoder.stream import EventStream
 from lab.binlog_dump import dump, end_of_binlog
 from lab.server import Server
 from rowferry.change import Kind
-from rowferry.document import parse
 from rowferry.values import Json, parse_time
+from rowferry.values.document import parse
 
 pytestmark = pytest.mark.integration
 

@@ -32,10 +32,11 @@ from ferry import cli
 from ferry.export import open_below
 from lab.cloud import Cloud
 from lab.server import Server
-from rowferry import source
 from rowferry.errors import BadPart, Refused, Unapplied
 from rowferry.mapping import Mapping, TableMapping
-from rowferry.source import Watermark
+from rowferry.mysql import snapshot
+from rowferry.mysql.server import identify
+from rowferry.mysql.snapshot import Watermark
 from rowferry.values import time_text
 from tests.integration.move_bed import PURCHASE, Bed, make_bed
 from tests.integration.test_select import COMMON, MAPPED, MARIADB, MYSQL, SESSION, Cases, execute, table_of
@@ -56,7 +57,7 @@ def exporter(server: Server, **settings: Any) -> Exporter:
     account = server.capture
     open_source = partial(connect, Address(server.host, server.port, account.user, account.password))
     with open_source() as connection:
-        identity = source.identify(connection)
+        identity = identify(connection)
     return Exporter(open_source, identity, 1, Settings(**settings), lambda _: None, lambda _: None)
 
 
@@ -408,8 +409,8 @@ def test_export_says_what_it_did_and_that_there_is_nothing_more_to_do(
 ) -> None:
     bed.fill(rows(1000))
     with bed.server.connect() as connection:
-        identity = source.identify(connection)
-        start = source.current_offset(connection, identity).position(1)
+        identity = identify(connection)
+        start = snapshot.current_offset(connection, identity).position(1)
     arguments = [
         "export",
         "--to",

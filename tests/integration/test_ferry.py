@@ -18,9 +18,10 @@ from ferry.lag import lag_bytes, lag_seconds
 from ferry.settings import Stack, find_stack
 from lab.cloud import Cloud
 from lab.database import Server
-from rowferry import source
-from rowferry.control import LEASE, MARKER
+from rowferry.control_table import LEASE, MARKER
 from rowferry.errors import Refused
+from rowferry.mysql import snapshot
+from rowferry.mysql.server import identify
 from tests.integration.move_bed import Bed, make_bed
 
 pytestmark = pytest.mark.integration
@@ -272,7 +273,7 @@ def drained(bed: Bed, *steps: Callable[[Bed, str], None], timeout: float = 60.0)
 def test_drained_when_every_lane_has_applied_the_marker(bed: Bed) -> None:
     fill(bed)
     with bed.server.connect() as connection:
-        end = source.current_offset(connection, source.identify(connection)).position(1)
+        end = snapshot.current_offset(connection, identify(connection)).position(1)
     result = drained(bed, send, apply(0, 2), apply(2), apply(1, 3))
     assert (result.complete, result.position, result.lanes) == (True, str(end), 4)
     assert bed.said == [
@@ -381,9 +382,9 @@ def test_status_is_one_line_with_constant_fields_then_a_table(bed: Bed, ferry: F
 
 def test_the_lag_counts_the_binlog_beyond_the_checkpoint_over_several_files(bed: Bed) -> None:
     with bed.server.connect() as connection:
-        server = source.identify(connection)
-        reached = source.current_offset(connection, server).position(1)
-        watermark = source.current_offset(connection, server)
+        server = identify(connection)
+        reached = snapshot.current_offset(connection, server).position(1)
+        watermark = snapshot.current_offset(connection, server)
         place = Boundary(watermark.file, watermark.offset)
         assert lag_bytes(connection, reached) == 0
         assert lag_seconds(connection, bed.address, place) == 0

@@ -12,9 +12,10 @@ from capturer.binlog import Binlog, Source
 from capturer.events import Boundary
 from lab.cloud import Cloud
 from lab.server import Server
-from rowferry import source
 from rowferry.errors import CaptureStopped, RowferryError, SourceNotReady
 from rowferry.mapping import Mapping
+from rowferry.mysql import conditions as mysql_conditions
+from rowferry.mysql.server import identify, rows
 from tests.integration import matrix_cases
 from tests.integration.matrix_bed import both, rows_as_items, run, server
 from tests.integration.move_bed import settings_of
@@ -136,7 +137,7 @@ def test_reading_that_begins_inside_a_transaction_stops(server: Server) -> None:
     file, _ = run(server, TABLE)
     run(server, "BEGIN", "INSERT INTO t VALUES (1, 'a')", "INSERT INTO t VALUES (2, 'b')", "COMMIT")
     with server.connect() as connection:
-        events = source.rows(connection, f"SHOW BINLOG EVENTS IN '{file}'")
+        events = rows(connection, f"SHOW BINLOG EVENTS IN '{file}'")
     row_events = [event["pos"] for event in events if event["event_type"].startswith("Write_rows")]
     error = stop_of(server, (file, row_events[-1]))
     assert "row" in error.found and error.fix
@@ -189,10 +190,10 @@ FAMILY = (
 )
 
 
-def keys_of(server: Server, mapping: str, **changed: Any) -> list[source.Condition]:
+def keys_of(server: Server, mapping: str, **changed: Any) -> list[mysql_conditions.Condition]:
     with server.connect(server.capture) as connection:
-        found = replace(source.identify(connection), **changed)
-        conditions = source.check(connection, found, Mapping.parse(mapping))
+        found = replace(identify(connection), **changed)
+        conditions = mysql_conditions.check(connection, found, Mapping.parse(mapping))
     return [one for one in conditions if one.name.startswith("foreign keys") and not one.holds]
 
 
@@ -204,7 +205,7 @@ def test_foreign_keys_that_act(server: Server) -> None:
     (refused,) = keys_of(server, text, **before)
     assert refused.needed and "emptied ON DELETE SET NULL, gone ON DELETE CASCADE" in refused.found
     with pytest.raises(SourceNotReady, match="RESTRICT"):
-        source.require([refused])
+        mysql_conditions.require([refused])
     (one,) = keys_of(server, rows_as_items(["c"], exclude='["q"]'), **before)
     assert "emptied" not in one.found
     assert keys_of(server, rows_as_items(["p"]), **before) == []
@@ -259,7 +260,7 @@ def test_places_that_the_server_does_not_have_are_told_apart(server: Server) -> 
     def purged(*, to: str) -> list[str]:
         run(server, f"PURGE BINARY LOGS TO '{to}'")
         with server.connect() as connection:
-            return [row["log_name"] for row in source.rows(connection, "SHOW BINARY LOGS")]
+            return [row["log_name"] for row in rows(connection, "SHOW BINARY LOGS")]
 
     wait_for(lambda: purged(to=newest) == [newest])  # MariaDB keeps a file until its rows are on disk
     for file in (old, f"{newest[:-2]}99"):

@@ -26,7 +26,7 @@ from bulkload.item_json import loads
 from bulkload.lock import LOADER
 from bulkload.writer import ITEM_TOO_LARGE
 from lab.cloud import Cloud
-from rowferry.control import CHECKPOINT, FLOORS, ControlTable
+from rowferry.control_table import CHECKPOINT, FLOORS, ControlTable
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping
 from rowferry.position import Position

@@ -10,10 +10,10 @@ from bulkload import chunks
 from bulkload.connection import Address, connect
 from bulkload.reader import rows_of
 from lab.server import Server
-from rowferry import source
 from rowferry.errors import EmptyKey
-from rowferry.keys import key_of
+from rowferry.items.keys import key_of
 from rowferry.mapping import Mapping
+from rowferry.mysql.server import columns
 from rowferry.values import Row
 
 pytestmark = pytest.mark.integration
@@ -133,7 +133,7 @@ def fill(server: Server, kind: str, values: Sequence[str]) -> None:
 def chunked(connection: Any, mapping: Mapping, size: int) -> list[list[Row]]:
     """The rows of each chunk."""
     mapped = mapping.tables[0]
-    table = chunks.describe(connection, mapped, source.columns(connection, mapped))
+    table = chunks.describe(connection, mapped, columns(connection, mapped))
     names = table.selection.names
     planned = [
         chunks.read_bound(chunks.bound_text(chunk.upper)) for chunk in chunks.plan(connection, table, size)

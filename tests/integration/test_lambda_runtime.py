@@ -28,7 +28,7 @@ from lab.lambda_runtime import (
     provided_packages,
 )
 from rowferry.change import Kind, Marker, RowChange, encode_change, encode_marker, encode_record
-from rowferry.control import MARKER, ControlTable
+from rowferry.control_table import MARKER, ControlTable
 from rowferry.position import Position
 
 pytestmark = pytest.mark.integration

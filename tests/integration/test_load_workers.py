@@ -23,9 +23,9 @@ from bulkload.lock import LOADER
 from bulkload.writer import Patience
 from lab.cloud import Cloud
 from lab.database import Server
-from rowferry import source
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping
+from rowferry.mysql.server import columns, identify
 from tests.integration.move_bed import Bed, make_bed, without_positions
 
 pytestmark = pytest.mark.integration
@@ -206,9 +206,9 @@ def exported(bed: Bed, mapping: str) -> int:
     """The rows that an export reads."""
     connection = connect(bed.address)
     with closing(connection):
-        server = source.identify(connection)
+        server = identify(connection)
         (mapped,) = Mapping.parse(mapping).tables
-        table = chunks.describe(connection, mapped, source.columns(connection, mapped))
+        table = chunks.describe(connection, mapped, columns(connection, mapped))
     with closing(reader.Reader(partial(connect, bed.address), server, Patience())) as reading:
         return reading.read_into(table, chunks.Chunk(), Counted)[0].rows
 

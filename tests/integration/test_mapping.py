@@ -12,10 +12,10 @@ from bulkload.ledger import Ledger
 from ferry.comparison import Difference
 from lab.cloud import Cloud
 from lab.database import Server
-from rowferry import source
-from rowferry.control import CHECKPOINT
+from rowferry.control_table import CHECKPOINT
 from rowferry.errors import Refused, SourceNotReady
 from rowferry.mapping import Mapping as RowMapping
+from rowferry.mysql import conditions, server
 from rowferry.position import Position
 from tests.integration.move_bed import PURCHASE, Bed, make_bed
 from tests.integration.verified import verified
@@ -177,7 +177,7 @@ def test_what_fits_no_row_is_told_and_refused_by_the_load_and_stops_no_capturer(
     assert "problem, of any row: column 'productid' is compared with a constant of another" in said.stdout
     assert said.returncode == 1
     with bed.server.connect(bed.server.capture) as connection:
-        source.require(source.check(connection, source.identify(connection), RowMapping.parse(unfit)))
+        conditions.require(conditions.check(connection, server.identify(connection), RowMapping.parse(unfit)))
     with pytest.raises(SourceNotReady, match=r"mapping of test.purchase is such that .*: correct `where`"):
         bed.loader(unfit).run(False)
 

@@ -17,9 +17,11 @@ from ferry.preflight.data import Data
 from ferry.settings import find_stack
 from lab.cloud import Cloud
 from lab.database import Server
-from rowferry import source
 from rowferry.mapping import Mapping
-from rowferry.source import Condition
+from rowferry.mysql import conditions as mysql_conditions
+from rowferry.mysql import server as mysql_server
+from rowferry.mysql.conditions import Condition
+from rowferry.mysql.server import identify
 from tests.integration.move_bed import CREATE, PURCHASE, make_stack, settings_of
 
 pytestmark = pytest.mark.integration
@@ -52,14 +54,14 @@ def connected(server: Server, account: Any = None) -> Iterator[Any]:
 def conditions(server: Server, account: Any = None, hours: float = 0.0) -> dict[str, Condition]:
     """By name, without the table's."""
     with connected(server, account) as connection:
-        found = server_side.conditions(connection, source.identify(connection), [TABLE], hours, NUMBER)
+        found = server_side.conditions(connection, identify(connection), [TABLE], hours, NUMBER)
         return {one.name.removesuffix(" of test.purchase"): one for one in found}
 
 
 def data(server: Server, text: str = PURCHASE, seconds: float = 60.0) -> dict[str, Condition]:
     (table,) = Mapping.parse(text).tables
     with connected(server) as connection:
-        found = Data(connection, source.identify(connection), table, seconds).conditions()
+        found = Data(connection, mysql_server.identify(connection), table, seconds).conditions()
         return {one.name.removesuffix(" of test.purchase"): one for one in found}
 
 
@@ -88,7 +90,7 @@ def test_no_condition_is_left_out_here(server: Server, fresh_cloud: Cloud) -> No
 
 @pytest.mark.parametrize(("flavor", "version"), [("mysql", (5, 7, 44)), ("mariadb", (10, 6, 1))])
 def test_a_version_that_was_not_tried(flavor: str, version: tuple[int, ...]) -> None:
-    assert not server_side.version(source.Server(flavor, version, "x")).holds
+    assert not server_side.version(mysql_server.Server(flavor, version, "x")).holds
 
 
 def test_binlogs_that_end_too_soon(server: Server) -> None:
@@ -409,7 +411,7 @@ def test_the_least_rights_suffice(ferry: Any, mysql: Server) -> None:
     try:
         least = type(mysql.capture)("least", "aA1!least-rights")
         with connected(mysql, least) as connection:
-            found = source.check(connection, source.identify(connection), MAPPING)
+            found = mysql_conditions.check(connection, mysql_server.identify(connection), MAPPING)
         assert [one.name for one in found if one.needed and not one.holds] == []
     finally:
         run(mysql, "DROP USER 'least'@'%'")

@@ -15,8 +15,9 @@ from bulkload.connection import Address, connect
 from bulkload.reader import Reader, rows_of
 from bulkload.writer import Patience
 from lab.server import Server
-from rowferry import source
 from rowferry.mapping import Mapping
+from rowferry.mysql import server as mysql_server
+from rowferry.mysql.server import identify
 from rowferry.values import Json, Value, parse_time
 from tests.integration.test_decoder import changes, definitions_of, run, shown
 
@@ -49,7 +50,7 @@ def select_values(server: Server, schema: str, table: str, key: str = "id") -> l
     mapped = Mapping.parse(MAPPED.format(schema=schema, table=table, key=key)).tables[0]
     account = server.capture
     with connect(Address(server.host, server.port, account.user, account.password)) as connection:
-        described = chunks.describe(connection, mapped, source.columns(connection, mapped))
+        described = chunks.describe(connection, mapped, mysql_server.columns(connection, mapped))
         names = described.selection.names
         return [
             dict(zip(names, values, strict=True))
@@ -257,8 +258,8 @@ def test_half_a_character_in_the_text_of_a_row_is_replaced(server: Server) -> No
     mapped = Mapping.parse(MAPPED.format(schema="test", table="t", key="id")).tables[0]
     address = Address(server.host, server.port, server.capture.user, server.capture.password)
     with connect(address) as connection:
-        identity = source.identify(connection)
-        table = chunks.describe(connection, mapped, source.columns(connection, mapped))
+        identity = identify(connection)
+        table = chunks.describe(connection, mapped, mysql_server.columns(connection, mapped))
     reader = Reader(lambda: connect(address), identity, Patience(tries=0))
     grouping, _ = reader.read(table, Chunk())
     reader.close()

@@ -24,8 +24,9 @@ from lab.cloud import Cloud
 from lab.database import Server
 from rowferry.errors import LOAD, PASS, CaptureStopped, Refused
 from rowferry.mapping import Mapping
+from rowferry.mysql.server import columns, identify
+from rowferry.mysql.snapshot import current_offset
 from rowferry.position import Position, file_number
-from rowferry.source import columns, current_offset, identify
 from tests.integration.move_bed import make_bed, settings_of
 from tests.integration.test_anew import Move
 from tests.integration.test_capturer import wait_for

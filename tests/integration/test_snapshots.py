@@ -8,8 +8,9 @@ from contextlib import contextmanager
 import pytest
 
 from lab.server import Server
-from rowferry import source
 from rowferry.mapping import Mapping
+from rowferry.mysql import snapshot
+from rowferry.mysql.server import identify, rows
 from rowferry.position import Position
 from tests.integration.matrix_bed import rows_as_items, run, server
 from tests.integration.move_bed import settings_of
@@ -57,11 +58,11 @@ def _repeat(server: Server, shape: Shape, number: int, stop: threading.Event) ->
 def snapshots(server: Server) -> Iterator[tuple[Position, set[int]]]:
     """Watermarks, and the rows that their snapshots show."""
     with server.connect(server.capture) as connection:
-        who = source.identify(connection)
+        who = identify(connection)
         until = time.monotonic() + SECONDS
         while time.monotonic() < until:
-            watermark = source.begin_snapshot(connection, who).position(1)
-            yield watermark, {row["id"] for row in source.rows(connection, "SELECT id FROM t")}
+            watermark = snapshot.begin_snapshot(connection, who).position(1)
+            yield watermark, {row["id"] for row in rows(connection, "SELECT id FROM t")}
             connection.rollback()
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from lab.cloud import Cloud
 from lab.database import Server
-from rowferry.control import APPLIED, VERIFIED
+from rowferry.control_table import APPLIED, VERIFIED
 from tests.integration.move_bed import Bed, make_bed
 
 pytestmark = pytest.mark.integration

@@ -6,7 +6,7 @@ from typing import Any
 
 from rowferry.errors import UnusableChange
 from rowferry.mapping import Layout, Mapping, TableMapping
-from rowferry.template import Template
+from rowferry.mapping.template import Template
 from rowferry.values import text, untag
 from tests.scenarios.roads import Case, story
 

@@ -13,8 +13,8 @@ from bulkload.reader import Reader
 from bulkload.writer import Patience, Writer
 from lab.cloud import Cloud
 from lab.database import Server
-from rowferry import source
 from rowferry.mapping import EXPIRES, Mapping
+from rowferry.mysql import server as mysql_server
 from rowferry.values import time_text, untag
 from tests.conftest import empty
 from tests.scenarios.roads import Case, Item, deliver
@@ -79,7 +79,7 @@ def test_the_bulk_load_gives_the_items(name: str, cloud: Cloud, tables: Server) 
     )
     mapped = case.mapping.tables[0]
     with mysql.connect() as connection:
-        table = chunks.describe(connection, mapped, source.columns(connection, mapped))
+        table = chunks.describe(connection, mapped, mysql_server.columns(connection, mapped))
     grouping, watermark = reader.read(table, Chunk())
     reader.close()
     items = [item for item, _ in grouping.items(watermark.position(1))]
@@ -91,9 +91,9 @@ def test_the_bulk_load_gives_the_items(name: str, cloud: Cloud, tables: Server) 
     assert not any(EXPIRES in item for item in found)
 
 
-def told(server: Server) -> tuple[source.Server, Patience]:
+def told(server: Server) -> tuple[mysql_server.Server, Patience]:
     with server.connect() as connection:
-        return source.identify(connection), Patience()
+        return mysql_server.identify(connection), Patience()
 
 
 def fill(server: Server, case: Case) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from capturer.decoder.events import Gtid, Query, Rotate, Rows, XaPrepared, Xid
 from capturer.events import Boundary, Event
 from rowferry.change import Kind
-from rowferry.source import Server
+from rowferry.mysql.server import Server
 
 ORDERS, PRODUCTS = 5, 3
 

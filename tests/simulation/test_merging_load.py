@@ -16,9 +16,9 @@ from bulkload.grouping import Grouping
 from bulkload.merger import Merger
 from bulkload.writer import Patience, Writer
 from rowferry.change import Kind, RowChange
-from rowferry.items import effects
+from rowferry.items.effects import effects
+from rowferry.items.folding import Step, writes
 from rowferry.mapping import EXPIRES, POSITION, Mapping
-from rowferry.plan import Step, writes
 from rowferry.position import Position
 from tests.simulation.dynamo import Dynamo, Item
 

@@ -21,13 +21,15 @@ from capturer.events import Boundary
 from capturer.lanes import Lanes, Parcel
 from capturer.routes import encoded
 from capturer.transactions import Transactions
-from rowferry import plan, requests, source
 from rowferry.change import Marker, RowChange, decode_record
 from rowferry.errors import CaptureStopped
+from rowferry.items import folding, requests
+from rowferry.items.folding import Write
 from rowferry.mapping import EXPIRES, POSITION, Mapping
-from rowferry.plan import Write
+from rowferry.mysql import snapshot
+from rowferry.mysql.server import Server, execute
+from rowferry.mysql.snapshot import Watermark
 from rowferry.position import Position
-from rowferry.source import Watermark
 from tests.scenarios.roads import PURCHASE, Item
 from tests.simulation.dynamo import Dynamo
 from tests.simulation.source import MYSQL, ORDERS, Connection, Disconnected, Source, row
@@ -67,26 +69,26 @@ def unconnected(steps: Any) -> Iterator[Write]:
 
 def gapped(steps: Any) -> Iterator[Write]:
     """gap-in-a-run: a run is applied where only its last change is new."""
-    for write in plan.writes(steps):
+    for write in folding.writes(steps):
         yield replace(write, steps=write.steps[-1:])
 
 
 def positionless(steps: Any) -> Iterator[Write]:
     """no-position: whatever comes is written."""
-    yield from plan.writes([replace(step, position=None) for step in steps])
+    yield from folding.writes([replace(step, position=None) for step in steps])
 
 
-def end_of_binlog(connection: Any, server: source.Server) -> Watermark:
+def end_of_binlog(connection: Any, server: Server) -> Watermark:
     """visibility-gap: a transaction stands in the binlog before a SELECT shows it."""
-    end = source.current_offset(connection, server)
-    source.execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+    end = snapshot.current_offset(connection, server)
+    execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
     return end
 
 
-def late_watermark(connection: Any, server: source.Server) -> Watermark:
+def late_watermark(connection: Any, server: Server) -> Watermark:
     """late-watermark: read after the snapshot."""
-    source.begin_snapshot(connection, server)
-    return source.current_offset(connection, server)
+    snapshot.begin_snapshot(connection, server)
+    return snapshot.current_offset(connection, server)
 
 
 WRITES: dict[str, Callable[[Any], Iterator[Write]]] = {
@@ -94,7 +96,7 @@ WRITES: dict[str, Callable[[Any], Iterator[Write]]] = {
     "gap-in-a-run": gapped,
     "no-position": positionless,
 }
-SNAPSHOTS: dict[str, Callable[[Any, source.Server], Watermark]] = {
+SNAPSHOTS: dict[str, Callable[[Any, Server], Watermark]] = {
     "visibility-gap": end_of_binlog,
     "late-watermark": late_watermark,
 }
@@ -410,7 +412,9 @@ class World:
     def plan(self) -> None:
         """The floor, before the first chunk."""
         connection = Connection(self.source, self.meanwhile)
-        floor = str(SNAPSHOTS.get(self.broken, source.begin_snapshot)(connection, MYSQL).position(self.epoch))
+        floor = str(
+            SNAPSHOTS.get(self.broken, snapshot.begin_snapshot)(connection, MYSQL).position(self.epoch)
+        )
         emptied = all(EXPIRES in item for item in self.dynamo.items["purchase"].values())
         if self.broken != "no-floor" and (emptied or self.broken == "floor-over-items"):
             self.floors = {"test.purchase": floor}
@@ -437,7 +441,7 @@ class World:
 
     def chunk(self, orders: list[str]) -> None:
         connection, epoch = Connection(self.source, self.meanwhile), self.epoch
-        watermark = SNAPSHOTS.get(self.broken, source.begin_snapshot)(connection, MYSQL)
+        watermark = SNAPSHOTS.get(self.broken, snapshot.begin_snapshot)(connection, MYSQL)
         index = self.index_of(watermark)
         self.meanwhile()
         grouping = Grouping(self.mapping.tables[0], ["customerid", "orderid", "productid", "quantity"])

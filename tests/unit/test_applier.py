@@ -8,10 +8,10 @@ from apply_changes.applier import Applier, Result
 from apply_changes.store import DynamoStore, Outcome
 from rowferry.change import Kind, Marker, RowChange, encode_change, encode_marker, encode_record
 from rowferry.errors import OversizedItem, Unapplied, UnusableChange
+from rowferry.items.folding import Write
+from rowferry.items.requests import members_of
 from rowferry.mapping import Mapping
-from rowferry.plan import Write
 from rowferry.position import Position
-from rowferry.requests import members_of
 from tests.scenarios.roads import PURCHASE
 from tests.simulation.dynamo import Dynamo
 

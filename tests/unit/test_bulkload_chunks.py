@@ -8,7 +8,7 @@ from bulkload.chunks import Chunk, Table, bound_text, read_bound, rows_per_chunk
 from bulkload.connection import read_date, read_datetime
 from bulkload.keys import KeyColumn
 from rowferry.mapping import Mapping
-from rowferry.select import Column, selection
+from rowferry.mysql.select import Column, selection
 
 MAPPED = Mapping.parse(
     """

@@ -13,7 +13,7 @@ from bulkload.governor import Governor
 from bulkload.limits import Limits
 from bulkload.meter import Meter
 from bulkload.pace import Adaptive, Bucket
-from rowferry.control import ControlTable
+from rowferry.control_table import ControlTable
 
 
 def spent(rate: float, amounts: list[float]) -> float:

@@ -10,7 +10,7 @@ from capturer.events import Boundary
 from capturer.lease import Lease
 from capturer.progress import Counters, Progress, Standing
 from rowferry.change import Marker
-from rowferry.control import CHECKPOINT, LEASE, MARKER
+from rowferry.control_table import CHECKPOINT, LEASE, MARKER
 from rowferry.errors import CaptureStopped, LeaseLost, Refused
 from rowferry.position import Position
 

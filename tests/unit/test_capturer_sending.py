@@ -18,7 +18,7 @@ from capturer.routes import encoded
 from capturer.sender import Sender, Sent, require_stream
 from rowferry.change import Kind, RowChange, decode_record
 from rowferry.errors import Refused
-from rowferry.items import lane_of
+from rowferry.items.effects import lane_of
 from rowferry.mapping import Mapping
 
 MAPPING = Mapping.parse("""
@@ -44,7 +44,7 @@ def sent(kind: Kind, before: Any, after: Any) -> list[tuple[int, RowChange]]:
 
 
 def lane(**values: Any) -> int:
-    from rowferry.items import key_of
+    from rowferry.items.effects import key_of
 
     return lane_of(key_of(row(**values), MAPPING.tables[0]), 256)
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from rowferry.control import ControlTable, unwrap, wrap
+from rowferry.control_table import ControlTable, unwrap, wrap
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,9 @@ import pytest
 from ferry import wording
 from ferry.dms_export import export
 from ferry.toml_text import toml_text
-from rowferry import dms, mapping_file
 from rowferry.errors import MappingError
-from rowferry.items import places_of
-from rowferry.mapping import Mapping
+from rowferry.items.effects import places_of
+from rowferry.mapping import Mapping, dms, file
 from rowferry.values import Json
 
 ROOT = Path(__file__).parent.parent.parent
@@ -224,11 +223,11 @@ def test_the_mapping_of_the_article_runs_unchanged() -> None:
 )
 def test_there_and_back(rules: Any) -> None:
     document = dms.document({"rules": rules}).document
-    first = Mapping(mapping_file.tables(document))
+    first = Mapping(file.tables(document))
     assert Mapping.parse(toml_text(document)) == first
     exported, beyond = export(first)
     assert beyond == []
-    second = Mapping(mapping_file.tables(dms.document(exported).document))
+    second = Mapping(file.tables(dms.document(exported).document))
     row = {**CUSTOMER, "customerid": "c", "orderid": "o", "productid": "p", "a": None}
     assert item(second, row) == item(first, row)
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from rowferry.document import parse, written
-from rowferry.numeric import json_number
+from rowferry.values.document import parse, written
+from rowferry.values.numeric import json_number
 from tests.unit.test_values import DOCUMENTS
 
 

@@ -19,8 +19,8 @@ from bulkload.exports.mydumper import metadata
 from bulkload.exports.plan import Form, Plan
 from rowferry.errors import BadPart, Refused
 from rowferry.mapping import Mapping
+from rowferry.mysql.snapshot import Watermark
 from rowferry.position import Position
-from rowferry.source import Watermark
 
 COLUMNS = (Column("id", "int"), Column("note", "enum('a,)','b''')", "utf8mb4"))
 MANIFEST = Manifest(

@@ -9,7 +9,7 @@ from bulkload.checks import refuse_before_capture
 from capturer.events import Boundary
 from capturer.progress import Counters, Progress, Standing
 from ferry import resume
-from rowferry.control import CHECKPOINT, FLOORS
+from rowferry.control_table import CHECKPOINT, FLOORS
 from rowferry.errors import LOAD, PASS, CaptureStopped, Refused
 from rowferry.mapping import Mapping
 from rowferry.position import Position

@@ -13,11 +13,12 @@ import pytest
 from ferry import hooked, places, wording, written
 from ferry.places import Pair
 from ferry.wording import Row, Words
-from rowferry import keys, sources, values
 from rowferry.errors import ValueOutOfRange
-from rowferry.table import KeyAttribute
-from rowferry.template import Template
-from rowferry.values import Json
+from rowferry.items import keys
+from rowferry.mapping import attribute_source
+from rowferry.mapping.table import KeyAttribute
+from rowferry.mapping.template import Template
+from rowferry.values import Json, values
 
 BASE64 = "base64:type15:" + "/wA=" * 19
 
@@ -169,11 +170,11 @@ VALUES: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("value", "kind"), list(product(VALUES, [None, *sources.Type])), ids=repr)
-def test_both_readings_of_a_value_agree(value: Any, kind: sources.Type | None) -> None:
+@pytest.mark.parametrize(("value", "kind"), list(product(VALUES, [None, *attribute_source.Type])), ids=repr)
+def test_both_readings_of_a_value_agree(value: Any, kind: attribute_source.Type | None) -> None:
     content = written.content(*hooked.cell_of(value), kind and str(kind))
     try:
-        attribute = sources.stored(value, kind, "c", keep_null=False)
+        attribute = attribute_source.stored(value, kind, "c", keep_null=False)
     except ValueOutOfRange:
         return  # such a row has no place: what verify expects of it is not there
     assert attribute is not None and content == written.found_content(attribute)
@@ -314,10 +315,10 @@ def test_the_time_to_live_of_every_type(kind: str, cell: str, seconds: int | Non
 SHARED = {
     ("bulkload.connection", "Address"),
     ("rowferry", "dms"),
-    ("rowferry.values", "Json"),
+    ("rowferry.values.values", "Json"),
     ("rowferry.errors", "Refused"),
     ("rowferry.errors", "Unapplied"),
-    ("rowferry.mapping", "Mapping"),
+    ("rowferry.mapping.mapping", "Mapping"),
 }
 
 

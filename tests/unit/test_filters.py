@@ -7,8 +7,8 @@ import pytest
 from ferry import wording
 from ferry.hooked import cell_of
 from ferry.written import UNFIT
-from rowferry import filters
 from rowferry.errors import MappingError, ValueOutOfRange
+from rowferry.mapping import filters
 
 CASES = [
     ({"eq": 5}, 5, True),

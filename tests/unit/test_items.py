@@ -7,7 +7,7 @@ import pytest
 from ferry import written
 from rowferry import errors
 from rowferry.change import Kind, RowChange
-from rowferry.items import Effect, by_lane, effects, key_of, lane_of, places_of
+from rowferry.items.effects import Effect, by_lane, effects, key_of, lane_of, places_of
 from rowferry.mapping import Mapping
 from tests.scenarios.roads import PURCHASE
 

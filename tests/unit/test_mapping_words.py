@@ -9,9 +9,9 @@ import pytest
 from ferry import hooked
 from ferry.wording import Row
 from rowferry.errors import HookFailed, MappingError, ReservedName
-from rowferry.hooks import Hook
+from rowferry.items.members import members_of
 from rowferry.mapping import Mapping
-from rowferry.members import members_of
+from rowferry.mapping.hooks import Hook
 from rowferry.values import Json
 
 ROOT = Path(__file__).parent.parent.parent

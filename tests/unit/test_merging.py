@@ -9,10 +9,10 @@ from apply_changes.store import DynamoStore, Outcome
 from bulkload.merger import Merger
 from bulkload.writer import Patience, Writer
 from rowferry.errors import Refused, Unapplied
-from rowferry.items import Effect, ItemKey, KeyValue
-from rowferry.plan import Step, writes
+from rowferry.items.effects import Effect, ItemKey, KeyValue
+from rowferry.items.folding import Step, writes
+from rowferry.mapping.table import MapEntry, SetEntry, Target
 from rowferry.position import Position
-from rowferry.table import MapEntry, SetEntry, Target
 from tests.simulation.dynamo import Dynamo
 
 KEY = ItemKey("t", (KeyValue("id", "S", "x"),))

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apply_changes.store import DynamoStore, Outcome
-from rowferry.items import Effect, ItemKey, KeyValue
+from rowferry.items.effects import Effect, ItemKey, KeyValue
+from rowferry.items.folding import Step, newer, writes
+from rowferry.items.requests import bury, members_of, request
 from rowferry.mapping import EXPIRES, POSITION
-from rowferry.plan import Step, newer, writes
 from rowferry.position import Position
-from rowferry.requests import bury, members_of, request
 from tests.simulation.dynamo import Dynamo, check_arguments
 
 KEY = ItemKey("purchase", (KeyValue("customerid", "S", "c"), KeyValue("orderid", "S", "o")))

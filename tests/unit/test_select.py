@@ -7,7 +7,7 @@ from capturer.decoder.charset_tables import COLLATIONS, SINGLE_BYTE
 from capturer.decoder.charsets import UTF8
 from capturer.decoder.types import DECLARED
 from rowferry.errors import SourceNotReady
-from rowferry.select import CHARSETS, Column, note, reading, selection
+from rowferry.mysql.select import CHARSETS, Column, note, reading, selection
 from rowferry.values import Json
 
 

@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
-from rowferry import source
 from rowferry.errors import SourceNotReady
+from rowferry.mysql import conditions as mysql_conditions
+from rowferry.mysql import server, snapshot
+from rowferry.mysql.conditions import Condition
+from rowferry.mysql.server import Server
+from rowferry.mysql.snapshot import Watermark
 from rowferry.position import Position
-from rowferry.source import Condition, Server, Watermark
 
 UUID = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
 MYSQL = Server("mysql", (9, 1, 0), UUID)
@@ -43,7 +46,7 @@ class Answering:
 
 def identity(version: str, **variables: str) -> Server:
     found = [{"Variable_name": name, "Value": value} for name, value in variables.items()]
-    return source.identify(Answering(SELECT_VERSION=[{"version": version}], SHOW_GLOBAL_VARIABLES=found))
+    return server.identify(Answering(SELECT_VERSION=[{"version": version}], SHOW_GLOBAL_VARIABLES=found))
 
 
 @pytest.mark.parametrize(
@@ -73,14 +76,14 @@ STATUS = [{"File": "binlog.000012", "Position": 4711}]
 )
 def test_the_end_of_the_binlog_is_asked_for_in_the_servers_words(version: Any, asked: str) -> None:
     connection = Answering(SHOW=STATUS)
-    end = source.current_offset(connection, Server("mysql", version, UUID))
+    end = snapshot.current_offset(connection, Server("mysql", version, UUID))
     assert end == Watermark("binlog.000012", 4711) and connection.asked == [asked]
     assert end.position(3) == Position(3, 12, 4711, 0)
 
 
 def test_a_server_without_binlog_is_refused_with_the_fix() -> None:
     with pytest.raises(SourceNotReady, match="log_bin"):
-        source.current_offset(Answering(), MYSQL)
+        snapshot.current_offset(Answering(), MYSQL)
 
 
 OTHER = UUID.replace("3", "4")
@@ -107,7 +110,7 @@ def test_a_snapshot_waits_for_what_the_binlog_already_holds(owned: list[Any], wa
         SHOW=STATUS,
         **{"SELECT_@@GLOBAL.gtid_owned": answers, "SELECT_WAIT": [{"timed_out": 0}]},
     )
-    assert source.begin_snapshot(connection, MYSQL) == Watermark("binlog.000012", 4711)
+    assert snapshot.begin_snapshot(connection, MYSQL) == Watermark("binlog.000012", 4711)
     assert [sql.split("'")[1] for sql in connection.asked if "WAIT_FOR" in sql] == waited
     assert connection.asked[0].startswith("SHOW") and connection.asked[-1].startswith("START TRANSACTION")
 
@@ -125,7 +128,7 @@ def test_a_long_wait_for_a_snapshot_says_what_it_waits_for() -> None:
         },
     )
     said: list[str] = []
-    source.begin_snapshot(connection, MYSQL, said.append)
+    snapshot.begin_snapshot(connection, MYSQL, said.append)
     assert (
         len(said) == 1
         and f"since 5 s for transactions that the server has not committed yet: {UUID}:6." in said[0]
@@ -155,7 +158,7 @@ MARIADB = Server("mariadb", (10, 11), "x")
 )
 def test_on_mariadb_the_lower_of_two_answers_counts(answers: Any, watermark: Watermark) -> None:
     connection = Answering(SHOW_STATUS=answers)
-    assert source.begin_snapshot(connection, MARIADB) == watermark
+    assert snapshot.begin_snapshot(connection, MARIADB) == watermark
     asked = [sql.split()[0] for sql in connection.asked]
     assert asked == ["SHOW", "XA", "START", "SHOW"]
 
@@ -168,7 +171,7 @@ def test_on_mariadb_what_is_prepared_is_waited_for_and_told() -> None:
         XA_RECOVER=[*listed, [{"data": "X'62',X'',1"}]],
     )
     said: list[str] = []
-    assert source.begin_snapshot(connection, MARIADB, said.append) == Watermark("mariadb-bin.000003", 99)
+    assert snapshot.begin_snapshot(connection, MARIADB, said.append) == Watermark("mariadb-bin.000003", 99)
     (line,) = said
     assert "since 5 s for the outcome of XA transactions: X'61',X'',1. XA COMMIT or XA ROLLBACK" in line
 
@@ -180,12 +183,14 @@ def test_all_that_is_missing_is_told_at_once_with_each_fix_once() -> None:
         Condition("c", "x", False, "fix one"),
     ]
     with pytest.raises(SourceNotReady) as refused:
-        source.require(broken)
+        mysql_conditions.require(broken)
     assert (refused.value.found, refused.value.fix) == ("a is OFF; c is x", "fix one")
-    source.require([broken[1]])
+    mysql_conditions.require([broken[1]])
     advised = Condition("d", "MINIMAL", False, "set d", needed=False)
-    source.require([advised])
-    assert source.advice([*broken, advised, replace(advised, holds=True)]) == ["d is MINIMAL: set d"]
+    mysql_conditions.require([advised])
+    assert mysql_conditions.advice([*broken, advised, replace(advised, holds=True)]) == [
+        "d is MINIMAL: set d"
+    ]
 
 
 RIGHT = {
@@ -202,6 +207,6 @@ RIGHT = {
 def test_each_setting_alone_is_found(name: str, wrong: str | None) -> None:
     """Also those that no server can be given while it runs."""
     found = {**RIGHT, name: wrong} if wrong else {key: value for key, value in RIGHT.items() if key != name}
-    conditions = list(source._settings({key: str(value) for key, value in found.items()}, MYSQL))
+    conditions = list(mysql_conditions._settings({key: str(value) for key, value in found.items()}, MYSQL))
     assert [one.name for one in conditions if not one.holds] == [name]
-    assert [one.name for one in source._settings(RIGHT, MYSQL) if not one.holds] == []
+    assert [one.name for one in mysql_conditions._settings(RIGHT, MYSQL) if not one.holds] == []

@@ -7,8 +7,10 @@ import pymysql
 import pytest
 
 from lab.database import Server, database
-from rowferry import source
 from rowferry.mapping import Mapping
+from rowferry.mysql import conditions as mysql_conditions
+from rowferry.mysql import snapshot
+from rowferry.mysql.server import identify, rows
 from tests.integration.move_bed import settings_of
 from tests.scenarios.roads import PURCHASE
 
@@ -36,7 +38,7 @@ def run(server: Server, *statements: str) -> None:
 
 def broken(server: Server, account: Any = None) -> list[str]:
     with server.connect(account or server.capture) as connection:
-        conditions = source.check(connection, source.identify(connection), MAPPING)
+        conditions = mysql_conditions.check(connection, identify(connection), MAPPING)
     return [condition.name for condition in conditions if condition.needed and not condition.holds]
 
 
@@ -62,9 +64,9 @@ def test_a_wrong_setting_is_found(server: Server, setting: str, wrong: str, righ
 
 def test_events_without_names_are_advised_against(server: Server) -> None:
     with settings_of(server, binlog_row_metadata="MINIMAL"), server.connect(server.capture) as connection:
-        conditions = source.check(connection, source.identify(connection), MAPPING)
-    source.require(conditions)
-    assert [line.partition(":")[0] for line in source.advice(conditions)] == [
+        conditions = mysql_conditions.check(connection, identify(connection), MAPPING)
+    mysql_conditions.require(conditions)
+    assert [line.partition(":")[0] for line in mysql_conditions.advice(conditions)] == [
         "binlog_row_metadata is MINIMAL"
     ]
 
@@ -105,19 +107,19 @@ def test_an_account_without_rights_is_told_which(server: Server) -> None:
 def test_a_snapshot_shows_everything_before_its_watermark_and_nothing_later(server: Server) -> None:
     run(server, "INSERT INTO purchase VALUES ('c', 'o', 'p1', 1)")
     with server.connect(server.capture) as connection:
-        who = source.identify(connection)
-        watermark = source.begin_snapshot(connection, who)
+        who = identify(connection)
+        watermark = snapshot.begin_snapshot(connection, who)
         run(server, "INSERT INTO purchase VALUES ('c', 'o', 'p2', 2)")
-        shown = [row["productid"] for row in source.rows(connection, "SELECT productid FROM purchase")]
+        shown = [row["productid"] for row in rows(connection, "SELECT productid FROM purchase")]
     with server.connect() as connection:
-        end = source.current_offset(connection, who)
+        end = snapshot.current_offset(connection, who)
     assert shown == ["p1"]
     assert watermark.position(1) < end.position(1)
 
 
-def spelled(mapping: str, server: Server) -> list[source.Condition]:
+def spelled(mapping: str, server: Server) -> list[mysql_conditions.Condition]:
     with server.connect(server.capture) as connection:
-        conditions = source.check(connection, source.identify(connection), Mapping.parse(mapping))
+        conditions = mysql_conditions.check(connection, identify(connection), Mapping.parse(mapping))
     return [condition for condition in conditions if not condition.holds]
 
 

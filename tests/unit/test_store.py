@@ -5,7 +5,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from apply_changes.store import DynamoStore
 from rowferry.errors import OversizedItem, Unapplied, ValueOutOfRange
-from rowferry.plan import Step, Write, writes
+from rowferry.items.folding import Step, Write, writes
 from tests.unit.test_plan import step
 
 

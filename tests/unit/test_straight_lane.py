@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowferry.errors import UnusableChange
-from rowferry.keys import key_of, lane_of, straight_lane
+from rowferry.items.keys import key_of, lane_of, straight_lane
 from rowferry.mapping import Mapping
 
 LANES = 256

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from ferry.wording import pieces
 from rowferry.errors import MappingError, MissingColumn
-from rowferry.template import Template
+from rowferry.mapping.template import Template
 
 
 @pytest.mark.parametrize(

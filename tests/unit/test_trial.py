@@ -2,9 +2,9 @@
 
 import pytest
 
-from rowferry import trial
 from rowferry.mapping import Mapping
-from rowferry.select import Column
+from rowferry.mysql import type_check
+from rowferry.mysql.select import Column
 
 COLUMNS = {
     "id": "int", "name": "varchar", "placed": "datetime", "day": "date", "clock": "time", "data": "blob",
@@ -21,7 +21,7 @@ hash_key = { attribute = "pk", column = "id", type = "N" }
 
 def problem(text: str, **columns: str) -> str:
     (table,) = Mapping.parse(text).tables
-    found = trial.problems(table, [Column(name, kind) for name, kind in {**COLUMNS, **columns}.items()])
+    found = type_check.problems(table, [Column(name, kind) for name, kind in {**COLUMNS, **columns}.items()])
     return "; ".join(map(str, found))
 
 

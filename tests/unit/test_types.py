@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from rowferry.errors import ValueOutOfRange
-from rowferry.filters import parse
-from rowferry.sources import Column, Type
+from rowferry.mapping.attribute_source import Column, Type
+from rowferry.mapping.filters import parse
 from rowferry.values import Json
 
 DOCUMENT = Json({"b": [1, Decimal("2.5"), None], "a": "é"})

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowferry.errors import ValueOutOfRange
-from rowferry.numeric import json_number
 from rowferry.values import Json, attribute, number, parse_time, tag, text, time_text, untag
+from rowferry.values.numeric import json_number
 from tests.simulation.dynamo import check_number
 
 LONGEST = timedelta(hours=838, minutes=59, seconds=59)

@@ -8,15 +8,15 @@ from collections.abc import Mapping as Dict
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from rowferry import source
-from rowferry.document import Json
 from rowferry.errors import UnusableChange
-from rowferry.keys import key_of
+from rowferry.items.keys import key_of
+from rowferry.items.members import members_of
 from rowferry.mapping import Mapping
-from rowferry.members import members_of
-from rowferry.select import Column
-from rowferry.table import TableMapping
+from rowferry.mapping.table import TableMapping
+from rowferry.mysql import conditions, server
+from rowferry.mysql.select import Column
 from rowferry.values import Value
+from rowferry.values.document import Json
 
 _TEXT = "1"
 """What text can be: also a number, JSON, true."""
@@ -36,7 +36,7 @@ _VALUES: Dict[str, Value] = {
 }
 
 
-def check(connection: source.Connection, mapping: Mapping) -> list[source.Condition]:
+def check(connection: server.Connection, mapping: Mapping) -> list[conditions.Condition]:
     """
     The tables no row of which can have its place; they have the columns that the mapping names.
 
@@ -44,9 +44,9 @@ def check(connection: source.Connection, mapping: Mapping) -> list[source.Condit
     mapping that was mended lies below the load's floor.
     """
     return [
-        source.Condition(f"mapping of {table.source}", f"such that {problem.found}", False, problem.fix)
+        conditions.Condition(f"mapping of {table.source}", f"such that {problem.found}", False, problem.fix)
         for table in mapping.tables
-        for problem in problems(table, source.carried(table, source.columns(connection, table)))
+        for problem in problems(table, server.carried(table, server.columns(connection, table)))
     ]
 
 

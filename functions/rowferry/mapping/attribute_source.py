@@ -10,10 +10,10 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
 
-from rowferry.document import Json, parse, written
 from rowferry.errors import MissingColumn, ValueOutOfRange
-from rowferry.template import Template
+from rowferry.mapping.template import Template
 from rowferry.values import Attribute, Row, Value, attribute, number, text
+from rowferry.values.document import Json, parse, written
 
 _TRUE, _FALSE = (
     frozenset({"1", "true", "t", "yes", "y", "on"}),

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from rowferry.table import Layout, TableMapping
-from rowferry.template import Template
+from rowferry.mapping.table import Layout, TableMapping
+from rowferry.mapping.template import Template
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from rowferry.errors import MappingError, ValueOutOfRange
-from rowferry.sources import Column, Constant, ListOf, MapOf, Source, Text, Type, plain_attribute
-from rowferry.table import ColumnRule
-from rowferry.template import Template
+from rowferry.mapping.attribute_source import (
+    Column,
+    Constant,
+    ListOf,
+    MapOf,
+    Source,
+    Text,
+    Type,
+    plain_attribute,
+)
+from rowferry.mapping.table import ColumnRule
+from rowferry.mapping.template import Template
 from rowferry.values import Attribute
 
 NULLS = {"leave-out": False, "attribute": True}

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from rowferry.change import Kind, RowChange, refuse_oversized
 from rowferry.errors import EmptyKey, HookFailed, ReservedName, UnknownTable, ValueOutOfRange
-from rowferry.keys import ItemKey, KeyValue, key_of, lane_of, straight_lane
+from rowferry.items.keys import ItemKey, KeyValue, key_of, lane_of, straight_lane
+from rowferry.items.members import Members, members_of, places_left
 from rowferry.mapping import Mapping
-from rowferry.members import Members, members_of, places_left
-from rowferry.table import TableMapping, Target
+from rowferry.mapping.table import TableMapping, Target
 from rowferry.values import Row
 
 __all__ = [

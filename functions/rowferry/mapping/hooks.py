@@ -16,9 +16,9 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from rowferry.document import written
 from rowferry.errors import HookFailed, MappingError
 from rowferry.values import Json, Row, Value
+from rowferry.values.document import written
 
 PACKAGE = "hooks"
 _VALUES = (int, float, Decimal, bytes, date, timedelta, type(None))

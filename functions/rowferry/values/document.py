@@ -2,7 +2,7 @@
 JSON documents: from text and to text with exact numbers, and as DynamoDB attributes.
 
 A document is a dict, list, str, bool, None, int or Decimal. Numbers count by their value
-(`rowferry.numeric.json_number`), so that a document is the same from the binlog and from a SELECT.
+(`rowferry.values.numeric.json_number`), so that a document is the same from the binlog and from a SELECT.
 """
 
 import json
@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from rowferry.errors import ValueOutOfRange
-from rowferry.numeric import MAX_DIGITS, as_decimal, digits, fits, json_number
+from rowferry.values.numeric import MAX_DIGITS, as_decimal, digits, fits, json_number
 
 type Attribute = dict[str, Any]
 """One attribute as the low-level client takes it: {"S": "text"}, {"N": "1.5"}, {"NULL": True}."""

@@ -15,9 +15,9 @@ missing, and would bring back what they deleted.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rowferry.items import Effect, ItemKey
-from rowferry.members import Members
-from rowferry.table import POSITION, MapEntry, Target
+from rowferry.items.effects import Effect, ItemKey
+from rowferry.items.members import Members
+from rowferry.mapping.table import POSITION, MapEntry, Target
 from rowferry.values import Attribute
 
 MAX_MEMBERS, MAX_ENTRIES = 400, 280

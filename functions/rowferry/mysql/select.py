@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rowferry.document import Json, parse
 from rowferry.errors import SourceNotReady
-from rowferry.numeric import MAX_DIGITS
 from rowferry.values import Value
+from rowferry.values.document import Json, parse
+from rowferry.values.numeric import MAX_DIGITS
 
 _HALF = re.compile("[\ud800-\udfff]")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rowferry.errors import MappingError
-from rowferry.template import Template
+from rowferry.mapping.template import Template
 
 _FIX = "take it out, convert the rest with `ferry mapping import-dms`, and say this in the TOML"
 _ACTIONS = {"map-record-to-record": None, "map-record-to-document": "_doc"}

@@ -13,37 +13,14 @@ from itertools import combinations
 from pathlib import Path
 from typing import Self
 
-from rowferry import dms, mapping_file
 from rowferry.errors import MappingError
-from rowferry.namespace import names_of
-from rowferry.table import (
-    EXPIRES,
-    KEY_TYPES,
-    POSITION,
-    RESERVED,
-    KeyAttribute,
+from rowferry.mapping import dms, file
+from rowferry.mapping.namespace import names_of
+from rowferry.mapping.table import (
     Layout,
-    MapEntry,
-    Place,
-    SetEntry,
     TableMapping,
     Target,
 )
-
-__all__ = [
-    "EXPIRES",
-    "KEY_TYPES",
-    "POSITION",
-    "RESERVED",
-    "KeyAttribute",
-    "Layout",
-    "MapEntry",
-    "Mapping",
-    "Place",
-    "SetEntry",
-    "TableMapping",
-    "Target",
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +65,7 @@ class Mapping:
             document = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise MappingError(f"not TOML: {error}", "correct the line") from error
-        return cls(mapping_file.tables(document))
+        return cls(file.tables(document))
 
     @classmethod
     def parse_dms(cls, text: str) -> Self:
@@ -97,7 +74,7 @@ class Mapping:
             rules = json.loads(text)
         except json.JSONDecodeError as error:
             raise MappingError(f"not JSON: {error}", "correct the line") from error
-        return cls(mapping_file.tables(dms.document(rules).document))
+        return cls(file.tables(dms.document(rules).document))
 
 
 def _joined(table: TableMapping, together: list[TableMapping]) -> TableMapping:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from rowferry.filters import Where
-from rowferry.hooks import Hook
-from rowferry.sources import Column, Source, Type
-from rowferry.template import Template
+from rowferry.mapping.attribute_source import Column, Source, Type
+from rowferry.mapping.filters import Where
+from rowferry.mapping.hooks import Hook
+from rowferry.mapping.template import Template
 
 POSITION = "_pos"
 """The item attribute that holds the position of the newest change in the item."""

@@ -4,12 +4,12 @@ from collections.abc import Mapping as Dict
 from dataclasses import dataclass
 from typing import Any
 
-from rowferry import filters, hooks
 from rowferry.errors import MappingError
-from rowferry.mapping_values import Values, null_of, only, template_of, text_of, type_of
-from rowferry.sources import Column, Source, Text
-from rowferry.table import KEY_TYPES, RESERVED, ColumnRule, KeyAttribute, Layout, TableMapping, Ttl
-from rowferry.template import Template
+from rowferry.mapping import filters, hooks
+from rowferry.mapping.attribute_source import Column, Source, Text
+from rowferry.mapping.file_values import Values, null_of, only, template_of, text_of, type_of
+from rowferry.mapping.table import KEY_TYPES, RESERVED, ColumnRule, KeyAttribute, Layout, TableMapping, Ttl
+from rowferry.mapping.template import Template
 
 NAMES = frozenset(
     [

@@ -9,11 +9,11 @@ A planned write as the arguments of a DynamoDB request.
 
 from typing import Any
 
-from rowferry.items import ItemKey
-from rowferry.members import Members
-from rowferry.plan import Write, newer
-from rowferry.table import EXPIRES, POSITION, MapEntry, SetEntry, Target
-from rowferry.update import NEWER, Update
+from rowferry.items.effects import ItemKey
+from rowferry.items.folding import Write, newer
+from rowferry.items.members import Members
+from rowferry.items.update_item import NEWER, Update
+from rowferry.mapping.table import EXPIRES, POSITION, MapEntry, SetEntry, Target
 from rowferry.values import Attribute
 
 type Item = dict[str, Attribute]

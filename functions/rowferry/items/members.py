@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from rowferry.errors import EmptyKey, ReservedName, ValueOutOfRange
-from rowferry.keys import column_of
-from rowferry.table import Layout, MapEntry, Place, SetEntry, TableMapping, Ttl
-from rowferry.template import Template
+from rowferry.items.keys import column_of
+from rowferry.mapping.table import Layout, MapEntry, Place, SetEntry, TableMapping, Ttl
+from rowferry.mapping.template import Template
 from rowferry.values import Attribute, Row, text
 
 MAX_NAME = 65_535  # bytes of an attribute name

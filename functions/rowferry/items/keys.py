@@ -5,7 +5,7 @@ from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
 from rowferry.errors import EmptyKey, MissingColumn, ValueOutOfRange
-from rowferry.table import MAX_HASH_KEY, MAX_RANGE_KEY, KeyAttribute, TableMapping
+from rowferry.mapping.table import MAX_HASH_KEY, MAX_RANGE_KEY, KeyAttribute, TableMapping
 from rowferry.values import Attribute, Row, Value, number, text
 
 _WIDEST = 4  # bytes of a character in UTF-8

@@ -11,23 +11,9 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from rowferry.document import Attribute, Json, document_attribute, parse, written
 from rowferry.errors import ValueOutOfRange
-from rowferry.numeric import as_decimal, digits, fits, number
-
-__all__ = [
-    "Attribute",
-    "Json",
-    "Row",
-    "Value",
-    "attribute",
-    "number",
-    "parse_time",
-    "tag",
-    "text",
-    "time_text",
-    "untag",
-]
+from rowferry.values.document import Attribute, Json, document_attribute, parse, written
+from rowferry.values.numeric import as_decimal, digits, fits, number
 
 type Value = int | float | str | bytes | Decimal | date | datetime | timedelta | Json | tuple[str, ...] | None
 """The tuple is a SET: its labels in the column's order."""

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from itertools import batched
 from typing import Any
 
-from rowferry.items import Effect, ItemKey
-from rowferry.members import Members
-from rowferry.plan import MAX_ENTRIES, Step, Write
-from rowferry.table import EXPIRES, POSITION, MapEntry, SetEntry, Target
+from rowferry.items.effects import Effect, ItemKey
+from rowferry.items.folding import MAX_ENTRIES, Step, Write
+from rowferry.items.members import Members
+from rowferry.mapping.table import EXPIRES, POSITION, MapEntry, SetEntry, Target
 from rowferry.values import Attribute
 
 NEWER = "attribute_not_exists(#p) OR #p < :p"

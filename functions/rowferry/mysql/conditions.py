@@ -1,0 +1,195 @@
+"""
+Questions to the MySQL or MariaDB server, over any DB-API connection.
+
+What must hold before a byte is copied, and the watermark that a chunk starts from.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from rowferry.errors import SourceNotReady
+from rowferry.mapping import Mapping, TableMapping
+from rowferry.mysql.foreign_keys import actions
+from rowferry.mysql.select import NOT_CARRIED, described, reading
+from rowferry.mysql.server import Connection, Server, carried, columns, rows, spellings
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """
+    One thing that must hold: what was found, whether it will do, and the fix if not.
+
+    What is not `needed` is advice: a move goes without it, with what `fix` says it is good for.
+    """
+
+    name: str
+    found: str
+    holds: bool
+    fix: str
+    needed: bool = True
+
+
+def check(connection: Connection, server: Server, mapping: Mapping) -> list[Condition]:
+    """Everything that must hold at the source, whether it does or not."""
+    settings = {
+        row["variable_name"].lower(): str(row["value"])
+        for row in rows(
+            connection,
+            "SHOW GLOBAL VARIABLES WHERE variable_name REGEXP"
+            " 'log_bin$|^binlog|^gtid_mode$|^innodb_native_foreign_keys$'",
+        )
+    }
+    conditions = [*_settings(settings, server), *_grants(connection)]
+    logged = _logs_foreign_keys(server, settings)
+    for table in mapping.tables:
+        conditions += _table(connection, table, logged)
+    return conditions
+
+
+def require(conditions: Iterable[Condition]) -> None:
+    """SourceNotReady with every needed condition that does not hold."""
+    broken = [condition for condition in conditions if condition.needed and not condition.holds]
+    if broken:
+        raise SourceNotReady(
+            "; ".join(f"{condition.name} is {condition.found}" for condition in broken),
+            "; ".join(dict.fromkeys(condition.fix for condition in broken)),
+        )
+
+
+def advice(conditions: Iterable[Condition]) -> list[str]:
+    """What does not hold and should, a sentence each."""
+    return [
+        f"{condition.name} is {condition.found}: {condition.fix}"
+        for condition in conditions
+        if not (condition.needed or condition.holds)
+    ]
+
+
+def _settings(settings: dict[str, str], server: Server) -> Iterator[Condition]:
+    mysql = server.flavor == "mysql"
+    wanted: list[tuple[str, tuple[str, ...], str]] = [
+        ("log_bin", ("ON",), "set log_bin and restart the server"),
+        ("binlog_format", ("ROW",), "SET GLOBAL binlog_format=ROW, then reconnect the writers"),
+        ("binlog_row_image", ("FULL",), "SET GLOBAL binlog_row_image=FULL, then reconnect the writers"),
+    ]
+    if mysql:
+        wanted += [
+            ("gtid_mode", ("ON",), "turn GTIDs on (dev.mysql.com: Changing GTID Mode on Online Servers)")
+        ]
+    for name, accepted, fix in wanted:
+        found = settings.get(name, "(absent)")
+        yield Condition(name, found, found.upper() in {value.upper() for value in accepted}, fix)
+    metadata = settings.get("binlog_row_metadata", "(absent)")
+    yield Condition(
+        "binlog_row_metadata",
+        metadata,
+        metadata.upper() == "FULL",
+        "SET GLOBAL binlog_row_metadata=FULL: without it, an ALTER TABLE after rows that are not captured yet"
+        " stops capture",
+        needed=False,
+    )
+
+
+def _grants(connection: Connection) -> Iterator[Condition]:
+    text = " ".join(str(value) for row in rows(connection, "SHOW GRANTS") for value in row.values()).upper()
+    everything = "GRANT ALL PRIVILEGES ON *.*" in text
+    # MariaDB shows REPLICATION CLIENT as BINLOG MONITOR
+    for right, names in {
+        "REPLICATION SLAVE": ("REPLICATION SLAVE", "REPLICATION REPLICA"),
+        "REPLICATION CLIENT": ("REPLICATION CLIENT", "BINLOG MONITOR"),
+    }.items():
+        given = everything or any(name in text for name in names)
+        yield Condition(
+            f"grant {right}",
+            "given" if given else "missing",
+            given,
+            f"GRANT {right} ON *.* TO the capture user",
+        )
+
+
+def _table(connection: Connection, table: TableMapping, logged: bool) -> Iterator[Condition]:
+    found = columns(connection, table)
+    if not found:
+        others = spellings(connection, table)
+        yield Condition(
+            f"table {table.source}",
+            f"spelled {' or '.join(others)} on the server" if others else "missing or not readable",
+            False,
+            f"write {others[0]} in the mapping's source"
+            if others
+            else "correct the mapping's source, or GRANT SELECT on it to the capture user",
+        )
+        return
+    yield (kind := _kind(connection, table))
+    yield _fractions(connection, table)
+    if kind.holds and not logged:  # SHOW CREATE TABLE of a view asks for a right of its own
+        yield _foreign_keys(connection, table)
+    names = {column.name for column in found}
+    for name in table.columns:
+        yield Condition(
+            f"column {table.source}.{name}",
+            "there" if name in names else "missing",
+            name in names,
+            f"correct the column's name in the mapping; the table has {', '.join(sorted(names))}",
+        )
+    for column in carried(table, found):
+        yield Condition(
+            f"type of {table.source}.{column.name}",
+            described(column),
+            reading(column) is not None,
+            NOT_CARRIED,
+        )
+
+
+def _kind(connection: Connection, table: TableMapping) -> Condition:
+    """The binlog has no changes of a view, and those of a system-versioned table mixed with its history."""
+    found = rows(
+        connection,
+        "SELECT table_type AS type FROM information_schema.tables"
+        " WHERE table_schema = %s AND table_name = %s",
+        (table.schema, table.table),
+    )
+    kind = str(found[0]["type"]) if found else "missing"
+    return Condition(
+        f"kind of {table.source}",
+        kind.lower(),
+        kind == "BASE TABLE",
+        "map the tables behind a view; ALTER TABLE ... DROP SYSTEM VERSIONING, which deletes the history",
+    )
+
+
+def _fractions(connection: Connection, table: TableMapping) -> Condition:
+    """Rows of MariaDB 5.3's temporal types do not say how long a fraction is, of columns left out neither."""
+    found = rows(
+        connection,
+        "SELECT column_name AS name FROM information_schema.columns"
+        " WHERE table_schema = %s AND table_name = %s AND column_type LIKE '%%) /* mariadb-5.3 */'"
+        " ORDER BY ordinal_position",
+        (table.schema, table.table),
+    )
+    return Condition(
+        f"fractions of {table.source}",
+        f"in MariaDB 5.3's format in {found[0]['name']}" if found else "in today's format",
+        not found,
+        "SET GLOBAL mysql56_temporal_format=ON, then ALTER TABLE ... FORCE",
+    )
+
+
+def _logs_foreign_keys(server: Server, settings: dict[str, str]) -> bool:
+    """Whether what a foreign key does to a child's rows is in the binlog: where the server does it itself."""
+    native = settings.get("innodb_native_foreign_keys", "OFF").upper() == "ON"
+    return server.flavor == "mysql" and server.version >= (9, 6) and not native
+
+
+def _foreign_keys(connection: Connection, table: TableMapping) -> Condition:
+    """Of keys that change or delete rows of this table inside the engine, unseen by the binlog."""
+    address = ".".join("`" + name.replace("`", "``") + "`" for name in (table.schema, table.table))
+    definition = list(rows(connection, f"SHOW CREATE TABLE {address}")[0].values())[1]
+    acting = actions(str(definition), table.travels)
+    return Condition(
+        f"foreign keys of {table.source}",
+        f"{', '.join(acting)}: the binlog does not have what that changes" if acting else "without actions",
+        not acting,
+        "drop the key or make it again with RESTRICT, and let the application change the child's rows itself"
+        " (MySQL 9.6 and later log them, unless innodb_native_foreign_keys is ON)",
+    )

@@ -1,0 +1,122 @@
+"""Who the server is, and small questions to it, over any DB-API connection."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from rowferry.mapping import TableMapping
+from rowferry.mysql.select import Column
+
+NO_SUCH_TABLE = 1146
+
+
+class Connection(Protocol):
+    """What is used of a DB-API connection."""
+
+    def cursor(self) -> Any:
+        """A new cursor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Who answers: flavor (`mysql` or `mariadb`), version, and what tells it from any other server."""
+
+    flavor: str
+    version: tuple[int, ...]
+    identity: str
+
+
+def rows(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    """All rows of a query as dictionaries, names in lower case."""
+    cursor = connection.cursor()
+    try:
+        cursor.execute(sql, tuple(parameters) or None)
+        names = [column[0].lower() for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    finally:
+        cursor.close()
+
+
+def execute(connection: Connection, sql: str) -> None:
+    """Runs a statement that returns nothing."""
+    cursor = connection.cursor()
+    try:
+        cursor.execute(sql)
+    finally:
+        cursor.close()
+
+
+def identify(connection: Connection) -> Server:
+    """The server behind the connection."""
+    text = rows(connection, "SELECT VERSION() AS version")[0]["version"]
+    flavor = "mariadb" if "mariadb" in text.lower() else "mysql"
+    version = tuple(map(int, re.findall(r"\d+", text.partition("-")[0])))
+    variable = "server_uid" if flavor == "mariadb" and version >= (10, 11) else "server_uuid"
+    found = rows(connection, f"SHOW GLOBAL VARIABLES WHERE variable_name IN ('{variable}', 'server_id')")
+    values = {row["variable_name"]: row["value"] for row in found}
+    return Server(flavor, version, values.get(variable) or f"server_id={values.get('server_id')}")
+
+
+def threads_running(connection: Connection) -> int:
+    """Threads of the server that are not asleep; this one counts."""
+    return int(rows(connection, "SHOW GLOBAL STATUS LIKE 'Threads_running'")[0]["value"])
+
+
+def replica_lag(connection: Connection) -> int | None:
+    """Seconds that a replica is behind its source; None where it does not know, or is none."""
+    found = rows(connection, "SHOW SLAVE STATUS" if _old_words(connection) else "SHOW REPLICA STATUS")
+    behind = [row.get("seconds_behind_source", row.get("seconds_behind_master")) for row in found]
+    known = [int(seconds) for seconds in behind if seconds is not None]
+    return max(known) if known and len(known) == len(behind) else None
+
+
+def _old_words(connection: Connection) -> bool:
+    server = identify(connection)
+    return server.flavor == "mariadb" or server.version < (8, 0, 22)
+
+
+def columns(connection: Connection, table: TableMapping) -> list[Column]:
+    """
+    The table's columns in their order, with invisible ones. Empty when there is no such table.
+
+    With lower_case_table_names the server finds `Purchase` though the binlog
+    says `purchase`: a name that is not spelled as stored counts as none.
+    """
+    found = rows(
+        connection,
+        "SELECT table_schema AS s, table_name AS t,"
+        " column_name AS name, data_type AS type, character_set_name AS charset, collation_name AS collation,"
+        " is_nullable AS nullable, numeric_precision AS digits"
+        " FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
+        " ORDER BY ordinal_position",
+        (table.schema, table.table),
+    )
+    return [
+        Column(
+            row["name"],
+            row["type"].lower(),
+            row["charset"],
+            row["collation"],
+            row["nullable"] == "YES",
+            row["digits"],
+        )
+        for row in found
+        if (row["s"], row["t"]) == (table.schema, table.table)
+    ]
+
+
+def spellings(connection: Connection, table: TableMapping) -> list[str]:
+    """Tables whose name differs from the mapping's in case only."""
+    found = rows(
+        connection,
+        "SELECT table_schema AS s, table_name AS t FROM information_schema.tables"
+        " WHERE LOWER(table_schema) = LOWER(%s) AND LOWER(table_name) = LOWER(%s)",
+        (table.schema, table.table),
+    )
+    return sorted(f"{row['s']}.{row['t']}" for row in found)
+
+
+def carried(table: TableMapping, found: Iterable[Column]) -> list[Column]:
+    """The columns that a row of the table travels with."""
+    return [column for column in found if table.travels(column.name)]
