@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import Any
 
-from capturer.events import Boundary
-from capturer.lanes import Lanes
-from capturer.routes import encoded
-from capturer.transactions import Transactions
-from capturer.translation import Translation
+from capturer.source.transactions import Transactions
+from capturer.source.translation import Translation
+from capturer.stream.encoding import encoded
+from capturer.stream.lanes import Lanes
 from rowferry.mapping import Mapping
+from rowferry.position import BinlogOffset
 
 MAPPING = Mapping.parse("""
 [[table]]
@@ -33,7 +33,7 @@ _LANES, _AT_ONCE = 256, 500
 
 def captured(packets: Sequence[bytes]) -> int:
     """Ours."""
-    start = Boundary("binlog.000001", 4)
+    start = BinlogOffset("binlog.000001", 4)
     transactions, lanes, clock = Transactions(MAPPING, 1, start), Lanes(_LANES, random=lambda: 0.5), count()
     rows = waiting = 0
     for event in Translation(MAPPING, start).events(packets):

@@ -20,7 +20,7 @@ from pymysqlreplication.row_event import DeleteRowsEvent, UpdateRowsEvent, Write
 
 from benchmarks.capture import captured, in_json
 from capturer.decoder.events import Rows
-from capturer.decoder.rows import EVERY_COLUMN
+from capturer.decoder.rows.decoder import EVERY_COLUMN
 from capturer.decoder.stream import EventStream
 from lab.binlog_dump import dump, end_of_binlog
 from lab.database import Server, database

@@ -10,7 +10,7 @@ from rowferry.errors import Refused
 from rowferry.mapping import EXPIRES, POSITION, TableMapping
 from rowferry.mysql.server import Connection, Server
 from rowferry.mysql.snapshot import current_offset
-from rowferry.position import Position, file_number
+from rowferry.position import BinlogOffset, Position
 
 
 def captured_epoch(
@@ -30,7 +30,7 @@ def captured_epoch(
             "name in --source the server that the capturer reads (its parameter SourceHost)",
         )
     end = current_offset(connection, server).position(checkpoint["epoch"])
-    reached = Position(checkpoint["epoch"], file_number(checkpoint["file"]), checkpoint["offset"])
+    reached = BinlogOffset(checkpoint["file"], checkpoint["offset"]).position(checkpoint["epoch"])
     if end < reached:
         raise Refused(
             f"the source's binlog ends at {end}, before the checkpoint {reached}",
@@ -60,7 +60,7 @@ def refuse_before_capture(checkpoint: dict[str, Any], watermark: Position) -> No
     Refused where the capturer began after the watermark, or left something out that is newer than it: changes
     between the two would be lost.
     """
-    reached = Position(checkpoint["epoch"], file_number(checkpoint["file"]), checkpoint["offset"])
+    reached = BinlogOffset(checkpoint["file"], checkpoint["offset"]).position(checkpoint["epoch"])
     since = Position.parse(checkpoint["since"]) if "since" in checkpoint else reached
     if watermark < since:
         raise Refused(

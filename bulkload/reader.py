@@ -13,6 +13,7 @@ from bulkload.chunks import Chunk, Table
 from bulkload.connection import HALVES, Connect
 from bulkload.grouping import Grouping
 from bulkload.writer import Patience
+from rowferry import position
 from rowferry.errors import Refused, SourceNotReady
 from rowferry.mysql import snapshot
 from rowferry.mysql.select import selection
@@ -93,14 +94,14 @@ class Reader:
         self._connection: Any = None
         self._encoding: str | None = None
 
-    def read(self, table: Table, chunk: Chunk) -> tuple[Grouping, snapshot.Watermark]:
+    def read(self, table: Table, chunk: Chunk) -> tuple[Grouping, position.BinlogOffset]:
         """The chunk's rows in their groups, and the watermark that they show everything up to."""
         grouping = Grouping if table.keys else _Uncut
         return self.read_into(table, chunk, lambda: grouping(table.mapping, table.selection.names))
 
     def read_into[S: Sink](
         self, table: Table, chunk: Chunk, begin: Callable[[], S]
-    ) -> tuple[S, snapshot.Watermark]:
+    ) -> tuple[S, position.BinlogOffset]:
         """The chunk's rows in a new sink, another one for each new try, and their watermark."""
         for pause in self._patience.pauses():
             try:
@@ -112,7 +113,7 @@ class Reader:
 
     def _read[S: Sink](
         self, table: Table, chunk: Chunk, begin: Callable[[], S]
-    ) -> tuple[S, snapshot.Watermark]:
+    ) -> tuple[S, position.BinlogOffset]:
         connection = self._ready()
         watermark = snapshot.begin_snapshot(connection, self._server, self._tell)
         _refuse_altered(connection, table)

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import rowferry
-from capturer.binlog import HEARTBEAT, Source
 from capturer.capture import SENDERS, Capture, Parts
-from capturer.events import Boundary
-from capturer.lease import TTL, Lease
-from capturer.sender import kinesis_config, require_stream
+from capturer.source.binlog import HEARTBEAT, Source
+from capturer.state.lease import TTL, Lease
+from capturer.stream.sender import kinesis_config, require_stream
 from capturer.telemetry import Metrics, say, set_up
 from rowferry.control_table import CHECKPOINT, ControlTable
 from rowferry.errors import CaptureStopped, LeaseLost, Refused, RowferryError
 from rowferry.mapping import Mapping
+from rowferry.position import BinlogOffset
 
 DONE, FAILED, NOT_READY, STOPPED, LEASE_LOST = 0, 1, 2, 3, 4
 _EPILOG = """\
@@ -210,14 +210,14 @@ def _number(lowest: int, highest: int) -> type:
     return number  # type: ignore[return-value]
 
 
-def _boundary(text: str) -> Boundary:
+def _boundary(text: str) -> BinlogOffset:
     try:
-        return Boundary.parse(text)
+        return BinlogOffset.parse(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not FILE:OFFSET, as in binlog.000012:4711") from None
 
 
-def _boundaries(text: str) -> list[Boundary]:
+def _boundaries(text: str) -> list[BinlogOffset]:
     return [_boundary(part.strip()) for part in text.split(",") if part.strip()]
 
 

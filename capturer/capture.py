@@ -15,18 +15,18 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from capturer.binlog import Binlog, ConnectionLost, Source
 from capturer.decoder.events import Rotate
-from capturer.definitions import Definitions
-from capturer.events import Boundary
-from capturer.lanes import Lanes
-from capturer.lease import Lease
-from capturer.outbox import Outbox
-from capturer.progress import AFRESH, Progress, Standing
-from capturer.routes import encoded
-from capturer.sender import Sender, Sent
+from capturer.source.binlog import Binlog, ConnectionLost, Source
+from capturer.source.column_definitions import Definitions
+from capturer.source.transactions import Transactions
+from capturer.state.checkpoint_item import Progress
+from capturer.state.lease import Lease
+from capturer.state.status import AFRESH, Standing
+from capturer.stream.encoding import encoded
+from capturer.stream.lanes import Lanes
+from capturer.stream.outbox import Outbox
+from capturer.stream.sender import Sender, Sent
 from capturer.telemetry import PERIOD, Metrics, say
-from capturer.transactions import Transactions
 from rowferry.change import Marker, RowChange
 from rowferry.control_table import FLOORS, ControlTable
 from rowferry.errors import CaptureStopped, LeaseLost, RowferryError, SourceNotReady
@@ -34,7 +34,7 @@ from rowferry.mapping import Mapping
 from rowferry.mysql.conditions import advice, check, require
 from rowferry.mysql.server import identify
 from rowferry.mysql.snapshot import current_offset
-from rowferry.position import Position
+from rowferry.position import BinlogOffset, Position
 
 SENDERS = 2
 FLUSH_WITHIN = 15.0
@@ -55,7 +55,7 @@ class Parts:
     stream: str
     lease: Lease
     metrics: Metrics
-    skip: Iterable[Boundary] = ()
+    skip: Iterable[BinlogOffset] = ()
     anew: str = ""
     clock: Callable[[], float] = time.monotonic
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
@@ -155,7 +155,7 @@ class Capture:
             self._stopping.wait(min(1.0, lease.period))
         return False
 
-    def _begin(self) -> Boundary:
+    def _begin(self) -> BinlogOffset:
         """Checks the source, then where to resume: at the first start, or anew, where the binlog ends."""
         self._progress.claim()
         connection = self.parts.source.connect()
@@ -172,7 +172,7 @@ class Capture:
         for line in advice(conditions):
             say(logging.WARNING, line)
         self._server = server.identity
-        end = Boundary(watermark.file, watermark.offset)
+        end = BinlogOffset(watermark.file, watermark.offset)
         start = self._progress.start(server.identity, end, self.parts.now_ms())
         if start is end:
             say(logging.INFO, "first start, or anew: capture begins where the binlog ends now", at=str(end))
@@ -345,9 +345,7 @@ class Capture:
         if wanted is None:
             return
         read = self._outbox.reached().read
-        if not self._marker_placed and Position.parse(wanted.position) <= Position(
-            self._progress.epoch, *read.order
-        ):
+        if not self._marker_placed and Position.parse(wanted.position) <= read.position(self._progress.epoch):
             self._outbox.mark(wanted, self.parts.now_ms())
             self._marker_placed = True
         if self._marker_placed and self._outbox.marked(wanted):

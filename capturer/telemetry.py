@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
-from capturer.progress import Counters
+from capturer.state.status import Counters
 
 NAMESPACE = "Rowferry"
 PERIOD = 10.0

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import batched
 
 from bulkload.connection import Address
-from capturer import ahead
-from capturer.binlog import Source
-from capturer.definitions import Definitions
-from capturer.events import Boundary
-from capturer.transactions import Transactions
-from capturer.translation import Translation
+from capturer.source import lookahead
+from capturer.source.binlog import Source
+from capturer.source.column_definitions import Definitions
+from capturer.source.transactions import Transactions
+from capturer.source.translation import Translation
 from ferry.live import Live, Looking
 from ferry.lookup import Key
 from ferry.places import Pair
@@ -25,13 +24,13 @@ from rowferry.change import RowChange
 from rowferry.errors import CaptureStopped, Refused, UnusableChange
 from rowferry.items.effects import ItemKey, effects
 from rowferry.mapping import Mapping
-from rowferry.position import Position, file_name
+from rowferry.position import BinlogOffset, Position, file_name
 
 _NOT_A_REPLICA = 0
 
 
 def changed_items(
-    address: Address, mapping: Mapping, epoch: int, start: Boundary, skip: Sequence[Boundary] = ()
+    address: Address, mapping: Mapping, epoch: int, start: BinlogOffset, skip: Sequence[BinlogOffset] = ()
 ) -> set[ItemKey]:
     """
     The items of all row changes from `start` to where the binlog ends now.
@@ -50,13 +49,13 @@ def changed_items(
 
 
 def _changes(
-    source: Source, mapping: Mapping, epoch: int, start: Boundary, skip: Sequence[Boundary]
+    source: Source, mapping: Mapping, epoch: int, start: BinlogOffset, skip: Sequence[BinlogOffset]
 ) -> Iterator[RowChange]:
     transactions = Transactions(mapping, epoch, start, skip)
     definitions = Definitions(source, mapping, lambda: epoch, lambda: transactions.boundary, dict)
     definitions.learn()
     translation = Translation(mapping, start, definitions=definitions, reshaped=definitions.reshaped)
-    for event in translation.events(ahead.packets(source, start)):
+    for event in translation.events(lookahead.packets(source, start)):
         yield from transactions.feed(event)
 
 
@@ -104,6 +103,6 @@ def _looks(
             yield look, {look.items.key(key.attributes()): key for key in some}
 
 
-def boundary(position: Position, file: str) -> Boundary:
+def boundary(position: Position, file: str) -> BinlogOffset:
     """The place in the binlog whose files are called like `file`."""
-    return Boundary(file_name(file.rpartition(".")[0], position.file), position.offset)
+    return BinlogOffset(file_name(file.rpartition(".")[0], position.file), position.offset)

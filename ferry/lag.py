@@ -5,13 +5,12 @@ from collections.abc import Iterable
 from contextlib import closing
 
 from bulkload.connection import Address
-from capturer import ahead
-from capturer.binlog import Source
 from capturer.decoder.framing import ARTIFICIAL, HARMLESS, Type
-from capturer.events import Boundary
+from capturer.source import lookahead
+from capturer.source.binlog import Source
 from rowferry.errors import RowferryError
 from rowferry.mysql import server
-from rowferry.position import Position, file_number
+from rowferry.position import BinlogOffset, Position, file_number
 
 _NOT_A_REPLICA = 0
 _HEADER = struct.Struct("<xIBxxxxxxxxxxxxH")
@@ -29,14 +28,14 @@ def lag_bytes(connection: server.Connection, reached: Position) -> int:
     return later + max(0, files.get(reached.file, 0) - reached.offset)
 
 
-def lag_seconds(connection: server.Connection, address: Address, reached: Boundary) -> int | None:
+def lag_seconds(connection: server.Connection, address: Address, reached: BinlogOffset) -> int | None:
     """
     For how long, by the source's clock, the first transaction beyond `reached` has been in its binlog; 0
     without one, None where the binlog cannot be read there.
     """
     from_here = Source(address.host, address.port, address.user, address.password, _NOT_A_REPLICA, address.ca)
     try:
-        with closing(ahead.packets(from_here, reached)) as packets:
+        with closing(lookahead.packets(from_here, reached)) as packets:
             committed = _first(packets)
     except RowferryError:  # the user may not, or the file is gone: `capture` says so
         return None

@@ -10,7 +10,7 @@ from ferry.settings import Setting
 from rowferry.control_table import CHECKPOINT, FLOORS, PASSED, ControlTable
 from rowferry.errors import LOAD, PASS, Refused
 from rowferry.mapping import Mapping
-from rowferry.position import Position, file_number
+from rowferry.position import BinlogOffset
 
 EPILOG = """\
 examples:
@@ -104,8 +104,7 @@ def find_stop(control: ControlTable) -> Stop | None:
         return None
     at, epoch = checkpoint.get("stopped_at") or _reached(checkpoint), int(checkpoint["epoch"])
     tables, floors = checkpoint.get("again", []), control.get(FLOORS)
-    file, _, offset = at.partition(":")
-    position, word = str(Position(epoch, file_number(file), int(offset))), control.get(PASSED)
+    position, word = str(BinlogOffset.parse(at).position(epoch)), control.get(PASSED)
     return Stop(
         at=at,
         epoch=epoch,

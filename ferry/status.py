@@ -8,7 +8,6 @@ from typing import Any
 
 from rich.console import Console
 
-from capturer.events import Boundary
 from ferry import watch
 from ferry.backlog import backlog, kept, oldest_seconds
 from ferry.cutover.journal import CUTOVER
@@ -18,7 +17,7 @@ from ferry.standing import line, table
 from ferry.waits import waits
 from rowferry.control_table import APPLIED, CHECKPOINT, MARKER, VERIFIED, ControlTable
 from rowferry.mysql import server
-from rowferry.position import Position, file_number
+from rowferry.position import BinlogOffset
 
 LAG_BASE = 1.25
 """The consumer counts lags in buckets: N holds those above 1.25**(N-1) and up to 1.25**N milliseconds."""
@@ -118,7 +117,7 @@ def behind(
     """For how long what capture has not reached has been in the binlog."""
     if connection is None or not checkpoint:
         return {"lag_seconds": None}
-    reached = Boundary(checkpoint["file"], checkpoint["offset"])
+    reached = BinlogOffset(checkpoint["file"], checkpoint["offset"])
     return {"lag_seconds": lag_seconds(connection, setting.source, reached)}
 
 
@@ -165,7 +164,7 @@ def capture(
     """The capturer's state, position and lag; `now` in seconds since 1970."""
     if not checkpoint:
         return {"state": "none", "position": None, "lag_bytes": None, "age_seconds": None, "changes": 0}
-    reached = Position(checkpoint["epoch"], file_number(checkpoint["file"]), checkpoint["offset"])
+    reached = BinlogOffset(checkpoint["file"], checkpoint["offset"]).position(checkpoint["epoch"])
     updated = checkpoint.get("updated_ms")
     return {
         "state": checkpoint.get("state", "capturing"),

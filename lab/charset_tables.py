@@ -14,7 +14,7 @@ from typing import Any
 
 import pymysql
 
-from capturer.decoder.charset_rules import MULTI_BYTE, private_use
+from capturer.decoder.values.charset_rules import MULTI_BYTE, private_use
 from lab.database import Server, database
 
 TARGET = Path(__file__).parent.parent / "capturer/decoder/charset_tables.py"

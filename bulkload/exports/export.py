@@ -16,8 +16,7 @@ from bulkload.exports.manifest import Part
 from bulkload.exports.reading import BadLine, ReadRows
 from rowferry.errors import BadPart, Refused
 from rowferry.mapping import TableMapping
-from rowferry.mysql.snapshot import Watermark
-from rowferry.position import Position
+from rowferry.position import BinlogOffset, Position
 from rowferry.values import Value
 
 _DAMAGED = (EOFError, OSError, zlib.error, zstd.ZstdError, UnicodeDecodeError)
@@ -42,7 +41,7 @@ class Export:
     read: ReadRows = field(repr=False)
     epoch: int | None = None
     server: str | None = None
-    stated: Watermark | None = None
+    stated: BinlogOffset | None = None
     expected_rows: int | None = None
     notes: tuple[str, ...] = ()
 
@@ -124,15 +123,15 @@ def _verify(path: Path, part: Part, where: str) -> None:
             raise BadPart(f"{where} has another checksum (SHA-256) than its manifest says", _FIX)
 
 
-def parse_watermark(text: str) -> Watermark:
+def parse_watermark(text: str) -> BinlogOffset:
     """The watermark in `binlog.000012:4567`, as --watermark takes it. Refused when it is none."""
-    file, _, offset = text.rpartition(":")
-    if not file.rpartition(".")[2].isdigit() or not offset.isdigit():
-        raise Refused(f"{text} is no watermark", "write FILE:OFFSET, as in binlog.000012:4567")
-    return Watermark(file, int(offset))
+    try:
+        return BinlogOffset.parse(text)
+    except ValueError as error:
+        raise Refused(f"{text} is no watermark", "write FILE:OFFSET, as in binlog.000012:4567") from error
 
 
-def watermark_of(export: Export, part: Part, epoch: int, server: str, given: Watermark | None) -> Position:
+def watermark_of(export: Export, part: Part, epoch: int, server: str, given: BinlogOffset | None) -> Position:
     """
     The watermark of a part's items, in the epoch and of the server that are captured now.
 

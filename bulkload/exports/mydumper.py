@@ -17,7 +17,7 @@ from bulkload.exports.reading import ReadRows, opened, plain_name
 from bulkload.exports.request import Request, answer
 from rowferry.errors import BadPart, Refused
 from rowferry.mapping import TableMapping
-from rowferry.mysql.snapshot import Watermark
+from rowferry.position import BinlogOffset
 
 HEAD = 4096
 _SECTION = re.compile(r"^(?:\[(.+)\]|(SHOW \w+ STATUS):)\s*$", re.MULTILINE)
@@ -48,7 +48,7 @@ def open_mydumper(request: Request) -> Export | None:
     return answer(request, "mydumper", columns, parts, read, stated=stated, expected_rows=rows)
 
 
-def metadata(text: str, table: TableMapping) -> tuple[Watermark | None, int | None]:
+def metadata(text: str, table: TableMapping) -> tuple[BinlogOffset | None, int | None]:
     """The dumped server's position, and the table's rows, as far as the file `metadata` has them."""
     pieces = _SECTION.split(text)
     sections = {(new or old): body for new, old, body in zip(*[iter(pieces[1:])] * 3, strict=True)}
@@ -57,7 +57,7 @@ def metadata(text: str, table: TableMapping) -> tuple[Watermark | None, int | No
     )
     rows = _ROWS.search(sections.get(f"`{table.schema}`.`{table.table}`", ""))
     file, position = _FILE.search(source), _POSITION.search(source)
-    stated = Watermark(file[1], int(position[1])) if file and position else None
+    stated = BinlogOffset(file[1], int(position[1])) if file and position else None
     return stated, int(rows[1]) if rows else None
 
 

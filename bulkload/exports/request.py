@@ -10,7 +10,7 @@ from bulkload.exports.manifest import Part
 from bulkload.exports.reading import ReadRows
 from rowferry.errors import Refused
 from rowferry.mapping import TableMapping
-from rowferry.mysql.snapshot import Watermark
+from rowferry.position import BinlogOffset
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def answer(
     parts: Sequence[str],
     read: ReadRows,
     *,
-    stated: Watermark | None = None,
+    stated: BinlogOffset | None = None,
     expected_rows: int | None = None,
 ) -> Export:
     """The table's export of these parts, `read` with all that its files have of `columns`."""

@@ -32,8 +32,7 @@ from bulkload.lock import LoaderLock
 from rowferry.control_table import APPLIED, CHECKPOINT, ControlTable
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping
-from rowferry.mysql.snapshot import Watermark
-from rowferry.position import Position
+from rowferry.position import BinlogOffset, Position
 
 
 @dataclass(slots=True)
@@ -59,7 +58,7 @@ class FileLoad:
     tell: Callable[[str], None]
     progress: Callable[[Step], None]
     unusable: Callable[[Unusable], None]
-    given: Watermark | None = None
+    given: BinlogOffset | None = None
     accept_unusable: bool = False
     again: bool = False
     now: Callable[[], float] = time.time

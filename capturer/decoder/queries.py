@@ -3,10 +3,10 @@
 import struct
 from functools import lru_cache
 
-from capturer.decoder.charsets import charset_of, reader
 from capturer.decoder.errors import UnreadableColumn
 from capturer.decoder.framing import HEADER
-from capturer.decoder.mariadb import inflated
+from capturer.decoder.values.charsets import charset_of, reader
+from capturer.decoder.values.mariadb import inflated
 from capturer.decoder.wire import taken
 
 _CONTENT = HEADER + 8

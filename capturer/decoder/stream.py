@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from zlib import crc32
 
 from capturer.decoder import framing
+from capturer.decoder.dispatch import SIMPLE, Reader
 from capturer.decoder.errors import DamagedEvent, UnknownEvent
 from capturer.decoder.events import Event, Passed, Rotate, Rows
 from capturer.decoder.framing import (
@@ -18,12 +19,11 @@ from capturer.decoder.framing import (
     unpack_checksum,
     unpack_frame,
 )
-from capturer.decoder.mariadb import inflated
 from capturer.decoder.payload import inner_events
-from capturer.decoder.readers import SIMPLE, Reader
-from capturer.decoder.rowevents import AFTER_TABLE_ID, FLAGS, OPENING, ROWS, Table, prepared
-from capturer.decoder.rows import RowDecoder
-from capturer.decoder.schema import (
+from capturer.decoder.rows.decoder import RowDecoder
+from capturer.decoder.rows.row_events import AFTER_TABLE_ID, FLAGS, OPENING, ROWS, Table, prepared
+from capturer.decoder.rows.table_map import table_map, table_names
+from capturer.decoder.rows.table_schema import (
     Definition,
     RowsNotNeeded,
     TableMap,
@@ -31,7 +31,7 @@ from capturer.decoder.schema import (
     is_incomplete,
     refuse_lookalikes,
 )
-from capturer.decoder.tablemap import table_map, table_names
+from capturer.decoder.values.mariadb import inflated
 from capturer.decoder.wire import Malformed, damaged
 
 type Wanted = Callable[[str, str], Container[str] | None]

@@ -55,3 +55,34 @@ def file_number(name: str) -> int:
 def file_name(base: str, number: int) -> str:
     """The binlog file of that number; MySQL pads to six digits and goes on with more."""
     return f"{base}.{number:06d}"
+
+
+class BinlogOffset(NamedTuple):
+    """
+    A place between two transactions of the binlog: file name and byte offset.
+
+    Reading resumes at such a place and nowhere else. As a watermark it is what a snapshot shows everything up to.
+    """
+
+    file: str
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.offset}"
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Compares offsets: names do not, because numbers may outgrow their padding."""
+        return file_number(self.file), self.offset
+
+    def position(self, epoch: int) -> Position:
+        """Above every change before this place, below every change that starts at it or after it."""
+        return Position(epoch, *self.order)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The offset in `binlog.000012:345`. ValueError when it is none."""
+        file, _, offset = text.rpartition(":")
+        if not (file.rpartition(".")[2].isdecimal() and offset.isdecimal()):
+            raise ValueError(f"not FILE:OFFSET: {text!r}")
+        return cls(file, int(offset))

@@ -14,12 +14,11 @@ from bulkload import chunks
 from bulkload.connection import Address, connect
 from bulkload.reader import Reader
 from bulkload.writer import Patience
-from capturer.binlog import Source
-from capturer.definitions import Definitions
-from capturer.events import Boundary
-from capturer.routes import encoded
-from capturer.transactions import Transactions
-from capturer.translation import Translation
+from capturer.source.binlog import Source
+from capturer.source.column_definitions import Definitions
+from capturer.source.transactions import Transactions
+from capturer.source.translation import Translation
+from capturer.stream.encoding import encoded
 from lab.binlog_dump import dump
 from lab.server import Server
 from rowferry.change import RowChange, encode_record
@@ -28,6 +27,7 @@ from rowferry.mapping import Mapping, TableMapping
 from rowferry.mapping.table import POSITION
 from rowferry.mysql import conditions
 from rowferry.mysql.server import columns, identify
+from rowferry.position import BinlogOffset
 from tests.simulation.dynamo import Dynamo
 
 type Item = dict[str, dict[str, Any]]
@@ -136,7 +136,7 @@ def _records(changes: Iterator[RowChange], mapping: Mapping) -> Iterator[bytes]:
 
 def changes(server: Server, start: Place, mapping: Mapping) -> Iterator[RowChange]:
     """What the capturer would send, transaction by transaction."""
-    boundary, account = Boundary(*start), server.capture
+    boundary, account = BinlogOffset(*start), server.capture
     transactions = Transactions(mapping, 1, boundary)
     definitions = Definitions(
         Source(server.host, server.port, account.user, account.password, 4714),

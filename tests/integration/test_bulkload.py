@@ -20,8 +20,7 @@ from rowferry.errors import LeaseLost, Refused, SourceNotReady
 from rowferry.mapping import Mapping
 from rowferry.mysql import server as mysql_server
 from rowferry.mysql import snapshot
-from rowferry.mysql.snapshot import Watermark
-from rowferry.position import Position
+from rowferry.position import BinlogOffset, Position
 from tests.integration.move_bed import PURCHASE, Bed, make_bed, settings_of, without_positions
 
 pytestmark = pytest.mark.integration
@@ -45,7 +44,7 @@ def test_every_row_is_in_its_item_with_the_watermark(bed: Bed) -> None:
     assert {item["_pos"]["S"] for item in bed.items().values()} == {str(end)}
 
 
-def current_end(bed: Bed) -> Watermark:
+def current_end(bed: Bed) -> BinlogOffset:
     with bed.server.connect() as connection:
         return snapshot.current_offset(connection, mysql_server.identify(connection))
 
@@ -469,7 +468,7 @@ def test_a_commit_in_the_binlog_may_not_be_visible_yet_and_the_snapshot_waits_fo
             assert bool(found) is sees_it
 
 
-def _naively(connection: Any, server: mysql_server.Server) -> Watermark:
+def _naively(connection: Any, server: mysql_server.Server) -> BinlogOffset:
     """What everybody writes first: the end of the binlog, then the snapshot."""
     end = snapshot.current_offset(connection, server)
     mysql_server.execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
@@ -528,7 +527,7 @@ def test_mariadbs_snapshot_waits_for_the_outcome_of_what_is_prepared(mariadb: Se
         assert mysql_server.rows(connection, "SELECT COUNT(*) AS n FROM test.x") == [{"n": 1}]
 
 
-def _inserts_before(server: Server, watermark: Watermark) -> int:
+def _inserts_before(server: Server, watermark: BinlogOffset) -> int:
     with server.connect() as connection:
         events = mysql_server.rows(connection, f"SHOW BINLOG EVENTS IN '{watermark.file}'")
     return sum(

@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from capturer.binlog import Source
 from capturer.capture import Capture, Parts
-from capturer.lease import Lease
-from capturer.sender import kinesis_config
+from capturer.source.binlog import Source
+from capturer.state.lease import Lease
+from capturer.stream.sender import kinesis_config
 from capturer.telemetry import Metrics
 from lab.cloud import Cloud
 from lab.database import Account, Server, database
@@ -631,13 +631,13 @@ def test_another_replica_with_the_same_id_stops_with_the_fix(
             0
         ][0]
     )
-    from capturer.binlog import Binlog
-    from capturer.events import Boundary
+    from capturer.source.binlog import Binlog
+    from rowferry.position import BinlogOffset
 
     account = ferry.server.capture
     source = Source(ferry.server.host, ferry.server.port, account.user, account.password, 99)
     other = Binlog(
-        source, Mapping.parse(MAPPING), Boundary(ferry.checkpoint["file"], ferry.checkpoint["offset"])
+        source, Mapping.parse(MAPPING), BinlogOffset(ferry.checkpoint["file"], ferry.checkpoint["offset"])
     )
     try:
         next(other.events())
@@ -771,9 +771,9 @@ def execute(server: Server, statement: str) -> None:
 
 def capture_rows(server: Server, mapping: str, *statements: str) -> list[RowChange]:
     """The changes that the statements cause, read straight from the binlog; they run in UTC."""
-    from capturer.binlog import Binlog
-    from capturer.events import Boundary
-    from capturer.transactions import Transactions
+    from capturer.source.binlog import Binlog
+    from capturer.source.transactions import Transactions
+    from rowferry.position import BinlogOffset
 
     with server.connect() as connection:
         end = current_offset(connection, identify(connection))
@@ -784,7 +784,7 @@ def capture_rows(server: Server, mapping: str, *statements: str) -> list[RowChan
                 cursor.execute(statement)
     with server.connect() as connection:
         goal = current_offset(connection, identify(connection))
-    start = Boundary(end.file, end.offset)
+    start = BinlogOffset(end.file, end.offset)
     account = server.capture
     source = Source(server.host, server.port, account.user, account.password, 4712)
     parsed = Mapping.parse(mapping)

@@ -11,14 +11,14 @@ from typing import Any
 import pymysql
 import pytest
 
-from capturer.decoder.charset_rules import MULTI_BYTE
-from capturer.decoder.charsets import reader
 from capturer.decoder.errors import RowImageNotFull, UnreadableColumn
 from capturer.decoder.events import FormatDescription, Gtid, Query, Rotate, Rows, XaPrepared, Xid
 from capturer.decoder.framing import Type
-from capturer.decoder.rows import EVERY_COLUMN
-from capturer.decoder.schema import Definition, labels
+from capturer.decoder.rows.decoder import EVERY_COLUMN
+from capturer.decoder.rows.table_schema import Definition, labels
 from capturer.decoder.stream import EventStream
+from capturer.decoder.values.charset_rules import MULTI_BYTE
+from capturer.decoder.values.charsets import reader
 from lab.binlog_dump import dump, end_of_binlog
 from lab.server import Server
 from rowferry.change import Kind

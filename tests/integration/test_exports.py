@@ -36,7 +36,7 @@ from rowferry.errors import BadPart, Refused, Unapplied
 from rowferry.mapping import Mapping, TableMapping
 from rowferry.mysql import snapshot
 from rowferry.mysql.server import identify
-from rowferry.mysql.snapshot import Watermark
+from rowferry.position import BinlogOffset
 from rowferry.values import time_text
 from tests.integration.move_bed import PURCHASE, Bed, make_bed
 from tests.integration.test_select import COMMON, MAPPED, MARIADB, MYSQL, SESSION, Cases, execute, table_of
@@ -267,7 +267,7 @@ def test_every_type_comes_back_from_mydumper(server: Server, alike: Cases, tmp_p
     assert differences_of(alike, rows_in(tmp_path), expected) == []
     export = open_export(tmp_path, TABLE)
     assert (export.format, export.expected_rows) == ("mydumper", len(expected))
-    assert export.stated == Watermark("binlog.000017", 241149225)
+    assert export.stated == BinlogOffset("binlog.000017", 241149225)
     (tmp_path / "metadata").rename(tmp_path / "metadata.partial")
     with pytest.raises(BadPart, match="not finished"):
         open_export(tmp_path, TABLE)

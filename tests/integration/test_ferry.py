@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from capturer.events import Boundary
 from ferry import cli, drain, switch, verify
 from ferry.lag import lag_bytes, lag_seconds
 from ferry.settings import Stack, find_stack
@@ -22,6 +21,7 @@ from rowferry.control_table import LEASE, MARKER
 from rowferry.errors import Refused
 from rowferry.mysql import snapshot
 from rowferry.mysql.server import identify
+from rowferry.position import BinlogOffset
 from tests.integration.move_bed import Bed, make_bed
 
 pytestmark = pytest.mark.integration
@@ -385,7 +385,7 @@ def test_the_lag_counts_the_binlog_beyond_the_checkpoint_over_several_files(bed:
         server = identify(connection)
         reached = snapshot.current_offset(connection, server).position(1)
         watermark = snapshot.current_offset(connection, server)
-        place = Boundary(watermark.file, watermark.offset)
+        place = BinlogOffset(watermark.file, watermark.offset)
         assert lag_bytes(connection, reached) == 0
         assert lag_seconds(connection, bed.address, place) == 0
         bed.sql("INSERT INTO purchase VALUES ('c', 'o', 'p', 1)", "FLUSH BINARY LOGS")
@@ -394,7 +394,7 @@ def test_the_lag_counts_the_binlog_beyond_the_checkpoint_over_several_files(bed:
         bed.sql("INSERT INTO purchase VALUES ('c', 'o', 'q', 1)")
         assert 0 < first < lag_bytes(connection, reached)
         assert 2 <= (lag_seconds(connection, bed.address, place) or 0) < 60, "of the first, not of the last"
-        assert lag_seconds(connection, bed.address, Boundary("binlog.000000", 4)) is None
+        assert lag_seconds(connection, bed.address, BinlogOffset("binlog.000000", 4)) is None
 
 
 def test_the_backlog_has_an_age_and_says_how_long_it_is_kept(bed: Bed, ferry: Ferry) -> None:

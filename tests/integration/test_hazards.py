@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from capturer.binlog import Binlog, Source
-from capturer.events import Boundary
+from capturer.source.binlog import Binlog, Source
 from lab.cloud import Cloud
 from lab.server import Server
 from rowferry.errors import CaptureStopped, RowferryError, SourceNotReady
 from rowferry.mapping import Mapping
 from rowferry.mysql import conditions as mysql_conditions
 from rowferry.mysql.server import identify, rows
+from rowferry.position import BinlogOffset
 from tests.integration import matrix_cases
 from tests.integration.matrix_bed import both, rows_as_items, run, server
 from tests.integration.move_bed import settings_of
@@ -248,7 +248,7 @@ def test_places_that_the_server_does_not_have_are_told_apart(server: Server) -> 
 
     def refusal(file: str, offset: int) -> RowferryError:
         with pytest.raises(RowferryError) as refused:
-            binlog = Binlog(reader, MAPPING, Boundary(file, offset))
+            binlog = Binlog(reader, MAPPING, BinlogOffset(file, offset))
             try:
                 list(binlog.events())
             finally:

@@ -15,18 +15,17 @@ from bulkload.chunks import Chunk, Table, describe
 from bulkload.connection import Address, connect
 from bulkload.reader import Reader as LoadReader
 from bulkload.writer import Patience
-from capturer.ahead import statements
-from capturer.binlog import Binlog, ConnectionLost, Source
-from capturer.definitions import Definitions
-from capturer.events import Boundary
-from capturer.transactions import Transactions
+from capturer.source.binlog import Binlog, ConnectionLost, Source
+from capturer.source.column_definitions import Definitions
+from capturer.source.lookahead import statements
+from capturer.source.transactions import Transactions
 from lab.cloud import Cloud
 from lab.database import Server
 from rowferry.errors import LOAD, PASS, CaptureStopped, Refused
 from rowferry.mapping import Mapping
 from rowferry.mysql.server import columns, identify
 from rowferry.mysql.snapshot import current_offset
-from rowferry.position import Position, file_number
+from rowferry.position import BinlogOffset, Position, file_number
 from tests.integration.move_bed import make_bed, settings_of
 from tests.integration.test_anew import Move
 from tests.integration.test_capturer import wait_for
@@ -61,10 +60,10 @@ def run(server: Server, *sql: str) -> None:
             cursor.execute(statement)
 
 
-def end_of(server: Server) -> Boundary:
+def end_of(server: Server) -> BinlogOffset:
     with server.connect() as connection:
         end = current_offset(connection, identify(connection))
-    return Boundary(end.file, end.offset)
+    return BinlogOffset(end.file, end.offset)
 
 
 class Reader:
@@ -73,9 +72,9 @@ class Reader:
     def __init__(
         self,
         server: Server,
-        start: Boundary | None = None,
+        start: BinlogOffset | None = None,
         mapping: str = MAPPING,
-        skip: Iterable[Boundary] = (),
+        skip: Iterable[BinlogOffset] = (),
     ) -> None:
         account = server.capture
         self.server = server
@@ -97,7 +96,7 @@ class Reader:
         self.asked += 1
         return self.definitions(schema, table)
 
-    def up_to(self, goal: Boundary | None = None) -> list[tuple[str, Any]]:
+    def up_to(self, goal: BinlogOffset | None = None) -> list[tuple[str, Any]]:
         """What it reads up to there, or the binlog's present end: tables, and images after the change."""
         goal = goal or end_of(self.server)
         found = []
@@ -137,7 +136,7 @@ def reading() -> Iterator["Reading"]:
 type Reading = Callable[..., Reader]
 
 
-def loaded_up_to(place: Boundary) -> str:
+def loaded_up_to(place: BinlogOffset) -> str:
     return str(Position(1, file_number(place.file), place.offset))
 
 
@@ -298,7 +297,7 @@ def test_a_definition_that_is_being_changed_is_waited_for(
     server: Server, reading: Reading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its answer would be of before or after, nobody knows: a lock that the ALTER needs tells."""
-    monkeypatch.setattr("capturer.definitions.LOCK_SECONDS", 1)
+    monkeypatch.setattr("capturer.source.column_definitions.LOCK_SECONDS", 1)
     run(server, "CREATE TABLE t (id INT PRIMARY KEY, x INT)")
     start = end_of(server)
     run(server, "INSERT INTO t VALUES (1, 0)")
@@ -366,7 +365,7 @@ def test_the_statements_of_a_stretch_are_found_over_files(server: Server, readin
     run(server, "CREATE TABLE c (a INT)")
     reader = reading(server)
 
-    def found(first: Boundary, last: Boundary) -> list[str]:
+    def found(first: BinlogOffset, last: BinlogOffset) -> list[str]:
         texts = [query.sql for _, query in statements(reader.source, first, last)]
         return [text[13:14] for text in texts if text.startswith("CREATE")]
 

@@ -41,7 +41,7 @@ from apply_changes.store import DynamoStore
 from bulkload.grouping import Grouping
 from bulkload.merger import Merger
 from bulkload.writer import Patience, Writer
-from capturer.routes import encoded
+from capturer.stream.encoding import encoded
 from rowferry.change import Marker, RowChange, decode_change, encode_change, encode_marker, encode_record
 from rowferry.errors import Unapplied, UnusableChange
 from rowferry.mapping import Mapping, TableMapping

@@ -6,9 +6,10 @@ from random import Random
 from typing import Any
 
 from capturer.decoder.events import Gtid, Query, Rotate, Rows, XaPrepared, Xid
-from capturer.events import Boundary, Event
+from capturer.source.events import Event
 from rowferry.change import Kind
 from rowferry.mysql.server import Server
+from rowferry.position import BinlogOffset
 
 ORDERS, PRODUCTS = 5, 3
 
@@ -63,11 +64,11 @@ class Source:
     random: Random
     number: int = 1
     log: list[Transaction] = field(default_factory=list)
-    places: list[tuple[Boundary, int]] = field(default_factory=list)
+    places: list[tuple[BinlogOffset, int]] = field(default_factory=list)
     visible: int = 0
     states: list[State] = field(default_factory=lambda: [{}])
     prepared: dict[str, int] = field(default_factory=dict)
-    end: Boundary = field(default_factory=lambda: Boundary("binlog.000001", 157))
+    end: BinlogOffset = field(default_factory=lambda: BinlogOffset("binlog.000001", 157))
 
     def commit(self) -> None:
         """Writes a transaction into the binlog."""
@@ -139,10 +140,10 @@ class Source:
 
     def _write(self) -> None:
         if self.random.random() < 0.05:
-            self.end = Boundary(f"binlog.{int(self.end.file[-6:]) + 1:06d}", 157)
+            self.end = BinlogOffset(f"binlog.{int(self.end.file[-6:]) + 1:06d}", 157)
         size = self.random.randrange(100, 900)
         self.places.append((self.end, size))
-        self.end = Boundary(self.end.file, self.end.offset + size)
+        self.end = BinlogOffset(self.end.file, self.end.offset + size)
 
     def show(self) -> None:
         """The engine commits the oldest transaction that nobody sees yet."""
@@ -152,16 +153,16 @@ class Source:
         """Another server takes over: it has every transaction, at other coordinates."""
         self.number += 1
         self.visible = len(self.log)
-        self.end = Boundary(f"binlog.{self.random.randrange(1, 9):06d}", 157)
+        self.end = BinlogOffset(f"binlog.{self.random.randrange(1, 9):06d}", 157)
         self.places = []
         for _ in self.log:
             self._write()
 
-    def boundary(self, index: int) -> Boundary:
+    def boundary(self, index: int) -> BinlogOffset:
         """Where transaction number `index` starts on this server, or will."""
         return self.places[index][0] if index < len(self.places) else self.end
 
-    def events(self, index: int, at: Boundary) -> Iterator[Event]:
+    def events(self, index: int, at: BinlogOffset) -> Iterator[Event]:
         """What the binlog holds of a transaction, for a reader that stands at `at`."""
         start, size = self.places[index]
         if start.file != at.file:

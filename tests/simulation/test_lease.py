@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from capturer.lease import MARGIN, Lease
+from capturer.state.lease import MARGIN, Lease
 from rowferry.errors import LeaseLost
 
 

@@ -15,12 +15,11 @@ from apply_changes import applier as applier_module
 from apply_changes.applier import Applier
 from apply_changes.store import DynamoStore
 from bulkload.grouping import Grouping
-from capturer.checkpoints import Checkpoints
 from capturer.decoder.events import Gtid
-from capturer.events import Boundary
-from capturer.lanes import Lanes, Parcel
-from capturer.routes import encoded
-from capturer.transactions import Transactions
+from capturer.source.transactions import Transactions
+from capturer.stream.checkpoints import Checkpoints
+from capturer.stream.encoding import encoded
+from capturer.stream.lanes import Lanes, Parcel
 from rowferry.change import Marker, RowChange, decode_record
 from rowferry.errors import CaptureStopped
 from rowferry.items import folding, requests
@@ -28,8 +27,7 @@ from rowferry.items.folding import Write
 from rowferry.mapping import EXPIRES, POSITION, Mapping
 from rowferry.mysql import snapshot
 from rowferry.mysql.server import Server, execute
-from rowferry.mysql.snapshot import Watermark
-from rowferry.position import Position
+from rowferry.position import BinlogOffset, Position
 from tests.scenarios.roads import PURCHASE, Item
 from tests.simulation.dynamo import Dynamo
 from tests.simulation.source import MYSQL, ORDERS, Connection, Disconnected, Source, row
@@ -78,14 +76,14 @@ def positionless(steps: Any) -> Iterator[Write]:
     yield from folding.writes([replace(step, position=None) for step in steps])
 
 
-def end_of_binlog(connection: Any, server: Server) -> Watermark:
+def end_of_binlog(connection: Any, server: Server) -> BinlogOffset:
     """visibility-gap: a transaction stands in the binlog before a SELECT shows it."""
     end = snapshot.current_offset(connection, server)
     execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
     return end
 
 
-def late_watermark(connection: Any, server: Server) -> Watermark:
+def late_watermark(connection: Any, server: Server) -> BinlogOffset:
     """late-watermark: read after the snapshot."""
     snapshot.begin_snapshot(connection, server)
     return snapshot.current_offset(connection, server)
@@ -96,7 +94,7 @@ WRITES: dict[str, Callable[[Any], Iterator[Write]]] = {
     "gap-in-a-run": gapped,
     "no-position": positionless,
 }
-SNAPSHOTS: dict[str, Callable[[Any, Server], Watermark]] = {
+SNAPSHOTS: dict[str, Callable[[Any, Server], BinlogOffset]] = {
     "visibility-gap": end_of_binlog,
     "late-watermark": late_watermark,
 }
@@ -128,11 +126,11 @@ class Capturer:
     since: float = 0.0
     transactions: Transactions = field(init=False)
     lanes: Lanes = field(init=False)
-    checkpoints: Checkpoints[tuple[Boundary, Boundary]] = field(init=False)
+    checkpoints: Checkpoints[tuple[BinlogOffset, BinlogOffset]] = field(init=False)
     pending: list[Any] = field(default_factory=list)
     flying: list[Parcel] = field(default_factory=list)
     astray: list[Parcel] = field(default_factory=list)
-    indexes: dict[Boundary, int] = field(default_factory=dict)
+    indexes: dict[BinlogOffset, int] = field(default_factory=dict)
     marker: Marker | None = None
 
     def __post_init__(self) -> None:
@@ -459,9 +457,9 @@ class World:
         if self.random.random() < 0.9:
             self.unloaded = [order for order in self.unloaded if order not in orders]
 
-    def index_of(self, watermark: Watermark) -> int:
+    def index_of(self, watermark: BinlogOffset) -> int:
         """How many transactions stand before the watermark."""
-        end = Boundary(watermark.file, watermark.offset)
+        end = BinlogOffset(watermark.file, watermark.offset)
         return sum(place[0].order < end.order for place in self.source.places)
 
     def meanwhile(self) -> None:

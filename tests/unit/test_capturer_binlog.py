@@ -5,11 +5,12 @@ from typing import Any, ClassVar
 
 import pytest
 
-from capturer import binlog
-from capturer.binlog import Binlog, ConnectionLost, Source
 from capturer.decoder.events import Gtid, Heartbeat, Query, Rotate, Xid
-from capturer.events import Boundary, Event
+from capturer.source import binlog
+from capturer.source.binlog import Binlog, ConnectionLost, Source
+from capturer.source.events import Event
 from rowferry.mapping import Mapping
+from rowferry.position import BinlogOffset
 
 MAPPING = Mapping.parse("""
 [[table]]
@@ -80,7 +81,7 @@ GTID, XID = len(began(0)) - 1, len(ended(0)) - 1  # bytes; a packet has one more
 DROP = len(statement(b"DROP TABLE t", 0)) - 1
 
 
-def read(monkeypatch: pytest.MonkeyPatch, start: Boundary, packets: list[bytes]) -> list[Event]:
+def read(monkeypatch: pytest.MonkeyPatch, start: BinlogOffset, packets: list[bytes]) -> list[Event]:
     monkeypatch.setattr(binlog, "_Dump", Dump)
     monkeypatch.setattr(Dump, "packets", packets)
     monkeypatch.setattr(Dump, "asked", [])
@@ -112,7 +113,7 @@ BEHIND = [("began", BOUNDARY + GTID), ("ended", BOUNDARY + GTID + XID)]
 
 
 def test_what_stands_before_the_boundary_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    events = read(monkeypatch, Boundary(FILE, BOUNDARY), walk(*BEFORE, *BEHIND))
+    events = read(monkeypatch, BinlogOffset(FILE, BOUNDARY), walk(*BEFORE, *BEHIND))
     assert Dump.asked == [(FILE, 4)]
     assert events == [
         Rotate(FILE, BOUNDARY),
@@ -123,7 +124,7 @@ def test_what_stands_before_the_boundary_is_left_out(monkeypatch: pytest.MonkeyP
 
 def test_a_sign_of_life_at_the_boundary_comes_through(monkeypatch: pytest.MonkeyPatch) -> None:
     packets = [*walk(*BEFORE), packet(27, FILE.encode(), end=BOUNDARY)]
-    assert read(monkeypatch, Boundary(FILE, BOUNDARY), packets) == [
+    assert read(monkeypatch, BinlogOffset(FILE, BOUNDARY), packets) == [
         Rotate(FILE, BOUNDARY),
         Heartbeat(FILE, BOUNDARY),
     ]
@@ -131,7 +132,7 @@ def test_a_sign_of_life_at_the_boundary_comes_through(monkeypatch: pytest.Monkey
 
 def test_the_next_file_is_read_from_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
     packets = [*walk(*BEFORE), moved(NEXT, 4), began(4 + GTID), ended(4 + GTID + XID)]
-    events = read(monkeypatch, Boundary(FILE, BOUNDARY), packets)
+    events = read(monkeypatch, BinlogOffset(FILE, BOUNDARY), packets)
     assert events == [
         Rotate(FILE, BOUNDARY),
         Rotate(NEXT, 4),
@@ -147,7 +148,7 @@ def test_the_server_is_asked_for_the_place_as_long_as_it_can_be_named(
     packets = (
         [moved(FILE, offset), ended(offset + XID)] if offset < GIB4 else walk(*BEFORE[:4], ("ended", offset))
     )
-    events = read(monkeypatch, Boundary(FILE, offset), packets)
+    events = read(monkeypatch, BinlogOffset(FILE, offset), packets)
     assert Dump.asked == [(FILE, offset if offset < GIB4 else 4)]
     assert events[0] == Rotate(FILE, offset)
     assert not any(isinstance(event, Query) for event in events)

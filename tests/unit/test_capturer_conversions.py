@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from capturer.conversions import keeps_values
-from capturer.decoder.schema import Definition, labels
+from capturer.ddl.type_changes import keeps_values
+from capturer.decoder.rows.table_schema import Definition, labels
 
 
 def column(text: str) -> list[Definition]:

@@ -5,10 +5,10 @@ from random import Random
 
 import pytest
 
-from capturer.checkpoints import Checkpoints
-from capturer.events import Boundary
-from capturer.lanes import LONGEST_BACKOFF, MAX_CHANGES, MAX_RECORD, OVERHEAD, Lanes, Parcel
+from capturer.stream.checkpoints import Checkpoints
+from capturer.stream.lanes import LONGEST_BACKOFF, MAX_CHANGES, MAX_RECORD, OVERHEAD, Lanes, Parcel
 from rowferry.change import Marker, decode_record
+from rowferry.position import BinlogOffset
 
 LANES = 5
 
@@ -23,7 +23,7 @@ class Schedule:
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
         self.lanes = Lanes(LANES, random=self.random.random, linger=self.random.choice([0, 0.02]))
-        self.checkpoints = Checkpoints(Boundary("b.1", 0))
+        self.checkpoints = Checkpoints(BinlogOffset("b.1", 0))
         self.now = 0.0
         self.transaction = 0
         self.in_flight: dict[int, Parcel] = {}
@@ -46,7 +46,7 @@ class Schedule:
                 self.step()
         end = len(self.ends) + 1
         self.ends[end] = self.transaction
-        self.checkpoints.ended(self.transaction, Boundary("b.1", end))
+        self.checkpoints.ended(self.transaction, BinlogOffset("b.1", end))
 
     def step(self) -> None:
         self.now += self.random.random() * 0.05
@@ -208,9 +208,9 @@ def test_only_what_is_in_flight_can_be_settled() -> None:
 
 
 def test_transactions_without_mapped_rows_move_the_checkpoint_and_take_no_room() -> None:
-    checkpoints = Checkpoints(Boundary("b.1", 4))
+    checkpoints = Checkpoints(BinlogOffset("b.1", 4))
     for offset in range(1, 1000):
-        checkpoints.ended(3, Boundary("b.1", offset))
-    assert checkpoints.reached(3) == Boundary("b.1", 4)
+        checkpoints.ended(3, BinlogOffset("b.1", offset))
+    assert checkpoints.reached(3) == BinlogOffset("b.1", 4)
     assert len(checkpoints._ahead) == 1
-    assert checkpoints.reached(None) == Boundary("b.1", 999)
+    assert checkpoints.reached(None) == BinlogOffset("b.1", 999)

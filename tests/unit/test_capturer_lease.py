@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from capturer.events import Boundary
-from capturer.lease import Lease
-from capturer.progress import Counters, Progress, Standing
+from capturer.state.checkpoint_item import Progress
+from capturer.state.lease import Lease
+from capturer.state.status import Counters, Standing
 from rowferry.change import Marker
 from rowferry.control_table import CHECKPOINT, LEASE, MARKER
 from rowferry.errors import CaptureStopped, LeaseLost, Refused
-from rowferry.position import Position
+from rowferry.position import BinlogOffset, Position
 
 
 class Table:
@@ -169,16 +169,16 @@ def test_never_two_valid_at_a_time_and_tokens_rise(seed: int, table: Any) -> Non
 # The checkpoint item
 
 
-BEGIN = Boundary("b.1", 4)
+BEGIN = BinlogOffset("b.1", 4)
 
 
-def claim(progress: Progress, server: str, now_ms: int) -> Boundary:
+def claim(progress: Progress, server: str, now_ms: int) -> BinlogOffset:
     progress.claim()
     return progress.start(server, BEGIN, now_ms)
 
 
 def test_the_first_checkpoint_is_there_before_anything_is_sent(table: Any) -> None:
-    assert claim(Progress(table, 1, 8), "s", 5) == Boundary("b.1", 4)
+    assert claim(Progress(table, 1, 8), "s", 5) == BinlogOffset("b.1", 4)
     item = table.get(CHECKPOINT)
     assert item == {
         "pk": CHECKPOINT, "epoch": 1, "file": "b.1", "offset": 4, "server": "s", "token": 1, "lanes": 8,
@@ -193,13 +193,13 @@ def test_the_first_checkpoint_is_there_before_anything_is_sent(table: Any) -> No
 def test_the_next_holder_resumes_and_the_former_can_write_no_more(table: Any) -> None:
     former = Progress(table, 1, 8)
     claim(former, "s", 5)
-    former.save(Boundary("b.1", 50), Boundary("b.1", 60), Counters(3, 2, 1), Standing(), 6)
+    former.save(BinlogOffset("b.1", 50), BinlogOffset("b.1", 60), Counters(3, 2, 1), Standing(), 6)
     table.items[CHECKPOINT]["epoch"] = 4
     latter = Progress(table, 2, 8)
-    assert claim(latter, "s", 7) == Boundary("b.1", 50)
+    assert claim(latter, "s", 7) == BinlogOffset("b.1", 50)
     assert latter.epoch == 4
     with pytest.raises(LeaseLost):
-        former.save(Boundary("b.1", 70), Boundary("b.1", 70), Counters(), Standing(), 8)
+        former.save(BinlogOffset("b.1", 70), BinlogOffset("b.1", 70), Counters(), Standing(), 8)
     with pytest.raises(LeaseLost):
         claim(Progress(table, 1, 8), "s", 9)
     assert table.get(CHECKPOINT)["offset"] == 50
@@ -242,8 +242,8 @@ def test_anew_begins_at_the_end_under_the_next_epoch_once_for_each_word(table: A
     assert (item["epoch"], item["server"], item["offset"], item["changes"]) == (2, "t", 4, 10)
     assert item["tables"] == ["test.a", "test.b"]
     table.items[CHECKPOINT]["offset"] = 60
-    assert claim(Progress(table, 3, 8, [], "monday"), "t", 2) == Boundary("b.1", 60)
-    assert claim(Progress(table, 4, 8), "t", 2) == Boundary("b.1", 60)
+    assert claim(Progress(table, 3, 8, [], "monday"), "t", 2) == BinlogOffset("b.1", 60)
+    assert claim(Progress(table, 4, 8), "t", 2) == BinlogOffset("b.1", 60)
     assert claim(Progress(table, 5, 8, [], "tuesday"), "t", 3) == BEGIN
     assert table.get(CHECKPOINT)["epoch"] == 3
 
@@ -251,36 +251,36 @@ def test_anew_begins_at_the_end_under_the_next_epoch_once_for_each_word(table: A
 def test_a_word_that_the_first_start_was_given_is_done(table: Any) -> None:
     claim(Progress(table, 1, 8, [], "monday"), "s", 0)
     table.items[CHECKPOINT]["offset"] = 50
-    assert claim(Progress(table, 2, 8, [], "monday"), "s", 0) == Boundary("b.1", 50)
+    assert claim(Progress(table, 2, 8, [], "monday"), "s", 0) == BinlogOffset("b.1", 50)
 
 
 def test_what_is_prepared_is_kept_with_the_checkpoint_and_ends_with_the_binlog(table: Any) -> None:
     progress = Progress(table, 1, 8)
     claim(progress, "s", 0)
     assert progress.restart is None
-    progress.save(Boundary("b.1", 50), BEGIN, Counters(), Standing(), 0, Boundary("b.1", 20))
+    progress.save(BinlogOffset("b.1", 50), BEGIN, Counters(), Standing(), 0, BinlogOffset("b.1", 20))
     latter = Progress(table, 2, 8)
-    assert claim(latter, "s", 0) == Boundary("b.1", 50)
-    assert latter.restart == Boundary("b.1", 20)
-    latter.save(Boundary("b.1", 60), BEGIN, Counters(), Standing(), 0, Boundary("b.1", 60))
+    assert claim(latter, "s", 0) == BinlogOffset("b.1", 50)
+    assert latter.restart == BinlogOffset("b.1", 20)
+    latter.save(BinlogOffset("b.1", 60), BEGIN, Counters(), Standing(), 0, BinlogOffset("b.1", 60))
     last = Progress(table, 3, 8)
     claim(last, "s", 0)
     assert last.restart is None
-    last.save(Boundary("b.1", 70), BEGIN, Counters(), Standing(), 0, Boundary("b.1", 20))
+    last.save(BinlogOffset("b.1", 70), BEGIN, Counters(), Standing(), 0, BinlogOffset("b.1", 20))
     anew = Progress(table, 4, 8, [], "monday")
     claim(anew, "s", 0)
     assert anew.restart is None
 
 
 def test_places_to_skip_mean_one_binlog_and_none_that_begins_later(table: Any) -> None:
-    old, new = Boundary("b.000001", 50), Boundary("b.000001", 60)
+    old, new = BinlogOffset("b.000001", 50), BinlogOffset("b.000001", 60)
 
-    def skipped(token: int, anew: str, *given: Boundary) -> list[Boundary]:
+    def skipped(token: int, anew: str, *given: BinlogOffset) -> list[BinlogOffset]:
         progress = Progress(table, token, 8, anew=anew, skip=given)
         claim(progress, "s", 0)
         return progress.skip
 
-    assert skipped(1, "", Boundary("b.000001", 40)) == []
+    assert skipped(1, "", BinlogOffset("b.000001", 40)) == []
     assert skipped(2, "", old) == [old]
     assert skipped(3, "monday", old) == []
     assert skipped(4, "monday", old, new) == [new]

@@ -11,15 +11,15 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from capturer.app import arguments, main
-from capturer.events import Boundary
-from capturer.lanes import MAX_RECORD, Lanes, Parcel
-from capturer.outbox import Outbox
-from capturer.routes import encoded
-from capturer.sender import Sender, Sent, require_stream
+from capturer.stream.encoding import encoded
+from capturer.stream.lanes import MAX_RECORD, Lanes, Parcel
+from capturer.stream.outbox import Outbox
+from capturer.stream.sender import Sender, Sent, require_stream
 from rowferry.change import Kind, RowChange, decode_record
 from rowferry.errors import Refused
 from rowferry.items.effects import lane_of
 from rowferry.mapping import Mapping
+from rowferry.position import BinlogOffset
 
 MAPPING = Mapping.parse("""
 [[table]]
@@ -155,22 +155,24 @@ def test_a_stream_that_is_not_there_is_refused_with_the_fix(answer: Any) -> None
 
 def outbox(limit: int = 1 << 20) -> Outbox:
     lanes = Lanes(4, random=Random(1).random, linger=0, limit=limit)
-    return Outbox(lanes, Boundary("b.1", 4), time.monotonic)
+    return Outbox(lanes, BinlogOffset("b.1", 4), time.monotonic)
 
 
 def test_reading_waits_while_too_much_is_held_and_goes_on_when_it_was_sent() -> None:
     box = outbox(limit=1)
-    box.add([(0, b"1")], 0, 1, Boundary("b.1", 10))
-    waiting = threading.Thread(target=box.add, args=([(0, b"2")], 0, 2, Boundary("b.1", 20)))
+    box.add([(0, b"1")], 0, 1, BinlogOffset("b.1", 10))
+    waiting = threading.Thread(target=box.add, args=([(0, b"2")], 0, 2, BinlogOffset("b.1", 20)))
     waiting.start()
-    box.add([], 0, 1, Boundary("b.1", 15))
-    assert box.reached()[:2] == (Boundary("b.1", 4), Boundary("b.1", 15)), "positions are never held up"
+    box.add([], 0, 1, BinlogOffset("b.1", 15))
+    assert box.reached()[:2] == (BinlogOffset("b.1", 4), BinlogOffset("b.1", 15)), (
+        "positions are never held up"
+    )
     waiting.join(0.05)
     assert waiting.is_alive()
     box.settle(Sent(box.take(), ()))
     waiting.join(5)
     assert not waiting.is_alive()
-    assert box.reached()[:2] == (Boundary("b.1", 15), Boundary("b.1", 20))
+    assert box.reached()[:2] == (BinlogOffset("b.1", 15), BinlogOffset("b.1", 20))
 
 
 def test_a_waiting_sender_wakes_up_for_new_changes_and_at_the_close() -> None:
@@ -182,7 +184,7 @@ def test_a_waiting_sender_wakes_up_for_new_changes_and_at_the_close() -> None:
     )  # type: ignore[func-returns-value]
     sender.start()
     for number in range(3):
-        box.add([(number, b"1")], 0, number, Boundary("b.1", 10 + number))
+        box.add([(number, b"1")], 0, number, BinlogOffset("b.1", 10 + number))
         assert box.wait_empty(5)
     box.close()
     sender.join(5)
@@ -192,9 +194,11 @@ def test_a_waiting_sender_wakes_up_for_new_changes_and_at_the_close() -> None:
 
 def test_shut_it_takes_nothing_and_forgets_nothing() -> None:
     box = outbox(limit=1)
-    box.add([(0, b"1")], 0, 1, Boundary("b.1", 10))
+    box.add([(0, b"1")], 0, 1, BinlogOffset("b.1", 10))
     blocked: list[bool] = []
-    reader = threading.Thread(target=lambda: blocked.append(box.add([(0, b"2")], 0, 2, Boundary("b.1", 20))))
+    reader = threading.Thread(
+        target=lambda: blocked.append(box.add([(0, b"2")], 0, 2, BinlogOffset("b.1", 20)))
+    )
     reader.start()
     box.shut()
     reader.join(5)
@@ -202,7 +206,7 @@ def test_shut_it_takes_nothing_and_forgets_nothing() -> None:
     assert not box.wait_empty(0)
     box.settle(Sent(box.take(), ()))
     assert box.wait_empty(0)
-    assert box.reached()[0] == Boundary("b.1", 10)
+    assert box.reached()[0] == BinlogOffset("b.1", 10)
 
 
 # The command
@@ -217,9 +221,9 @@ def test_options_come_from_the_environment_too() -> None:
         3307,
         740047,
     )
-    assert (options.skip, options.anew) == ([Boundary("b.7", 9)], "")
+    assert (options.skip, options.anew) == ([BinlogOffset("b.7", 9)], "")
     more = arguments([], environment | {"SKIP": "b.7:9, b.8:4,", "ANEW": "monday"})
-    assert (more.skip, more.anew) == ([Boundary("b.7", 9), Boundary("b.8", 4)], "monday")
+    assert (more.skip, more.anew) == ([BinlogOffset("b.7", 9), BinlogOffset("b.8", 4)], "monday")
     assert arguments([], environment | {"SKIP": "", "ANEW": ""}).skip == []
 
 
@@ -256,11 +260,11 @@ def test_the_help_has_examples_and_exit_codes(capsys: pytest.CaptureFixture[str]
 
 
 def test_what_is_prepared_goes_with_the_boundary_that_it_was_read_at() -> None:
-    box = Outbox(Lanes(1, random=lambda: 0), Boundary("b.1", 4), lambda: 0.0)
-    box.add([(0, b"1")], 0, 1, Boundary("b.1", 10), Boundary("b.1", 6))
-    box.add([], 0, 1, Boundary("b.1", 12), Boundary("b.1", 6))
-    assert box.reached().restart == Boundary("b.1", 4)
-    box.add([(0, b"2")], 0, 2, Boundary("b.1", 20), Boundary("b.1", 20))
+    box = Outbox(Lanes(1, random=lambda: 0), BinlogOffset("b.1", 4), lambda: 0.0)
+    box.add([(0, b"1")], 0, 1, BinlogOffset("b.1", 10), BinlogOffset("b.1", 6))
+    box.add([], 0, 1, BinlogOffset("b.1", 12), BinlogOffset("b.1", 6))
+    assert box.reached().restart == BinlogOffset("b.1", 4)
+    box.add([(0, b"2")], 0, 2, BinlogOffset("b.1", 20), BinlogOffset("b.1", 20))
     box.shut()
     box.settle(Sent(box.take(), ()))
     assert (box.reached().reached.offset, box.reached().restart.offset) == (20, 20)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from capturer.sqltext import NotUnderstood, tokens
-from capturer.statements import Meaning, judge
+from capturer.ddl.sql_tokens import NotUnderstood, tokens
+from capturer.ddl.statements import Meaning, judge
 from rowferry.mapping import Mapping
 
 MAPPING = Mapping.parse("""

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from capturer import prepared as prepared_module
 from capturer.decoder.events import (
     FormatDescription,
     Gtid,
@@ -18,12 +17,13 @@ from capturer.decoder.events import (
     XaPrepared,
     Xid,
 )
-from capturer.events import Boundary, Event, Unreadable
-from capturer.transactions import PORTION, Transactions
+from capturer.source import xa as prepared_module
+from capturer.source.events import Event, Unreadable
+from capturer.source.transactions import PORTION, Transactions
 from rowferry.change import Kind, RowChange
 from rowferry.errors import CaptureStopped
 from rowferry.mapping import Mapping
-from rowferry.position import Position
+from rowferry.position import BinlogOffset, Position
 
 MAPPING = Mapping.parse("""
 [[table]]
@@ -34,7 +34,7 @@ hash_key = { attribute = "c" }
 member_name = "p"
 member_value = "q"
 """)
-START = Boundary("b.000007", 100)
+START = BinlogOffset("b.000007", 100)
 
 
 def machine(**options: Any) -> Transactions:
@@ -64,7 +64,7 @@ def test_rows_are_numbered_from_the_transactions_start_and_the_boundary_moves_at
     assert some.boundary == START
     changes = some.feed(Xid(140, 150))
     assert [change.position for change in changes] == [str(Position(3, 7, 100, row)) for row in (1, 2, 3)]
-    assert (some.boundary, some.number, some.committed) == (Boundary("b.000007", 150), 1, 555)
+    assert (some.boundary, some.number, some.committed) == (BinlogOffset("b.000007", 150), 1, 555)
 
 
 def test_each_transaction_with_rows_has_its_number_and_the_others_move_the_boundary_only() -> None:
@@ -108,7 +108,7 @@ def test_idle_events_files_and_statements_move_the_boundary() -> None:
     feed(some, Gtid(130, 140, None, 1), Query(140, 150, "shop", "CREATE TABLE x (a INT)"))
     assert some.boundary.offset == 150
     some.feed(Rotate("b.000008", 4))
-    assert some.boundary == Boundary("b.000008", 4)
+    assert some.boundary == BinlogOffset("b.000008", 4)
     change = feed(some, *begin(4), rows(24, 30), Xid(30, 40))[0]
     assert change.position == str(Position(3, 8, 4, 1))
 
@@ -205,7 +205,7 @@ def test_what_is_prepared_survives_a_broken_connection_and_a_new_file() -> None:
     feed(some, *prepare(100), *begin(150), rows(170, 180))
     some.resume()
     feed(some, Rotate("b.000007", 150), *begin(150), rows(170, 180), Xid(180, 190), Rotate("b.000008", 4))
-    assert (some.boundary, some.restart) == (Boundary("b.000008", 4), START)
+    assert (some.boundary, some.restart) == (BinlogOffset("b.000008", 4), START)
     assert found(feed(some, *outcome(4, "COMMIT"))) == [(str(Position(3, 8, 4, 1)), 120)]
 
 
@@ -253,7 +253,7 @@ def test_a_new_capturer_prepares_again_and_sends_nothing_else_again() -> None:
         Gtid(330, 340, None, 1), Query(340, 350, "shop", "TRUNCATE purchase"),
         Gtid(350, 360, None, 1), Unreadable(360, 370, "a row", "{at}"),
     ]  # fmt: skip
-    some = Transactions(MAPPING, 3, Boundary("b.000007", 370), restart=START)
+    some = Transactions(MAPPING, 3, BinlogOffset("b.000007", 370), restart=START)
     for event in past:
         assert some.again
         assert feed(some, event) == []
@@ -267,14 +267,14 @@ def test_a_new_capturer_prepares_again_and_sends_nothing_else_again() -> None:
 
 def test_a_commit_of_unknown_changes_passes_only_where_every_load_shows_it() -> None:
     """What was passed over when it was prepared: a load of before the commit does not show it."""
-    asked: list[Boundary] = []
+    asked: list[BinlogOffset] = []
 
-    def shown(at: Boundary) -> bool:
+    def shown(at: BinlogOffset) -> bool:
         asked.append(at)
         return len(asked) > 2
 
     events = [Rotate("b.000007", 100), *prepare(100), *outcome(150, "COMMIT")]
-    commit = Boundary("b.000007", 150)
+    commit = BinlogOffset("b.000007", 150)
     for restart in (None, START):
         some = Transactions(MAPPING, 3, commit, skip=[START], restart=restart, shown=shown)
         with pytest.raises(CaptureStopped, match=r"at b\.000007:150: XA COMMIT .* or passed over"):
@@ -303,7 +303,7 @@ def test_of_a_prepared_transaction_that_is_skipped_nothing_is_sent_and_its_commi
     some = machine(skip=[START], shown=lambda _: True)
     assert feed(some, *prepare(100), *prepare(150, "62"), *outcome(200, "COMMIT", "61")) == []
     assert len(feed(some, *outcome(220, "COMMIT", "62"))) == 1
-    some = machine(skip=[Boundary("b.000007", 150)])
+    some = machine(skip=[BinlogOffset("b.000007", 150)])
     assert feed(some, *prepare(100), *outcome(150, "COMMIT")) == []
     assert some.restart.offset == 170
 
@@ -362,11 +362,11 @@ def test_a_rollback_without_mapped_rows_passes() -> None:
 
 
 def test_boundaries_are_read_as_they_are_written_and_ordered_by_number() -> None:
-    assert Boundary.parse(str(START)) == START
-    assert Boundary("b.999999", 5).order < Boundary("b.1000000", 4).order
+    assert BinlogOffset.parse(str(START)) == START
+    assert BinlogOffset("b.999999", 5).order < BinlogOffset("b.1000000", 4).order
     for wrong in ("b.000007", "b:5", "b.7:x"):
         with pytest.raises(ValueError, match=r"."):
-            Boundary.parse(wrong)
+            BinlogOffset.parse(wrong)
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -385,11 +385,11 @@ def test_a_new_type_goes_on_where_the_server_says_that_values_stay(kept: bool) -
     else:
         with pytest.raises(CaptureStopped, match="changes column q"):
             feed(some, *alter)
-    assert asked == [("shop.purchase", frozenset(["q"]), Boundary("b.000007", 120))]
+    assert asked == [("shop.purchase", frozenset(["q"]), BinlogOffset("b.000007", 120))]
 
 
 def test_what_is_prepared_and_cannot_be_read_again_stops_though_the_rest_has_been_sent() -> None:
-    some = Transactions(MAPPING, 3, Boundary("b.000007", 400), restart=START)
+    some = Transactions(MAPPING, 3, BinlogOffset("b.000007", 400), restart=START)
     feed(some, Gtid(100, 110, None, 1), Unreadable(110, 120, "a row", "f"), Query(120, 130, "shop", "COMMIT"))
     with pytest.raises(CaptureStopped, match="a row"):
         feed(

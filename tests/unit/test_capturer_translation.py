@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from capturer.decoder.events import Gtid, Heartbeat, Passed, Query, Rotate, Rows, Xid
-from capturer.decoder.schema import Definition
-from capturer.events import Boundary, Event, Unreadable
-from capturer.transactions import Transactions
-from capturer.translation import Translation
+from capturer.decoder.rows.table_schema import Definition
+from capturer.source.events import Event, Unreadable
+from capturer.source.transactions import Transactions
+from capturer.source.translation import Translation
 from rowferry.change import RowChange
 from rowferry.errors import CaptureStopped
 from rowferry.mapping import Mapping
+from rowferry.position import BinlogOffset
 
 MAPPING = Mapping.parse("""
 [[table]]
@@ -22,7 +23,7 @@ layout = "item-per-row"
 hash_key = { attribute = "id", type = "N" }
 """)
 GIB4 = 1 << 32
-START = Boundary("b.000001", 4)
+START = BinlogOffset("b.000001", 4)
 
 
 def packet(kind: int, body: bytes = b"", *, end: int = 0, flags: int = 0, seconds: int = 9) -> bytes:
@@ -162,7 +163,7 @@ def test_a_compressed_transaction_that_is_damaged_ends_where_it_is() -> None:
     assert (rows.start, rows.end) == (damage.start, damage.end) == (300, end)
     with pytest.raises(CaptureStopped, match="is damaged"):
         carried(found)
-    skipping = Transactions(MAPPING, 1, START, skip=[Boundary("b.000001", 239)])
+    skipping = Transactions(MAPPING, 1, START, skip=[BinlogOffset("b.000001", 239)])
     assert carried(found, skipping) == []
     assert skipping.boundary.offset == end
 

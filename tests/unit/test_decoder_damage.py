@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import pytest
 from backports.zstd import ZstdFile
 
+from capturer.decoder.dispatch import SIMPLE
 from capturer.decoder.events import Rows
 from capturer.decoder.framing import HEADER, Type
-from capturer.decoder.readers import SIMPLE
-from capturer.decoder.rowevents import OPENING, ROWS
+from capturer.decoder.rows.row_events import OPENING, ROWS
 from capturer.decoder.stream import EventStream
 from rowferry.errors import CaptureStopped
 from tests.unit.test_decoder_stream import FLAVORS, VALUES, event, everything, images, recorded, shortened

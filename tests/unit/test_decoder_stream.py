@@ -14,7 +14,7 @@ import pytest
 from capturer.decoder.errors import DamagedEvent, RowImageNotFull, UnreadableColumn
 from capturer.decoder.events import FormatDescription, Gtid, Heartbeat, Incident, Passed, Query, Rotate, Rows
 from capturer.decoder.framing import HEADER, Type
-from capturer.decoder.rows import EVERY_COLUMN
+from capturer.decoder.rows.decoder import EVERY_COLUMN
 from capturer.decoder.stream import EventStream
 from rowferry.errors import CaptureStopped
 from rowferry.values import Json

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capturer.decoder import decimals, temporal
-from capturer.decoder.charset_tables import COLLATIONS
-from capturer.decoder.charsets import charset_of, keeps_ascii, reader
 from capturer.decoder.errors import UnreadableColumn
-from capturer.decoder.jsonbinary import document
-from capturer.decoder.jsondiff import applied, parsed
-from capturer.decoder.mariadb import inflated
+from capturer.decoder.values import decimals, temporal
+from capturer.decoder.values.charset_tables import COLLATIONS
+from capturer.decoder.values.charsets import charset_of, keeps_ascii, reader
+from capturer.decoder.values.jsonbinary import document
+from capturer.decoder.values.jsondiff import applied, parsed
+from capturer.decoder.values.mariadb import inflated
 from capturer.decoder.wire import packed_int
 from rowferry.values import parse_time
 

@@ -19,8 +19,7 @@ from bulkload.exports.mydumper import metadata
 from bulkload.exports.plan import Form, Plan
 from rowferry.errors import BadPart, Refused
 from rowferry.mapping import Mapping
-from rowferry.mysql.snapshot import Watermark
-from rowferry.position import Position
+from rowferry.position import BinlogOffset, Position
 
 COLUMNS = (Column("id", "int"), Column("note", "enum('a,)','b''')", "utf8mb4"))
 MANIFEST = Manifest(
@@ -123,8 +122,8 @@ def test_the_watermark_of_others_must_be_stated() -> None:
     with pytest.raises(Refused, match="state it: --watermark FILE:OFFSET"):
         watermark_of(stated(), Part("p"), 3, "s", None)
     given = parse_watermark("mysql-bin.000012:4567")
-    assert given == Watermark("mysql-bin.000012", 4567)
-    dumped = stated(stated=Watermark("b.000011", 4))
+    assert given == BinlogOffset("mysql-bin.000012", 4567)
+    dumped = stated(stated=BinlogOffset("b.000011", 4))
     assert watermark_of(dumped, Part("p"), 3, "s", None) == Position(3, 11, 4)
     assert watermark_of(dumped, Part("p"), 3, "s", given) == Position(3, 12, 4567)
     own_part = Part("p", watermark=str(Position(3, 12, 5)))
@@ -194,8 +193,8 @@ Rows = 3
 
 
 def test_the_metadata_of_mydumper() -> None:
-    assert metadata(OLD, TABLE) == (Watermark("laptop-bin.000001", 106), None)
-    assert metadata(NEW, TABLE) == (Watermark("mydumper1-bin.000017", 241149225), 2)
+    assert metadata(OLD, TABLE) == (BinlogOffset("laptop-bin.000001", 106), None)
+    assert metadata(NEW, TABLE) == (BinlogOffset("mydumper1-bin.000017", 241149225), 2)
     assert metadata(NEW.replace("[master]", "[source]").replace("File =", "# "), TABLE) == (None, 2)
     assert metadata("", TABLE) == (None, None)
 

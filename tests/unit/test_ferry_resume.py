@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from bulkload.checks import refuse_before_capture
-from capturer.events import Boundary
-from capturer.progress import Counters, Progress, Standing
+from capturer.state.checkpoint_item import Progress
+from capturer.state.status import Counters, Standing
 from ferry import resume
 from rowferry.control_table import CHECKPOINT, FLOORS
 from rowferry.errors import LOAD, PASS, CaptureStopped, Refused
 from rowferry.mapping import Mapping
-from rowferry.position import Position
+from rowferry.position import BinlogOffset, Position
 
 MAPPING = Mapping.parse("""
 [[table]]
@@ -28,7 +28,7 @@ layout = "item-per-row"
 include = ["name"]
 hash_key = { attribute = "pk", template = "c#${id}" }
 """)
-AT = Boundary("b.000007", 100)
+AT = BinlogOffset("b.000007", 100)
 
 
 class Table:
@@ -48,7 +48,7 @@ class Table:
         return self.get(pk)
 
 
-def stopped(remedy: str = PASS, tables: tuple[str, ...] = ("shop.purchase",), at: Boundary = AT) -> Any:
+def stopped(remedy: str = PASS, tables: tuple[str, ...] = ("shop.purchase",), at: BinlogOffset = AT) -> Any:
     """The control table as a capturer leaves it that has stopped."""
     table: Any = Table()
     captured(
@@ -57,7 +57,7 @@ def stopped(remedy: str = PASS, tables: tuple[str, ...] = ("shop.purchase",), at
     return table
 
 
-def captured(table: Any, standing: Standing, at: Boundary) -> None:
+def captured(table: Any, standing: Standing, at: BinlogOffset) -> None:
     progress = Progress(table, 1, 8)
     progress.claim()
     progress.start("s", at, 5)
@@ -74,7 +74,7 @@ def steps(table: Any, *, on: bool = False) -> list[str]:
     return [step.partition(",")[0] for step in resume.steps(stop, MAPPING, switch_is_on=on)]
 
 
-def passed(table: Any, **changed: Any) -> list[Boundary]:
+def passed(table: Any, **changed: Any) -> list[BinlogOffset]:
     """What the next capturer would pass over."""
     progress = Progress(deepcopy(table), 2, 8, **changed)
     progress.claim()

@@ -314,11 +314,11 @@ def test_the_time_to_live_of_every_type(kind: str, cell: str, seconds: int | Non
 
 SHARED = {
     ("bulkload.connection", "Address"),
-    ("rowferry", "dms"),
-    ("rowferry.values.values", "Json"),
+    ("rowferry.mapping", "dms"),
+    ("rowferry.values", "Json"),
     ("rowferry.errors", "Refused"),
     ("rowferry.errors", "Unapplied"),
-    ("rowferry.mapping.mapping", "Mapping"),
+    ("rowferry.mapping", "Mapping"),
 }
 
 

@@ -2,10 +2,10 @@ import pytest
 
 from bulkload.connection import HALVES
 from bulkload.keys import key_column
-from capturer.decoder.charset_rules import MULTI_BYTE
-from capturer.decoder.charset_tables import COLLATIONS, SINGLE_BYTE
-from capturer.decoder.charsets import UTF8
-from capturer.decoder.types import DECLARED
+from capturer.decoder.rows.types import DECLARED
+from capturer.decoder.values.charset_rules import MULTI_BYTE
+from capturer.decoder.values.charset_tables import COLLATIONS, SINGLE_BYTE
+from capturer.decoder.values.charsets import UTF8
 from rowferry.errors import SourceNotReady
 from rowferry.mysql.select import CHARSETS, Column, note, reading, selection
 from rowferry.values import Json

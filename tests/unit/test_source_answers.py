@@ -10,8 +10,7 @@ from rowferry.mysql import conditions as mysql_conditions
 from rowferry.mysql import server, snapshot
 from rowferry.mysql.conditions import Condition
 from rowferry.mysql.server import Server
-from rowferry.mysql.snapshot import Watermark
-from rowferry.position import Position
+from rowferry.position import BinlogOffset, Position
 
 UUID = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
 MYSQL = Server("mysql", (9, 1, 0), UUID)
@@ -77,7 +76,7 @@ STATUS = [{"File": "binlog.000012", "Position": 4711}]
 def test_the_end_of_the_binlog_is_asked_for_in_the_servers_words(version: Any, asked: str) -> None:
     connection = Answering(SHOW=STATUS)
     end = snapshot.current_offset(connection, Server("mysql", version, UUID))
-    assert end == Watermark("binlog.000012", 4711) and connection.asked == [asked]
+    assert end == BinlogOffset("binlog.000012", 4711) and connection.asked == [asked]
     assert end.position(3) == Position(3, 12, 4711, 0)
 
 
@@ -110,7 +109,7 @@ def test_a_snapshot_waits_for_what_the_binlog_already_holds(owned: list[Any], wa
         SHOW=STATUS,
         **{"SELECT_@@GLOBAL.gtid_owned": answers, "SELECT_WAIT": [{"timed_out": 0}]},
     )
-    assert snapshot.begin_snapshot(connection, MYSQL) == Watermark("binlog.000012", 4711)
+    assert snapshot.begin_snapshot(connection, MYSQL) == BinlogOffset("binlog.000012", 4711)
     assert [sql.split("'")[1] for sql in connection.asked if "WAIT_FOR" in sql] == waited
     assert connection.asked[0].startswith("SHOW") and connection.asked[-1].startswith("START TRANSACTION")
 
@@ -148,15 +147,15 @@ MARIADB = Server("mariadb", (10, 11), "x")
 @pytest.mark.parametrize(
     ("answers", "watermark"),
     [
-        ([told("000003", 99), told("000003", 99)], Watermark("mariadb-bin.000003", 99)),
+        ([told("000003", 99), told("000003", 99)], BinlogOffset("mariadb-bin.000003", 99)),
         # what was committed in between, or another session's answer
-        ([told("000003", 99), told("000003", 120)], Watermark("mariadb-bin.000003", 99)),
-        ([told("000003", 99), told("000004", 4)], Watermark("mariadb-bin.000003", 99)),
+        ([told("000003", 99), told("000003", 120)], BinlogOffset("mariadb-bin.000003", 99)),
+        ([told("000003", 99), told("000004", 4)], BinlogOffset("mariadb-bin.000003", 99)),
         # the new file with another session's offset in the old one
-        ([told("000004", 9000), told("000004", 4)], Watermark("mariadb-bin.000004", 4)),
+        ([told("000004", 9000), told("000004", 4)], BinlogOffset("mariadb-bin.000004", 4)),
     ],
 )
-def test_on_mariadb_the_lower_of_two_answers_counts(answers: Any, watermark: Watermark) -> None:
+def test_on_mariadb_the_lower_of_two_answers_counts(answers: Any, watermark: BinlogOffset) -> None:
     connection = Answering(SHOW_STATUS=answers)
     assert snapshot.begin_snapshot(connection, MARIADB) == watermark
     asked = [sql.split()[0] for sql in connection.asked]
@@ -171,7 +170,7 @@ def test_on_mariadb_what_is_prepared_is_waited_for_and_told() -> None:
         XA_RECOVER=[*listed, [{"data": "X'62',X'',1"}]],
     )
     said: list[str] = []
-    assert snapshot.begin_snapshot(connection, MARIADB, said.append) == Watermark("mariadb-bin.000003", 99)
+    assert snapshot.begin_snapshot(connection, MARIADB, said.append) == BinlogOffset("mariadb-bin.000003", 99)
     (line,) = said
     assert "since 5 s for the outcome of XA transactions: X'61',X'',1. XA COMMIT or XA ROLLBACK" in line
 

@@ -1,12 +1,11 @@
 """The snapshot that a chunk is read in, and the watermark that it shows everything up to."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import count
 
 from rowferry.errors import SourceNotReady
 from rowferry.mysql.server import Connection, Server, execute, rows
-from rowferry.position import Position, file_number
+from rowferry.position import BinlogOffset
 
 SILENT_SECONDS = 5
 
@@ -14,23 +13,7 @@ SILENT_SECONDS = 5
 LOOK_AGAIN = 0.01  # seconds: what is prepared has its outcome after a round trip or two
 
 
-@dataclass(frozen=True, slots=True)
-class Watermark:
-    """
-    The binlog position that a snapshot shows everything up to.
-
-    `file` is the binlog file's name, `offset` a transaction boundary in it.
-    """
-
-    file: str
-    offset: int
-
-    def position(self, epoch: int) -> Position:
-        """Above every change in the snapshot's past, below every later one."""
-        return Position(epoch, file_number(self.file), self.offset)
-
-
-def current_offset(connection: Connection, server: Server) -> Watermark:
+def current_offset(connection: Connection, server: Server) -> BinlogOffset:
     """
     Where the binlog ends. It may be AHEAD of what a SELECT shows: a
     transaction stands in the binlog before the engine has committed it.
@@ -39,12 +22,12 @@ def current_offset(connection: Connection, server: Server) -> Watermark:
     found = rows(connection, f"SHOW {'BINARY LOG' if renamed else 'MASTER'} STATUS")
     if not found:
         raise SourceNotReady("the binlog is off", "set log_bin and restart the server")
-    return Watermark(found[0]["file"], int(found[0]["position"]))
+    return BinlogOffset(found[0]["file"], int(found[0]["position"]))
 
 
 def begin_snapshot(
     connection: Connection, server: Server, tell: Callable[[str], None] = lambda _: None
-) -> Watermark:
+) -> BinlogOffset:
     """
     Starts a consistent read and returns its watermark: every change before it
     is visible in the transaction, changes after it may be.
@@ -62,7 +45,7 @@ def begin_snapshot(
     return end
 
 
-def _begin_on_mariadb(connection: Connection, tell: Callable[[str], None]) -> Watermark:
+def _begin_on_mariadb(connection: Connection, tell: Callable[[str], None]) -> BinlogOffset:
     """
     MariaDB tells up to where the engine has committed, and the position of a snapshot
     (https://mariadb.com/kb/en/enhancements-for-start-transaction-with-consistent-snapshot/), with two traps:
@@ -75,11 +58,11 @@ def _begin_on_mariadb(connection: Connection, tell: Callable[[str], None]) -> Wa
     return min(before, _committed(connection), key=lambda watermark: watermark.position(0))
 
 
-def _committed(connection: Connection) -> Watermark:
+def _committed(connection: Connection) -> BinlogOffset:
     """Up to where MariaDB's engine has committed everything but XA transactions; in a snapshot, its own."""
     found = rows(connection, "SHOW STATUS LIKE 'binlog_snapshot_%'")
     status = {row["variable_name"].lower(): row["value"] for row in found}
-    return Watermark(status["binlog_snapshot_file"], int(status["binlog_snapshot_position"]))
+    return BinlogOffset(status["binlog_snapshot_file"], int(status["binlog_snapshot_position"]))
 
 
 def _wait_until_decided(connection: Connection, tell: Callable[[str], None]) -> None:

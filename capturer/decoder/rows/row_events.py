@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from capturer.decoder.errors import RowImageNotFull
 from capturer.decoder.framing import HEADER, Type
-from capturer.decoder.rows import Decode, RowDecoder
+from capturer.decoder.rows.decoder import Decode, RowDecoder
 from capturer.decoder.wire import damaged, packed_int, taken
 from rowferry.change import Kind
 

@@ -7,14 +7,15 @@ So the operator's word about a transaction also counts for one that cannot be re
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
+from capturer.ddl.statements import RELOAD, judge
 from capturer.decoder.events import FormatDescription, Heartbeat, Query, Rotate
 from capturer.decoder.framing import Type
-from capturer.decoder.schema import Definition
+from capturer.decoder.rows.table_schema import Definition
 from capturer.decoder.stream import EventStream
-from capturer.events import Boundary, Event, Unreadable
-from capturer.statements import RELOAD, judge
+from capturer.source.events import Event, Unreadable
 from rowferry.errors import CaptureStopped
 from rowferry.mapping import Mapping, TableMapping
+from rowferry.position import BinlogOffset
 
 type Definitions = Callable[[str, str], Sequence[Definition] | None]
 """(schema, table) to its columns as the server has them now; None when it has no such table."""
@@ -49,7 +50,7 @@ class Translation:
     def __init__(
         self,
         mapping: Mapping,
-        start: Boundary,
+        start: BinlogOffset,
         *,
         checksums: bool | None = None,
         definitions: Definitions | None = None,

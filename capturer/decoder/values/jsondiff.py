@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import NamedTuple
 
-from capturer.decoder.jsonbinary import Document, document
+from capturer.decoder.values.jsonbinary import Document, document
 from capturer.decoder.wire import damaged, packed_bytes
 
 REPLACE, INSERT, REMOVE = 0, 1, 2

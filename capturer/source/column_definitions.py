@@ -15,17 +15,16 @@ from typing import Any, NamedTuple
 
 import pymysql
 
-from capturer.ahead import statements
-from capturer.binlog import ConnectionLost, Source
-from capturer.conversions import keeps_values
-from capturer.decoder.schema import Definition, RowsNotNeeded, labels
-from capturer.events import Boundary
-from capturer.statements import judge
+from capturer.ddl.statements import judge
+from capturer.ddl.type_changes import keeps_values
+from capturer.decoder.rows.table_schema import Definition, RowsNotNeeded, labels
+from capturer.source.binlog import ConnectionLost, Source
+from capturer.source.lookahead import statements
 from capturer.telemetry import say
 from rowferry.errors import LOAD, CaptureStopped
 from rowferry.mapping import Mapping as Tables
 from rowferry.mysql import server, snapshot
-from rowferry.position import Position, file_number
+from rowferry.position import BinlogOffset
 
 LOCK_SECONDS = 5
 """How long an ALTER TABLE may hold a table's definition; below the patience with a silent server."""
@@ -49,7 +48,7 @@ class _Known(NamedTuple):
     """A table's columns as they were at that place."""
 
     columns: Sequence[Definition]
-    place: Boundary
+    place: BinlogOffset
 
 
 class Definitions:
@@ -64,7 +63,7 @@ class Definitions:
         source: Source,
         mapping: Tables,
         epoch: Callable[[], int],
-        at: Callable[[], Boundary],
+        at: Callable[[], BinlogOffset],
         floors: Floors,
     ) -> None:
         self._source = source
@@ -74,8 +73,8 @@ class Definitions:
         self._floors = floors
         self._named = {table.source: (table.schema, table.table) for table in mapping.tables}
         self._known: dict[str, _Known] = {}
-        self._searched: Boundary | None = None
-        self._changes: list[tuple[Boundary, frozenset[str]]] = []
+        self._searched: BinlogOffset | None = None
+        self._changes: list[tuple[BinlogOffset, frozenset[str]]] = []
 
     def learn(self) -> None:
         """Asks about every table of which nothing is known; what cannot be told now is left for later."""
@@ -93,7 +92,7 @@ class Definitions:
                 del self._known[name]
         self.learn()
 
-    def same_values(self, name: str, columns: frozenset[str], end: Boundary) -> bool:
+    def same_values(self, name: str, columns: frozenset[str], end: BinlogOffset) -> bool:
         """
         Whether DDL that ends there, just behind `at()`, has left these columns' values as they were.
 
@@ -135,7 +134,7 @@ class Definitions:
             [name],
         )
 
-    def _changed(self, name: str, start: Boundary, end: Boundary) -> list[Boundary]:
+    def _changed(self, name: str, start: BinlogOffset, end: BinlogOffset) -> list[BinlogOffset]:
         """Where the table's columns may have changed from `start` to `end`."""
         self._search(start, end)
         return [
@@ -144,7 +143,7 @@ class Definitions:
             if name in tables and start.order <= place.order < end.order
         ]
 
-    def _search(self, start: Boundary, end: Boundary) -> None:
+    def _search(self, start: BinlogOffset, end: BinlogOffset) -> None:
         """Knows afterwards every change of columns from `start` to `end`, and reads nothing twice."""
         start = max(start, self._searched or start, key=_order)
         if start.order >= end.order:
@@ -154,8 +153,8 @@ class Definitions:
                 self._changes.append((place, tables))
         self._searched = end
 
-    def _is_loaded(self, name: str, change: Boundary) -> bool:
-        place = Position(self._epoch(), file_number(change.file), change.offset)
+    def _is_loaded(self, name: str, change: BinlogOffset) -> bool:
+        place = change.position(self._epoch())
         return self._floors().get(name, "") > str(place)
 
     def _read(self, schema: str, table: str) -> _Known:
@@ -167,7 +166,7 @@ class Definitions:
                     end = snapshot.current_offset(connection, server.identify(connection))
             except pymysql.Error as error:
                 raise self._explained(error, f"{schema}.{table}") from error
-        return _Known([_definition(row) for row in found], Boundary(end.file, end.offset))
+        return _Known([_definition(row) for row in found], BinlogOffset(end.file, end.offset))
 
     def _explained(self, error: pymysql.Error, name: str) -> Exception:
         if error.args[0] == _LOCK_TIMEOUT:
@@ -184,7 +183,7 @@ class Definitions:
         return self._source.explain(error)
 
 
-def _order(place: Boundary) -> tuple[int, int]:
+def _order(place: BinlogOffset) -> tuple[int, int]:
     return place.order
 
 

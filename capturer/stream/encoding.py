@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Sequence
 
-from capturer.lanes import MAX_RECORD
+from capturer.stream.lanes import MAX_RECORD
 from rowferry.change import Kind, RowChange, encode_change
 from rowferry.errors import UnusableChange
 from rowferry.items.effects import by_lane, table_of

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from capturer.alterations import alteration
-from capturer.sqltext import NotUnderstood, Token, Words, mentioned, names, opening, split, tokens
+from capturer.ddl.alter_table import alteration
+from capturer.ddl.sql_tokens import NotUnderstood, Token, Words, mentioned, names, opening, split, tokens
 from rowferry.mapping import Mapping
 
 

@@ -4,12 +4,12 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from capturer.checkpoints import Checkpoints
-from capturer.events import Boundary
-from capturer.lanes import Lanes, Parcel
-from capturer.progress import Counters
-from capturer.sender import Sent
+from capturer.state.status import Counters
+from capturer.stream.checkpoints import Checkpoints
+from capturer.stream.lanes import Lanes, Parcel
+from capturer.stream.sender import Sent
 from rowferry.change import Marker
+from rowferry.position import BinlogOffset
 
 
 class Reach(NamedTuple):
@@ -19,10 +19,10 @@ class Reach(NamedTuple):
     `restart` belongs to `reached`: what is prepared there (XA) stands behind it.
     """
 
-    reached: Boundary
-    read: Boundary
+    reached: BinlogOffset
+    read: BinlogOffset
     sent: Counters
-    restart: Boundary
+    restart: BinlogOffset
 
 
 class Outbox:
@@ -33,7 +33,11 @@ class Outbox:
     """
 
     def __init__(
-        self, lanes: Lanes, start: Boundary, clock: Callable[[], float], restart: Boundary | None = None
+        self,
+        lanes: Lanes,
+        start: BinlogOffset,
+        clock: Callable[[], float],
+        restart: BinlogOffset | None = None,
     ) -> None:
         self._lanes = lanes
         self._checkpoints = Checkpoints((start, restart or start))
@@ -50,8 +54,8 @@ class Outbox:
         changes: Sequence[tuple[int, bytes]],
         committed: int,
         transaction: int,
-        boundary: Boundary,
-        restart: Boundary | None = None,
+        boundary: BinlogOffset,
+        restart: BinlogOffset | None = None,
     ) -> bool:
         """
         Takes encoded changes with their lanes; waits while too much is held.

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from capturer.decoder.schema import Definition
+from capturer.decoder.rows.table_schema import Definition
 
 _INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
 _TEXTS = ("char", "varchar", "text", "mediumtext", "longtext")

@@ -6,11 +6,11 @@ from typing import Any
 
 import pymysql
 
-from capturer.binlog import FIRST_EVENT, LARGEST_START, Source
 from capturer.decoder.events import Query, Rotate
 from capturer.decoder.framing import Type
 from capturer.decoder.stream import EventStream
-from capturer.events import Boundary
+from capturer.source.binlog import FIRST_EVENT, LARGEST_START, Source
+from rowferry.position import BinlogOffset
 
 _COM_BINLOG_DUMP = 0x12
 _NON_BLOCKING = 1  # the server ends the answer where its binlog ends now
@@ -23,7 +23,9 @@ _READ = frozenset([
 ])  # fmt: skip
 
 
-def statements(source: Source, start: Boundary, end: Boundary) -> Iterator[tuple[Boundary, Query]]:
+def statements(
+    source: Source, start: BinlogOffset, end: BinlogOffset
+) -> Iterator[tuple[BinlogOffset, Query]]:
     """
     The statements from `start` up to `end`, each with where it begins.
 
@@ -32,7 +34,7 @@ def statements(source: Source, start: Boundary, end: Boundary) -> Iterator[tuple
     yield from _within(packets(source, start), start, end)
 
 
-def packets(source: Source, start: Boundary) -> Generator[bytes]:
+def packets(source: Source, start: BinlogOffset) -> Generator[bytes]:
     """
     The binlog from `start` to where it ends now: a status byte, then the event. No replica is thrown out.
 
@@ -47,7 +49,7 @@ def packets(source: Source, start: Boundary) -> Generator[bytes]:
         connection._force_close()  # the server may be busy sending
 
 
-def _packets(connection: Any, start: Boundary) -> Iterator[bytes]:
+def _packets(connection: Any, start: BinlogOffset) -> Iterator[bytes]:
     with connection.cursor() as cursor:
         for variable in ("master_binlog_checksum", "source_binlog_checksum"):
             cursor.execute(f"SET @{variable} = @@global.binlog_checksum")
@@ -59,13 +61,15 @@ def _packets(connection: Any, start: Boundary) -> Iterator[bytes]:
         yield packet.get_all_data()
 
 
-def _within(packets: Iterator[bytes], start: Boundary, end: Boundary) -> Iterator[tuple[Boundary, Query]]:
+def _within(
+    packets: Iterator[bytes], start: BinlogOffset, end: BinlogOffset
+) -> Iterator[tuple[BinlogOffset, Query]]:
     stream, file = EventStream(lambda _schema, _table: None), start.file
     for packet in packets:
         for event in stream.feed(packet, 1) if packet[_KIND] in _READ else ():
             if isinstance(event, Rotate):
                 file = event.file
-            at = Boundary(file, stream.end if isinstance(event, Rotate) else getattr(event, "start", 0))
+            at = BinlogOffset(file, stream.end if isinstance(event, Rotate) else getattr(event, "start", 0))
             if at.order >= end.order:
                 return
             if isinstance(event, Query) and at.order >= start.order:

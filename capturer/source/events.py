@@ -10,31 +10,6 @@ from typing import NamedTuple
 
 from capturer.decoder import events as decoded
 from rowferry.errors import PASS
-from rowferry.position import file_number
-
-
-class Boundary(NamedTuple):
-    """A place between two transactions, file and byte offset: reading resumes there and nowhere else."""
-
-    file: str
-    offset: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.offset}"
-
-    @property
-    def order(self) -> tuple[int, int]:
-        """Compares boundaries: names do not, because numbers may outgrow their padding."""
-        return file_number(self.file), self.offset
-
-    @classmethod
-    def parse(cls, text: str) -> "Boundary":
-        """The boundary in `binlog.000012:345`. ValueError when it is none."""
-        file, separator, offset = text.partition(":")
-        if not separator:
-            raise ValueError(f"not FILE:OFFSET: {text!r}")
-        file_number(file)
-        return cls(file, int(offset))
 
 
 class Unreadable(NamedTuple):

@@ -5,7 +5,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 from capturer.decoder.errors import UnreadableColumn
-from capturer.decoder.types import DECLARED, ColumnType
+from capturer.decoder.rows.types import DECLARED, ColumnType
 
 _ADDRESS_SIZES = (4, 16)
 _BINARY = 63

@@ -10,11 +10,12 @@ from typing import Any
 import pymysql
 from pymysqlreplication import BinLogStreamReader
 
-from capturer.events import Boundary, Event
-from capturer.progress import AFRESH
-from capturer.translation import Definitions, Reshaped, Translation
+from capturer.source.events import Event
+from capturer.source.translation import Definitions, Reshaped, Translation
+from capturer.state.status import AFRESH
 from rowferry.errors import CaptureStopped, RowferryError, SourceNotReady
 from rowferry.mapping import Mapping
+from rowferry.position import BinlogOffset
 
 HEARTBEAT = 1.0
 """Seconds after which an idle server says that it is there."""
@@ -157,7 +158,7 @@ class Binlog:
         self,
         source: Source,
         mapping: Mapping,
-        start: Boundary,
+        start: BinlogOffset,
         definitions: Definitions | None = None,
         reshaped: Reshaped = lambda _tables, _end: None,
     ) -> None:

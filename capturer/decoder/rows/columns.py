@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from capturer.decoder import decimals, temporal
-from capturer.decoder.charsets import charset_of, keeps_ascii, reader
 from capturer.decoder.errors import UnreadableColumn
-from capturer.decoder.jsonbinary import document
-from capturer.decoder.mariadb import inet4, inet6, inflated, uuid
-from capturer.decoder.schema import Column
-from capturer.decoder.types import INTEGERS, ColumnType
+from capturer.decoder.rows.table_schema import Column
+from capturer.decoder.rows.types import INTEGERS, ColumnType
+from capturer.decoder.values import decimals, temporal
+from capturer.decoder.values.charsets import charset_of, keeps_ascii, reader
+from capturer.decoder.values.jsonbinary import document
+from capturer.decoder.values.mariadb import inet4, inet6, inflated, uuid
 from capturer.decoder.wire import damaged
 from rowferry.values import Json
 

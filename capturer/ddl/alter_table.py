@@ -13,7 +13,7 @@ goes on    indexes, constraints, options, defaults of later rows, columns that d
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from capturer.sqltext import NotUnderstood, Token, Words, split
+from capturer.ddl.sql_tokens import NotUnderstood, Token, Words, split
 from rowferry.mapping import TableMapping
 
 _INDEXES = frozenset([

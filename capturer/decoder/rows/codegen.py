@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from capturer.decoder.columns import Fixed, Plan, Sized
-from capturer.decoder.schema import TableMap
-from capturer.decoder.types import ColumnType
+from capturer.decoder.rows.columns import Fixed, Plan, Sized
+from capturer.decoder.rows.table_schema import TableMap
+from capturer.decoder.rows.types import ColumnType
 
 _LENGTH_CODES = {1: "B", 2: "H", 4: "I"}
 _LENGTHS = {

@@ -7,8 +7,8 @@ from typing import Any
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from capturer.lanes import Parcel
-from capturer.progress import NOTHING, Counters
+from capturer.state.status import NOTHING, Counters
+from capturer.stream.lanes import Parcel
 from rowferry.errors import Refused
 
 

@@ -1,60 +1,16 @@
 """What the control table says of capture: the checkpoint item and the marker that ferry asks for."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from capturer.events import Boundary
-from capturer.lease import was_refused
+from capturer.state.lease import was_refused
+from capturer.state.status import AFRESH, Counters, Standing
 from rowferry.change import Marker
 from rowferry.control_table import CHECKPOINT, FLOORS, MARKER, PASSED, ControlTable, Plain
-from rowferry.errors import CaptureStopped, LeaseLost, Refused, RowferryError
-from rowferry.position import Position, file_number
-
-
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """What has been accepted by the stream: changes, records, bytes of records."""
-
-    changes: int = 0
-    records: int = 0
-    bytes: int = 0
-
-    def __add__(self, other: "Counters") -> "Counters":
-        return Counters(self.changes + other.changes, self.records + other.records, self.bytes + other.bytes)
-
-
-NOTHING = Counters()
-AFRESH = (
-    "turn the switch off, start the capturer once with a new word for --anew WORD (in the stack: the "
-    "parameter CapturerAnew), empty the targets, run `ferry load`, turn the switch on"
-)
-"""The fix where changes are lost for good, or may be: both roads begin again, under the next epoch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """
-    How capture stands: `capturing`, `waiting` or `stopped`, and for the last two why and what to do.
-
-    `remedy`, `again` (source tables) and `at` as CaptureStopped has them.
-    """
-
-    state: str = "capturing"
-    reason: str = ""
-    fix: str = ""
-    remedy: str = ""
-    again: tuple[str, ...] = ()
-    at: str = ""
-
-    @classmethod
-    def of(cls, state: str, error: RowferryError) -> "Standing":
-        """The standing that an error brings."""
-        if isinstance(error, CaptureStopped):
-            return cls(state, error.found, error.fix, error.remedy, tuple(error.tables), error.at)
-        return cls(state, error.found, error.fix)
+from rowferry.errors import CaptureStopped, LeaseLost, Refused
+from rowferry.position import BinlogOffset, Position
 
 
 class Progress:
@@ -72,7 +28,7 @@ class Progress:
         lanes: int,
         tables: Iterable[str] = (),
         anew: str = "",
-        skip: Iterable[Boundary] = (),
+        skip: Iterable[BinlogOffset] = (),
     ) -> None:
         """
         `tables` are the source tables that are captured; each new word `anew` begins capture once more.
@@ -91,13 +47,13 @@ class Progress:
         self.epoch = 1
 
     @property
-    def skip(self) -> list[Boundary]:
+    def skip(self) -> list[BinlogOffset]:
         """The places in this binlog that are to be passed over, also by the word of `ferry resume`."""
         former = self._item.get("former_skip", ())
         word = self._table.get(PASSED)
         passed = word["at"] if word.get("epoch") == self.epoch else []
         given = (at for at in self._skip if at not in former)
-        return [Boundary.parse(str(at)) for at in (*given, *passed)]
+        return [BinlogOffset.parse(str(at)) for at in (*given, *passed)]
 
     def claim(self) -> None:
         """From here on the previous holder cannot write any more. LeaseLost when a newer one has claimed."""
@@ -110,7 +66,7 @@ class Progress:
         self._before = Counters(item["changes"], item["records"], item["bytes"])
         self.epoch = item["epoch"]
 
-    def start(self, server: str, end: Boundary, now_ms: int) -> Boundary:
+    def start(self, server: str, end: BinlogOffset, now_ms: int) -> BinlogOffset:
         """
         Where to resume: `end` at the first start or anew, saved before anything is sent.
 
@@ -133,7 +89,7 @@ class Progress:
                 f"the source is another server ({server}) than the checkpoint's ({item['server']})",
                 f"point SOURCE_HOST at the checkpoint's server; where that is gone, {AFRESH}",
             )
-        resumed = Boundary(item["file"], item["offset"])
+        resumed = BinlogOffset(item["file"], item["offset"])
         more = set(self._tables) - set(item.get("tables", ()))
         since = _since(self.epoch, resumed) if more or "since" not in item else str(item["since"])
         since = max([since, *(_behind(self.epoch, place) for place in self.skip)])
@@ -143,19 +99,19 @@ class Progress:
         return resumed
 
     @property
-    def restart(self) -> Boundary | None:
+    def restart(self) -> BinlogOffset | None:
         """Where to read from, for what is prepared and has no outcome yet; None: from where to resume."""
         file = self._item.get("restart_file")
-        return Boundary(file, self._item["restart_offset"]) if file else None
+        return BinlogOffset(file, self._item["restart_offset"]) if file else None
 
-    def is_shown(self, place: Boundary) -> bool:
+    def is_shown(self, place: BinlogOffset) -> bool:
         """
         Whether the loads show what was committed there: each began behind it, or has not begun yet.
 
         Where it does, it is left out of the stream, so from now on no export of before may be loaded.
         """
         floors, before, here = (
-            self._table.get(FLOORS), str(Position(self.epoch, 0, 0)), str(Position(self.epoch, *place.order))
+            self._table.get(FLOORS), str(Position(self.epoch, 0, 0)), str(place.position(self.epoch))
         )  # fmt: skip
         shown = all(
             floors.get(table, "") > here
@@ -171,12 +127,12 @@ class Progress:
 
     def save(
         self,
-        reached: Boundary,
-        read: Boundary,
+        reached: BinlogOffset,
+        read: BinlogOffset,
         counters: Counters,
         standing: Standing,
         now_ms: int,
-        restart: Boundary | None = None,
+        restart: BinlogOffset | None = None,
     ) -> None:
         """
         Everything before `reached` is on the stream; `read` is how far the binlog has been read.
@@ -222,7 +178,7 @@ class Progress:
             if not was_refused(error):
                 raise
 
-    def _first(self, server: str, start: Boundary, now_ms: int) -> Boundary:
+    def _first(self, server: str, start: BinlogOffset, now_ms: int) -> BinlogOffset:
         self._item = self._update(
             {
                 "epoch": self.epoch, "server": server, "lanes": self._lanes, "token": self._token,
@@ -236,7 +192,7 @@ class Progress:
         )  # fmt: skip
         return start
 
-    def _begin_anew(self, server: str, start: Boundary) -> Boundary:
+    def _begin_anew(self, server: str, start: BinlogOffset) -> BinlogOffset:
         self.epoch += 1
         self._item = self._update(
             {
@@ -258,7 +214,7 @@ class Progress:
             raise _lost() from error
 
 
-def _restart(restart: Boundary | None) -> dict[str, Plain]:
+def _restart(restart: BinlogOffset | None) -> dict[str, Plain]:
     file, offset = restart or ("", 0)
     return {"restart_file": file, "restart_offset": offset}
 
@@ -271,12 +227,12 @@ def _standing(standing: Standing) -> dict[str, Plain]:
     }  # fmt: skip
 
 
-def _since(epoch: int, start: Boundary) -> str:
+def _since(epoch: int, start: BinlogOffset) -> str:
     """From where on every change is on the stream: no load may show less."""
-    return str(Position(epoch, file_number(start.file), start.offset))
+    return str(start.position(epoch))
 
 
-def _behind(epoch: int, place: Boundary) -> str:
+def _behind(epoch: int, place: BinlogOffset) -> str:
     """The same where the transaction at this place is left out of the stream."""
     return _since(epoch, place._replace(offset=place.offset + 1))
 

@@ -10,8 +10,8 @@ import struct
 from base64 import encodebytes
 from typing import Any
 
-from capturer.decoder import decimals
-from capturer.decoder.temporal import packed_date, packed_datetime, packed_time
+from capturer.decoder.values import decimals
+from capturer.decoder.values.temporal import packed_date, packed_datetime, packed_time
 from capturer.decoder.wire import damaged, taken
 from rowferry.values.numeric import json_number
 

@@ -10,6 +10,7 @@ that is when they become visible.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
+from capturer.ddl.statements import RELOAD_ALL, Meaning, Verdict, judge
 from capturer.decoder.events import (
     FormatDescription,
     Gtid,
@@ -22,14 +23,13 @@ from capturer.decoder.events import (
     XaPrepared,
     Xid,
 )
-from capturer.events import Boundary, Event, Unreadable
-from capturer.prepared import Prepared, PreparedTransactions
-from capturer.progress import AFRESH
-from capturer.statements import RELOAD_ALL, Meaning, Verdict, judge
+from capturer.source.events import Event, Unreadable
+from capturer.source.xa import Prepared, PreparedTransactions
+from capturer.state.status import AFRESH
 from rowferry.change import RowChange
 from rowferry.errors import PASS, CaptureStopped
 from rowferry.mapping import Mapping
-from rowferry.position import Position, file_number
+from rowferry.position import BinlogOffset, Position, file_number
 
 PORTION = 1_000  # rows of one transaction that are kept back until its end is seen
 PORTION_BYTES = 1 << 20
@@ -41,9 +41,9 @@ _TOO_LARGE = (
 )
 _NOT_PREPARED = "XA COMMIT of a transaction that was prepared before capture began, or passed over"
 
-type SameValues = Callable[[str, frozenset[str], Boundary], bool]
+type SameValues = Callable[[str, frozenset[str], BinlogOffset], bool]
 """(source table, columns, end of the ALTER TABLE): whether they have the values that they had before it."""
-type Shown = Callable[[Boundary], bool]
+type Shown = Callable[[BinlogOffset], bool]
 """Whether every load, made or to come, shows what was committed at that place."""
 
 
@@ -69,9 +69,9 @@ class Transactions:
         self,
         mapping: Mapping,
         epoch: int,
-        resume: Boundary,
-        skip: Iterable[Boundary] = (),
-        restart: Boundary | None = None,
+        resume: BinlogOffset,
+        skip: Iterable[BinlogOffset] = (),
+        restart: BinlogOffset | None = None,
         same_values: SameValues = lambda _table, _columns, _end: False,
         shown: Shown = lambda _place: False,
     ) -> None:
@@ -104,7 +104,7 @@ class Transactions:
         self.resume()
 
     @property
-    def restart(self) -> Boundary:
+    def restart(self) -> BinlogOffset:
         """Where a new capturer has to begin to read: before the oldest XA transaction without an outcome."""
         return self._prepared.start or self.boundary
 
@@ -134,7 +134,7 @@ class Transactions:
         return ()
 
     def _reach(self, offset: int) -> None:
-        self.boundary = Boundary(self._file, offset)
+        self.boundary = BinlogOffset(self._file, offset)
         if self.again:
             self.again = self.boundary.order < self._settled
 
@@ -217,7 +217,7 @@ class Transactions:
         if not verdict.retypes:
             return False
         (table,) = verdict.tables
-        return self._same_values(table, verdict.retypes, Boundary(self._file, end))
+        return self._same_values(table, verdict.retypes, BinlogOffset(self._file, end))
 
     def _decided(self, verdict: Verdict, end: int) -> Sequence[RowChange]:
         """The outcome of this transaction, or of one that was prepared."""

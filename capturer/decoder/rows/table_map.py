@@ -12,8 +12,8 @@ from enum import IntEnum
 from itertools import accumulate
 
 from capturer.decoder.errors import UnreadableColumn
-from capturer.decoder.schema import Column, TableMap
-from capturer.decoder.types import (
+from capturer.decoder.rows.table_schema import Column, TableMap
+from capturer.decoder.rows.types import (
     CHARACTER,
     CHOICE,
     MARIADB_CHARACTER,

@@ -10,9 +10,9 @@ import struct
 from collections.abc import Callable
 from functools import cache
 
-from capturer.decoder.charset_rules import MULTI_BYTE, private_use
-from capturer.decoder.charset_tables import COLLATIONS, EXCEPTIONS, SINGLE_BYTE
 from capturer.decoder.errors import UnreadableColumn
+from capturer.decoder.values.charset_rules import MULTI_BYTE, private_use
+from capturer.decoder.values.charset_tables import COLLATIONS, EXCEPTIONS, SINGLE_BYTE
 from capturer.decoder.wire import damaged
 
 type Reader = Callable[[bytes], str]

@@ -4,12 +4,12 @@ from collections.abc import Callable, Container, Iterable
 from functools import cached_property
 from typing import Any
 
-from capturer.decoder.columns import plan
 from capturer.decoder.errors import UnreadableColumn
 from capturer.decoder.events import Image
-from capturer.decoder.jsondiff import applied
-from capturer.decoder.rowcode import RowCode
-from capturer.decoder.schema import TableMap
+from capturer.decoder.rows.codegen import RowCode
+from capturer.decoder.rows.columns import plan
+from capturer.decoder.rows.table_schema import TableMap
+from capturer.decoder.values.jsondiff import applied
 from capturer.decoder.wire import damaged, packed_int
 from rowferry.values import Json
 

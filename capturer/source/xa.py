@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from capturer.events import Boundary
 from rowferry.change import RowChange
+from rowferry.position import BinlogOffset
 
 MAX_ROWS = 50_000
 MAX_BYTES = 16 << 20
@@ -14,7 +14,7 @@ MAX_BYTES = 16 << 20
 class Prepared(NamedTuple):
     """Changes without a position yet, the place where their transaction starts, their size in bytes."""
 
-    start: Boundary
+    start: BinlogOffset
     changes: Sequence[RowChange]
     size: int
 
@@ -32,7 +32,7 @@ class PreparedTransactions:
         self._rows = self._size = 0
 
     @property
-    def start(self) -> Boundary | None:
+    def start(self) -> BinlogOffset | None:
         """Where the oldest one starts; None when there is none."""
         return next(iter(self._waiting.values())).start if self._waiting else None
 
