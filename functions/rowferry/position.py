@@ -82,7 +82,7 @@ class BinlogOffset(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Self:
         """The offset in `binlog.000012:345`. ValueError when it is none."""
-        file, _, offset = text.rpartition(":")
+        file, _, offset = text.partition(":")
         if not (file.rpartition(".")[2].isdecimal() and offset.isdecimal()):
             raise ValueError(f"not FILE:OFFSET: {text!r}")
         return cls(file, int(offset))
