@@ -22,11 +22,11 @@ from botocore.config import Config
 
 from benchmarks.capture import MAPPING
 from benchmarks.decoder import PURCHASE, Figure
-from bulkload import chunks
 from bulkload.connection import Address, connect
-from bulkload.dynamodb import write_bodies
-from bulkload.reader import Reader
-from bulkload.writer import Patience, Writer, batches
+from bulkload.direct import chunks
+from bulkload.direct.reader import Reader
+from bulkload.dynamodb.batch_writer import Patience, Writer, batches
+from bulkload.dynamodb.client import write_bodies
 from lab.database import Server, database
 from rowferry.mysql.server import columns, identify
 

@@ -24,10 +24,10 @@ from benchmarks.bulk_direct import answering
 from benchmarks.decoder import Figure
 from bulkload.exports import Column, open_export
 from bulkload.exports.locations import Folder
-from bulkload.importing.files import Files
-from bulkload.importing.passes import group, spill
-from bulkload.importing.sources import Source, Target
-from bulkload.importing.work import Work
+from bulkload.from_files.import_files import Files
+from bulkload.from_files.inputs import Source, Target
+from bulkload.from_files.local_runner import group, spill
+from bulkload.from_files.steps import Work
 from rowferry.mapping import Mapping
 from rowferry.position import Position
 

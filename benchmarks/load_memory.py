@@ -19,12 +19,12 @@ from typing import Any, NamedTuple
 
 from benchmarks.bulk_direct import answering, client
 from benchmarks.capture import MAPPING
-from bulkload.board import Board
-from bulkload.chunks import Chunk, describe, plan
 from bulkload.connection import Address, connect
-from bulkload.dynamodb import write_bodies
-from bulkload.pool import Pool
-from bulkload.worker import Loaded, Means, Task
+from bulkload.direct.chunks import Chunk, describe, plan
+from bulkload.direct.pool import Pool
+from bulkload.direct.worker import Loaded, Means, Task
+from bulkload.dynamodb.client import write_bodies
+from bulkload.throttle.shared_counters import Board
 from lab.database import Server, database
 from rowferry.mysql.server import columns, identify
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bulkload import chunks
-from bulkload.assembly import Assembly, item_of
-from bulkload.chunks import Table
-from bulkload.lines import Liner
-from bulkload.sizes import item_bytes
+from bulkload.direct import chunks
+from bulkload.direct.chunks import Table
+from bulkload.dynamodb.item_size import item_bytes
+from bulkload.shuffle.assembly import Assembly, item_of
+from bulkload.shuffle.lines import Liner
 from rowferry.errors import Refused
 from rowferry.mapping import TableMapping
 from rowferry.mysql import server

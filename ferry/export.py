@@ -9,11 +9,11 @@ from typing import Any
 
 import boto3
 
-from bulkload.checks import captured_epoch
 from bulkload.connection import connect
 from bulkload.exports.exporter import ROWS_IN_A_PART, Exported, Exporter, Settings, Tally
 from bulkload.exports.locations import Location, location
 from bulkload.exports.plan import Form
+from bulkload.preconditions import captured_epoch
 from ferry.progress import Shown, progress
 from ferry.settings import Setting, positive
 from rowferry.errors import Refused

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import inf
 
-from bulkload.pace import Bucket
+from bulkload.throttle.rate import Bucket
 from ferry.pieces import Piece
 
 type Numbered = tuple[int, Piece]

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from bulkload.connection import Connect, connect
-from bulkload.dynamodb import ClientOf
-from bulkload.grouping import Unusable
-from bulkload.loader import Loader, Outcome, Reports, Settings, Tally
+from bulkload.direct.grouping import Unusable
+from bulkload.direct.loader import Loader, Outcome, Reports, Settings, Tally
+from bulkload.dynamodb.client import ClientOf
 from bulkload.lock import LoaderLock
 from ferry import load_files, load_plan, throttle
 from ferry.progress import Shown, progress

@@ -6,26 +6,26 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from bulkload.board import Board
-from bulkload.dynamodb import ClientOf
+from bulkload.direct.grouping import Unusable
+from bulkload.direct.loader import Outcome
+from bulkload.dynamodb.batch_writer import Writer
+from bulkload.dynamodb.client import ClientOf
 from bulkload.exports import FORMATS, Export, open_export, parse_watermark, source_columns
 from bulkload.exports.locations import Bucket, Location, location
-from bulkload.grouping import Unusable
-from bulkload.importing.load import FileLoad
-from bulkload.importing.passes import OnThisMachine, Passes, Step
-from bulkload.importing.put import Put
-from bulkload.importing.roads import FILES, IMPORT, Arrival, IntoFiles, IntoTable
-from bulkload.importing.sources import Target, targets
-from bulkload.importing.table import Counts, TableImport
-from bulkload.importing.work import Sink
-from bulkload.limits import Limits
-from bulkload.loader import Outcome
+from bulkload.from_files.destinations import FILES, IMPORT, Arrival, IntoFiles, IntoTable
+from bulkload.from_files.import_table import Counts, TableImport
+from bulkload.from_files.inputs import Target, targets
+from bulkload.from_files.load import FileLoad
+from bulkload.from_files.local_runner import OnThisMachine, Passes, Step
+from bulkload.from_files.steps import Sink
+from bulkload.from_files.table_sink import Put
 from bulkload.lock import LoaderLock
-from bulkload.meter import Meter
 from bulkload.spark import cluster
 from bulkload.spark.cluster import Cluster
 from bulkload.spark.executor import Means, PutFrom
-from bulkload.writer import Writer
+from bulkload.throttle.limits import Limits
+from bulkload.throttle.shared_counters import Board
+from bulkload.throttle.worker_limiter import Meter
 from ferry import throttle
 from ferry.progress import Shown
 from ferry.settings import Setting
@@ -113,7 +113,7 @@ def load(
 def _passes(road: "_Road") -> Passes:
     if road.cluster is None:
         return OnThisMachine()
-    from bulkload.spark.passes import SparkPasses  # needs pyarrow
+    from bulkload.spark.runner import SparkPasses  # needs pyarrow
 
     return SparkPasses(road.cluster, road.lock)
 

@@ -8,8 +8,8 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 from rich.table import Table
 
+from bulkload.dynamodb.batch_writer import error_code
 from bulkload.estimate import ON_DEMAND_START, PRICES, Road, Size, cheapest, expected, roads
-from bulkload.writer import error_code
 from ferry.settings import Setting
 
 

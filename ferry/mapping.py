@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bulkload.sizes import LARGEST, item_bytes
+from bulkload.dynamodb.item_size import LARGEST, item_bytes
 from ferry.dms_export import export
 from ferry.settings import Setting
 from ferry.toml_text import toml_text

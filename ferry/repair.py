@@ -17,11 +17,11 @@ from typing import Any
 from botocore.exceptions import ClientError
 from pymysql.cursors import SSCursor
 
-from bulkload.assembly import Assembly, item_of
-from bulkload.chunks import Table, describe
-from bulkload.grouping import Unusable
-from bulkload.lines import Line, Liner
-from bulkload.writer import error_code
+from bulkload.direct.chunks import Table, describe
+from bulkload.direct.grouping import Unusable
+from bulkload.dynamodb.batch_writer import error_code
+from bulkload.shuffle.assembly import Assembly, item_of
+from bulkload.shuffle.lines import Line, Liner
 from ferry.lookup import AT_ONCE, Items, Key, Rows
 from rowferry.mapping import EXPIRES, POSITION, TableMapping
 from rowferry.mysql import snapshot

@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from bulkload.pace import Bucket
+from bulkload.throttle.rate import Bucket
 from rowferry.control_table import ControlTable, Plain
 from rowferry.mapping.table import EXPIRES, POSITION
 

@@ -5,8 +5,8 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from bulkload.limits import Limits
 from bulkload.lock import LOADER
+from bulkload.throttle.limits import Limits
 from ferry.settings import Setting
 from rowferry.errors import Refused
 

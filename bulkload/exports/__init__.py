@@ -8,9 +8,9 @@ Rows in files: what `ferry export` writes, and what others wrote.
 """
 
 from bulkload.exports.columns import Column, source_columns
+from bulkload.exports.detect import FORMATS, open_export
 from bulkload.exports.export import Export, parse_watermark, watermark_of
 from bulkload.exports.manifest import Part
-from bulkload.exports.opening import FORMATS, open_export
 
 __all__ = [
     "FORMATS",

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from bulkload.exports.columns import Column, text_converter
-from bulkload.exports.dialect import Dialect
-from bulkload.exports.reading import BadLine, Numbered, opened
+from bulkload.exports.records import BadLine, Numbered, opened
+from bulkload.exports.text_dialect import Dialect
 from rowferry.values import Value
 
 BLOCK = 1 << 16

@@ -13,7 +13,7 @@ from bulkload.exports.blocks import Columns, blocks_of, columns_of
 from bulkload.exports.columns import Column
 from bulkload.exports.locations import Location
 from bulkload.exports.manifest import Part
-from bulkload.exports.reading import BadLine, ReadRows
+from bulkload.exports.records import BadLine, ReadRows
 from rowferry.errors import BadPart, Refused
 from rowferry.mapping import TableMapping
 from rowferry.position import BinlogOffset, Position

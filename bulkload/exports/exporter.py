@@ -12,12 +12,13 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import Any
 
-from bulkload import chunks
 from bulkload.connection import Connect
-from bulkload.exports import csvparts, making, manifest, plan
+from bulkload.direct import chunks
+from bulkload.exports import manifest, part_maker, plan
+from bulkload.exports.formats import rowferry_csv
 from bulkload.exports.locations import Location, remove_leftovers, write
-from bulkload.exports.making import Making, columns_of
 from bulkload.exports.manifest import Manifest, Part
+from bulkload.exports.part_maker import Making, columns_of
 from bulkload.exports.plan import Form, Plan
 from rowferry.errors import Refused, Unapplied
 from rowferry.mapping import TableMapping
@@ -157,8 +158,8 @@ class Exporter:
             return
         workers = min(self.settings.workers, len(numbers))
         context = multiprocessing.get_context("spawn")  # a fork would share sockets and locks of threads
-        with ProcessPoolExecutor(workers, context, making.begin, (made,)) as pool:
-            running = [pool.submit(making.make, number) for number in numbers]
+        with ProcessPoolExecutor(workers, context, part_maker.begin, (made,)) as pool:
+            running = [pool.submit(part_maker.make, number) for number in numbers]
             try:
                 for future in as_completed(running):
                     part = future.result()
@@ -198,7 +199,7 @@ def _manifest(made: Plan, done: dict[str, Part]) -> Manifest:
         columns=made.columns,
         format=made.form.format,
         compression=made.form.compression,
-        dialect=csvparts.DIALECT if made.form.format == "csv" else {},
+        dialect=rowferry_csv.DIALECT if made.form.format == "csv" else {},
         server=made.server,
         epoch=made.epoch,
         parts=tuple(done[name] for name in sorted(done)),

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from bulkload.chunks import Chunk, bound_text, read_bound
+from bulkload.direct.chunks import Chunk, bound_text, read_bound
 from bulkload.exports.columns import Column
 from bulkload.exports.manifest import Part
 from rowferry.errors import Refused

@@ -15,14 +15,14 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bulkload.assembly import Assembled
-from bulkload.board import Board
-from bulkload.governor import EVERY, Governor
-from bulkload.importing.put import Put
-from bulkload.importing.work import Refusals
+from bulkload.dynamodb.batch_writer import Writer
+from bulkload.from_files.steps import Refusals
+from bulkload.from_files.table_sink import Put
 from bulkload.lock import LOADER, refuse_late
-from bulkload.meter import Meter
-from bulkload.writer import Writer
+from bulkload.shuffle.assembly import Assembled
+from bulkload.throttle.controller import EVERY, Governor
+from bulkload.throttle.shared_counters import Board
+from bulkload.throttle.worker_limiter import Meter
 from rowferry.control_table import ControlTable
 from rowferry.errors import LeaseLost
 from rowferry.mapping import TableMapping

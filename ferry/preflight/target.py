@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from bulkload.writer import error_code
+from bulkload.dynamodb.batch_writer import error_code
 from ferry.settings import Stack
 from ferry.status import queued
 from rowferry.mapping import TableMapping

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bulkload.grouping import Unusable
-from bulkload.item_json import loads
+from bulkload.direct.grouping import Unusable
+from bulkload.dynamodb.json_text import loads
 from rowferry.mapping import Mapping, TableMapping
 from tests.integration.move_bed import Bed
 from tests.spark import PYTHON

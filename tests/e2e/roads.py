@@ -10,7 +10,7 @@ from typing import Protocol
 
 from bulkload.exports import manifest, plan
 from bulkload.exports.locations import Bucket, Location
-from bulkload.importing.table import TableImport
+from bulkload.from_files.import_table import TableImport
 from lab.rehearsal import Rehearsal
 from rowferry.mapping import Mapping
 from tests.spark import PYTHON
@@ -201,8 +201,8 @@ export=$0/export/{SOURCE} mapping=$1
 program='import json, sys; print(json.load(sys.stdin)["watermark"])'
 watermark=$({sys.executable} -c "$program" < $export/manifest.json)
 cat $export/part-* |
-  {sys.executable} -m bulkload.mapper --mapping $mapping --export $export | LC_ALL=C sort |
-  {sys.executable} -m bulkload.reducer --mapping $mapping --position $watermark | gzip > $0/items
+  {sys.executable} -m bulkload.shuffle.mapper --mapping $mapping --export $export | LC_ALL=C sort |
+  {sys.executable} -m bulkload.shuffle.reducer --mapping $mapping --position $watermark | gzip > $0/items
 """
 
 

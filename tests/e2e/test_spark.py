@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bulkload.lock import LOADER
-from bulkload.spark.package import package
+from ferry.spark.package import package
 from lab.cloud import Cloud
 from tests.integration.test_import import (  # noqa: F401 - the same with Spark's bed
     BUCKET,

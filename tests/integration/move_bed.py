@@ -11,11 +11,11 @@ import boto3
 from botocore.config import Config
 
 from bulkload.connection import Address, connect
-from bulkload.dynamodb import write_bodies
-from bulkload.grouping import Unusable
-from bulkload.loader import Loader, Outcome, Reports, Settings, Tally
+from bulkload.direct.grouping import Unusable
+from bulkload.direct.loader import Loader, Outcome, Reports, Settings, Tally
+from bulkload.dynamodb.batch_writer import request_config
+from bulkload.dynamodb.client import write_bodies
 from bulkload.lock import LONGEST_REQUEST, LoaderLock
-from bulkload.writer import request_config
 from lab.cloud import Cloud
 from lab.database import Server
 from rowferry.control_table import CHECKPOINT, ControlTable

@@ -10,10 +10,10 @@ from typing import Any
 
 from apply_changes.applier import Applier
 from apply_changes.store import DynamoStore
-from bulkload import chunks
 from bulkload.connection import Address, connect
-from bulkload.reader import Reader
-from bulkload.writer import Patience
+from bulkload.direct import chunks
+from bulkload.direct.reader import Reader
+from bulkload.dynamodb.batch_writer import Patience
 from capturer.source.binlog import Source
 from capturer.source.column_definitions import Definitions
 from capturer.source.transactions import Transactions

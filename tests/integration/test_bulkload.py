@@ -11,8 +11,8 @@ from typing import Any
 import pymysql
 import pytest
 
-from bulkload import chunks
 from bulkload.connection import Address, connect
+from bulkload.direct import chunks
 from bulkload.lock import LOADER, LoaderLock
 from lab.cloud import Cloud
 from lab.database import Server

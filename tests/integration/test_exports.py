@@ -26,7 +26,7 @@ from bulkload.connection import Address, connect
 from bulkload.exports import Column, open_export, source_columns, watermark_of
 from bulkload.exports.exporter import Exported, Exporter, Settings
 from bulkload.exports.locations import Folder
-from bulkload.exports.making import Maker, Making
+from bulkload.exports.part_maker import Maker, Making
 from bulkload.exports.plan import NAME, Form, Plan
 from ferry import cli
 from ferry.export import open_below

@@ -18,13 +18,13 @@ from typing import Any
 import pytest
 from backports import zstd
 
+from bulkload.direct.grouping import Grouping
+from bulkload.dynamodb.batch_writer import ITEM_TOO_LARGE
+from bulkload.dynamodb.json_text import loads
 from bulkload.exports.columns import Column
 from bulkload.exports.locations import Bucket
-from bulkload.grouping import Grouping
-from bulkload.importing.table import TableImport
-from bulkload.item_json import loads
+from bulkload.from_files.import_table import TableImport
 from bulkload.lock import LOADER
-from bulkload.writer import ITEM_TOO_LARGE
 from lab.cloud import Cloud
 from rowferry.control_table import CHECKPOINT, FLOORS, ControlTable
 from rowferry.errors import Refused

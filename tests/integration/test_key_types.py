@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from bulkload import chunks
 from bulkload.connection import Address, connect
-from bulkload.reader import rows_of
+from bulkload.direct import chunks
+from bulkload.direct.reader import rows_of
 from lab.server import Server
 from rowferry.errors import EmptyKey
 from rowferry.items.keys import key_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bulkload.sizes import item_bytes
+from bulkload.dynamodb.item_size import item_bytes
 from lab.cloud import Cloud
 from lab.database import Server
 from tests.integration.move_bed import PURCHASE, Bed, make_bed

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from bulkload import chunks, reader
 from bulkload.connection import connect
-from bulkload.limits import Limits
+from bulkload.direct import chunks, reader
+from bulkload.dynamodb.batch_writer import Patience
 from bulkload.lock import LOADER
-from bulkload.writer import Patience
+from bulkload.throttle.limits import Limits
 from lab.cloud import Cloud
 from lab.database import Server
 from rowferry.errors import Refused

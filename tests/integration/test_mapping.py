@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bulkload.ledger import Ledger
+from bulkload.direct.ledger import Ledger
 from ferry.comparison import Difference
 from lab.cloud import Cloud
 from lab.database import Server

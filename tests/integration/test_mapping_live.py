@@ -14,7 +14,7 @@ import pytest
 from apply_changes.applier import Applier
 from apply_changes.store import DynamoStore
 from bulkload.connection import Address, connect
-from bulkload.loader import Loader, Reports, Settings
+from bulkload.direct.loader import Loader, Reports, Settings
 from bulkload.lock import LoaderLock
 from lab.cloud import Cloud
 from lab.database import Server

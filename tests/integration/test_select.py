@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from bulkload import chunks
-from bulkload.chunks import Chunk
 from bulkload.connection import Address, connect
-from bulkload.reader import Reader, rows_of
-from bulkload.writer import Patience
+from bulkload.direct import chunks
+from bulkload.direct.chunks import Chunk
+from bulkload.direct.reader import Reader, rows_of
+from bulkload.dynamodb.batch_writer import Patience
 from lab.server import Server
 from rowferry.mapping import Mapping
 from rowferry.mysql import server as mysql_server

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from bulkload.chunks import Chunk, Table, describe
 from bulkload.connection import Address, connect
-from bulkload.reader import Reader as LoadReader
-from bulkload.writer import Patience
+from bulkload.direct.chunks import Chunk, Table, describe
+from bulkload.direct.reader import Reader as LoadReader
+from bulkload.dynamodb.batch_writer import Patience
 from capturer.source.binlog import Binlog, ConnectionLost, Source
 from capturer.source.column_definitions import Definitions
 from capturer.source.lookahead import statements

@@ -38,9 +38,9 @@ from botocore.exceptions import ClientError
 
 from apply_changes.applier import Applier, Result
 from apply_changes.store import DynamoStore
-from bulkload.grouping import Grouping
-from bulkload.merger import Merger
-from bulkload.writer import Patience, Writer
+from bulkload.direct.grouping import Grouping
+from bulkload.direct.merger import Merger
+from bulkload.dynamodb.batch_writer import Patience, Writer
 from capturer.stream.encoding import encoded
 from rowferry.change import Marker, RowChange, decode_change, encode_change, encode_marker, encode_record
 from rowferry.errors import Unapplied, UnusableChange

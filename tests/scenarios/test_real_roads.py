@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from bulkload import chunks
-from bulkload.chunks import Chunk
 from bulkload.connection import Address, connect
-from bulkload.reader import Reader
-from bulkload.writer import Patience, Writer
+from bulkload.direct import chunks
+from bulkload.direct.chunks import Chunk
+from bulkload.direct.reader import Reader
+from bulkload.dynamodb.batch_writer import Patience, Writer
 from lab.cloud import Cloud
 from lab.database import Server
 from rowferry.mapping import EXPIRES, Mapping

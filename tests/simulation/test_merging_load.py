@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from apply_changes.store import DynamoStore
-from bulkload.grouping import Grouping
-from bulkload.merger import Merger
-from bulkload.writer import Patience, Writer
+from bulkload.direct.grouping import Grouping
+from bulkload.direct.merger import Merger
+from bulkload.dynamodb.batch_writer import Patience, Writer
 from rowferry.change import Kind, RowChange
 from rowferry.items.effects import effects
 from rowferry.items.folding import Step, writes

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from apply_changes import applier as applier_module
 from apply_changes.applier import Applier
 from apply_changes.store import DynamoStore
-from bulkload.grouping import Grouping
+from bulkload.direct.grouping import Grouping
 from capturer.decoder.events import Gtid
 from capturer.source.transactions import Transactions
 from capturer.stream.checkpoints import Checkpoints

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bulkload.exports.columns import Column
-from bulkload.exports.csvparts import DIALECT, CsvWriter
+from bulkload.exports.formats.rowferry_csv import DIALECT, CsvWriter
 from bulkload.exports.manifest import NAME, Manifest, Part
 from rowferry.position import Position
 from rowferry.values import Value

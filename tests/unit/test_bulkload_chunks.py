@@ -3,10 +3,10 @@ from decimal import Decimal
 
 import pytest
 
-from bulkload import chunks
-from bulkload.chunks import Chunk, Table, bound_text, read_bound, rows_per_chunk, select, where
 from bulkload.connection import read_date, read_datetime
-from bulkload.keys import KeyColumn
+from bulkload.direct import chunks
+from bulkload.direct.chunk_keys import KeyColumn
+from bulkload.direct.chunks import Chunk, Table, bound_text, read_bound, rows_per_chunk, select, where
 from rowferry.mapping import Mapping
 from rowferry.mysql.select import Column, selection
 

@@ -1,8 +1,8 @@
 import json
 from typing import Any
 
-from bulkload import grouping
-from bulkload.grouping import Grouping, Unusable
+from bulkload.direct import grouping
+from bulkload.direct.grouping import Grouping, Unusable
 from rowferry.mapping import Mapping
 from rowferry.position import Position
 

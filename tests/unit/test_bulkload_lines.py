@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkload import assembly, lines, shuffle
-from bulkload.assembly import Assembly, item_of
+from bulkload.direct.grouping import CROWDED, TWICE, Grouping, Unusable
+from bulkload.dynamodb.batch_writer import ITEM_TOO_LARGE
 from bulkload.exports.columns import Column
-from bulkload.grouping import CROWDED, TWICE, Grouping, Unusable
-from bulkload.lines import Liner
-from bulkload.writer import ITEM_TOO_LARGE
+from bulkload.shuffle import assembly, lines, shuffle
+from bulkload.shuffle.assembly import Assembly, item_of
+from bulkload.shuffle.lines import Liner
 from rowferry.mapping import Mapping, TableMapping
 from rowferry.position import Position
 from rowferry.values import Json, Value
@@ -284,10 +284,10 @@ _MEMORY = """
 import sys
 from pathlib import Path
 from bulkload.exports.locations import Folder
-from bulkload.importing.files import Files
-from bulkload.importing.sources import Source, Target
-from bulkload.importing.passes import group, spill
-from bulkload.importing.work import Work
+from bulkload.from_files.import_files import Files
+from bulkload.from_files.inputs import Source, Target
+from bulkload.from_files.local_runner import group, spill
+from bulkload.from_files.steps import Work
 from bulkload.exports import open_export
 from rowferry.mapping import Mapping
 from rowferry.position import Position

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from bulkload.board import Board
-from bulkload.dynamodb import body
-from bulkload.governor import Governor
-from bulkload.limits import Limits
-from bulkload.meter import Meter
-from bulkload.pace import Adaptive, Bucket
+from bulkload.dynamodb.client import body
+from bulkload.throttle.controller import Governor
+from bulkload.throttle.limits import Limits
+from bulkload.throttle.rate import Adaptive, Bucket
+from bulkload.throttle.shared_counters import Board
+from bulkload.throttle.worker_limiter import Meter
 from rowferry.control_table import ControlTable
 
 

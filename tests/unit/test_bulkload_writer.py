@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
+from bulkload.dynamodb.batch_writer import Item, Patience, Writer, batches, request_config
 from bulkload.lock import LONGEST_REQUEST, SAFE, TTL
-from bulkload.writer import Item, Patience, Writer, batches, request_config
 from rowferry.errors import LeaseLost, Unapplied
 
 type Answer = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]

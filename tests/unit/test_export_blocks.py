@@ -5,10 +5,11 @@ from random import Random
 
 import pytest
 
-from bulkload.exports import blocks, outfile
+from bulkload.exports import blocks
 from bulkload.exports.columns import Column
-from bulkload.exports.dialect import Dialect
-from bulkload.exports.reading import BadLine
+from bulkload.exports.formats import outfile
+from bulkload.exports.records import BadLine
+from bulkload.exports.text_dialect import Dialect
 from rowferry.values import Value
 
 COLUMNS = [

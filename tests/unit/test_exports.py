@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from bulkload.chunks import Chunk
-from bulkload.exports import open_export, own, parse_watermark, schema, watermark_of
+from bulkload.direct.chunks import Chunk
+from bulkload.exports import open_export, parse_watermark, watermark_of
 from bulkload.exports.columns import Column, read_decimal, text_converter
 from bulkload.exports.export import Export
+from bulkload.exports.formats import create_table, rowferry
+from bulkload.exports.formats.mydumper import metadata
 from bulkload.exports.locations import Bucket, Folder, location, remove_leftovers
-from bulkload.exports.making import PartSink
 from bulkload.exports.manifest import Manifest, Part
-from bulkload.exports.mydumper import metadata
+from bulkload.exports.part_maker import PartSink
 from bulkload.exports.plan import Form, Plan
 from rowferry.errors import BadPart, Refused
 from rowferry.mapping import Mapping
@@ -77,7 +78,7 @@ def test_a_plan_comes_back() -> None:
 
 
 def test_an_unfinished_export_is_refused(tmp_path: Path) -> None:
-    (tmp_path / own.PLAN).touch()
+    (tmp_path / rowferry.PLAN).touch()
     with pytest.raises(Refused, match="not finished: run `ferry export` again"):
         open_export(tmp_path, TABLE)
 
@@ -154,7 +155,7 @@ CREATE TABLE `odd ``name` (
 
 
 def test_the_columns_of_a_create_table() -> None:
-    found = schema.parse(CREATE, "t.sql")
+    found = create_table.parse(CREATE, "t.sql")
     assert found.table == "odd `name"
     assert found.columns == (
         Column("id", "bigint unsigned"),
@@ -164,7 +165,7 @@ def test_the_columns_of_a_create_table() -> None:
         Column("at", "timestamp(6)"),
     )
     with pytest.raises(Refused, match=r"t.sql has no CREATE TABLE"):
-        schema.parse("SELECT 1", "t.sql")
+        create_table.parse("SELECT 1", "t.sql")
 
 
 OLD = """Started dump at: 2011-05-05 13:57:17

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkload.exports import csvparts, dms, inserts, outfile
 from bulkload.exports.columns import Column
-from bulkload.exports.dialect import Dialect
 from bulkload.exports.export import Export
+from bulkload.exports.formats import dms, outfile, rowferry_csv, sql_inserts
 from bulkload.exports.locations import Folder
 from bulkload.exports.manifest import Part
-from bulkload.exports.reading import BadLine, ReadRows
+from bulkload.exports.records import BadLine, ReadRows
+from bulkload.exports.text_dialect import Dialect
 from rowferry.errors import BadPart, Refused
 
 COLUMNS = (
@@ -32,22 +32,22 @@ BLOCKS = [1, 3, 1 << 20]
 @given(st.lists(st.lists(st.none() | st.text(), min_size=2, max_size=2)))
 def test_csv_comes_back(rows: list[list[str | None]]) -> None:
     file = io.StringIO(newline="")
-    csvparts.CsvWriter(file, [Column("a", "text"), Column("b", "text")]).write(rows)
+    rowferry_csv.CsvWriter(file, [Column("a", "text"), Column("b", "text")]).write(rows)
     written = io.TextIOWrapper(io.BytesIO(file.getvalue().encode()), encoding="utf-8", newline="")
-    assert [list(fields) for _, fields in csvparts.records(written)] == rows
+    assert [list(fields) for _, fields in rowferry_csv.records(written)] == rows
 
 
 @given(st.lists(st.none() | st.text()))
 def test_csv_of_one_column_comes_back(values: list[str | None]) -> None:
     file = io.StringIO(newline="")
-    csvparts.CsvWriter(file, [Column("a", "text")]).write([[value] for value in values])
+    rowferry_csv.CsvWriter(file, [Column("a", "text")]).write([[value] for value in values])
     file.seek(0)
-    assert [fields[0] for _, fields in csvparts.records(file)] == values
+    assert [fields[0] for _, fields in rowferry_csv.records(file)] == values
 
 
 def test_csv_tells_null_from_empty_and_keeps_newlines() -> None:
     file = io.StringIO(newline="")
-    csvparts.CsvWriter(file, COLUMNS).write([[1, None, b""], [2, "", None], [3, 'a\r\n"b"', b"\0\xff"]])
+    rowferry_csv.CsvWriter(file, COLUMNS).write([[1, None, b""], [2, "", None], [3, 'a\r\n"b"', b"\0\xff"]])
     assert file.getvalue() == '1,,""\n2,"",\n3,"a\r\n""b""","AP8="\n'
 
 
@@ -171,7 +171,7 @@ def rows_of(read: ReadRows, text: bytes, folder: Path) -> list[list[Any]]:
 
 
 def test_inserts_are_read(tmp_path: Path) -> None:
-    read = inserts.reader(COLUMNS, [0, 1, 2], "utf8mb4")
+    read = sql_inserts.reader(COLUMNS, [0, 1, 2], "utf8mb4")
     text = (
         b"/*!40101 SET NAMES utf8mb4*/;\n\n"
         b'INSERT INTO `t` VALUES(1,"a\\"),(\\n",NULL)\n,(2,"",0xFF00),(3,\'it\'\'s\',_binary "\\0\\\\")\n;\n'
@@ -207,7 +207,7 @@ def test_inserts_come_back(rows: list[list[bytes | None]], quote: bytes, between
 
     lines = between.join(b"(" + b",".join(map(literal, row)) + b")" for row in rows)
     text = b"INSERT INTO `t` VALUES" + lines + b"\n;\n"
-    found = inserts.records(text.splitlines(keepends=True), ["a", "b"])
+    found = sql_inserts.records(text.splitlines(keepends=True), ["a", "b"])
     assert [list(fields) for _, fields in found] == rows
 
 
@@ -229,7 +229,7 @@ def test_inserts_come_back(rows: list[list[bytes | None]], quote: bytes, between
     ],
 )
 def test_a_bad_insert_is_named(text: bytes, line: int, reason: str, tmp_path: Path) -> None:
-    assert_bad(inserts.reader(COLUMNS, [0, 1, 2], "binary"), text, line, reason, tmp_path)
+    assert_bad(sql_inserts.reader(COLUMNS, [0, 1, 2], "binary"), text, line, reason, tmp_path)
 
 
 # DMS

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bulkload.checks import refuse_before_capture
+from bulkload.preconditions import refuse_before_capture
 from capturer.state.checkpoint_item import Progress
 from capturer.state.status import Counters, Standing
 from ferry import resume

@@ -9,8 +9,8 @@ from random import Random
 
 import pytest
 
-from bulkload.assembly import item_of
-from bulkload.grouping import TWICE, Grouping
+from bulkload.direct.grouping import TWICE, Grouping
+from bulkload.shuffle.assembly import item_of
 from rowferry.mapping import Mapping
 from rowferry.position import Position
 from tests.unit.export_files import COLUMNS, write_export
@@ -37,9 +37,9 @@ ROWS = [
 
 def piped(folder: Path, mapping: Path, locale: str, parts: list[str]) -> list[str]:
     shell = (
-        'for part in $PARTS; do "$PYTHON" -m bulkload.mapper --mapping "$MAPPING" --export "$EXPORT"'
+        'for part in $PARTS; do "$PYTHON" -m bulkload.shuffle.mapper --mapping "$MAPPING" --export "$EXPORT"'
         ' --unusable-file "$EXPORT/unusable" < "$EXPORT/$part" || exit 9; done'
-        ' | sort | "$PYTHON" -m bulkload.reducer --mapping "$MAPPING" --position "$AT"'
+        ' | sort | "$PYTHON" -m bulkload.shuffle.reducer --mapping "$MAPPING" --position "$AT"'
         ' --unusable-file "$EXPORT/unusable"'
     )
     given = {"PYTHON": sys.executable, "MAPPING": str(mapping), "EXPORT": str(folder), "AT": str(AT)}
@@ -93,7 +93,7 @@ def test_a_line_that_is_no_row_is_named_and_fails(tmp_path: Path) -> None:
     mapping.write_text(HEAD + LAYOUTS["article"])
     write_export(tmp_path, [[]])
     done = subprocess.run(
-        [sys.executable, "-m", "bulkload.mapper", "--mapping", mapping, "--export", tmp_path],
+        [sys.executable, "-m", "bulkload.shuffle.mapper", "--mapping", mapping, "--export", tmp_path],
         input=b'"c","o","p",1\n"c","secret"\n', capture_output=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2 and b"line 2" in done.stderr and b"secret" not in done.stderr

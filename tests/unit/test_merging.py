@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from apply_changes.store import DynamoStore, Outcome
-from bulkload.merger import Merger
-from bulkload.writer import Patience, Writer
+from bulkload.direct.merger import Merger
+from bulkload.dynamodb.batch_writer import Patience, Writer
 from rowferry.errors import Refused, Unapplied
 from rowferry.items.effects import Effect, ItemKey, KeyValue
 from rowferry.items.folding import Step, writes

@@ -1,7 +1,7 @@
 import pytest
 
 from bulkload.connection import HALVES
-from bulkload.keys import key_column
+from bulkload.direct.chunk_keys import key_column
 from capturer.decoder.rows.types import DECLARED
 from capturer.decoder.values.charset_rules import MULTI_BYTE
 from capturer.decoder.values.charset_tables import COLLATIONS, SINGLE_BYTE

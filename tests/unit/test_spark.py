@@ -12,19 +12,19 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from bulkload.assembly import Assembled, item_of
+from bulkload.direct.grouping import Grouping
+from bulkload.exports.detect import open_export
 from bulkload.exports.locations import Folder
-from bulkload.exports.opening import open_export
-from bulkload.grouping import Grouping
-from bulkload.importing.passes import Step
-from bulkload.importing.sources import targets
-from bulkload.importing.work import Done, Refusals, Work
-from bulkload.spark import cluster, failure
+from bulkload.from_files.inputs import targets
+from bulkload.from_files.local_runner import Step
+from bulkload.from_files.steps import Done, Refusals, Work
+from bulkload.shuffle.assembly import Assembled, item_of
+from bulkload.spark import cluster, errors
 from bulkload.spark.cluster import MOST_LINES, Cluster
 from bulkload.spark.executor import Follower
-from bulkload.spark.package import package
-from bulkload.spark.passes import SparkPasses
-from bulkload.spark.steps import Partitions, Parts
+from bulkload.spark.runner import SparkPasses
+from bulkload.spark.tasks import Partitions, Parts
+from ferry.spark.package import package
 from rowferry.errors import BadPart, LeaseLost, Refused, RowferryError
 from rowferry.mapping import Mapping
 from rowferry.position import Position
@@ -126,17 +126,17 @@ def test_a_bad_part_is_raised_as_it_was(work: Work, tmp_path: Path) -> None:
     (tmp_path / "export/test.purchase/000001.csv").write_bytes(b"short")
     with pytest.raises(BadPart, match=r"000001\.csv"):
         list(Parts(work, frozenset())(parts(1)))
-    raised = failure.found(work.place)
+    raised = errors.found(work.place)
     assert type(raised) is BadPart and "000001.csv" in str(raised)
-    failure.forget(work.place)
-    assert failure.found(work.place) is None
+    errors.forget(work.place)
+    assert errors.found(work.place) is None
 
 
 def test_values_in_an_error_of_another_kind_go_nowhere(tmp_path: Path) -> None:
     place = Folder(tmp_path)
     with (
         pytest.raises(RowferryError, match=r"a task failed \(ValueError in test_spark\.py") as raised,
-        failure.kept(place),
+        errors.kept(place),
     ):
         raise ValueError("a customer's name")
     assert raised.value.__suppress_context__
@@ -152,9 +152,9 @@ def test_what_tasks_fall_over_that_are_broken_off_does_not_hide_the_reason(
     place = Folder(tmp_path)
     second = ValueError() if isinstance(first, BadPart) else BadPart("000001.csv is damaged", "export again")
     for error in (first, second):
-        with pytest.raises(RowferryError), failure.kept(place):
+        with pytest.raises(RowferryError), errors.kept(place):
             raise error
-    assert type(failure.found(place)) is BadPart
+    assert type(errors.found(place)) is BadPart
 
 
 class Lock:

@@ -1,0 +1,194 @@
+"""
+What the control table knows of a load: its plan, and which chunks are done.
+
+A plan counts once its load# item is written, which is after all its chunk#
+items; what an interrupted planning left is overwritten by the next one.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import batched
+
+from bulkload.direct.chunks import Chunk, bound_text, read_bound
+from bulkload.dynamodb.batch_writer import ITEMS_IN_A_REQUEST, Writer
+from rowferry.control_table import FLOORS, ControlTable, Plain, wrap
+from rowferry.position import Position
+from rowferry.values import Attribute
+
+LOADING, DONE, OPEN = "loading", "done", "open"
+DIRECT = "direct"
+"""The road that reads MySQL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What loading a chunk, or a table, gave."""
+
+    rows: int = 0
+    items: int = 0
+    unusable: int = 0
+
+    def __add__(self, other: "Result") -> "Result":
+        return Result(self.rows + other.rows, self.items + other.items, self.unusable + other.unusable)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One chunk as the control table has it."""
+
+    number: int
+    chunk: Chunk
+    done: bool
+    result: Result
+
+
+class Ledger:
+    """
+    The load of one source table. `now` gives milliseconds since 1970.
+
+    A plan of another `epoch` counts as none: capture has begun anew since. So does that of an unfinished load
+    by another `road`: what it has written is written again.
+    """
+
+    def __init__(
+        self, control: ControlTable, source: str, epoch: int, now: Callable[[], int], road: str = DIRECT
+    ) -> None:
+        self.control = control
+        self.source = source
+        self.epoch = epoch
+        self.now = now
+        self.road = road
+
+    @property
+    def _load(self) -> str:
+        return f"load#{self.source}"
+
+    @property
+    def state(self) -> str | None:
+        """`loading`, `done`, or None before a plan was made in this epoch."""
+        item = self.control.get(self._load)
+        ours = item.get("state") == DONE or item.get("road", DIRECT) == self.road
+        return item.get("state") if item.get("epoch") == self.epoch and ours else None
+
+    @property
+    def outdated(self) -> bool:
+        """There is a plan, and it is another epoch's."""
+        return bool(self.control.get(self._load).get("epoch", self.epoch) != self.epoch)
+
+    def raise_floor(self, position: str) -> None:
+        """
+        Every change up to the position is in this load, so the consumer leaves it out.
+
+        Must stand before the first chunk, and only for a target that is empty: there a change that still
+        waits could bring back a row that the load does not have. Where items are left, the delete of a row
+        that they still show may wait, and has to be applied.
+        """
+        self.control.update(FLOORS, set={self.source: position})
+
+    def start_of(self, target: str) -> str | None:
+        """The watermark at the start of the first load that merged into the target in this epoch."""
+        found: str | None = self.control.get(f"merge#{target}").get("watermark")
+        return found if found and Position.parse(found).epoch == self.epoch else None
+
+    def begin(self, target: str, watermark: str) -> str:
+        """Keeps that watermark for the whole epoch; returns the one that counts."""
+        return self.start_of(target) or str(
+            self.control.update(f"merge#{target}", set={"watermark": watermark})["watermark"]
+        )
+
+    def forget(self) -> None:
+        """The next load begins with a new plan."""
+        self.control.client.delete_item(TableName=self.control.name, Key={"pk": {"S": self._load}})
+
+    def plan(self, chunks: Iterable[Chunk], rows: Callable[[Chunk], int], size: int, writer: Writer) -> int:
+        """Writes the plan; returns the number of chunks. Each has `size` rows; `rows` counts the last."""
+        count, last = 0, Chunk()
+        for part in batched(chunks, ITEMS_IN_A_REQUEST, strict=False):
+            items = [self._planned(count + index, chunk) for index, chunk in enumerate(part, 1)]
+            for _item, reason in writer.write(items):
+                raise ValueError(reason)  # bounds of 400 KB
+            count, last = count + len(part), part[-1]
+        planned = (count - 1) * size + rows(last)
+        self.control.put(
+            self._load,
+            {
+                "state": LOADING,
+                "road": self.road,
+                "epoch": self.epoch,
+                "chunks": count,
+                "planned": planned,
+                "rows": 0,
+                "items": 0,
+                "started_ms": self.now(),
+            },
+        )
+        return count
+
+    def plan_whole(self, watermark: str) -> None:
+        """A plan of one chunk, for a road that keeps its progress elsewhere; `watermark` is all the rows'."""
+        self.control.put(self._chunk(1), {"lower": "", "upper": "", "nulls": False, "state": OPEN})
+        self.control.put(
+            self._load,
+            {"state": LOADING, "road": self.road, "epoch": self.epoch, "chunks": 1, "planned": 0, "rows": 0,
+             "items": 0, "started_ms": self.now(), "watermark": watermark},
+        )  # fmt: skip
+
+    @property
+    def watermark(self) -> str | None:
+        """That of a plan for the whole table."""
+        found: str | None = self.control.get(self._load).get("watermark")
+        return found
+
+    def _planned(self, number: int, chunk: Chunk) -> dict[str, Attribute]:
+        fields: dict[str, Plain] = {
+            "pk": self._chunk(number),
+            "lower": bound_text(chunk.lower),
+            "upper": bound_text(chunk.upper),
+            "nulls": chunk.nulls,
+            "state": OPEN,
+        }
+        return {name: wrap(value) for name, value in fields.items()}
+
+    def _chunk(self, number: int) -> str:
+        return f"chunk#{self.source}#{number:06d}"
+
+    @property
+    def planned(self) -> int:
+        """Rows when the plan was made."""
+        return int(self.control.get(self._load).get("planned", 0))
+
+    def entries(self) -> Iterator[Entry]:
+        """The plan's chunks, in no order; leftovers of an interrupted planning are left out."""
+        count = self.control.get(self._load)["chunks"]
+        for item in self.control.items(f"chunk#{self.source}#"):
+            number = int(item["pk"].rpartition("#")[2])
+            if number <= count:
+                chunk = Chunk(read_bound(item["lower"]), read_bound(item["upper"]), item["nulls"])
+                result = Result(item.get("rows", 0), item.get("items", 0), item.get("unusable", 0))
+                yield Entry(number, chunk, item["state"] == DONE, result)
+
+    def done(self, number: int, watermark: str, result: Result) -> None:
+        """Marks a chunk: all its items have been accepted."""
+        self.control.update(
+            self._chunk(number),
+            set={
+                "state": DONE,
+                "watermark": watermark,
+                "rows": result.rows,
+                "items": result.items,
+                "unusable": result.unusable,
+            },
+        )
+
+    def finish(self, result: Result) -> None:
+        """Marks the table: the switch may go ON."""
+        self.control.update(
+            self._load,
+            set={
+                "state": DONE,
+                "rows": result.rows,
+                "items": result.items,
+                "unusable": result.unusable,
+                "finished_ms": self.now(),
+            },
+        )

@@ -1,0 +1,245 @@
+"""
+Copies the mapped tables, chunk by chunk, with several processes.
+
+Each chunk is selected after its watermark was read and its items carry the
+watermark as their position: changes after it are applied by the stream, earlier
+ones are skipped. So chunks need no lock and can be loaded again; whatever was
+interrupted is done again by the next run.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any
+
+from bulkload import preconditions
+from bulkload.connection import Connect
+from bulkload.direct.grouping import Unusable
+from bulkload.direct.ledger import DONE, Entry, Ledger, Result
+from bulkload.direct.planner import Part, Planner
+from bulkload.direct.pool import Pool
+from bulkload.direct.worker import Loaded, Means, Task
+from bulkload.dynamodb.batch_writer import Patience, Writer
+from bulkload.lock import LoaderLock
+from bulkload.throttle.controller import Governor
+from bulkload.throttle.limits import Limits
+from bulkload.throttle.shared_counters import Board
+from rowferry.control_table import CHECKPOINT, ControlTable
+from rowferry.errors import Refused
+from rowferry.mapping import Mapping, TableMapping
+from rowferry.mysql import conditions, type_check
+from rowferry.mysql.server import Server, identify
+
+CHUNKS_IN_A_PROCESS = 2
+"""One is read while the other's items are written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    `processes` have `workers` chunks of `chunk_rows` rows and `requests` requests to DynamoDB under way.
+
+    `workers` 0: two for each process. With one process the work is done in this one.
+    """
+
+    processes: int = 0
+    workers: int = 0
+    requests: int = 16
+    chunk_rows: int = 5000
+    accept_unusable: bool = False
+    again: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One table after the run. `state` is `done`, or `loading` while rows are unusable and not accepted."""
+
+    source: str
+    target: str
+    state: str
+    chunks: int
+    result: Result
+    nothing_to_do: bool = False
+
+
+@dataclass(slots=True)
+class Tally:
+    """
+    How far the run has got; `planned` is the number of rows when the tables were cut.
+
+    `rate` is the WCU/s that may be written, `held` why no chunk may be begun.
+    """
+
+    planned: int = 0
+    result: Result = field(default_factory=Result)
+    chunks: int = 0
+    chunks_done: int = 0
+    rate: float = inf
+    throttles: int = 0
+    held: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Where a run tells what happens: lines for the operator, progress, rows that cannot be items."""
+
+    tell: Callable[[str], None]
+    progress: Callable[[Tally], None]
+    unusable: Callable[[Unusable], None]
+
+
+@dataclass(slots=True)
+class Loader:
+    """
+    Loads the tables of a mapping.
+
+    `client` makes boto3's low-level DynamoDB client and `connect` opens a connection to the source; with
+    several processes both are sent to them. `replica` connects to the replica whose lag is limited.
+    """
+
+    connect: Connect
+    client: Callable[[], Any]
+    control: ControlTable
+    mapping: Mapping
+    settings: Settings
+    reports: Reports
+    lock: LoaderLock
+    replica: Connect | None = None
+    patience: Patience = field(default_factory=Patience)
+    now: Callable[[], float] = time.time
+    tally: Tally = field(default_factory=Tally)
+
+    def run(self, switch_is_on: bool) -> list[Outcome]:
+        """
+        Loads what is open; what is done stays as it is.
+
+        Raises Refused or SourceNotReady before anything is written, Unapplied
+        or LeaseLost when it cannot go on: then another run does.
+        """
+        ledgers = self._ledgers(int(self.control.get(CHECKPOINT).get("epoch", 0)))
+        if not self.settings.again and all(ledger.state == DONE for ledger in ledgers.values()):
+            return [self._as_it_was(table, ledgers[table.source]) for table in self.mapping.tables]
+        if switch_is_on:
+            raise Refused(
+                "the switch is ON: a load would overwrite newer items",
+                "run `ferry verify`; to load again: `ferry switch off`, then `ferry load --again`",
+            )
+        connection = self.connect()
+        try:
+            server = identify(connection)
+            conditions.require(conditions.check(connection, server, self.mapping))
+            conditions.require(type_check.check(connection, self.mapping))
+            epoch = preconditions.captured_epoch(self.control, connection, server, ledgers)
+            client = self.client()
+            for table in self.mapping.tables:
+                preconditions.refuse_other_keys(client, table)
+                preconditions.refuse_expiry(client, table)
+            with self.lock.held(self.reports.tell):
+                self.settings.limits.write(self.control)
+                parts = self._planner(connection, server, epoch, client).parts(self.mapping)
+                self._work(parts, server, epoch)
+                return [self._finish(part.table.mapping, part.ledger) for part in parts]
+        finally:
+            connection.close()
+
+    def _ledgers(self, epoch: int) -> dict[str, Ledger]:
+        return {
+            table.source: Ledger(self.control, table.source, epoch, lambda: int(self.now() * 1000))
+            for table in self.mapping.tables
+        }
+
+    def _planner(self, connection: Any, server: Server, epoch: int, client: Any) -> Planner:
+        return Planner(
+            connection,
+            server,
+            self._ledgers(epoch),
+            Writer(client, self.control.name, self.lock.check, self.patience),
+            self.reports.tell,
+            chunk_rows=self.settings.chunk_rows,
+            again=self.settings.again,
+            accept_unusable=self.settings.accept_unusable,
+        )
+
+    def _work(self, parts: list[Part], server: Server, epoch: int) -> None:
+        """Runs the workers to the end, or until one fails; its error is raised."""
+        jobs = dict(enumerate(self._jobs(parts)))
+        if not jobs:
+            return
+        count = min(self.settings.processes or os.process_cpu_count() or 1, len(jobs))
+        board = Board(count)
+        with Governor(board, count, self.control, self.connect, self.replica) as governor:
+
+            def beat() -> bool:
+                board.renewed = self.lock.renewed
+                self.tally.rate, self.tally.held = governor.rate, governor.held
+                self.tally.throttles = board.totals()[1]
+                self.reports.progress(self.tally)
+                return governor.held is None
+
+            tasks = (
+                Task(number, place, entry.chunk, parts[place].start)
+                for number, (place, entry) in jobs.items()
+            )
+            pool = Pool(self._means(parts, server, epoch, count), board, count, beat, self.reports.tell)
+            pool.run(tasks, lambda loaded: self._loaded(loaded, *jobs[loaded.number], parts))
+
+    def _jobs(self, parts: list[Part]) -> Iterator[tuple[int, Entry]]:
+        """Each open chunk with the number of its part; the others are counted."""
+        for place, part in enumerate(parts):
+            if part.open or part.closed:
+                self.tally.planned += part.ledger.planned
+            self.tally.chunks += len(part.open) + len(part.closed)
+            self.tally.chunks_done += len(part.closed)
+            self.tally.result = sum((entry.result for entry in part.closed), self.tally.result)
+            yield from ((place, entry) for entry in part.open)
+
+    def _means(self, parts: list[Part], server: Server, epoch: int, count: int) -> Means:
+        workers = self.settings.workers or CHUNKS_IN_A_PROCESS * count
+        return Means(
+            self.connect,
+            self.client,
+            tuple(part.table for part in parts),
+            server,
+            epoch,
+            readers=-(-workers // count),
+            requests=-(-self.settings.requests // count),
+            ttl=self.lock.ttl,
+            patience=self.patience,
+        )
+
+    def _loaded(self, loaded: Loaded, place: int, entry: Entry, parts: list[Part]) -> None:
+        self.lock.check()
+        for row in loaded.unusable:
+            self.reports.unusable(row)
+        parts[place].ledger.done(entry.number, loaded.watermark, loaded.result)
+        self.tally.chunks_done += 1
+        self.tally.result += loaded.result
+
+    def _finish(self, table: TableMapping, ledger: Ledger) -> Outcome:
+        if ledger.state != DONE:
+            result = sum((entry.result for entry in ledger.entries()), Result())
+            if not result.unusable or self.settings.accept_unusable:
+                ledger.finish(result)
+        return self._outcome(table, ledger)
+
+    def _as_it_was(self, table: TableMapping, ledger: Ledger) -> Outcome:
+        outcome = self._outcome(table, ledger, nothing=True)
+        if outcome.result.items and not preconditions.holds_items(self.client(), table.target, ledger.epoch):
+            self.reports.tell(emptied(outcome))
+        return outcome
+
+    def _outcome(self, table: TableMapping, ledger: Ledger, *, nothing: bool = False) -> Outcome:
+        entries = list(ledger.entries())
+        result = sum((entry.result for entry in entries), Result())
+        return Outcome(table.source, table.target, str(ledger.state), len(entries), result, nothing)
+
+
+def emptied(outcome: Outcome) -> str:
+    """What to say of a load that is done, and of which no item is there any more."""
+    return (
+        f"warning: {outcome.target} is empty, though {outcome.source} was loaded into it. Where it was"
+        " emptied to be loaded once more, run `ferry load --again`"
+    )

@@ -1,0 +1,121 @@
+"""What a load has to do: the chunks of each table that are still open, and first its plan and its floor."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from itertools import filterfalse
+from typing import Any
+
+from bulkload import preconditions
+from bulkload.direct import chunks
+from bulkload.direct.chunks import Table
+from bulkload.direct.ledger import DONE, Entry, Ledger
+from bulkload.dynamodb.batch_writer import Writer
+from rowferry.errors import Refused
+from rowferry.mapping import Mapping as RowMapping
+from rowferry.mapping import TableMapping
+from rowferry.mysql import snapshot
+from rowferry.mysql.server import Server, columns
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One table and its chunks, those that are still to be loaded apart. `start` as in Task."""
+
+    table: Table
+    ledger: Ledger
+    open: tuple[Entry, ...] = ()
+    closed: tuple[Entry, ...] = ()
+    start: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """`writer` writes the plan into the control table; `tell` takes lines for the operator."""
+
+    connection: Any
+    server: Server
+    ledgers: Mapping[str, Ledger]
+    writer: Writer
+    tell: Callable[[str], None]
+    chunk_rows: int
+    again: bool
+    accept_unusable: bool
+
+    def parts(self, mapping: RowMapping) -> list[Part]:
+        """
+        All tables, in the mapping's order.
+
+        Refused when a source of a shared target was loaded when it was not shared.
+        """
+        if self.again:  # all at once: a run that ends early leaves none that counts as done
+            for ledger in self.ledgers.values():
+                ledger.forget()
+        starts = self._starts(mapping)
+        return [replace(self._part(mapped), start=starts.get(mapped.target)) for mapped in mapping.tables]
+
+    def _starts(self, mapping: RowMapping) -> dict[str, str]:
+        """
+        For each target that is merged into: the watermark from before any row of its sources was read.
+
+        Refused when a source was loaded otherwise before: its items may stand above what the others need.
+        """
+        targets = {table.target for table in mapping.tables if table.load_merges}
+        starts: dict[str, str] = {}
+        for table in mapping.tables:
+            ledger = self.ledgers[table.source]
+            if table.target not in targets or table.target in starts:
+                continue
+            if ledger.start_of(table.target) is None:
+                self._refuse_put(table.target, mapping)
+            watermark = snapshot.begin_snapshot(self.connection, self.server, self.tell)
+            self.connection.commit()
+            starts[table.target] = ledger.begin(table.target, str(watermark.position(ledger.epoch)))
+        return starts
+
+    def _refuse_put(self, target: str, mapping: RowMapping) -> None:
+        for table in mapping.tables:
+            loaded = table.target == target and self.ledgers[table.source].state is not None
+            if loaded and not self.again:
+                raise Refused(
+                    f"{table.source} was loaded into {target} when no other source shared it",
+                    "run `ferry load --again`, which loads all of them anew",
+                )
+
+    def _part(self, mapped: TableMapping) -> Part:
+        ledger = self.ledgers[mapped.source]
+        if ledger.outdated:
+            self.tell(f"{mapped.source}: capture has begun anew since the last load: a new plan")
+        table = chunks.describe(self.connection, mapped, columns(self.connection, mapped))
+        if ledger.state == DONE:
+            return Part(table, ledger)
+        if ledger.state is None:
+            self._plan(table, ledger)
+        entries = sorted(ledger.entries(), key=lambda entry: entry.number)
+        still, done = filter(self._is_open, entries), filterfalse(self._is_open, entries)
+        return Part(table, ledger, tuple(still), tuple(done))
+
+    def _is_open(self, entry: Entry) -> bool:
+        return not entry.done or (entry.result.unusable > 0 and not self.accept_unusable)
+
+    def _plan(self, table: Table, ledger: Ledger) -> None:
+        if warning := chunks.warning(table):
+            self.tell(f"warning: {warning}")
+        size = chunks.rows_per_chunk(table, self.chunk_rows)
+        self.tell(f"{table.mapping.source}: planning chunks of {size:,} rows")
+        self._raise_floor(table.mapping, ledger)
+        cuts = chunks.plan(self.connection, table, size)
+        count = ledger.plan(cuts, lambda last: chunks.count(self.connection, table, last), size, self.writer)
+        self.tell(f"{table.mapping.source}: {count:,} chunks, about {ledger.planned:,} rows")
+
+    def _raise_floor(self, table: TableMapping, ledger: Ledger) -> None:
+        """
+        Only over an empty target: an item that is there and that this load does not have is removed by a
+        change that still waits.
+        """
+        if preconditions.holds_items(self.writer.client, table.target, ledger.epoch):
+            self.tell(f"{table.target} has items already: the load goes over them")
+            return
+        floor = snapshot.begin_snapshot(self.connection, self.server, self.tell)
+        self.connection.rollback()  # what counts is that everything up to there is visible from now on
+        self.writer.guard()
+        ledger.raise_floor(str(floor.position(ledger.epoch)))

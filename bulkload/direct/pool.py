@@ -1,0 +1,156 @@
+"""The load's side of its workers: hands out tasks, collects what became of each, replaces the dead."""
+
+import contextlib
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from multiprocessing import Pipe, get_context
+from multiprocessing.connection import Connection, wait
+from typing import Protocol
+
+from bulkload.direct.worker import Failed, Loaded, Means, Task, process, serve
+from bulkload.lock import LONGEST_REQUEST
+from bulkload.throttle.shared_counters import Board
+from rowferry.errors import Unapplied
+
+TICK = 0.5  # seconds between two looks at the limits when nothing happens
+MOST_DEATHS = 3
+"""Of workers with one chunk: then it is the chunk, which may be too large for the memory."""
+
+
+class Running(Protocol):
+    """A process or a thread."""
+
+    def join(self, timeout: float | None = None) -> None:
+        """Waits for its end."""
+
+    def is_alive(self) -> bool:
+        """It has not ended."""
+
+
+@dataclass(slots=True)
+class Worker:
+    """One worker, and its tasks by number."""
+
+    running: Running
+    connection: Connection
+    tasks: dict[int, Task] = field(default_factory=dict)
+
+    def end(self, deadline: float) -> None:
+        """Waits for its end; a process that goes on after the deadline (time.monotonic()) is killed."""
+        self.connection.close()
+        self.running.join(max(0.0, deadline - time.monotonic()))
+        if self.running.is_alive() and (kill := getattr(self.running, "kill", None)):
+            kill()
+            self.running.join()
+
+
+type Launch = Callable[[Means, Board, int], Worker]
+
+
+def in_process(means: Means, board: Board, slot: int) -> Worker:
+    """A worker with a processor of its own. Spawned: a forked one would share sockets and locks."""
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    running = context.Process(target=process, args=(means, theirs, board, slot), daemon=True)
+    running.start()
+    theirs.close()  # so that the end of the process is the end of the connection
+    return Worker(running, ours)
+
+
+def in_thread(means: Means, board: Board, slot: int) -> Worker:
+    """The only worker: it needs no process."""
+    ours, theirs = Pipe()
+    running = threading.Thread(target=serve, args=(means, theirs, board, slot), daemon=True)
+    running.start()
+    return Worker(running, ours)
+
+
+class Pool:
+    """
+    Runs tasks in `count` workers.
+
+    `beat` is called at least each second while tasks are under way, and tells whether new ones may begin.
+    A task whose worker died is done again, once no request of the dead can be under way any more.
+    """
+
+    def __init__(
+        self, means: Means, board: Board, count: int, beat: Callable[[], bool], tell: Callable[[str], None]
+    ) -> None:
+        self._means = means
+        self._board = board
+        self._beat = beat
+        self._tell = tell
+        self._launch: Launch = in_process if count > 1 else in_thread
+        self._count = count
+        self._workers: list[Worker] = []
+        self._waiting: deque[Task] = deque()
+        self._resting: deque[tuple[float, Task]] = deque()
+        self._deaths: Counter[int] = Counter()
+        self._safe = 0.0
+
+    def run(self, tasks: Iterable[Task], done: Callable[[Loaded], None]) -> None:
+        """Runs all tasks; `done` is told each. Raises what a task fails of, or Unapplied when workers die."""
+        self._waiting.extend(tasks)
+        try:
+            for slot in range(self._count):
+                self._workers.append(self._launch(self._means, self._board, slot))
+            while self._open:
+                if self._beat():
+                    self._hand_out()
+                self._collect(done)
+        finally:
+            self._close()
+
+    @property
+    def _open(self) -> bool:
+        return bool(self._waiting or self._resting or any(worker.tasks for worker in self._workers))
+
+    def _hand_out(self) -> None:
+        while self._resting and self._resting[0][0] <= time.monotonic():
+            self._waiting.append(self._resting.popleft()[1])
+        for worker in self._workers:
+            while self._waiting and len(worker.tasks) <= self._means.readers:  # one more lies ready
+                task = self._waiting.popleft()
+                worker.tasks[task.number] = task
+                with contextlib.suppress(OSError):  # it is dead: `_collect` finds that too
+                    worker.connection.send(task)
+
+    def _collect(self, done: Callable[[Loaded], None]) -> None:
+        connections = {worker.connection: slot for slot, worker in enumerate(self._workers)}
+        for connection in wait(list(connections), TICK):
+            assert isinstance(connection, Connection)
+            slot = connections[connection]
+            try:
+                message: Loaded | Failed = connection.recv()
+            except (EOFError, OSError):
+                self._replace(slot)
+                continue
+            if isinstance(message, Failed):
+                raise message.error
+            del self._workers[slot].tasks[message.number]
+            done(message)
+
+    def _replace(self, slot: int) -> None:
+        dead = self._workers[slot]
+        dead.end(time.monotonic())
+        self._safe = time.monotonic() + LONGEST_REQUEST
+        self._resting.extend((self._safe, task) for task in dead.tasks.values())
+        self._deaths.update(dead.tasks.keys())
+        if any(count >= MOST_DEATHS for count in self._deaths.values()):
+            raise Unapplied(
+                f"worker processes were killed {MOST_DEATHS} times with the same chunk",
+                "give the load more memory, or --chunk-rows fewer rows with --again; then run it again",
+            )
+        self._tell(f"a worker process died: another one does its {len(dead.tasks)} chunks again")
+        self._workers[slot] = self._launch(self._means, self._board, slot)
+
+    def _close(self) -> None:
+        """Afterwards no request of any worker is under way, also not of one that was killed."""
+        self._board.stop()
+        deadline = time.monotonic() + LONGEST_REQUEST
+        for worker in self._workers:
+            worker.end(deadline)
+        time.sleep(max(0.0, self._safe - time.monotonic()))

@@ -1,0 +1,158 @@
+"""The rows of chunks, each with the watermark that they show everything up to."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+import pymysql
+from pymysql.cursors import SSCursor
+
+from bulkload.connection import HALVES, Connect
+from bulkload.direct import chunks
+from bulkload.direct.chunks import Chunk, Table
+from bulkload.direct.grouping import Grouping
+from bulkload.dynamodb.batch_writer import Patience
+from rowferry import position
+from rowferry.errors import Refused, SourceNotReady
+from rowferry.mysql import snapshot
+from rowferry.mysql.select import selection
+from rowferry.mysql.server import Server, carried, columns, identify
+from rowferry.values import Value
+
+ROWS_AT_ONCE = 1000
+MOST_UNCUT = 64 << 20
+"""Bytes of a table that cannot be cut: it is held in memory as a whole."""
+
+
+def rows_of(connection: Any, table: Table, chunk: Chunk) -> Iterator[list[Sequence[Value]]]:
+    """The values of a chunk's rows, in the order of the table's selection, some at a time."""
+    with connection.cursor(SSCursor) as cursor:
+        cursor.execute(*chunks.select(table, chunk))
+        while some := cursor.fetchmany(ROWS_AT_ONCE):
+            yield list(table.selection.values(some))
+
+
+def _refuse_altered(connection: Any, table: Table) -> None:
+    """
+    Refused where the table has other columns than when it was described.
+
+    Asked behind the watermark: what an ALTER TABLE after that brings is in later changes.
+    """
+    now = selection(carried(table.mapping, columns(connection, table.mapping)))
+    if (now.names, now.listed) != (table.selection.names, table.selection.listed):
+        raise Refused(
+            f"{table.mapping.source} got other columns during the load",
+            "run `ferry load` again: it goes on with them",
+        )
+
+
+class Sink(Protocol):
+    """What takes a chunk's rows."""
+
+    def take(self, rows: Iterable[Sequence[Value]]) -> None:
+        """Takes some rows."""
+
+
+class _Uncut(Grouping):
+    """All rows of a table that cannot be cut. Refused when there are too many for the memory."""
+
+    _held = 0
+
+    def take(self, rows: Iterable[Sequence[Value]]) -> None:
+        some = list(rows)
+        self._held += sum(map(sys.getsizeof, (value for row in some for value in row)))
+        if self._held > MOST_UNCUT:
+            raise Refused(
+                f"{self.table.source} can be cut along none of its key columns, and does not fit into memory"
+                f" ({MOST_UNCUT >> 20} MiB)",
+                "load it with `ferry export` and `ferry load --from`, which groups on disk",
+            )
+        super().take(some)
+
+
+class Reader:
+    """Reads chunks over one connection, and over a new one when that breaks."""
+
+    def __init__(
+        self,
+        connect: Connect,
+        server: Server,
+        patience: Patience,
+        reading: Callable[[int], None] = lambda _rows: None,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """
+        `reading` is told the number of rows before they are used, and may wait; `tell` hears why a chunk
+        has to wait.
+        """
+        self._connect = connect
+        self._server = server
+        self._patience = patience
+        self._reading = reading
+        self._tell = tell
+        self._connection: Any = None
+        self._encoding: str | None = None
+
+    def read(self, table: Table, chunk: Chunk) -> tuple[Grouping, position.BinlogOffset]:
+        """The chunk's rows in their groups, and the watermark that they show everything up to."""
+        grouping = Grouping if table.keys else _Uncut
+        return self.read_into(table, chunk, lambda: grouping(table.mapping, table.selection.names))
+
+    def read_into[S: Sink](
+        self, table: Table, chunk: Chunk, begin: Callable[[], S]
+    ) -> tuple[S, position.BinlogOffset]:
+        """The chunk's rows in a new sink, another one for each new try, and their watermark."""
+        for pause in self._patience.pauses():
+            try:
+                return self._read(table, chunk, begin)
+            except (pymysql.err.OperationalError, pymysql.err.InterfaceError):
+                self.close()
+                self._patience.sleep(pause)
+        return self._read(table, chunk, begin)
+
+    def _read[S: Sink](
+        self, table: Table, chunk: Chunk, begin: Callable[[], S]
+    ) -> tuple[S, position.BinlogOffset]:
+        connection = self._ready()
+        watermark = snapshot.begin_snapshot(connection, self._server, self._tell)
+        _refuse_altered(connection, table)
+        sink = begin()
+        try:
+            for some in rows_of(connection, table, chunk):
+                self._reading(len(some))
+                sink.take(some)
+        except UnicodeDecodeError:
+            self._read_halves(table)
+            return self._read(table, chunk, begin)
+        connection.commit()
+        return sink, watermark
+
+    def _read_halves(self, table: Table) -> None:
+        """Looks through every text from now on, which is slower. SourceNotReady where that was not it."""
+        if self._encoding is not None:
+            raise SourceNotReady(
+                f"a text in {table.mapping.source} is no text in its character set",
+                "find it (LENGTH(column) and CHAR_LENGTH(column) do not fit) and mend it in MySQL",
+            ) from None
+        self._encoding = HALVES
+        self.close()
+
+    def _ready(self) -> Any:
+        if self._connection is None:
+            connection = self._connect()
+            if identify(connection) != self._server:
+                connection.close()
+                raise SourceNotReady(
+                    "the source is another server now", "see `ferry status`, then run the load again"
+                )
+            connection.encoding = self._encoding or connection.encoding
+            self._connection = connection
+        return self._connection
+
+    def close(self) -> None:
+        """Closes the connection where there is one; a broken one counts as closed."""
+        if self._connection is not None:
+            with contextlib.suppress(pymysql.err.Error):
+                self._connection.close()
+            self._connection = None

@@ -1,0 +1,215 @@
+"""
+One worker: reads chunks, groups their rows and writes the items, with several threads.
+
+It may be a process of its own or a thread of the load's. It knows of no ledger: it gets tasks and says what
+became of them, so that it may die at any moment.
+"""
+
+import contextlib
+import os
+import pickle
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any
+
+from bulkload.connection import Connect
+from bulkload.direct.chunks import Chunk, Table
+from bulkload.direct.grouping import Grouping, Unusable, refused
+from bulkload.direct.ledger import Result
+from bulkload.direct.merger import Merger
+from bulkload.direct.reader import Reader
+from bulkload.dynamodb.batch_writer import Item, Patience, Writer, batches
+from bulkload.lock import refuse_late
+from bulkload.throttle.shared_counters import Board
+from bulkload.throttle.worker_limiter import Meter
+from rowferry.errors import RowferryError
+from rowferry.items.effects import ItemKey
+from rowferry.items.members import Members
+from rowferry.mapping import TableMapping
+from rowferry.mysql.server import Server
+from rowferry.position import Position
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A chunk of table number `table`. `start` is where its items' target began to be merged into, if so."""
+
+    number: int
+    table: int
+    chunk: Chunk
+    start: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Every item of the task's chunk was accepted, but for what is `unusable`."""
+
+    number: int
+    watermark: str
+    result: Result
+    unusable: Sequence[Unusable] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A task that cannot be done; the load ends."""
+
+    number: int
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """
+    What every worker needs; it travels to other processes.
+
+    `connect` opens a connection to the source, `client` makes boto3's low-level DynamoDB client. A worker has
+    `readers` chunks under way, and `requests` requests. `ttl` is the lock's, in seconds.
+    """
+
+    connect: Connect
+    client: Callable[[], Any]
+    tables: tuple[Table, ...]
+    server: Server
+    epoch: int
+    readers: int
+    requests: int
+    ttl: float
+    patience: Patience = field(default_factory=Patience)
+
+
+class Stopped(Exception):
+    """The worker ends because the load does."""
+
+
+def process(means: Means, connection: Connection, board: Board, slot: int) -> None:
+    """What a worker process does. It ends at once when the load's own process is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the load tells its workers itself
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    serve(means, connection, board, slot)
+    os._exit(0)  # threads may still be at work, for nobody
+
+
+def serve(means: Means, connection: Connection, board: Board, slot: int) -> None:
+    """Takes tasks until the other end closes, and sends what became of each."""
+    tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+    with connection:
+        worker = _Worker(means, connection, board, slot)
+        readers = [
+            threading.Thread(target=worker.work, args=(tasks,), daemon=True) for _ in range(means.readers)
+        ]
+        for reader in readers:
+            reader.start()
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                tasks.put(connection.recv())
+        if board.stopped:  # else the load was killed
+            for _ in readers:
+                tasks.put(None)
+            for reader in readers:
+                reader.join()
+            worker.close()
+
+
+class _Worker:
+    def __init__(self, means: Means, connection: Connection, board: Board, slot: int) -> None:
+        self._means = means
+        self._connection = connection
+        self._board = board
+        self._sending = threading.Lock()
+        self._client = means.client()
+        self._senders = ThreadPoolExecutor(means.requests)
+        self._meter = Meter(board, slot, self._guard)
+
+    def close(self) -> None:
+        """Ends when the requests under way have ended."""
+        self._senders.shutdown()
+
+    def work(self, tasks: "queue.SimpleQueue[Task | None]") -> None:
+        """One reader's thread."""
+        reader = Reader(self._means.connect, self._means.server, self._means.patience, self._meter.rows)
+        try:
+            while task := tasks.get():
+                self._send(self._done(task, reader))
+        except (Stopped, OSError):
+            return  # nobody listens any more
+        finally:
+            reader.close()
+
+    def _done(self, task: Task, reader: Reader) -> Loaded | Failed:
+        try:
+            self._guard()
+            return self._load(task, reader)
+        except Stopped:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the load's process raises it
+            return Failed(task.number, _portable(error))
+
+    def _send(self, message: Loaded | Failed) -> None:
+        with self._sending:
+            self._connection.send(message)
+
+    def _guard(self) -> None:
+        if self._board.stopped:
+            raise Stopped
+        refuse_late(time.monotonic(), self._board.renewed, self._means.ttl)
+
+    def _load(self, task: Task, reader: Reader) -> Loaded:
+        table = self._means.tables[task.table]
+        grouping, watermark = reader.read(table, task.chunk)
+        position = watermark.position(self._means.epoch)
+        count, refusals = self._write(task, table.mapping, grouping, position)
+        unusable = [*grouping.unusable, *refusals]
+        result = Result(grouping.rows, count - len(refusals), sum(row.rows for row in unusable))
+        self._guard()
+        return Loaded(task.number, str(position), result, unusable)
+
+    def _write(
+        self, task: Task, table: TableMapping, grouping: Grouping, position: Position
+    ) -> tuple[int, list[Unusable]]:
+        """The number of items, and those that DynamoDB does not take."""
+        writer = Writer(self._client, table.target, self._guard, self._means.patience, self._meter)
+        if task.start is None:
+            items: list[Any] = list(grouping.items(position))
+            sending = [self._senders.submit(_put, writer, table, batch) for batch in batches(items)]
+        else:
+            items = list(grouping.members())
+            merger = Merger(writer, table.into, task.start, str(position))
+            sending = [self._senders.submit(_merge, merger, table, batch) for batch in batches(items)]
+        done, open_ = wait(sending, return_when=FIRST_EXCEPTION)
+        for future in open_:
+            future.cancel()
+        return len(items), [row for future in done for row in future.result()]
+
+
+def _portable(error: BaseException) -> BaseException:
+    """The error, or one that names its kind where it cannot travel."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # noqa: BLE001 - whatever an error's own code does
+        return RowferryError(f"a worker failed ({type(error).__name__})", "run the load again: it goes on")
+    return error
+
+
+def _put(writer: Writer, table: TableMapping, batch: Sequence[tuple[Item, int]]) -> list[Unusable]:
+    rows = {id(item): count for item, count in batch}
+    return [
+        refused(table, item, reason, rows[id(item)])
+        for item, reason in writer.write([item for item, _ in batch])
+    ]
+
+
+def _merge(
+    merger: Merger, table: TableMapping, batch: Sequence[tuple[ItemKey, Members, int]]
+) -> list[Unusable]:
+    return [
+        refused(table, key.attributes(), reason, rows)
+        for key, members, rows in batch
+        if (reason := merger.merge(key, members))
+    ]

@@ -1,0 +1,142 @@
+"""
+Parquet: what `ferry export` writes, and the rows of any Parquet file.
+
+Temporal values and JSON are text here, as MySQL prints them: Parquet has no place for 0000-00-00, nor for a
+TIME of -838 hours.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from bulkload.exports.columns import Column, value_converter
+from bulkload.exports.records import BadLine, Numbered, ReadRows
+from rowferry.errors import Refused
+from rowferry.values import Value, time_text
+from rowferry.values.document import written
+
+try:
+    import pyarrow as pa
+    from pyarrow import parquet as pq
+except ImportError as error:
+    raise Refused("Parquet needs the package pyarrow", "pip install pyarrow") from error
+
+ROWS_AT_ONCE = 20_000
+"""In memory at a time: a row group."""
+
+
+def arrow_type(column: Column) -> Any:
+    """How a column is stored."""
+    match column.family:
+        case "int":
+            return pa.uint64() if column.is_unsigned else pa.int64()
+        case "bit":
+            return pa.uint64()
+        case "decimal":
+            return pa.decimal256(column.precision, column.scale)
+        case "float" | "double":
+            return pa.float64()
+        case "bytes":
+            return pa.large_binary()
+        case "set":
+            return pa.list_(pa.string())
+    return pa.large_string()
+
+
+_PRINTERS: dict[str, Callable[[Any], Any]] = {
+    "time": time_text,
+    "json": lambda value: written(value.document),
+    "date": str,
+    "datetime": str,
+    "set": list,
+}
+
+
+class ParquetWriter:
+    """Writes rows to one file; a context."""
+
+    def __init__(self, path: Path, columns: Sequence[Column]) -> None:
+        self._columns = columns
+        self._schema = pa.schema([(column.name, arrow_type(column)) for column in columns])
+        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
+        self._waiting: list[Sequence[Value]] = []
+
+    def write(self, rows: Iterable[Sequence[Value]]) -> None:
+        """Writes rows, each with the columns' values."""
+        self._waiting += rows
+        if len(self._waiting) >= ROWS_AT_ONCE:
+            self._flush()
+
+    def _flush(self) -> None:
+        arrays = [
+            pa.array(_printed(values, column), type=kind)
+            for values, column, kind in zip(
+                zip(*self._waiting, strict=True),
+                self._columns,
+                self._schema.types,
+                strict=bool(self._waiting),
+            )
+        ]
+        if arrays:
+            self._writer.write_batch(pa.record_batch(arrays, schema=self._schema))
+        self._waiting.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._flush()
+        self._writer.close()
+
+
+def _printed(values: Sequence[Any], column: Column) -> Sequence[Any]:
+    printer = _PRINTERS.get(column.family)
+    return values if printer is None else [None if value is None else printer(value) for value in values]
+
+
+def reader(columns: Sequence[Column]) -> ReadRows:
+    """Reads these columns of files that anybody wrote; BadLine has the number of the row."""
+    makers = [value_converter(column) for column in columns]
+    names = [column.name for column in columns]
+
+    def read(path: Path, _name: str) -> Iterator[Numbered]:
+        row = 0
+        for batch in _batches(path, names):
+            for fields in zip(*(_objects(array) for array in batch), strict=True):
+                row += 1
+                try:
+                    yield (
+                        row,
+                        [
+                            None if field is None else make(field)
+                            for field, make in zip(fields, makers, strict=True)
+                        ],
+                    )
+                except (ValueError, ArithmeticError, AttributeError, TypeError):
+                    raise BadLine(row, "holds what is no value of its column's type") from None
+
+    return read
+
+
+def _batches(path: Path, names: Sequence[str]) -> Iterator[Sequence[Any]]:
+    row = 0
+    try:
+        with pq.ParquetFile(path) as file:
+            if missing := [name for name in names if name not in file.schema_arrow.names]:
+                raise BadLine(0, f"lacks the columns {', '.join(missing)}")
+            for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=list(names)):
+                yield [batch.column(name) for name in names]
+                row += batch.num_rows
+    except (pa.ArrowException, OSError) as error:
+        raise BadLine(row, f"is no Parquet file, or a damaged one ({type(error).__name__})") from error
+
+
+def _objects(array: Any) -> list[Any]:
+    if pa.types.is_timestamp(array.type) or pa.types.is_time(array.type):
+        kind = pa.timestamp("us", array.type.tz) if pa.types.is_timestamp(array.type) else pa.time64("us")
+        array = array.cast(kind)  # nanoseconds would need another package
+    found: list[Any] = array.to_pylist()
+    return found

@@ -1,0 +1,155 @@
+"""What is particular to a road: `files` into the existing table, `import` by ImportTable into a new one."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from bulkload import preconditions
+from bulkload.direct.grouping import Unusable
+from bulkload.exports.locations import Location
+from bulkload.from_files.import_files import Files, refuse_others
+from bulkload.from_files.import_table import Counts, TableImport
+from bulkload.from_files.inputs import Target
+from bulkload.from_files.steps import Sink, Work
+from rowferry.errors import Refused
+from rowferry.position import Position
+
+FILES, IMPORT = "files", "import"
+
+
+class Arrival(Protocol):
+    """What is particular to a road."""
+
+    road: str
+
+    def forget(self, target: Target) -> None:
+        """What was begun before does not count any more."""
+
+    def check(self, target: Target) -> None:
+        """Refused where the target's table cannot be loaded by this road."""
+
+    def holds_items(self, target: Target, epoch: int) -> bool:
+        """Whether the target's table has live items. Refused when they are of an earlier epoch."""
+
+    def refuse_newer(self, target: Target, position: Position) -> None:
+        """Refused where the target's table has what is newer than the position."""
+
+    def sink(self, target: Target) -> Sink:
+        """What takes the items."""
+
+    def finish(self, work: Work) -> "Arrived":
+        """Brings what the sink took into the table."""
+
+
+class Arrived(NamedTuple):
+    """`complete`: the items are in the table, but for the refused ones."""
+
+    complete: bool = True
+    refused: Sequence[Unusable] = ()
+
+
+@dataclass(slots=True)
+class IntoTable:
+    """The road `files`. `put` makes the sink of a target's table."""
+
+    client: Any
+    put: Callable[[Target], Sink]
+    road: str = FILES
+
+    def forget(self, target: Target) -> None:
+        """There is nothing to forget."""
+
+    def check(self, target: Target) -> None:
+        """The table has to be there, with the mapping's key."""
+        for source in target.sources:
+            preconditions.refuse_other_keys(self.client, source.table)
+            preconditions.refuse_expiry(self.client, source.table)
+
+    def holds_items(self, target: Target, epoch: int) -> bool:
+        """By a scan up to the first one."""
+        return preconditions.holds_items(self.client, target.name, epoch)
+
+    def refuse_newer(self, target: Target, position: Position) -> None:
+        """By a scan."""
+        preconditions.refuse_newer(self.client, target.name, position)
+
+    def sink(self, target: Target) -> Sink:
+        """BatchWriteItem."""
+        return self.put(target)
+
+    def finish(self, work: Work) -> Arrived:
+        """Nothing is left to do."""
+        del work
+        return Arrived()
+
+
+@dataclass(slots=True)
+class IntoFiles:
+    """
+    The road `import`: files of `location`, a folder of it for each target.
+
+    `importer` makes a target's TableImport; None where the location is no bucket: then the files are all.
+    """
+
+    location: Location
+    compression: str
+    importer: Callable[[Target, Location], TableImport] | None
+    progress: Callable[[Counts], None]
+    road: str = IMPORT
+
+    def forget(self, target: Target) -> None:
+        """Another import has to make the table."""
+        if self.importer:
+            self.importer(target, self._place(target)).forget()
+
+    def _place(self, target: Target) -> Location:
+        return self.location.below(target.name)
+
+    def check(self, target: Target) -> None:
+        """The table must not be there yet."""
+        if self.importer:
+            self.importer(target, self._place(target)).refuse_existing()
+
+    def holds_items(self, target: Target, epoch: int) -> bool:
+        """Those of the table that the import has made."""
+        return self.importer is not None and self.importer(target, self._place(target)).holds_items(epoch)
+
+    def refuse_newer(self, target: Target, position: Position) -> None:
+        """There is nothing in a table that is not there yet."""
+
+    def sink(self, target: Target) -> Sink:
+        """Import files."""
+        return Files(self._place(target), self.compression)
+
+    def finish(self, work: Work) -> Arrived:
+        """Imports them. Refused where strange files lie among them."""
+        place = self._place(work.target)
+        sink = self.sink(work.target)
+        made = [file for done in work.grouped(sink) if done.detail for file in done.detail["files"]]
+        refuse_others(place, [file["name"] for file in made])
+        if self.importer is None:
+            return Arrived(complete=False)
+        table = self.importer(work.target, place)
+        return _imported(table, sum(file["items"] for file in made), self.progress)
+
+
+def _imported(table: TableImport, items: int, progress: Callable[[Counts], None]) -> Arrived:
+    if not items:
+        table.create_empty()
+        table.settle()
+        return Arrived()
+    arn = table.start()
+    counts = table.wait(arn, progress)
+    if counts.processed != items or counts.imported + counts.errors != items:
+        raise Refused(
+            f"ImportTable read {counts.processed:,} items and kept {counts.imported:,} of {items:,}"
+            f" for {table.name}",
+            f"delete table {table.name}, remove the folder of --work, and run the load again",
+        )
+    refused = list(table.refused(arn)) if counts.errors else []
+    unnamed = counts.errors - len(refused)
+    if unnamed > 0:
+        names = ", ".join(one.source for one in table.tables)
+        refused.append(Unusable(names, {"import": arn}, "see its log in /aws-dynamodb/imports", unnamed))
+    table.settle()
+    return Arrived(refused=refused)

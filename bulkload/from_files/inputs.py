@@ -1,0 +1,76 @@
+"""What is read: the tables of a mapping and their exports."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bulkload.exports import Export, Part
+from bulkload.shuffle.shuffle import partitions_for
+from rowferry.errors import Refused
+from rowferry.mapping import Mapping, TableMapping
+
+_LINE_FOR_BYTE = 3
+"""A row's line has about so many times the bytes that it has in a compressed export."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One table and its export."""
+
+    table: TableMapping
+    export: Export
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """All sources of one DynamoDB table."""
+
+    name: str
+    sources: Sequence[Source]
+
+    @property
+    def parts(self) -> list[tuple[int, int]]:
+        """Every part: the number of its source, and its own there."""
+        return [
+            (number, place)
+            for number, source in enumerate(self.sources)
+            for place in range(len(source.export.parts))
+        ]
+
+    def part(self, number: int, place: int) -> tuple[Source, Part]:
+        """One of `parts`."""
+        return self.sources[number], self.sources[number].export.parts[place]
+
+    @property
+    def partitions(self) -> int:
+        """Into how many its items are shuffled."""
+        sizes = [part.bytes or 0 for source in self.sources for part in source.export.parts]
+        return partitions_for(sum(sizes) * _LINE_FOR_BYTE)
+
+    def identity(self, mapping_text: bytes, position: str) -> dict[str, Any]:
+        """Tells this work from any other: another export, mapping or position."""
+        parts = [[asdict(part) for part in source.export.parts] for source in self.sources]
+        columns = [[asdict(column) for column in source.export.columns] for source in self.sources]
+        what = [self.name, [source.table.source for source in self.sources], columns, parts]
+        digest = hashlib.sha256(mapping_text + json.dumps(what).encode()).hexdigest()
+        return {"digest": digest, "position": position, "partitions": self.partitions}
+
+
+def targets(mapping: Mapping, exports: Sequence[Export]) -> list[Target]:
+    """The mapping's targets. Refused where an export is missing: an item would lack its members."""
+    found = {export.table: export for export in exports}
+    if missing := [table.source for table in mapping.tables if table.source not in found]:
+        raise Refused(
+            f"there is no export of {', '.join(missing)}",
+            "name all exports with --from, or load without --from, which reads MySQL",
+        )
+    names = dict.fromkeys(table.target for table in mapping.tables)
+    return [
+        Target(
+            name,
+            [Source(table, found[table.source]) for table in mapping.tables if table.target == name],
+        )
+        for name in names
+    ]

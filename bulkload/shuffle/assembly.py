@@ -1,0 +1,232 @@
+"""Items from the lines of bulkload.lines, once all lines of an item are together."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from bulkload.direct.grouping import CROWDED, MOST_MEMBERS, TWICE, Unusable
+from bulkload.dynamodb.batch_writer import ITEM_TOO_LARGE
+from bulkload.dynamodb.item_size import LARGEST, item_bytes
+from bulkload.dynamodb.json_text import dumps, loads, one_line
+from bulkload.shuffle.lines import HOPELESS
+from rowferry.mapping import POSITION, Layout, TableMapping
+from rowferry.position import Position
+from rowferry.values import Attribute
+
+
+class Assembled(NamedTuple):
+    """An item in DynamoDB JSON, without a line end, and of how many rows it is."""
+
+    text: str
+    rows: int
+
+
+@dataclass(slots=True)
+class Held:
+    """The values of one KEY, as far as they may be an item: else one without MEMBERS, in little memory."""
+
+    values: list[str] = field(default_factory=list)
+    size: int = 0
+
+    def take(self, value: str) -> None:
+        """One value more."""
+        self.size += len(value)
+        self.values.append(value)
+        if self.size > HOPELESS:
+            rows = sum(int(one.partition(" ")[0]) for one in self.values)
+            self.values = [f"{rows} "]
+
+
+class Assembly:
+    """
+    Puts the items of one target together. `tables` are all its sources; `unusable` gets what can be no item.
+
+    The lines' order decides only which of two rows with one place stays.
+    """
+
+    def __init__(
+        self, tables: Sequence[TableMapping], position: Position, unusable: Callable[[Unusable], None]
+    ) -> None:
+        self.unusable = unusable
+        self._source = ", ".join(table.source for table in tables)
+        self._whole = all(table.whole for table in tables)
+        self._maps = tables[0].into.maps
+        self._keep_empty = not any(table.load_merges for table in tables)  # as the direct road does
+        self._sets = {
+            table.attribute: table.separator for table in tables if table.layout is Layout.STRING_SET
+        }
+        self._plain = not self._sets
+        (table, *others) = tables
+        self._joint = None if others or self._sets or self._whole else _joint(table)
+        self._stamp = f',"{POSITION}":{{"S":"{position}"}}}}}}'
+
+    def item(self, key: str, values: Sequence[str]) -> Assembled | None:
+        """
+        The item of a key and all its values, `ROWS MEMBERS` each. None where there is none, or it is
+        unusable.
+        """
+        if len(values) == 1 and self._plain:
+            number, _, text = values[0].partition(" ")
+            if text not in ("", "{}") and '":null' not in text:
+                return self._sized(key, int(number), text[1:-1])
+        counts, texts = zip(*(value.split(" ", 1) for value in values), strict=True)
+        rows = sum(map(int, counts))
+        if "" in texts or sum(map(len, texts)) > HOPELESS:
+            self._refuse(key, rows, CROWDED if rows > MOST_MEMBERS else ITEM_TOO_LARGE)
+            return None
+        members = self._together(key, list(map(int, counts)), texts)
+        if members is None:
+            return None
+        return self._sized(key, rows, members)
+
+    def _sized(self, key: str, rows: int, members: str) -> Assembled | None:
+        text = f'{{"Item":{key[:-1]}{"," if members else ""}{members}{self._stamp}'
+        if len(text) > LARGEST // 4 and _too_large(text):
+            self._refuse(key, rows, ITEM_TOO_LARGE)
+            return None
+        return Assembled(text, rows)
+
+    def _together(self, key: str, counts: Sequence[int], texts: Sequence[str]) -> str | None:
+        """The inside of the members' object; None where no row leaves a trace."""
+        if self._joint and (joined := self._joint(texts)):
+            return joined
+        members = self._merged(key, counts, texts)
+        return members if members or self._whole else None
+
+    def _merged(self, key: str, counts: Sequence[int], texts: Sequence[str]) -> str:
+        merge = Merge(self._maps, self._sets, keep_empty=self._keep_empty)
+        for index, (count, text) in enumerate(zip(counts, texts, strict=True)):
+            if self._whole and index:
+                self._refuse_row(key, None)
+                continue
+            members = list(merge.members(json.loads(text)))
+            twice = [name for place, name, _ in members if place in merge.seen and place[1:]]
+            if count == 1 and twice:
+                self._refuse_row(key, twice[0])
+                continue
+            for name in twice:
+                self._refuse_row(key, name)
+            merge.add(member for member in members if member[0] not in merge.seen)
+        return one_line(dumps(merge.item()))[1:-1]
+
+    def _refuse_row(self, key: str, name: str | None) -> None:
+        member = {} if name is None else {"member": name}
+        self.unusable(Unusable(self._source, {**key_values(key), **member}, TWICE))
+
+    def _refuse(self, key: str, rows: int, reason: str) -> None:
+        self.unusable(Unusable(self._source, key_values(key), reason, rows))
+
+
+type _Member = tuple[Any, str, Any]
+"""Its place, its name, its value."""
+
+
+class Merge:
+    """
+    The members of several lines in one item. `maps`: attributes that hold them; `sets`: with their
+    separators.
+    """
+
+    def __init__(self, maps: Iterable[str], sets: dict[str | None, str], *, keep_empty: bool) -> None:
+        self._maps = frozenset(maps)
+        self._sets = sets
+        self._keep_empty = keep_empty
+        self.seen: dict[Any, Any] = {}
+
+    def members(self, part: dict[str, Any]) -> Iterator[_Member]:
+        """The members of one line."""
+        for name, value in part.items():
+            if name in self._maps:
+                yield (name,), name, {}
+                for entry, inside in value["M"].items():
+                    yield (name, entry), entry, inside
+            elif name in self._sets:
+                yield from self._strings(name, value)
+            else:
+                yield (name, None), name, value
+
+    def _strings(self, name: str, value: dict[str, Any]) -> Iterator[_Member]:
+        for text in value["SS"]:
+            prefix = text.partition(self._sets[name])[0]
+            yield (name, prefix, ""), prefix, text
+        for prefix in value.keys() - {"SS"}:
+            yield (name, prefix[:-1], ""), prefix[:-1], None
+
+    def add(self, members: Iterable[_Member]) -> None:
+        """Takes members whose places are free."""
+        self.seen |= {place: value for place, _, value in members}
+
+    def item(self) -> dict[str, Attribute]:
+        """The item without its key."""
+        item: dict[str, Any] = {}
+        for place, value in self.seen.items():
+            match place:
+                case (attribute,) if self._keep_empty:
+                    item.setdefault(attribute, {"M": {}})
+                case (attribute, None) if value is not None:
+                    item[attribute] = value
+                case (attribute, entry) if value is not None:
+                    item.setdefault(attribute, {"M": {}})["M"][entry] = value
+                case (attribute, _, _) if value is not None:
+                    item.setdefault(attribute, {"SS": []})["SS"].append(value)
+        for name in self._sets:
+            if name in item:
+                item[str(name)]["SS"].sort()
+        return item
+
+
+def _joint(table: TableMapping) -> Callable[[Sequence[str]], str]:
+    """
+    Joins the texts of members that have nothing to do with each other; empty where that is not sure.
+
+    Two names differ for certain where they differ up to the first `":`.
+    """
+    begin, end = "{", "}"
+    if table.attribute is not None:
+        begin, end = one_line(dumps({table.attribute: {"M": {}}}))[:-3], "}}}"
+
+    def join(texts: Sequence[str]) -> str:
+        insides = [text[len(begin) : -len(end)] for text in texts]
+        joined = ",".join(insides)
+        if '":null' in joined or any("}," in inside for inside in insides):
+            return ""
+        names = {inside[: inside.find('":')] for inside in insides}
+        return begin[1:] + joined + end[:-1] if len(names) == len(texts) else ""
+
+    return join
+
+
+def batches(items: Iterable[Assembled], most: int, characters: int) -> Iterator[list[Assembled]]:
+    """
+    Items that are handled together: at most so many, and no further one once they have so many characters.
+    """
+    batch: list[Assembled] = []
+    size = 0
+    for item in items:
+        batch.append(item)
+        size += len(item.text)
+        if size >= characters or len(batch) == most:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def key_values(key: str) -> dict[str, Any]:
+    """The values of the key attributes by their names."""
+    return {name: next(iter(value.values())) for name, value in loads(key).items()}
+
+
+def item_of(text: str) -> dict[str, Attribute]:
+    """The item of an assembled text, as the low-level client takes it."""
+    return loads(text[len('{"Item":') : -1])
+
+
+def _too_large(text: str) -> bool:
+    return len(text.encode()) > LARGEST and item_bytes(item_of(text)) > LARGEST
+
+
+def key_of_item(item: dict[str, Attribute], table: TableMapping) -> dict[str, Any]:
+    """The values of an item's key attributes by their names."""
+    return {key.attribute: next(iter(item[key.attribute].values())) for key in table.keys}

@@ -1,0 +1,182 @@
+"""
+Lines of any number of parts, brought together by item: on disk, with bounded memory.
+
+Each part's lines go into one spill file, cut into partitions by a hash of their key; then a partition is
+read from all spill files and grouped in memory, or cut again where it is too large. A spill file appears as
+a whole or never, so that a part is taken again after a crash, or stays as it is.
+"""
+
+import os
+import struct
+import tempfile
+import zlib
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+from typing import BinaryIO
+
+from bulkload.shuffle.assembly import Held
+from bulkload.shuffle.lines import Line
+
+BUFFER = 24 << 20
+"""Bytes of lines that are held before they are written. Python needs about twice as much for them."""
+IN_MEMORY = 24 << 20
+"""
+Bytes of lines that are grouped in memory, in which Python needs about four times as much for short ones.
+"""
+MOST_PARTITIONS = 1024
+"""
+With more, the pieces that are written at once would be too small. Partitions that are too large are cut
+again.
+"""
+_CUT = 16
+_MOST_CUTS = 3
+_TAIL = struct.Struct("<QQ")
+"""Ends a spill file: where its index begins, and the number of partitions."""
+
+type Groups = Iterator[tuple[str, list[str]]]
+"""Each KEY with all its values, `ROWS MEMBERS`."""
+
+
+def partitions_for(size: int) -> int:
+    """How many partitions `size` bytes of lines should have."""
+    return max(1, min(MOST_PARTITIONS, -(-size * 2 // IN_MEMORY)))
+
+
+def spill(lines: Iterable[Line], partitions: int, file: BinaryIO) -> None:
+    """
+    Writes lines to a new file, cut into `partitions`.
+
+    The file: chunks, each with all partitions one after the other; then the index, for each chunk
+    `partitions` + 1 offsets of 8 bytes; then _TAIL.
+    """
+    waiting: list[list[bytes]] = [[] for _ in range(partitions)]
+    index, held = array("Q"), 0
+    for key, value in lines:
+        line = f"{key}\t{value}\n".encode()
+        waiting[zlib.crc32(key.encode()) % partitions].append(line)
+        held += len(line) + 40
+        if held > BUFFER:
+            _write(waiting, file, index)
+            held = 0
+    _write(waiting, file, index)
+    start = file.tell()
+    index.tofile(file)
+    file.write(_TAIL.pack(start, partitions))
+
+
+def _write(waiting: list[list[bytes]], file: BinaryIO, index: "array[int]") -> None:
+    for lines in waiting:
+        index.append(file.tell())
+        file.write(b"".join(lines))
+        lines.clear()
+    index.append(file.tell())
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One partition in spill files: (file, start, end), and how often its keys were cut by their hash."""
+
+    pieces: Sequence[tuple[Path, int, int]]
+    divisor: int
+    cuts: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of its lines."""
+        return sum(end - start for _, start, end in self.pieces)
+
+    def blocks(self) -> Iterator[bytes]:
+        """Its lines, many at a time. A piece is what a buffer held, or one very long line."""
+        for path, start, end in self.pieces:
+            with path.open("rb") as file:
+                file.seek(start)
+                yield file.read(end - start)
+
+
+def stored(files: Iterable[Path], number: int) -> Stored:
+    """One partition, counted from 0, of all spill files."""
+    pieces: list[tuple[Path, int, int]] = []
+    partitions = 1
+    for path in files:
+        with path.open("rb") as file:
+            file.seek(-_TAIL.size, os.SEEK_END)
+            end = file.tell()
+            start, partitions = _TAIL.unpack(file.read(_TAIL.size))
+            width = 8 * (partitions + 1)
+            for place in range(start, end, width):
+                file.seek(place + 8 * number)
+                first, last = struct.unpack("<QQ", file.read(16))
+                if last > first:
+                    pieces.append((path, first, last))
+    return Stored(pieces, partitions)
+
+
+def groups(partition: Stored, folder: Path) -> Groups:
+    """
+    All items of a partition with their values. `folder` is for what does not fit into memory.
+
+    A group that can be no item for certain comes with values that lack their MEMBERS.
+    """
+    if partition.size <= IN_MEMORY:
+        yield from _grouped(partition.blocks())
+    elif partition.cuts == _MOST_CUTS:
+        yield from _crowded(partition.blocks())
+    else:
+        with tempfile.TemporaryDirectory(dir=folder, prefix="cut-") as room:
+            for piece in _cut(partition, Path(room)):
+                yield from groups(piece, folder)
+
+
+def _grouped(blocks: Iterable[bytes]) -> Groups:
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for block in blocks:
+        fields = block.decode().replace("\n", "\t").split("\t")
+        for key, value in zip(fields[:-1:2], fields[1::2], strict=True):
+            found[key].append(value)
+    keys = list(found)
+    Random(0).shuffle(keys)  # neighbours in the key should not come together; the same every time
+    for key in keys:
+        yield key, found.pop(key)
+
+
+def _crowded(blocks: Iterable[bytes]) -> Groups:
+    """As `_grouped`, where few keys have very much: what cannot be an item is not held."""
+    found: defaultdict[str, Held] = defaultdict(Held)
+    for block in blocks:
+        for line in block.decode().split("\n")[:-1]:
+            key, _, value = line.partition("\t")
+            found[key].take(value)
+    while found:
+        key, held = found.popitem()
+        yield key, held.values
+
+
+def _cut(partition: Stored, room: Path) -> Iterator[Stored]:
+    paths = [room / f"{number:02d}" for number in range(_CUT)]
+    for block in partition.blocks():
+        parts: list[list[bytes]] = [[] for _ in range(_CUT)]
+        for line in block.splitlines(keepends=True):
+            key = line[: line.index(b"\t")]
+            parts[zlib.crc32(key) // partition.divisor % _CUT].append(line)
+        for path, lines in zip(paths, parts, strict=True):
+            with path.open("ab") as file:
+                file.writelines(lines)
+    for path in paths:
+        size = path.stat().st_size
+        yield Stored(_pieces(path, size), partition.divisor * _CUT, partition.cuts + 1)
+
+
+def _pieces(path: Path, size: int) -> list[tuple[Path, int, int]]:
+    """Pieces of about a buffer's size that end at line ends."""
+    cuts = [0]
+    with path.open("rb") as file:
+        while cuts[-1] < size:
+            file.seek(min(size, cuts[-1] + BUFFER))
+            file.readline()
+            cuts.append(file.tell())
+    return [(path, start, end) for start, end in pairwise(cuts) if end > start]

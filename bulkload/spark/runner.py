@@ -1,0 +1,99 @@
+"""What the driver does: one Spark job from parts to items, watched until it has ended."""
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from bulkload.exports.locations import Folder
+from bulkload.from_files.local_runner import Before, Progress, Step
+from bulkload.from_files.steps import Sink, Work
+from bulkload.lock import LoaderLock
+from bulkload.spark import errors
+from bulkload.spark.cluster import Cluster
+from bulkload.spark.tasks import LINES, Partitions, Parts
+from rowferry.errors import Refused, RowferryError
+
+LOOK = 0.5  # seconds
+_BINS = 4
+"""Times the partitions: they are spread over Spark's by a hash, which seldom puts two into one of so many."""
+
+
+@dataclass(slots=True)
+class SparkPasses:
+    """
+    Runs a target's steps as tasks of a cluster.
+
+    Lines are in Spark's shuffle, and gone with the job: after a kill the next run reads the parts again, but
+    makes no items of partitions that are done.
+    """
+
+    cluster: Cluster
+    lock: LoaderLock
+    sleep: Callable[[float], None] = time.sleep
+
+    def run(self, work: Work, sink: Sink, before: Before, progress: Progress) -> None:
+        """BadPart before anything is written: no partition begins before all parts are read."""
+        self._refuse_far(work)
+        before()
+        done = frozenset(one for one in work.partitions if work.partition_done(one, sink) is not None)
+        if len(done) < len(work.partitions):
+            errors.forget(work.place)
+            self._job(work, sink, done, progress)
+        work.read()
+
+    def _refuse_far(self, work: Work) -> None:
+        """Refused where a folder is named that other machines do not have."""
+        places = [work.place, *(source.export.location for source in work.target.sources)]
+        if not self.cluster.local and (far := [one for one in places if isinstance(one, Folder)]):
+            raise Refused(f"{far[0]} is a folder of this machine alone", "use s3://BUCKET/PREFIX with Spark")
+
+    def _job(self, work: Work, sink: Sink, done: frozenset[int], progress: Progress) -> None:
+        with ThreadPoolExecutor(1) as one:
+            job = one.submit(self._collect, work, sink, done)
+            try:
+                self._watch(job, progress)
+            except BaseException:
+                self.cluster.session.sparkContext.cancelAllJobs()
+                self._end_tasks()
+                raise
+        failed = job.exception()
+        if failed or not self.cluster.local:
+            self._end_tasks()
+        if failed:
+            raise errors.found(work.place) or RowferryError(
+                f"the Spark job failed ({type(failed).__name__})", "see Spark's log, then run the load again"
+            ) from None
+        for partition in set(work.partitions) - done - set(job.result()):
+            work.keep_empty(partition, sink)
+
+    def _end_tasks(self) -> None:
+        """
+        Lets no task write any more, also one that the driver takes for dead: they follow the lock's owner,
+        and the last request of one ends within the lock's time.
+        """
+        self.lock.pass_on()
+        self.sleep(self.lock.ttl)
+
+    def _collect(self, work: Work, sink: Sink, done: frozenset[int]) -> Iterable[int]:
+        parts, partitions = len(work.target.parts), len(work.partitions)
+        if not parts:
+            return []
+        lines = self.cluster.session.range(0, parts, 1, parts).mapInArrow(Parts(work, done), LINES)
+        together = lines.repartition(partitions * _BINS, "partition").sortWithinPartitions(
+            "partition", "hash", "key", "value"
+        )
+        rows = together.mapInArrow(Partitions(work, sink), "partition int").collect()
+        return [row.partition for row in rows]
+
+    def _watch(self, job: "Future[Iterable[int]]", progress: Progress) -> None:
+        tracker: Any = self.cluster.session.sparkContext.statusTracker()
+        first = None
+        while not job.done():
+            self.lock.check()
+            for stage in filter(None, map(tracker.getStageInfo, tracker.getActiveStageIds())):
+                first = first if first is not None else stage.stageId
+                what = "parts read" if stage.stageId == first else "groups of partitions written"
+                progress(Step(what, stage.numCompletedTasks, stage.numTasks))
+            self.sleep(LOOK)
