@@ -24,7 +24,7 @@ from benchmarks.capture import MAPPING
 from benchmarks.decoder import PURCHASE, Figure
 from bulkload.connection import Address, connect
 from bulkload.direct import chunks
-from bulkload.direct.reader import Reader
+from bulkload.direct.reader import ChunkReader
 from bulkload.dynamodb.batch_writer import Patience, Writer, batches
 from bulkload.dynamodb.client import write_bodies
 from lab.database import Server, database
@@ -106,7 +106,7 @@ def direct(server: Server, endpoint: str) -> int:
         found = identify(connection)
         described = chunks.describe(connection, table, columns(connection, table))
         planned = list(chunks.plan(connection, described, CHUNK))
-    reader = Reader(connecting, found, Patience())
+    reader = ChunkReader(connecting, found, Patience())
     ours = client(endpoint)
     write_bodies(ours)
     writer = Writer(ours, table.target, lambda: None)

@@ -22,12 +22,12 @@ from pathlib import Path
 
 from benchmarks.bulk_direct import answering
 from benchmarks.decoder import Figure
-from bulkload.exports import Column, open_export
+from bulkload.exports import ExportColumn, open_export
 from bulkload.exports.locations import Folder
 from bulkload.from_files.import_files import Files
-from bulkload.from_files.inputs import Source, Target
+from bulkload.from_files.inputs import ExportedTable, LoadTarget
 from bulkload.from_files.local_runner import group, spill
-from bulkload.from_files.steps import Work
+from bulkload.from_files.steps import FilesWork
 from rowferry.mapping import Mapping
 from rowferry.position import Position
 
@@ -46,8 +46,8 @@ MAPPING = """
     member_value = "quantity"
 """
 COLUMNS = [
-    *(Column(name, "varchar(40)", "utf8mb4") for name in ("customerid", "orderid", "productid")),
-    Column("quantity", "int"),
+    *(ExportColumn(name, "varchar(40)", "utf8mb4") for name in ("customerid", "orderid", "productid")),
+    ExportColumn("quantity", "int"),
 ]
 _SCRIPTS = Path(__file__).parent
 _PIPE = (
@@ -97,7 +97,7 @@ def import_files(folder: Path, work: Path) -> None:
     export = open_export(
         folder / "csv", table, format="outfile", columns=COLUMNS, dialect="FIELDS TERMINATED BY ','"
     )
-    job = Work(Target("purchase", [Source(table, export)]), Position(1, 1, 4), Folder(work))
+    job = FilesWork(LoadTarget("purchase", [ExportedTable(table, export)]), Position(1, 1, 4), Folder(work))
     for part in job.target.parts:
         spill(job, *part)
     sink = Files(Folder(work / "out"))

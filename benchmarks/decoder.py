@@ -19,7 +19,7 @@ from pymysqlreplication import BinLogStreamReader
 from pymysqlreplication.row_event import DeleteRowsEvent, UpdateRowsEvent, WriteRowsEvent
 
 from benchmarks.capture import captured, in_json
-from capturer.decoder.events import Rows
+from capturer.decoder.events import RowsEvent
 from capturer.decoder.rows.decoder import EVERY_COLUMN
 from capturer.decoder.stream import EventStream
 from lab.binlog_dump import dump, end_of_binlog
@@ -102,7 +102,7 @@ def decoded(packets: Sequence[bytes]) -> int:
     rows = 0
     for packet in packets:
         for event in stream.feed(packet, 1):
-            if type(event) is Rows:
+            if type(event) is RowsEvent:
                 rows += len(event.images)
     return rows
 

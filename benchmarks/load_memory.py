@@ -22,7 +22,7 @@ from benchmarks.capture import MAPPING
 from bulkload.connection import Address, connect
 from bulkload.direct.chunks import Chunk, describe, plan
 from bulkload.direct.pool import Pool
-from bulkload.direct.worker import Loaded, Means, Task
+from bulkload.direct.worker import Loaded, Task, WorkerParts
 from bulkload.dynamodb.client import write_bodies
 from bulkload.throttle.shared_counters import Board
 from lab.database import Server, database
@@ -96,7 +96,7 @@ def load(server: Server, endpoint: str) -> tuple[int, float]:
         found = identify(connection)
         table = describe(connection, MAPPING.tables[0], columns(connection, MAPPING.tables[0]))
         cuts: list[Chunk] = list(plan(connection, table, CHUNK))
-    means = Means(connecting, ClientAt(endpoint), (table,), found, 1, readers=2, requests=8, ttl=15.0)
+    means = WorkerParts(connecting, ClientAt(endpoint), (table,), found, 1, readers=2, requests=8, ttl=15.0)
     board, results = Board(PROCESSES), list[int]()
 
     def beat() -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bulkload.direct import chunks
-from bulkload.direct.chunks import Table
+from bulkload.direct.chunks import CutTable
 from bulkload.dynamodb.item_size import item_bytes
 from bulkload.shuffle.assembly import Assembly, item_of
 from bulkload.shuffle.lines import Liner
@@ -87,7 +87,7 @@ def _rows(connection: Any, mapping: TableMapping, sampled: int, sample_rows: int
     return max(sampled, int(found[0]["estimate"] or 0)) if found else sampled
 
 
-def _samples(connection: Any, table: Table, most: int) -> Iterator[list[Sequence[Value]]]:
+def _samples(connection: Any, table: CutTable, most: int) -> Iterator[list[Sequence[Value]]]:
     """The whole table where it is small; else rows from both ends, without the items that are cut there."""
     first = _read(connection, table, "ASC", most)
     if len(first) < most:
@@ -100,7 +100,7 @@ def _samples(connection: Any, table: Table, most: int) -> Iterator[list[Sequence
         yield whole or rows
 
 
-def _read(connection: Any, table: Table, direction: str, most: int) -> list[Sequence[Value]]:
+def _read(connection: Any, table: CutTable, direction: str, most: int) -> list[Sequence[Value]]:
     order = ", ".join(f"{key.expression} {direction}" for key in table.keys)
     with connection.cursor() as cursor:
         by = f" ORDER BY {order}" if order else ""
@@ -108,7 +108,7 @@ def _read(connection: Any, table: Table, direction: str, most: int) -> list[Sequ
         return list(table.selection.values(cursor.fetchall()))
 
 
-def _size(mapping: TableMapping, table: Table, rows: list[Sequence[Value]]) -> Size:
+def _size(mapping: TableMapping, table: CutTable, rows: list[Sequence[Value]]) -> Size:
     liner = Liner(mapping, table.selection.names, lambda _row: None)
     together: defaultdict[str, list[str]] = defaultdict(list)
     for key, value in liner.lines(rows):

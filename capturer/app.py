@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import rowferry
-from capturer.capture import SENDERS, Capture, Parts
-from capturer.source.binlog import HEARTBEAT, Source
+from capturer.capture import SENDERS, Capture, CaptureParts
+from capturer.source.binlog import HEARTBEAT, ReplicationClient
 from capturer.state.lease import TTL, Lease
 from capturer.stream.sender import kinesis_config, require_stream
 from capturer.telemetry import Metrics, say, set_up
@@ -149,7 +149,7 @@ def _ended(error: RowferryError, code: int) -> int:
     return code
 
 
-def _parts(options: argparse.Namespace, password: str) -> Parts:
+def _parts(options: argparse.Namespace, password: str) -> CaptureParts:
     import boto3
     from botocore.config import Config
 
@@ -163,8 +163,8 @@ def _parts(options: argparse.Namespace, password: str) -> Parts:
     patient = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 4, "mode": "standard"})
     require_stream(boto3.client("kinesis", config=patient), options.stream)
     _require_table(ControlTable(boto3.client("dynamodb", config=patient), options.control_table))
-    return Parts(
-        source=Source(
+    return CaptureParts(
+        source=ReplicationClient(
             options.source_host, options.source_port, options.source_user, password, options.source_server_id,
             options.source_ca or None, float(options.source_patience),
         ),

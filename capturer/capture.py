@@ -16,12 +16,12 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from capturer.decoder.events import Rotate
-from capturer.source.binlog import Binlog, ConnectionLost, Source
+from capturer.source.binlog import Binlog, ConnectionLost, ReplicationClient
 from capturer.source.column_definitions import Definitions
 from capturer.source.transactions import Transactions
 from capturer.state.checkpoint_item import Progress
 from capturer.state.lease import Lease
-from capturer.state.status import AFRESH, Standing
+from capturer.state.status import AFRESH, CaptureStatus
 from capturer.stream.encoding import encoded
 from capturer.stream.lanes import Lanes
 from capturer.stream.outbox import Outbox
@@ -44,10 +44,10 @@ LONGEST_PAUSE = 10.0  # seconds between attempts to reach the source
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class CaptureParts:
     """What capture works with; tests hand in other parts."""
 
-    source: Source
+    source: ReplicationClient
     mapping: Mapping
     lanes: int
     control: ControlTable
@@ -65,7 +65,7 @@ class Parts:
 class Capture:
     """One run of the capturer."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: CaptureParts) -> None:
         self.parts = parts
         self._stopping = threading.Event()
         self._woken = threading.Event()
@@ -73,7 +73,7 @@ class Capture:
         self._failure: BaseException | None = None
         self.flushed = True
         """Whether everything that was read is on the stream."""
-        self._standing = Standing()
+        self._standing = CaptureStatus()
         self._sending_trouble = ""
         self._lag_ms = 0
         self._marker: Marker | None = None
@@ -187,7 +187,7 @@ class Capture:
         if isinstance(error, LeaseLost):
             return
         if isinstance(error, RowferryError):
-            standing = Standing.of("stopped", error)
+            standing = CaptureStatus.of("stopped", error)
             self._quietly("saying why", lambda: self._progress.stop(standing, self.parts.now_ms()))
         if isinstance(error, CaptureStopped):
             self.parts.metrics.stopped()
@@ -219,7 +219,7 @@ class Capture:
                 if self._stopping.is_set():
                     return
                 failures = 0 if self.parts.clock() - began > LONGEST_PAUSE else failures + 1
-                self._standing = Standing.of("waiting", error)
+                self._standing = CaptureStatus.of("waiting", error)
                 say(logging.WARNING, error.found, fix=error.fix)
                 self._transactions.resume()
                 pause = min(LONGEST_PAUSE, 0.25 * 2**failures) * (1 + self.parts.random.random()) / 2
@@ -244,7 +244,7 @@ class Capture:
                 if self._stopping.is_set():
                     return
                 if self._standing.state == "waiting" and not isinstance(event, Rotate):
-                    self._standing = Standing()
+                    self._standing = CaptureStatus()
                     say(logging.INFO, "reading again", at=str(self._transactions.boundary))
         finally:
             self._binlog = None
@@ -331,7 +331,7 @@ class Capture:
         reach = self._outbox.reached()
         standing = self._standing
         if standing.state == "capturing" and self._sending_trouble:
-            standing = Standing(
+            standing = CaptureStatus(
                 "waiting", f"the stream refuses records ({self._sending_trouble})", "see the stream's limits"
             )
         self._progress.save(
@@ -372,7 +372,7 @@ class Capture:
             return
         if isinstance(failure, RowferryError):
             state = "stopped" if isinstance(failure, CaptureStopped | SourceNotReady) else "waiting"
-            self._standing = Standing.of(state, failure)
+            self._standing = CaptureStatus.of(state, failure)
         self._sending_trouble = ""
         try:
             self._quietly("saving the checkpoint", self._save)

@@ -15,30 +15,29 @@ from pathlib import Path
 import pymysql
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ferry import (
+from ferry import audit_log, context, operator_hooks
+from ferry.commands import (
     audit,
+    cutover,
     drain,
     export,
     finalize,
     load,
     mapping,
-    phases,
+    preflight,
     quarantine,
     resume,
-    settings,
     status,
     switch,
     teardown,
     throttle,
     verify,
 )
-from ferry.cutover import command as cutover
-from ferry.preflight import command as preflight
 from rowferry.errors import RowferryError
 
 EPILOG = f"""\
 a move, in its order:
-  export ROWFERRY_SOURCE={settings.EXAMPLE} ROWFERRY_SOURCE_PASSWORD=...
+  export ROWFERRY_SOURCE={context.EXAMPLE} ROWFERRY_SOURCE_PASSWORD=...
   ferry preflight         # what must hold before, each with its fix
   ferry mapping check     # what some rows become; writes nothing
   ferry load              # copy the rows that exist; the capturer must be running
@@ -102,7 +101,7 @@ def _common() -> argparse.ArgumentParser:
     group.add_argument(
         "--source",
         metavar="URL",
-        help=f"MySQL server, {settings.EXAMPLE} (default: ROWFERRY_SOURCE); ?ca=FILE checks TLS",
+        help=f"MySQL server, {context.EXAMPLE} (default: ROWFERRY_SOURCE); ?ca=FILE checks TLS",
     )
     group.add_argument(
         "--password-file",
@@ -137,18 +136,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
-    setting = settings.Setting(arguments)
-    with phases.around(arguments.hooks, arguments.command, audit.without_secrets(argv), _tell) as ended:
+    setting = context.Context(arguments)
+    with operator_hooks.around(
+        arguments.hooks, arguments.command, audit_log.without_secrets(argv), _tell
+    ) as ended:
         ended.append(_recorded(arguments, argv, setting))
     return ended[0]
 
 
-def _recorded(arguments: argparse.Namespace, argv: Sequence[str], setting: settings.Setting) -> int:
+def _recorded(arguments: argparse.Namespace, argv: Sequence[str], setting: context.Context) -> int:
     if not _changes(arguments):
         return int(arguments.run(arguments, setting))
-    with audit.recorded(setting.control, arguments.command, argv) as status:
-        status.append(int(arguments.run(arguments, setting)))
-    return status[0]
+    with audit_log.recorded(setting.control, arguments.command, argv) as exit_status:
+        exit_status.append(int(arguments.run(arguments, setting)))
+    return exit_status[0]
 
 
 def _tell(line: str) -> None:

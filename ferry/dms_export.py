@@ -4,12 +4,25 @@ from collections.abc import Iterator
 from typing import Any
 
 from rowferry.mapping import KeyAttribute, Layout, Mapping, TableMapping
-from rowferry.mapping.attribute_source import Column, Constant, ListOf, MapOf, Source, Text, Type
+from rowferry.mapping.attribute_source import (
+    AttributeSource,
+    AttributeType,
+    ColumnSource,
+    Constant,
+    ListOf,
+    MapOf,
+    Text,
+)
 from rowferry.mapping.filters import Compare, Joined, Where
 from rowferry.mapping.template import Template
 
 _SUB_TYPES = {"S": "string", "N": "number", "B": "binary"}
-_TAGS = {Type.STRING: "S", Type.NUMBER: "N", Type.BINARY: "B", Type.BOOLEAN: "BOOL"}
+_TAGS = {
+    AttributeType.STRING: "S",
+    AttributeType.NUMBER: "N",
+    AttributeType.BINARY: "B",
+    AttributeType.BOOLEAN: "BOOL",
+}
 _OPERATORS = {"eq": "eq", "ne": "noteq", "le": "ste", "ge": "gte"}
 _DOCUMENT = "_doc"
 
@@ -107,7 +120,7 @@ def _attribute(name: str, kind: str, value: str) -> dict[str, Any]:
     }
 
 
-def _mapped(name: str, source: Source) -> dict[str, Any]:
+def _mapped(name: str, source: AttributeSource) -> dict[str, Any]:
     if isinstance(source, MapOf | ListOf):
         return {
             "target-attribute-name": name,
@@ -119,7 +132,7 @@ def _mapped(name: str, source: Source) -> dict[str, Any]:
     return _attribute(name, {**_SUB_TYPES, "BOOL": "boolean"}[tag], value)
 
 
-def _tagged(source: Source) -> dict[str, Any]:
+def _tagged(source: AttributeSource) -> dict[str, Any]:
     """The value in DynamoDB's JSON, with texts for values."""
     match source:
         case MapOf():
@@ -132,14 +145,14 @@ def _tagged(source: Source) -> dict[str, Any]:
                 raise Beyond(f"a constant of type {tag}")
             return {tag: _text(Template((value,)))}
         case Text():
-            return {_tag(source.type or Type.STRING, source.keep_null): _text(source.template)}
-        case Column():
+            return {_tag(source.type or AttributeType.STRING, source.keep_null): _text(source.template)}
+        case ColumnSource():
             if source.type is None:
                 raise Beyond(f"an attribute from column {source.column} without a type")
             return {_tag(source.type, source.keep_null): "${" + source.column + "}"}
 
 
-def _tag(kind: Type, keep_null: bool) -> str:
+def _tag(kind: AttributeType, keep_null: bool) -> str:
     if keep_null or kind not in _TAGS:
         raise Beyond(f"an attribute of type {kind}" + (" that keeps NULL" if keep_null else ""))
     return _TAGS[kind]

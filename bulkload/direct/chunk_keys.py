@@ -9,7 +9,7 @@ columns keep a group together as well, and without any the table is a single chu
 
 from dataclasses import dataclass
 
-from rowferry.mysql.select import Column, quoted
+from rowferry.mysql.select import SourceColumn, quoted
 
 _AS_THEY_ARE = frozenset({None, "utf8mb4", "utf8mb3", "utf8", "ascii"})
 _ONE_TO_ONE = frozenset([
@@ -42,7 +42,7 @@ class KeyColumn:
     bound: str = "%s"
 
 
-def key_column(column: Column) -> KeyColumn | None:
+def key_column(column: SourceColumn) -> KeyColumn | None:
     """How the table is cut along the column; None: not along this one."""
     if column.type in _NOT_CUT or column.charset == "ucs2":  # half surrogates of ucs2 all become the same
         return None

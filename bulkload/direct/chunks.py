@@ -17,7 +17,7 @@ from typing import Any
 from bulkload.direct.chunk_keys import KeyColumn, key_column
 from rowferry.errors import Refused
 from rowferry.mapping import TableMapping
-from rowferry.mysql.select import Column, Selection, quoted, selection
+from rowferry.mysql.select import Selection, SourceColumn, quoted, selection
 from rowferry.mysql.server import Connection, carried, rows
 from rowferry.values import Value, tag, time_text, untag
 
@@ -43,7 +43,7 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class CutTable:
     """A source table as it is cut and read: along `keys`, with the columns that a row travels with."""
 
     mapping: TableMapping
@@ -68,7 +68,7 @@ class Table:
         return any(key.nullable for key in self.keys)
 
 
-def describe(connection: Connection, mapping: TableMapping, found: Sequence[Column]) -> Table:
+def describe(connection: Connection, mapping: TableMapping, found: Sequence[SourceColumn]) -> CutTable:
     """How the table of these columns is cut and read."""
     names = list(mapping.group_columns) if mapping.hook is None else []
     names = names or _primary_key(connection, mapping)
@@ -84,7 +84,7 @@ def describe(connection: Connection, mapping: TableMapping, found: Sequence[Colu
         key.expression == quoted(key.name) for key in keys
     )
     row_bytes = int(size[0]["bytes"] or 0) if size else 0
-    return Table(mapping, keys, selection(carried(mapping, found)), indexed, row_bytes)
+    return CutTable(mapping, keys, selection(carried(mapping, found)), indexed, row_bytes)
 
 
 def _primary_key(connection: Connection, mapping: TableMapping) -> list[str]:
@@ -119,7 +119,7 @@ def _indexes(connection: Connection, mapping: TableMapping, length: int) -> list
     return [parts[:length] for parts in indexes.values()]
 
 
-def warning(table: Table) -> str | None:
+def warning(table: CutTable) -> str | None:
     """What makes the table's chunks slow or large."""
     keys = ", ".join(key.name for key in table.keys)
     if not table.keys:
@@ -136,12 +136,12 @@ def warning(table: Table) -> str | None:
     )
 
 
-def rows_per_chunk(table: Table, wanted: int) -> int:
+def rows_per_chunk(table: CutTable, wanted: int) -> int:
     """`wanted`, or fewer where the table's rows are so long that a chunk would not fit into memory."""
     return max(1, min(wanted, BYTES_IN_A_CHUNK // max(1, table.row_bytes)))
 
 
-def plan(connection: Connection, table: Table, size: int) -> Iterator[Chunk]:
+def plan(connection: Connection, table: CutTable, size: int) -> Iterator[Chunk]:
     """
     Chunks of `size` rows that cover every key there is or may come.
 
@@ -158,7 +158,7 @@ def plan(connection: Connection, table: Table, size: int) -> Iterator[Chunk]:
         lower = upper
 
 
-def _cut(connection: Connection, table: Table, lower: Bound, size: int) -> Bound:
+def _cut(connection: Connection, table: CutTable, lower: Bound, size: int) -> Bound:
     condition, parameters = where(table, Chunk(lower))
     listed = ", ".join(key.selected or key.expression for key in table.keys)
     sql = f"SELECT {listed} FROM {table.name} WHERE {condition}{table.order} LIMIT 1 OFFSET {size - 1}"
@@ -171,7 +171,7 @@ def _cut(connection: Connection, table: Table, lower: Bound, size: int) -> Bound
     return None if found is None else tuple(found)
 
 
-def where(table: Table, chunk: Chunk) -> tuple[str, list[Any]]:
+def where(table: CutTable, chunk: Chunk) -> tuple[str, list[Any]]:
     """
     The condition for a chunk and its parameters.
 
@@ -205,13 +205,13 @@ def _parameter(value: Value) -> Value:
     return value
 
 
-def select(table: Table, chunk: Chunk) -> tuple[str, list[Any]]:
+def select(table: CutTable, chunk: Chunk) -> tuple[str, list[Any]]:
     """The query for a chunk's rows. Columns are listed: `*` leaves invisible ones out."""
     condition, parameters = where(table, chunk)
     return f"SELECT {table.selection.listed} FROM {table.name} WHERE {condition}{table.order}", parameters
 
 
-def count(connection: Any, table: Table, chunk: Chunk) -> int:
+def count(connection: Any, table: CutTable, chunk: Chunk) -> int:
     """How many rows the chunk has now."""
     condition, parameters = where(table, chunk)
     with connection.cursor() as cursor:

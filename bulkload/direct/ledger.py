@@ -21,15 +21,15 @@ DIRECT = "direct"
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ChunkResult:
     """What loading a chunk, or a table, gave."""
 
     rows: int = 0
     items: int = 0
     unusable: int = 0
 
-    def __add__(self, other: "Result") -> "Result":
-        return Result(self.rows + other.rows, self.items + other.items, self.unusable + other.unusable)
+    def __add__(self, other: "ChunkResult") -> "ChunkResult":
+        return ChunkResult(self.rows + other.rows, self.items + other.items, self.unusable + other.unusable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Entry:
     number: int
     chunk: Chunk
     done: bool
-    result: Result
+    result: ChunkResult
 
 
 class Ledger:
@@ -164,10 +164,10 @@ class Ledger:
             number = int(item["pk"].rpartition("#")[2])
             if number <= count:
                 chunk = Chunk(read_bound(item["lower"]), read_bound(item["upper"]), item["nulls"])
-                result = Result(item.get("rows", 0), item.get("items", 0), item.get("unusable", 0))
+                result = ChunkResult(item.get("rows", 0), item.get("items", 0), item.get("unusable", 0))
                 yield Entry(number, chunk, item["state"] == DONE, result)
 
-    def done(self, number: int, watermark: str, result: Result) -> None:
+    def done(self, number: int, watermark: str, result: ChunkResult) -> None:
         """Marks a chunk: all its items have been accepted."""
         self.control.update(
             self._chunk(number),
@@ -180,7 +180,7 @@ class Ledger:
             },
         )
 
-    def finish(self, result: Result) -> None:
+    def finish(self, result: ChunkResult) -> None:
         """Marks the table: the switch may go ON."""
         self.control.update(
             self._load,

@@ -17,10 +17,10 @@ from typing import Any
 from bulkload import preconditions
 from bulkload.connection import Connect
 from bulkload.direct.grouping import Unusable
-from bulkload.direct.ledger import DONE, Entry, Ledger, Result
-from bulkload.direct.planner import Part, Planner
+from bulkload.direct.ledger import DONE, ChunkResult, Entry, Ledger
+from bulkload.direct.planner import OpenChunks, Planner
 from bulkload.direct.pool import Pool
-from bulkload.direct.worker import Loaded, Means, Task
+from bulkload.direct.worker import Loaded, Task, WorkerParts
 from bulkload.dynamodb.batch_writer import Patience, Writer
 from bulkload.lock import LoaderLock
 from bulkload.throttle.controller import Governor
@@ -37,7 +37,7 @@ CHUNKS_IN_A_PROCESS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class LoadSettings:
     """
     `processes` have `workers` chunks of `chunk_rows` rows and `requests` requests to DynamoDB under way.
 
@@ -54,19 +54,19 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class LoadOutcome:
     """One table after the run. `state` is `done`, or `loading` while rows are unusable and not accepted."""
 
     source: str
     target: str
     state: str
     chunks: int
-    result: Result
+    result: ChunkResult
     nothing_to_do: bool = False
 
 
 @dataclass(slots=True)
-class Tally:
+class LoadTally:
     """
     How far the run has got; `planned` is the number of rows when the tables were cut.
 
@@ -74,7 +74,7 @@ class Tally:
     """
 
     planned: int = 0
-    result: Result = field(default_factory=Result)
+    result: ChunkResult = field(default_factory=ChunkResult)
     chunks: int = 0
     chunks_done: int = 0
     rate: float = inf
@@ -87,7 +87,7 @@ class Reports:
     """Where a run tells what happens: lines for the operator, progress, rows that cannot be items."""
 
     tell: Callable[[str], None]
-    progress: Callable[[Tally], None]
+    progress: Callable[[LoadTally], None]
     unusable: Callable[[Unusable], None]
 
 
@@ -104,15 +104,15 @@ class Loader:
     client: Callable[[], Any]
     control: ControlTable
     mapping: Mapping
-    settings: Settings
+    settings: LoadSettings
     reports: Reports
     lock: LoaderLock
     replica: Connect | None = None
     patience: Patience = field(default_factory=Patience)
     now: Callable[[], float] = time.time
-    tally: Tally = field(default_factory=Tally)
+    tally: LoadTally = field(default_factory=LoadTally)
 
-    def run(self, switch_is_on: bool) -> list[Outcome]:
+    def run(self, switch_is_on: bool) -> list[LoadOutcome]:
         """
         Loads what is open; what is done stays as it is.
 
@@ -163,7 +163,7 @@ class Loader:
             accept_unusable=self.settings.accept_unusable,
         )
 
-    def _work(self, parts: list[Part], server: Server, epoch: int) -> None:
+    def _work(self, parts: list[OpenChunks], server: Server, epoch: int) -> None:
         """Runs the workers to the end, or until one fails; its error is raised."""
         jobs = dict(enumerate(self._jobs(parts)))
         if not jobs:
@@ -186,7 +186,7 @@ class Loader:
             pool = Pool(self._means(parts, server, epoch, count), board, count, beat, self.reports.tell)
             pool.run(tasks, lambda loaded: self._loaded(loaded, *jobs[loaded.number], parts))
 
-    def _jobs(self, parts: list[Part]) -> Iterator[tuple[int, Entry]]:
+    def _jobs(self, parts: list[OpenChunks]) -> Iterator[tuple[int, Entry]]:
         """Each open chunk with the number of its part; the others are counted."""
         for place, part in enumerate(parts):
             if part.open or part.closed:
@@ -196,9 +196,9 @@ class Loader:
             self.tally.result = sum((entry.result for entry in part.closed), self.tally.result)
             yield from ((place, entry) for entry in part.open)
 
-    def _means(self, parts: list[Part], server: Server, epoch: int, count: int) -> Means:
+    def _means(self, parts: list[OpenChunks], server: Server, epoch: int, count: int) -> WorkerParts:
         workers = self.settings.workers or CHUNKS_IN_A_PROCESS * count
-        return Means(
+        return WorkerParts(
             self.connect,
             self.client,
             tuple(part.table for part in parts),
@@ -210,7 +210,7 @@ class Loader:
             patience=self.patience,
         )
 
-    def _loaded(self, loaded: Loaded, place: int, entry: Entry, parts: list[Part]) -> None:
+    def _loaded(self, loaded: Loaded, place: int, entry: Entry, parts: list[OpenChunks]) -> None:
         self.lock.check()
         for row in loaded.unusable:
             self.reports.unusable(row)
@@ -218,26 +218,26 @@ class Loader:
         self.tally.chunks_done += 1
         self.tally.result += loaded.result
 
-    def _finish(self, table: TableMapping, ledger: Ledger) -> Outcome:
+    def _finish(self, table: TableMapping, ledger: Ledger) -> LoadOutcome:
         if ledger.state != DONE:
-            result = sum((entry.result for entry in ledger.entries()), Result())
+            result = sum((entry.result for entry in ledger.entries()), ChunkResult())
             if not result.unusable or self.settings.accept_unusable:
                 ledger.finish(result)
         return self._outcome(table, ledger)
 
-    def _as_it_was(self, table: TableMapping, ledger: Ledger) -> Outcome:
+    def _as_it_was(self, table: TableMapping, ledger: Ledger) -> LoadOutcome:
         outcome = self._outcome(table, ledger, nothing=True)
         if outcome.result.items and not preconditions.holds_items(self.client(), table.target, ledger.epoch):
             self.reports.tell(emptied(outcome))
         return outcome
 
-    def _outcome(self, table: TableMapping, ledger: Ledger, *, nothing: bool = False) -> Outcome:
+    def _outcome(self, table: TableMapping, ledger: Ledger, *, nothing: bool = False) -> LoadOutcome:
         entries = list(ledger.entries())
-        result = sum((entry.result for entry in entries), Result())
-        return Outcome(table.source, table.target, str(ledger.state), len(entries), result, nothing)
+        result = sum((entry.result for entry in entries), ChunkResult())
+        return LoadOutcome(table.source, table.target, str(ledger.state), len(entries), result, nothing)
 
 
-def emptied(outcome: Outcome) -> str:
+def emptied(outcome: LoadOutcome) -> str:
     """What to say of a load that is done, and of which no item is there any more."""
     return (
         f"warning: {outcome.target} is empty, though {outcome.source} was loaded into it. Where it was"

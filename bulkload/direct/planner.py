@@ -7,7 +7,7 @@ from typing import Any
 
 from bulkload import preconditions
 from bulkload.direct import chunks
-from bulkload.direct.chunks import Table
+from bulkload.direct.chunks import CutTable
 from bulkload.direct.ledger import DONE, Entry, Ledger
 from bulkload.dynamodb.batch_writer import Writer
 from rowferry.errors import Refused
@@ -18,10 +18,10 @@ from rowferry.mysql.server import Server, columns
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class OpenChunks:
     """One table and its chunks, those that are still to be loaded apart. `start` as in Task."""
 
-    table: Table
+    table: CutTable
     ledger: Ledger
     open: tuple[Entry, ...] = ()
     closed: tuple[Entry, ...] = ()
@@ -41,7 +41,7 @@ class Planner:
     again: bool
     accept_unusable: bool
 
-    def parts(self, mapping: RowMapping) -> list[Part]:
+    def parts(self, mapping: RowMapping) -> list[OpenChunks]:
         """
         All tables, in the mapping's order.
 
@@ -81,23 +81,23 @@ class Planner:
                     "run `ferry load --again`, which loads all of them anew",
                 )
 
-    def _part(self, mapped: TableMapping) -> Part:
+    def _part(self, mapped: TableMapping) -> OpenChunks:
         ledger = self.ledgers[mapped.source]
         if ledger.outdated:
             self.tell(f"{mapped.source}: capture has begun anew since the last load: a new plan")
         table = chunks.describe(self.connection, mapped, columns(self.connection, mapped))
         if ledger.state == DONE:
-            return Part(table, ledger)
+            return OpenChunks(table, ledger)
         if ledger.state is None:
             self._plan(table, ledger)
         entries = sorted(ledger.entries(), key=lambda entry: entry.number)
         still, done = filter(self._is_open, entries), filterfalse(self._is_open, entries)
-        return Part(table, ledger, tuple(still), tuple(done))
+        return OpenChunks(table, ledger, tuple(still), tuple(done))
 
     def _is_open(self, entry: Entry) -> bool:
         return not entry.done or (entry.result.unusable > 0 and not self.accept_unusable)
 
-    def _plan(self, table: Table, ledger: Ledger) -> None:
+    def _plan(self, table: CutTable, ledger: Ledger) -> None:
         if warning := chunks.warning(table):
             self.tell(f"warning: {warning}")
         size = chunks.rows_per_chunk(table, self.chunk_rows)

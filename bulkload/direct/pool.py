@@ -10,7 +10,7 @@ from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection, wait
 from typing import Protocol
 
-from bulkload.direct.worker import Failed, Loaded, Means, Task, process, serve
+from bulkload.direct.worker import Failed, Loaded, Task, WorkerParts, process, serve
 from bulkload.lock import LONGEST_REQUEST
 from bulkload.throttle.shared_counters import Board
 from rowferry.errors import Unapplied
@@ -47,10 +47,10 @@ class Worker:
             self.running.join()
 
 
-type Launch = Callable[[Means, Board, int], Worker]
+type Launch = Callable[[WorkerParts, Board, int], Worker]
 
 
-def in_process(means: Means, board: Board, slot: int) -> Worker:
+def in_process(means: WorkerParts, board: Board, slot: int) -> Worker:
     """A worker with a processor of its own. Spawned: a forked one would share sockets and locks."""
     context = get_context("spawn")
     ours, theirs = context.Pipe()
@@ -60,7 +60,7 @@ def in_process(means: Means, board: Board, slot: int) -> Worker:
     return Worker(running, ours)
 
 
-def in_thread(means: Means, board: Board, slot: int) -> Worker:
+def in_thread(means: WorkerParts, board: Board, slot: int) -> Worker:
     """The only worker: it needs no process."""
     ours, theirs = Pipe()
     running = threading.Thread(target=serve, args=(means, theirs, board, slot), daemon=True)
@@ -77,7 +77,12 @@ class Pool:
     """
 
     def __init__(
-        self, means: Means, board: Board, count: int, beat: Callable[[], bool], tell: Callable[[str], None]
+        self,
+        means: WorkerParts,
+        board: Board,
+        count: int,
+        beat: Callable[[], bool],
+        tell: Callable[[str], None],
     ) -> None:
         self._means = means
         self._board = board

@@ -10,7 +10,7 @@ from pymysql.cursors import SSCursor
 
 from bulkload.connection import HALVES, Connect
 from bulkload.direct import chunks
-from bulkload.direct.chunks import Chunk, Table
+from bulkload.direct.chunks import Chunk, CutTable
 from bulkload.direct.grouping import Grouping
 from bulkload.dynamodb.batch_writer import Patience
 from rowferry import position
@@ -25,7 +25,7 @@ MOST_UNCUT = 64 << 20
 """Bytes of a table that cannot be cut: it is held in memory as a whole."""
 
 
-def rows_of(connection: Any, table: Table, chunk: Chunk) -> Iterator[list[Sequence[Value]]]:
+def rows_of(connection: Any, table: CutTable, chunk: Chunk) -> Iterator[list[Sequence[Value]]]:
     """The values of a chunk's rows, in the order of the table's selection, some at a time."""
     with connection.cursor(SSCursor) as cursor:
         cursor.execute(*chunks.select(table, chunk))
@@ -33,7 +33,7 @@ def rows_of(connection: Any, table: Table, chunk: Chunk) -> Iterator[list[Sequen
             yield list(table.selection.values(some))
 
 
-def _refuse_altered(connection: Any, table: Table) -> None:
+def _refuse_altered(connection: Any, table: CutTable) -> None:
     """
     Refused where the table has other columns than when it was described.
 
@@ -47,7 +47,7 @@ def _refuse_altered(connection: Any, table: Table) -> None:
         )
 
 
-class Sink(Protocol):
+class RowSink(Protocol):
     """What takes a chunk's rows."""
 
     def take(self, rows: Iterable[Sequence[Value]]) -> None:
@@ -71,7 +71,7 @@ class _Uncut(Grouping):
         super().take(some)
 
 
-class Reader:
+class ChunkReader:
     """Reads chunks over one connection, and over a new one when that breaks."""
 
     def __init__(
@@ -94,13 +94,13 @@ class Reader:
         self._connection: Any = None
         self._encoding: str | None = None
 
-    def read(self, table: Table, chunk: Chunk) -> tuple[Grouping, position.BinlogOffset]:
+    def read(self, table: CutTable, chunk: Chunk) -> tuple[Grouping, position.BinlogOffset]:
         """The chunk's rows in their groups, and the watermark that they show everything up to."""
         grouping = Grouping if table.keys else _Uncut
         return self.read_into(table, chunk, lambda: grouping(table.mapping, table.selection.names))
 
-    def read_into[S: Sink](
-        self, table: Table, chunk: Chunk, begin: Callable[[], S]
+    def read_into[S: RowSink](
+        self, table: CutTable, chunk: Chunk, begin: Callable[[], S]
     ) -> tuple[S, position.BinlogOffset]:
         """The chunk's rows in a new sink, another one for each new try, and their watermark."""
         for pause in self._patience.pauses():
@@ -111,8 +111,8 @@ class Reader:
                 self._patience.sleep(pause)
         return self._read(table, chunk, begin)
 
-    def _read[S: Sink](
-        self, table: Table, chunk: Chunk, begin: Callable[[], S]
+    def _read[S: RowSink](
+        self, table: CutTable, chunk: Chunk, begin: Callable[[], S]
     ) -> tuple[S, position.BinlogOffset]:
         connection = self._ready()
         watermark = snapshot.begin_snapshot(connection, self._server, self._tell)
@@ -128,7 +128,7 @@ class Reader:
         connection.commit()
         return sink, watermark
 
-    def _read_halves(self, table: Table) -> None:
+    def _read_halves(self, table: CutTable) -> None:
         """Looks through every text from now on, which is slower. SourceNotReady where that was not it."""
         if self._encoding is not None:
             raise SourceNotReady(

@@ -19,11 +19,11 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from bulkload.connection import Connect
-from bulkload.direct.chunks import Chunk, Table
+from bulkload.direct.chunks import Chunk, CutTable
 from bulkload.direct.grouping import Grouping, Unusable, refused
-from bulkload.direct.ledger import Result
+from bulkload.direct.ledger import ChunkResult
 from bulkload.direct.merger import Merger
-from bulkload.direct.reader import Reader
+from bulkload.direct.reader import ChunkReader
 from bulkload.dynamodb.batch_writer import Item, Patience, Writer, batches
 from bulkload.lock import refuse_late
 from bulkload.throttle.shared_counters import Board
@@ -52,7 +52,7 @@ class Loaded:
 
     number: int
     watermark: str
-    result: Result
+    result: ChunkResult
     unusable: Sequence[Unusable] = ()
 
 
@@ -65,7 +65,7 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class WorkerParts:
     """
     What every worker needs; it travels to other processes.
 
@@ -75,7 +75,7 @@ class Means:
 
     connect: Connect
     client: Callable[[], Any]
-    tables: tuple[Table, ...]
+    tables: tuple[CutTable, ...]
     server: Server
     epoch: int
     readers: int
@@ -88,7 +88,7 @@ class Stopped(Exception):
     """The worker ends because the load does."""
 
 
-def process(means: Means, connection: Connection, board: Board, slot: int) -> None:
+def process(means: WorkerParts, connection: Connection, board: Board, slot: int) -> None:
     """What a worker process does. It ends at once when the load's own process is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the load tells its workers itself
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -96,7 +96,7 @@ def process(means: Means, connection: Connection, board: Board, slot: int) -> No
     os._exit(0)  # threads may still be at work, for nobody
 
 
-def serve(means: Means, connection: Connection, board: Board, slot: int) -> None:
+def serve(means: WorkerParts, connection: Connection, board: Board, slot: int) -> None:
     """Takes tasks until the other end closes, and sends what became of each."""
     tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
     with connection:
@@ -118,7 +118,7 @@ def serve(means: Means, connection: Connection, board: Board, slot: int) -> None
 
 
 class _Worker:
-    def __init__(self, means: Means, connection: Connection, board: Board, slot: int) -> None:
+    def __init__(self, means: WorkerParts, connection: Connection, board: Board, slot: int) -> None:
         self._means = means
         self._connection = connection
         self._board = board
@@ -133,7 +133,7 @@ class _Worker:
 
     def work(self, tasks: "queue.SimpleQueue[Task | None]") -> None:
         """One reader's thread."""
-        reader = Reader(self._means.connect, self._means.server, self._means.patience, self._meter.rows)
+        reader = ChunkReader(self._means.connect, self._means.server, self._means.patience, self._meter.rows)
         try:
             while task := tasks.get():
                 self._send(self._done(task, reader))
@@ -142,7 +142,7 @@ class _Worker:
         finally:
             reader.close()
 
-    def _done(self, task: Task, reader: Reader) -> Loaded | Failed:
+    def _done(self, task: Task, reader: ChunkReader) -> Loaded | Failed:
         try:
             self._guard()
             return self._load(task, reader)
@@ -160,13 +160,13 @@ class _Worker:
             raise Stopped
         refuse_late(time.monotonic(), self._board.renewed, self._means.ttl)
 
-    def _load(self, task: Task, reader: Reader) -> Loaded:
+    def _load(self, task: Task, reader: ChunkReader) -> Loaded:
         table = self._means.tables[task.table]
         grouping, watermark = reader.read(table, task.chunk)
         position = watermark.position(self._means.epoch)
         count, refusals = self._write(task, table.mapping, grouping, position)
         unusable = [*grouping.unusable, *refusals]
-        result = Result(grouping.rows, count - len(refusals), sum(row.rows for row in unusable))
+        result = ChunkResult(grouping.rows, count - len(refusals), sum(row.rows for row in unusable))
         self._guard()
         return Loaded(task.number, str(position), result, unusable)
 

@@ -7,16 +7,16 @@ Rows in files: what `ferry export` writes, and what others wrote.
             ...
 """
 
-from bulkload.exports.columns import Column, source_columns
+from bulkload.exports.columns import ExportColumn, source_columns
 from bulkload.exports.detect import FORMATS, open_export
 from bulkload.exports.export import Export, parse_watermark, watermark_of
-from bulkload.exports.manifest import Part
+from bulkload.exports.manifest import ExportPart
 
 __all__ = [
     "FORMATS",
-    "Column",
+    "ExportColumn",
     "Export",
-    "Part",
+    "ExportPart",
     "open_export",
     "parse_watermark",
     "source_columns",

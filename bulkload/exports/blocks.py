@@ -12,7 +12,7 @@ from itertools import batched
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from bulkload.exports.columns import Column, text_converter
+from bulkload.exports.columns import ExportColumn, text_converter
 from bulkload.exports.records import BadLine, Numbered, opened
 from bulkload.exports.text_dialect import Dialect
 from rowferry.values import Value
@@ -47,7 +47,7 @@ class Plain:
     """Reads what SELECT ... INTO OUTFILE writes without quotes. `slow` reads any rows of the dialect."""
 
     slow: Callable[[BinaryIO], Iterator[Numbered]]
-    columns: Sequence[Column]
+    columns: Sequence[ExportColumn]
     places: Sequence[int]
     dialect: Dialect
 
@@ -101,7 +101,7 @@ class Plain:
         return [_convert(column) for column in columns]
 
 
-def _convert(column: Column) -> Convert:
+def _convert(column: ExportColumn) -> Convert:
     if column.family == "text":
         return _unpadded if column.type == "char" else None
     return text_converter(column)

@@ -44,7 +44,7 @@ _EXACT = Context(prec=80, traps=[Inexact])
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ExportColumn:
     """
     One column: `definition` is its type in full, as information_schema's COLUMN_TYPE has it (`decimal(10,2)
     unsigned`, `enum('a','b')`), `charset` None for what is not text.
@@ -98,7 +98,7 @@ class Column:
         return self.charset in _UTF8
 
 
-def source_columns(connection: Connection, table: TableMapping) -> tuple[Column, ...]:
+def source_columns(connection: Connection, table: TableMapping) -> tuple[ExportColumn, ...]:
     """The columns of a source table in their order, with invisible ones."""
     found = rows(
         connection,
@@ -107,7 +107,7 @@ def source_columns(connection: Connection, table: TableMapping) -> tuple[Column,
         " ORDER BY ordinal_position",
         (table.schema, table.table),
     )
-    return tuple(Column(row["name"], row["definition"], row["charset"]) for row in found)
+    return tuple(ExportColumn(row["name"], row["definition"], row["charset"]) for row in found)
 
 
 def read_date(text: str) -> date | str:
@@ -146,7 +146,7 @@ def read_document(text: str) -> Json:
     return Json(parse(text))
 
 
-def read_decimal(column: Column) -> Callable[[str], Decimal]:
+def read_decimal(column: ExportColumn) -> Callable[[str], Decimal]:
     """Reads a DECIMAL of the column's scale; Inexact where the text has more digits."""
     unit, one = Decimal(1).scaleb(-column.scale), _EXACT
 
@@ -157,7 +157,7 @@ def read_decimal(column: Column) -> Callable[[str], Decimal]:
     return read
 
 
-def text_converter(column: Column) -> Convert:
+def text_converter(column: ExportColumn) -> Convert:
     """What makes the value of a text field in which bytes are base64 and a BIT is a number."""
     match column.family:
         case "int" | "bit":
@@ -169,7 +169,7 @@ def text_converter(column: Column) -> Convert:
     return _TEXT_READERS[column.family]
 
 
-def value_converter(column: Column) -> Convert:
+def value_converter(column: ExportColumn) -> Convert:
     """What makes the value of what Parquet holds: number, text, bytes, date, time or list; or TypeError."""
     match column.family:
         case "decimal":

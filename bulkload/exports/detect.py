@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bulkload.exports.columns import Column
+from bulkload.exports.columns import ExportColumn
 from bulkload.exports.export import Export
 from bulkload.exports.formats import aurora, dms, mysqldump, outfile, rds_snapshot
 from bulkload.exports.formats.base import Request
@@ -32,7 +32,7 @@ def open_export(
     *,
     client: Any = None,
     format: str | None = None,  # noqa: A002
-    columns: Sequence[Column] | None = None,
+    columns: Sequence[ExportColumn] | None = None,
     dialect: str | None = None,
 ) -> Export:
     """
@@ -59,6 +59,6 @@ def open_export(
 
 
 def _request(
-    place: Location, table: TableMapping, columns: Sequence[Column] | None, dialect: str | None
+    place: Location, table: TableMapping, columns: Sequence[ExportColumn] | None, dialect: str | None
 ) -> Request:
     return Request(place, place.names(), table, None if columns is None else tuple(columns), dialect)

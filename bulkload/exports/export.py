@@ -10,9 +10,9 @@ from pathlib import Path
 from backports import zstd
 
 from bulkload.exports.blocks import Columns, blocks_of, columns_of
-from bulkload.exports.columns import Column
+from bulkload.exports.columns import ExportColumn
 from bulkload.exports.locations import Location
-from bulkload.exports.manifest import Part
+from bulkload.exports.manifest import ExportPart
 from bulkload.exports.records import BadLine, ReadRows
 from rowferry.errors import BadPart, Refused
 from rowferry.mapping import TableMapping
@@ -36,8 +36,8 @@ class Export:
     location: Location
     table: str
     format: str
-    columns: tuple[Column, ...]
-    parts: tuple[Part, ...]
+    columns: tuple[ExportColumn, ...]
+    parts: tuple[ExportPart, ...]
     read: ReadRows = field(repr=False)
     epoch: int | None = None
     server: str | None = None
@@ -45,7 +45,7 @@ class Export:
     expected_rows: int | None = None
     notes: tuple[str, ...] = ()
 
-    def rows(self, part: Part) -> Iterator[list[Value]]:
+    def rows(self, part: ExportPart) -> Iterator[list[Value]]:
         """
         The part's rows; none before the whole part is known to be good.
 
@@ -57,12 +57,12 @@ class Export:
                     pass
             yield from self._counted(path, part)
 
-    def stream(self, part: Part) -> Iterator[list[Value]]:
+    def stream(self, part: ExportPart) -> Iterator[list[Value]]:
         """As `rows`, but BadPart may come after some rows: for who keeps none of a part until its end."""
         with self._fetched(part) as path:
             yield from self._counted(path, part)
 
-    def blocks(self, part: Part) -> Iterator[Columns]:
+    def blocks(self, part: ExportPart) -> Iterator[Columns]:
         """As `stream`, some rows at a time, column by column; many where the reader can."""
         read = blocks_of(self.read)
         if read is None:
@@ -76,7 +76,7 @@ class Export:
             self._require(count, part)
 
     @contextmanager
-    def _fetched(self, part: Part) -> Iterator[Path]:
+    def _fetched(self, part: ExportPart) -> Iterator[Path]:
         try:
             with self.location.fetched(part.name) as path:
                 _verify(path, part, self._where(part))
@@ -84,21 +84,21 @@ class Export:
         except FileNotFoundError as error:
             raise BadPart(f"{self._where(part)} is missing", _FIX) from error
 
-    def _where(self, part: Part) -> str:
+    def _where(self, part: ExportPart) -> str:
         return f"{self.location}/{part.name}"
 
-    def _counted(self, path: Path, part: Part) -> Iterator[list[Value]]:
+    def _counted(self, path: Path, part: ExportPart) -> Iterator[list[Value]]:
         count = 0
         for _line, values in self._guarded(self.read(path, part.name), part):
             count += 1
             yield values
         self._require(count, part)
 
-    def _require(self, count: int, part: Part) -> None:
+    def _require(self, count: int, part: ExportPart) -> None:
         if part.rows not in (None, count):
             raise BadPart(f"{self._where(part)} has {count:,} rows, {part.rows:,} are expected", _FIX)
 
-    def _guarded[T](self, read: Iterator[tuple[int, T]], part: Part) -> Iterator[tuple[int, T]]:
+    def _guarded[T](self, read: Iterator[tuple[int, T]], part: ExportPart) -> Iterator[tuple[int, T]]:
         line = 0
         try:
             for line, found in read:
@@ -112,7 +112,7 @@ class Export:
             ) from error
 
 
-def _verify(path: Path, part: Part, where: str) -> None:
+def _verify(path: Path, part: ExportPart, where: str) -> None:
     size = path.stat().st_size
     if part.bytes not in (None, size):
         raise BadPart(f"{where} has {size:,} bytes, {part.bytes:,} are expected", _FIX)
@@ -131,7 +131,9 @@ def parse_watermark(text: str) -> BinlogOffset:
         raise Refused(f"{text} is no watermark", "write FILE:OFFSET, as in binlog.000012:4567") from error
 
 
-def watermark_of(export: Export, part: Part, epoch: int, server: str, given: BinlogOffset | None) -> Position:
+def watermark_of(
+    export: Export, part: ExportPart, epoch: int, server: str, given: BinlogOffset | None
+) -> Position:
     """
     The watermark of a part's items, in the epoch and of the server that are captured now.
 
@@ -154,7 +156,7 @@ def watermark_of(export: Export, part: Part, epoch: int, server: str, given: Bin
     return stated.position(epoch)
 
 
-def carried(columns: Sequence[Column], table: TableMapping, where: object) -> list[int]:
+def carried(columns: Sequence[ExportColumn], table: TableMapping, where: object) -> list[int]:
     """The places of the columns that a row travels with. Refused when one lacks that the mapping names."""
     names = [column.name for column in columns]
     if missing := [name for name in table.columns if name not in names]:

@@ -17,7 +17,7 @@ from bulkload.direct import chunks
 from bulkload.exports import manifest, part_maker, plan
 from bulkload.exports.formats import rowferry_csv
 from bulkload.exports.locations import Location, remove_leftovers, write
-from bulkload.exports.manifest import Manifest, Part
+from bulkload.exports.manifest import ExportPart, Manifest
 from bulkload.exports.part_maker import Making, columns_of
 from bulkload.exports.plan import Form, Plan
 from rowferry.errors import Refused, Unapplied
@@ -28,7 +28,7 @@ ROWS_IN_A_PART = 200_000
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ExportSettings:
     """`workers` processes make parts of `chunk_rows` rows (fewer, of long rows)."""
 
     form: Form = field(default_factory=Form)
@@ -47,7 +47,7 @@ class Exported:
 
 
 @dataclass(slots=True)
-class Tally:
+class ExportTally:
     """How far the run has got; `planned` rows when the tables were cut."""
 
     planned: int = 0
@@ -56,7 +56,7 @@ class Tally:
     parts: int = 0
     parts_done: int = 0
 
-    def add(self, part: Part) -> None:
+    def add(self, part: ExportPart) -> None:
         """Counts a finished part."""
         self.rows += part.rows or 0
         self.bytes += part.bytes or 0
@@ -74,10 +74,10 @@ class Exporter:
     connect: Connect
     server: Server
     epoch: int
-    settings: Settings
+    settings: ExportSettings
     tell: Callable[[str], None]
-    progress: Callable[[Tally], None]
-    tally: Tally = field(default_factory=Tally)
+    progress: Callable[[ExportTally], None]
+    tally: ExportTally = field(default_factory=ExportTally)
 
     def run(self, table: TableMapping, opener: Callable[[], Location]) -> Exported:
         """
@@ -153,7 +153,7 @@ class Exporter:
                     f"the export in {place} {what}", "name another place, or replace it with --again"
                 )
 
-    def _made(self, made: Making, numbers: list[int]) -> Iterator[Part]:
+    def _made(self, made: Making, numbers: list[int]) -> Iterator[ExportPart]:
         if not numbers:
             return
         workers = min(self.settings.workers, len(numbers))
@@ -175,7 +175,7 @@ class Exporter:
                 pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _done(place: Location, made: Plan) -> dict[str, Part]:
+def _done(place: Location, made: Plan) -> dict[str, ExportPart]:
     """Parts that are whole and there."""
     there = set(place.names())
     names = (made.part_name(number) for number in range(len(made.chunks)))
@@ -193,7 +193,7 @@ def _stored(place: Location) -> bytes | None:
         return None
 
 
-def _manifest(made: Plan, done: dict[str, Part]) -> Manifest:
+def _manifest(made: Plan, done: dict[str, ExportPart]) -> Manifest:
     return Manifest(
         table=made.table,
         columns=made.columns,

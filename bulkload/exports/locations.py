@@ -129,7 +129,7 @@ def remove_leftovers(location: Location) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Bucket:
+class S3Prefix:
     """A bucket and prefix; `client` is boto3's S3 client."""
 
     client: Any
@@ -186,13 +186,13 @@ class Bucket:
         for name in self.names():
             self.remove(name)
 
-    def below(self, name: str) -> "Bucket":
+    def below(self, name: str) -> "S3Prefix":
         """The prefix of that name."""
-        return Bucket(self.client, self.bucket, self._key(name))
+        return S3Prefix(self.client, self.bucket, self._key(name))
 
 
-def _bucket(region: str, bucket: str, prefix: str) -> Bucket:
-    return Bucket(_client(region), bucket, prefix)
+def _bucket(region: str, bucket: str, prefix: str) -> S3Prefix:
+    return S3Prefix(_client(region), bucket, prefix)
 
 
 @cache
@@ -221,4 +221,4 @@ def location(text: str | Path, client: Any = None) -> Location:
     parts = urlsplit(str(text))
     if parts.scheme != "s3" or not parts.netloc or client is None:
         raise Refused(f"{text} is no place for export files", "name a folder or s3://bucket/prefix")
-    return Bucket(client, parts.netloc, parts.path.strip("/"))
+    return S3Prefix(client, parts.netloc, parts.path.strip("/"))

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from bulkload.exports.columns import Column
+from bulkload.exports.columns import ExportColumn
 from rowferry.errors import Refused
 from rowferry.position import Position
 
@@ -13,7 +13,7 @@ VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ExportPart:
     """
     One file of an export: `name` relative to the export's location; `rows` in it; its size in `bytes` and
     `sha256` as it lies there; `watermark`, the position (as text) that it shows everything up to. None where
@@ -35,13 +35,13 @@ class Manifest:
     """
 
     table: str
-    columns: tuple[Column, ...]
+    columns: tuple[ExportColumn, ...]
     format: str
     compression: str
     dialect: dict[str, str]
     server: str
     epoch: int
-    parts: tuple[Part, ...]
+    parts: tuple[ExportPart, ...]
 
     @property
     def watermark(self) -> str:
@@ -66,8 +66,8 @@ class Manifest:
             if fields.pop("rowferry_export") != VERSION:
                 raise ValueError("another version")
             watermark, rows = fields.pop("watermark"), fields.pop("rows")
-            columns = tuple(Column(**column) for column in fields.pop("columns"))
-            parts = tuple(Part(**part) for part in fields.pop("parts"))
+            columns = tuple(ExportColumn(**column) for column in fields.pop("columns"))
+            parts = tuple(ExportPart(**part) for part in fields.pop("parts"))
             found = cls(columns=columns, parts=parts, **fields)
             for part in parts:
                 Position.parse(str(part.watermark))

@@ -19,13 +19,13 @@ from backports import zstd
 
 from bulkload.connection import Connect
 from bulkload.direct import chunks
-from bulkload.direct.reader import Reader
+from bulkload.direct.reader import ChunkReader
 from bulkload.dynamodb.batch_writer import Patience
 from bulkload.exports import plan
-from bulkload.exports.columns import Column, source_columns
+from bulkload.exports.columns import ExportColumn, source_columns
 from bulkload.exports.formats.rowferry_csv import CsvWriter
 from bulkload.exports.locations import Location, write
-from bulkload.exports.manifest import Part
+from bulkload.exports.manifest import ExportPart
 from bulkload.exports.plan import Form, Plan
 from rowferry.errors import Refused
 from rowferry.mapping import TableMapping
@@ -46,12 +46,12 @@ class RowWriter(Protocol):
 class PartSink:
     """Takes a chunk's rows into the file at `path`, from its beginning; `close` it before it is used."""
 
-    def __init__(self, path: Path, columns: tuple[Column, ...], form: Form) -> None:
+    def __init__(self, path: Path, columns: tuple[ExportColumn, ...], form: Form) -> None:
         self.rows = 0
         self._open = ExitStack()
         self._writer = self._begun(path, columns, form)
 
-    def _begun(self, path: Path, columns: tuple[Column, ...], form: Form) -> RowWriter:
+    def _begun(self, path: Path, columns: tuple[ExportColumn, ...], form: Form) -> RowWriter:
         if form.format == "parquet":
             from bulkload.exports.formats.parquet import ParquetWriter
 
@@ -101,9 +101,9 @@ class Maker:
         _refuse_altered(columns_of(connection, making.mapping), making.plan)
         self._table = chunks.describe(connection, making.mapping, found)
         connection.close()
-        self._reader = Reader(making.connect, server, patience or Patience())
+        self._reader = ChunkReader(making.connect, server, patience or Patience())
 
-    def make(self, number: int) -> Part:
+    def make(self, number: int) -> ExportPart:
         """Makes the part of the chunk with that number, then the file that says that it is whole."""
         part_plan = self._making.plan
         name = part_plan.part_name(number)
@@ -112,7 +112,7 @@ class Maker:
         write(self._place, plan.marker_name(name), plan.marker_text(part))
         return part
 
-    def _read(self, number: int, name: str, path: Path) -> Part:
+    def _read(self, number: int, name: str, path: Path) -> ExportPart:
         made = self._making.plan
         sinks: list[PartSink] = []
 
@@ -128,12 +128,12 @@ class Maker:
         return replace(_described(path, name), rows=sink.rows, watermark=str(watermark.position(made.epoch)))
 
 
-def columns_of(connection: Connection, table: TableMapping) -> tuple[Column, ...]:
+def columns_of(connection: Connection, table: TableMapping) -> tuple[ExportColumn, ...]:
     """Those of the source table that an export has."""
     return tuple(column for column in source_columns(connection, table) if table.travels(column.name))
 
 
-def _refuse_altered(now: tuple[Column, ...], made: Plan) -> None:
+def _refuse_altered(now: tuple[ExportColumn, ...], made: Plan) -> None:
     if now != made.columns:
         raise Refused(f"{made.table} got other columns during the export", "replace the export with --again")
 
@@ -143,9 +143,11 @@ def _close(sinks: list[PartSink]) -> None:
         sinks.pop().close()
 
 
-def _described(path: Path, name: str) -> Part:
+def _described(path: Path, name: str) -> ExportPart:
     with path.open("rb") as file:
-        return Part(name, bytes=path.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
+        return ExportPart(
+            name, bytes=path.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest()
+        )
 
 
 _making: Making | None = None
@@ -173,6 +175,6 @@ def _maker() -> Maker:
     return Maker(_making)
 
 
-def make(number: int) -> Part:
+def make(number: int) -> ExportPart:
     """Makes one part in a process that has begun."""
     return _maker().make(number)

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from bulkload.direct.chunks import Chunk, bound_text, read_bound
-from bulkload.exports.columns import Column
-from bulkload.exports.manifest import Part
+from bulkload.exports.columns import ExportColumn
+from bulkload.exports.manifest import ExportPart
 from rowferry.errors import Refused
 
 NAME = "plan.json"
@@ -32,7 +32,7 @@ class Plan:
     """The chunks of one table, `rows` when it was made, and what they belong to."""
 
     table: str
-    columns: tuple[Column, ...]
+    columns: tuple[ExportColumn, ...]
     form: Form
     server: str
     epoch: int
@@ -60,7 +60,7 @@ class Plan:
                 Chunk(read_bound(lower), read_bound(upper), nulls)
                 for lower, upper, nulls in fields.pop("chunks")
             )
-            columns = tuple(Column(**column) for column in fields.pop("columns"))
+            columns = tuple(ExportColumn(**column) for column in fields.pop("columns"))
             return cls(chunks=chunks, columns=columns, form=Form(**fields.pop("form")), **fields)
         except (ValueError, KeyError, TypeError) as error:
             raise Refused(f"{where} is no plan of `ferry export`", "export again, with --again") from error
@@ -71,11 +71,11 @@ def marker_name(part: str) -> str:
     return f"{DONE}{part}.json"
 
 
-def marker_text(part: Part) -> bytes:
+def marker_text(part: ExportPart) -> bytes:
     """What it holds."""
     return json.dumps(asdict(part)).encode()
 
 
-def read_marker(data: bytes) -> Part:
+def read_marker(data: bytes) -> ExportPart:
     """The part that it speaks of."""
-    return Part(**json.loads(data))
+    return ExportPart(**json.loads(data))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from bulkload.exports.columns import Column, Convert
+from bulkload.exports.columns import Convert, ExportColumn
 from rowferry.values import Value
 
 type Record = tuple[int, Sequence[Any]]
@@ -29,7 +29,7 @@ class Pick:
     """Which field of a record is the column, and what makes its value."""
 
     place: int
-    column: Column
+    column: ExportColumn
     convert: Convert
 
 

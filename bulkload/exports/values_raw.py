@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from bulkload.exports.columns import (
-    Column,
     Convert,
+    ExportColumn,
     read_date,
     read_datetime,
     read_decimal,
@@ -31,7 +31,7 @@ _READERS: dict[str, Convert] = {
 }
 
 
-def raw_converter(column: Column, charset: str | None) -> Convert:
+def raw_converter(column: ExportColumn, charset: str | None) -> Convert:
     """
     What makes the value of a field's bytes.
 
@@ -60,7 +60,7 @@ def raw_converter(column: Column, charset: str | None) -> Convert:
     return lambda data: make(decode(data))
 
 
-def _bytes_converter(column: Column, charset: str | None) -> Convert:
+def _bytes_converter(column: ExportColumn, charset: str | None) -> Convert:
     if charset not in (None, "binary"):
         raise Refused(
             f"column {column.name} is {column.type}, which CHARACTER SET {charset} destroys",
@@ -78,7 +78,7 @@ def _utf8(data: bytes) -> str:
         return without_halves(data.decode("utf-8", "surrogatepass"))
 
 
-def _decoder(column: Column, charset: str | None) -> Callable[[bytes], str]:
+def _decoder(column: ExportColumn, charset: str | None) -> Callable[[bytes], str]:
     if charset == "utf8mb4" or (charset in (None, "binary") and column.is_utf8):
         return _utf8
     if charset == "binary" and column.charset == "latin1":

@@ -8,9 +8,9 @@ from bulkload import preconditions
 from bulkload.direct.grouping import Unusable
 from bulkload.exports.locations import Location
 from bulkload.from_files.import_files import Files, refuse_others
-from bulkload.from_files.import_table import Counts, TableImport
-from bulkload.from_files.inputs import Target
-from bulkload.from_files.steps import Sink, Work
+from bulkload.from_files.import_table import ImportCounts, TableImport
+from bulkload.from_files.inputs import LoadTarget
+from bulkload.from_files.steps import FilesWork, ItemSink
 from rowferry.errors import Refused
 from rowferry.position import Position
 
@@ -22,22 +22,22 @@ class Arrival(Protocol):
 
     road: str
 
-    def forget(self, target: Target) -> None:
+    def forget(self, target: LoadTarget) -> None:
         """What was begun before does not count any more."""
 
-    def check(self, target: Target) -> None:
+    def check(self, target: LoadTarget) -> None:
         """Refused where the target's table cannot be loaded by this road."""
 
-    def holds_items(self, target: Target, epoch: int) -> bool:
+    def holds_items(self, target: LoadTarget, epoch: int) -> bool:
         """Whether the target's table has live items. Refused when they are of an earlier epoch."""
 
-    def refuse_newer(self, target: Target, position: Position) -> None:
+    def refuse_newer(self, target: LoadTarget, position: Position) -> None:
         """Refused where the target's table has what is newer than the position."""
 
-    def sink(self, target: Target) -> Sink:
+    def sink(self, target: LoadTarget) -> ItemSink:
         """What takes the items."""
 
-    def finish(self, work: Work) -> "Arrived":
+    def finish(self, work: FilesWork) -> "Arrived":
         """Brings what the sink took into the table."""
 
 
@@ -53,31 +53,31 @@ class IntoTable:
     """The road `files`. `put` makes the sink of a target's table."""
 
     client: Any
-    put: Callable[[Target], Sink]
+    put: Callable[[LoadTarget], ItemSink]
     road: str = FILES
 
-    def forget(self, target: Target) -> None:
+    def forget(self, target: LoadTarget) -> None:
         """There is nothing to forget."""
 
-    def check(self, target: Target) -> None:
+    def check(self, target: LoadTarget) -> None:
         """The table has to be there, with the mapping's key."""
         for source in target.sources:
             preconditions.refuse_other_keys(self.client, source.table)
             preconditions.refuse_expiry(self.client, source.table)
 
-    def holds_items(self, target: Target, epoch: int) -> bool:
+    def holds_items(self, target: LoadTarget, epoch: int) -> bool:
         """By a scan up to the first one."""
         return preconditions.holds_items(self.client, target.name, epoch)
 
-    def refuse_newer(self, target: Target, position: Position) -> None:
+    def refuse_newer(self, target: LoadTarget, position: Position) -> None:
         """By a scan."""
         preconditions.refuse_newer(self.client, target.name, position)
 
-    def sink(self, target: Target) -> Sink:
+    def sink(self, target: LoadTarget) -> ItemSink:
         """BatchWriteItem."""
         return self.put(target)
 
-    def finish(self, work: Work) -> Arrived:
+    def finish(self, work: FilesWork) -> Arrived:
         """Nothing is left to do."""
         del work
         return Arrived()
@@ -93,35 +93,35 @@ class IntoFiles:
 
     location: Location
     compression: str
-    importer: Callable[[Target, Location], TableImport] | None
-    progress: Callable[[Counts], None]
+    importer: Callable[[LoadTarget, Location], TableImport] | None
+    progress: Callable[[ImportCounts], None]
     road: str = IMPORT
 
-    def forget(self, target: Target) -> None:
+    def forget(self, target: LoadTarget) -> None:
         """Another import has to make the table."""
         if self.importer:
             self.importer(target, self._place(target)).forget()
 
-    def _place(self, target: Target) -> Location:
+    def _place(self, target: LoadTarget) -> Location:
         return self.location.below(target.name)
 
-    def check(self, target: Target) -> None:
+    def check(self, target: LoadTarget) -> None:
         """The table must not be there yet."""
         if self.importer:
             self.importer(target, self._place(target)).refuse_existing()
 
-    def holds_items(self, target: Target, epoch: int) -> bool:
+    def holds_items(self, target: LoadTarget, epoch: int) -> bool:
         """Those of the table that the import has made."""
         return self.importer is not None and self.importer(target, self._place(target)).holds_items(epoch)
 
-    def refuse_newer(self, target: Target, position: Position) -> None:
+    def refuse_newer(self, target: LoadTarget, position: Position) -> None:
         """There is nothing in a table that is not there yet."""
 
-    def sink(self, target: Target) -> Sink:
+    def sink(self, target: LoadTarget) -> ItemSink:
         """Import files."""
         return Files(self._place(target), self.compression)
 
-    def finish(self, work: Work) -> Arrived:
+    def finish(self, work: FilesWork) -> Arrived:
         """Imports them. Refused where strange files lie among them."""
         place = self._place(work.target)
         sink = self.sink(work.target)
@@ -133,7 +133,7 @@ class IntoFiles:
         return _imported(table, sum(file["items"] for file in made), self.progress)
 
 
-def _imported(table: TableImport, items: int, progress: Callable[[Counts], None]) -> Arrived:
+def _imported(table: TableImport, items: int, progress: Callable[[ImportCounts], None]) -> Arrived:
     if not items:
         table.create_empty()
         table.settle()

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from bulkload import preconditions
 from bulkload.direct.grouping import Unusable
 from bulkload.dynamodb.batch_writer import ITEM_TOO_LARGE, error_code
-from bulkload.exports.locations import Bucket
+from bulkload.exports.locations import S3Prefix
 from bulkload.exports.records import opened
 from bulkload.shuffle.assembly import item_of, key_of_item
 from rowferry.control_table import ControlTable
@@ -34,7 +34,7 @@ _OTHER = "DynamoDB refuses one of its values or its key: repair the row, or leav
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class ImportCounts:
     """What an import has done: items read, items in the table, items refused."""
 
     processed: int
@@ -54,7 +54,7 @@ class TableImport:
     logs: Any
     control: ControlTable
     tables: Sequence[TableMapping]
-    files: Bucket
+    files: S3Prefix
     compression: str
     sleep: Callable[[float], None] = time.sleep
 
@@ -134,11 +134,11 @@ class TableImport:
             "BillingMode": "PAY_PER_REQUEST",
         }
 
-    def wait(self, arn: str, progress: Callable[[Counts], None]) -> Counts:
+    def wait(self, arn: str, progress: Callable[[ImportCounts], None]) -> ImportCounts:
         """Waits for the import's end. Refused when it failed as a whole."""
         for pause in _pauses():
             found = self.dynamodb.describe_import(ImportArn=arn)["ImportTableDescription"]
-            counts = Counts(
+            counts = ImportCounts(
                 found.get("ProcessedItemCount", 0),
                 found.get("ImportedItemCount", 0),
                 found.get("ErrorCount", 0),

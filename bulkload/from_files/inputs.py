@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bulkload.exports import Export, Part
+from bulkload.exports import Export, ExportPart
 from bulkload.shuffle.shuffle import partitions_for
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping, TableMapping
@@ -16,7 +16,7 @@ _LINE_FOR_BYTE = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ExportedTable:
     """One table and its export."""
 
     table: TableMapping
@@ -24,11 +24,11 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class LoadTarget:
     """All sources of one DynamoDB table."""
 
     name: str
-    sources: Sequence[Source]
+    sources: Sequence[ExportedTable]
 
     @property
     def parts(self) -> list[tuple[int, int]]:
@@ -39,7 +39,7 @@ class Target:
             for place in range(len(source.export.parts))
         ]
 
-    def part(self, number: int, place: int) -> tuple[Source, Part]:
+    def part(self, number: int, place: int) -> tuple[ExportedTable, ExportPart]:
         """One of `parts`."""
         return self.sources[number], self.sources[number].export.parts[place]
 
@@ -58,7 +58,7 @@ class Target:
         return {"digest": digest, "position": position, "partitions": self.partitions}
 
 
-def targets(mapping: Mapping, exports: Sequence[Export]) -> list[Target]:
+def targets(mapping: Mapping, exports: Sequence[Export]) -> list[LoadTarget]:
     """The mapping's targets. Refused where an export is missing: an item would lack its members."""
     found = {export.table: export for export in exports}
     if missing := [table.source for table in mapping.tables if table.source not in found]:
@@ -68,9 +68,9 @@ def targets(mapping: Mapping, exports: Sequence[Export]) -> list[Target]:
         )
     names = dict.fromkeys(table.target for table in mapping.tables)
     return [
-        Target(
+        LoadTarget(
             name,
-            [Source(table, found[table.source]) for table in mapping.tables if table.target == name],
+            [ExportedTable(table, found[table.source]) for table in mapping.tables if table.target == name],
         )
         for name in names
     ]

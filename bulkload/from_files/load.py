@@ -17,14 +17,14 @@ from typing import Any
 
 from bulkload import preconditions
 from bulkload.direct.grouping import Unusable
-from bulkload.direct.ledger import DONE, Ledger, Result
-from bulkload.direct.loader import Outcome, emptied
+from bulkload.direct.ledger import DONE, ChunkResult, Ledger
+from bulkload.direct.loader import LoadOutcome, emptied
 from bulkload.exports import watermark_of
 from bulkload.exports.locations import Location
 from bulkload.from_files.destinations import Arrival, Arrived
-from bulkload.from_files.inputs import Target
-from bulkload.from_files.local_runner import Passes, Step
-from bulkload.from_files.steps import Done, Sink, Work
+from bulkload.from_files.inputs import LoadTarget
+from bulkload.from_files.local_runner import Passes, StepProgress
+from bulkload.from_files.steps import Done, FilesWork, ItemSink
 from bulkload.lock import LoaderLock
 from bulkload.throttle.controller import EVERY, Governor
 from bulkload.throttle.limits import Limits
@@ -45,7 +45,7 @@ class FileLoad:
     have none of their own.
     """
 
-    targets: Sequence[Target]
+    targets: Sequence[LoadTarget]
     mapping: Mapping
     mapping_text: bytes
     control: ControlTable
@@ -56,7 +56,7 @@ class FileLoad:
     board: Board
     limits: Limits
     tell: Callable[[str], None]
-    progress: Callable[[Step], None]
+    progress: Callable[[StepProgress], None]
     unusable: Callable[[Unusable], None]
     given: BinlogOffset | None = None
     accept_unusable: bool = False
@@ -64,7 +64,7 @@ class FileLoad:
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
 
-    def run(self, switch_is_on: bool) -> list[Outcome]:
+    def run(self, switch_is_on: bool) -> list[LoadOutcome]:
         """
         Loads what is open.
 
@@ -100,7 +100,7 @@ class FileLoad:
                     self._load(target, positions[target.name], mine, partial(self._before, governor))
             return [self._outcome(name, ledger) for name, ledger in ledgers.items()]
 
-    def _with(self, ledgers: dict[str, Ledger]) -> Iterator[tuple[Target, list[Ledger]]]:
+    def _with(self, ledgers: dict[str, Ledger]) -> Iterator[tuple[LoadTarget, list[Ledger]]]:
         for target in self.targets:
             yield target, [ledgers[source.table.source] for source in target.sources]
 
@@ -122,7 +122,7 @@ class FileLoad:
             for table in self.mapping.tables
         }
 
-    def _position(self, target: Target, checkpoint: dict[str, Any]) -> Position:
+    def _position(self, target: LoadTarget, checkpoint: dict[str, Any]) -> Position:
         """
         The lowest watermark of all that the target's rows were read from: its items' position, and the
         floor.
@@ -139,9 +139,9 @@ class FileLoad:
         return min(found)
 
     def _load(
-        self, target: Target, position: Position, ledgers: Sequence[Ledger], before: Callable[[], None]
+        self, target: LoadTarget, position: Position, ledgers: Sequence[Ledger], before: Callable[[], None]
     ) -> None:
-        work = Work.begin(target, position, self.mapping_text, self.place.below(target.name))
+        work = FilesWork.begin(target, position, self.mapping_text, self.place.below(target.name))
         self.lock.check()
         if self._anew(ledgers, position):
             work.forget_partitions()  # another load may have written meanwhile, or the table was emptied
@@ -163,7 +163,7 @@ class FileLoad:
             self.lock.check()
         self.lock.check()
 
-    def _refuse_older(self, target: Target, position: Position, ledgers: Sequence[Ledger]) -> None:
+    def _refuse_older(self, target: LoadTarget, position: Position, ledgers: Sequence[Ledger]) -> None:
         """Refused where the exports may lack changes that do not come again."""
         live = self.arrival.holds_items(target, position.epoch)
         self.arrival.refuse_newer(target, position)
@@ -174,7 +174,7 @@ class FileLoad:
                 "run `ferry load --again` without --from: it reads MySQL as it is now",
             )
 
-    def _plan(self, target: Target, position: Position, ledgers: Sequence[Ledger]) -> None:
+    def _plan(self, target: LoadTarget, position: Position, ledgers: Sequence[Ledger]) -> None:
         """
         The floors rise only over an empty target: an item that is there and that the exports do not have is
         removed by a change that still waits.
@@ -188,13 +188,13 @@ class FileLoad:
             if self._unplanned(ledger, position):
                 ledger.plan_whole(str(position))
 
-    def _finish(self, ledgers: Sequence[Ledger], work: Work, sink: Sink, arrived: Arrived) -> None:
+    def _finish(self, ledgers: Sequence[Ledger], work: FilesWork, sink: ItemSink, arrived: Arrived) -> None:
         """Items, and rows of which nobody can say whose they were, count with the target's first source."""
         grouped = sum(work.grouped(sink), Done())
         more = sum(row.rows for row in arrived.refused)
         for number, (ledger, read) in enumerate(zip(ledgers, work.read(), strict=True)):
             first = number == 0
-            result = Result(
+            result = ChunkResult(
                 read.rows,
                 grouped.items - len(arrived.refused) if first else 0,
                 read.unusable + (grouped.unusable + more if first else 0),
@@ -206,7 +206,7 @@ class FileLoad:
         if all(ledger.state == DONE for ledger in ledgers):
             work.place.clear()
 
-    def _as_it_was(self, ledgers: dict[str, Ledger], epoch: int) -> list[Outcome]:
+    def _as_it_was(self, ledgers: dict[str, Ledger], epoch: int) -> list[LoadOutcome]:
         outcomes = [self._outcome(name, ledger, nothing=True) for name, ledger in ledgers.items()]
         full = {target.name for target in self.targets if self.arrival.holds_items(target, epoch)}
         for outcome in outcomes:
@@ -214,8 +214,8 @@ class FileLoad:
                 self.tell(emptied(outcome))
         return outcomes
 
-    def _outcome(self, source: str, ledger: Ledger, *, nothing: bool = False) -> Outcome:
+    def _outcome(self, source: str, ledger: Ledger, *, nothing: bool = False) -> LoadOutcome:
         entries = list(ledger.entries())
-        result = sum((entry.result for entry in entries), Result())
+        result = sum((entry.result for entry in entries), ChunkResult())
         table = next(table for table in self.mapping.tables if table.source == source)
-        return Outcome(source, table.target, str(ledger.state), len(entries), result, nothing)
+        return LoadOutcome(source, table.target, str(ledger.state), len(entries), result, nothing)

@@ -20,7 +20,7 @@ from typing import Any, Protocol, Self
 
 from bulkload.direct.grouping import Unusable
 from bulkload.exports.locations import Location, write
-from bulkload.from_files.inputs import Target
+from bulkload.from_files.inputs import LoadTarget
 from bulkload.shuffle.assembly import Assembled, Assembly
 from bulkload.shuffle.lines import Line, Liner
 from bulkload.shuffle.shuffle import Groups
@@ -32,7 +32,7 @@ _HELD = 1 << 20
 """Bytes of named rows that are held in memory."""
 
 
-class Sink(Protocol):
+class ItemSink(Protocol):
     """Where items go. `place` tells it from other sinks: what one has taken, another has not."""
 
     @property
@@ -57,15 +57,15 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class FilesWork:
     """The work for one target, its results in `place`."""
 
-    target: Target
+    target: LoadTarget
     position: Position
     place: Location
 
     @classmethod
-    def begin(cls, target: Target, position: Position, mapping_text: bytes, place: Location) -> Self:
+    def begin(cls, target: LoadTarget, position: Position, mapping_text: bytes, place: Location) -> Self:
         """Work that is new, or goes on. Refused when the place holds that of another export or mapping."""
         identity = target.identity(mapping_text, str(position))
         try:
@@ -95,7 +95,7 @@ class Work:
         """The result of a part's step, None before it is done."""
         return self._done(part_name(number, place))
 
-    def partition_done(self, partition: int, sink: Sink) -> Done | None:
+    def partition_done(self, partition: int, sink: ItemSink) -> Done | None:
         """The result of a partition's step, None before it is done."""
         return self._done(partition_name(partition, sink))
 
@@ -121,11 +121,11 @@ class Work:
                 )
         return sums
 
-    def grouped(self, sink: Sink) -> list[Done]:
+    def grouped(self, sink: ItemSink) -> list[Done]:
         """The result of each partition."""
         return [self.partition_done(partition, sink) or Done() for partition in self.partitions]
 
-    def unusable(self, sink: Sink) -> Iterator[Unusable]:
+    def unusable(self, sink: ItemSink) -> Iterator[Unusable]:
         """All that can be no item, of every step that is done."""
         names = [name for name in self.place.names() if name.endswith(_UNUSABLE)]
         for step in (_SPILL, partition_name(0, sink).partition("/")[0]):
@@ -143,7 +143,7 @@ class Work:
             yield from liner.block_lines(source.export.blocks(part))
         self._keep(name, Done(rows=liner.rows, unusable=refused.rows))
 
-    def take(self, partition: int, found: Groups, sink: Sink) -> Done:
+    def take(self, partition: int, found: Groups, sink: ItemSink) -> Done:
         """A partition's lines, all of an item together, into items, and these into the sink."""
         name = partition_name(partition, sink)
         tally = _Tally()
@@ -154,7 +154,7 @@ class Work:
         self._keep(name, done)
         return done
 
-    def keep_empty(self, partition: int, sink: Sink) -> None:
+    def keep_empty(self, partition: int, sink: ItemSink) -> None:
         """A partition without a line is done."""
         self._keep(partition_name(partition, sink), Done())
 
@@ -178,7 +178,7 @@ def part_name(number: int, place: int) -> str:
     return f"{_SPILL}/{number:02d}-{place:06d}"
 
 
-def partition_name(partition: int, sink: Sink) -> str:
+def partition_name(partition: int, sink: ItemSink) -> str:
     """What a partition's step for this sink is called there."""
     return f"{_PARTITION}-{hashlib.sha256(sink.place.encode()).hexdigest()[:12]}/{partition:04d}"
 

@@ -82,7 +82,7 @@ def _fit(texts: Sequence[Any], most: int) -> bool:
     return set(map(type, texts)) == {str} and "" not in texts and max(map(len, texts)) <= most
 
 
-class Names:
+class NameTexts:
     """
     Makes the members' names of one table, where these are a column as it is: each with its colon, `before`
     and `behind`.
@@ -130,7 +130,7 @@ class PlainItems:
         """`places`: of the columns that the key is made of."""
         self._keys = keys
         self._places = places
-        self._names = {kind: Names(table, f"{end},", begin) for kind, (begin, end) in _AROUND.items()}
+        self._names = {kind: NameTexts(table, f"{end},", begin) for kind, (begin, end) in _AROUND.items()}
 
     def of(
         self, block: Sequence[Sequence[Value]], names: Sequence[Value], values: Sequence[Value]

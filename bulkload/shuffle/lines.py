@@ -18,14 +18,14 @@ from typing import Any
 from bulkload.direct.grouping import TWICE, Unusable, unusable_row
 from bulkload.dynamodb.json_text import dumps, one_line, quoted
 from bulkload.exports.blocks import FEW, Columns, columns_of
-from bulkload.shuffle.fast_text import CERTAIN, Keys, Names, PlainItems, key_text
+from bulkload.shuffle.fast_text import CERTAIN, Keys, NameTexts, PlainItems, key_text
 from rowferry.errors import UnusableChange
 from rowferry.items.effects import places_of
 from rowferry.items.keys import key_of
 from rowferry.items.members import Members, members_of
 from rowferry.items.requests import put_members
 from rowferry.mapping import Layout, MapEntry, SetEntry, TableMapping
-from rowferry.mapping.attribute_source import Column
+from rowferry.mapping.attribute_source import ColumnSource
 from rowferry.values import Value
 
 HOPELESS = 8 << 20
@@ -70,7 +70,7 @@ class Liner:
         """Taken so far."""
         self._group_places = [self.columns.index(column) for column in table.group_columns]
         self._keys = Keys(table, self.columns)
-        self._names = Names(table)
+        self._names = NameTexts(table)
         self._plain_items = PlainItems(table, self._keys, self._group_places)
         self._outer = _outer(table.attribute)
 
@@ -169,7 +169,7 @@ class Liner:
         name, value = self.table.member_name, self.table.member_value
         if self.table.layout is Layout.STRING_SET or not isinstance(name, str):
             return None
-        if not isinstance(value, Column) or value.type is not None:
+        if not isinstance(value, ColumnSource) or value.type is not None:
             return None
         null = '{"NULL":true}' if value.keep_null else "null"
         return self.columns.index(name), self.columns.index(value.column), null

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from bulkload.direct.grouping import Unusable
-from bulkload.exports import FORMATS, Column, Export, open_export
+from bulkload.exports import FORMATS, Export, ExportColumn, open_export
 from bulkload.exports.blocks import Columns, blocks_of, columns_of
 from bulkload.exports.records import BadLine
 from bulkload.shuffle.lines import Liner
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _map(given: argparse.Namespace) -> None:
     table = _table(Mapping.load(given.mapping), given.table)
-    columns = [Column(*one.split("=", 1)) for one in given.columns or ()]
+    columns = [ExportColumn(*one.split("=", 1)) for one in given.columns or ()]
     export = open_export(
         given.export, table, format=given.format, columns=columns or None, dialect=given.dialect
     )

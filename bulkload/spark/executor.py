@@ -72,7 +72,7 @@ class Follower:
 
 
 @dataclass(frozen=True)
-class Means:
+class ExecutorParts:
     """
     What the driver tells its tasks. `client` makes the DynamoDB client, `control` is the control table,
     `owner` and `ttl` are the lock's; so many tasks as `share` write at once, with `requests` each.
@@ -89,7 +89,7 @@ class Means:
 class Executor:
     """A Python process of Spark, for as long as it works for this driver."""
 
-    def __init__(self, means: Means) -> None:
+    def __init__(self, means: ExecutorParts) -> None:
         self.client = means.client()
         control = ControlTable(self.client, means.control)
         self._follower = Follower(control, means.owner, means.ttl)
@@ -115,7 +115,7 @@ class Executor:
 
 
 @cache
-def executor(means: Means) -> Executor:
+def executor(means: ExecutorParts) -> Executor:
     """This process's."""
     return Executor(means)
 
@@ -124,7 +124,7 @@ def executor(means: Means) -> Executor:
 class PutFrom:
     """A sink: the target's table, in whichever process."""
 
-    means: Means
+    means: ExecutorParts
     table: TableMapping
 
     @property

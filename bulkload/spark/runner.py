@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from bulkload.exports.locations import Folder
-from bulkload.from_files.local_runner import Before, Progress, Step
-from bulkload.from_files.steps import Sink, Work
+from bulkload.from_files.local_runner import Before, Progress, StepProgress
+from bulkload.from_files.steps import FilesWork, ItemSink
 from bulkload.lock import LoaderLock
 from bulkload.spark import errors
 from bulkload.spark.cluster import Cluster
-from bulkload.spark.tasks import LINES, Partitions, Parts
+from bulkload.spark.tasks import LINES, Partitions, TaskParts
 from rowferry.errors import Refused, RowferryError
 
 LOOK = 0.5  # seconds
@@ -33,7 +33,7 @@ class SparkPasses:
     lock: LoaderLock
     sleep: Callable[[float], None] = time.sleep
 
-    def run(self, work: Work, sink: Sink, before: Before, progress: Progress) -> None:
+    def run(self, work: FilesWork, sink: ItemSink, before: Before, progress: Progress) -> None:
         """BadPart before anything is written: no partition begins before all parts are read."""
         self._refuse_far(work)
         before()
@@ -43,13 +43,13 @@ class SparkPasses:
             self._job(work, sink, done, progress)
         work.read()
 
-    def _refuse_far(self, work: Work) -> None:
+    def _refuse_far(self, work: FilesWork) -> None:
         """Refused where a folder is named that other machines do not have."""
         places = [work.place, *(source.export.location for source in work.target.sources)]
         if not self.cluster.local and (far := [one for one in places if isinstance(one, Folder)]):
             raise Refused(f"{far[0]} is a folder of this machine alone", "use s3://BUCKET/PREFIX with Spark")
 
-    def _job(self, work: Work, sink: Sink, done: frozenset[int], progress: Progress) -> None:
+    def _job(self, work: FilesWork, sink: ItemSink, done: frozenset[int], progress: Progress) -> None:
         with ThreadPoolExecutor(1) as one:
             job = one.submit(self._collect, work, sink, done)
             try:
@@ -76,11 +76,11 @@ class SparkPasses:
         self.lock.pass_on()
         self.sleep(self.lock.ttl)
 
-    def _collect(self, work: Work, sink: Sink, done: frozenset[int]) -> Iterable[int]:
+    def _collect(self, work: FilesWork, sink: ItemSink, done: frozenset[int]) -> Iterable[int]:
         parts, partitions = len(work.target.parts), len(work.partitions)
         if not parts:
             return []
-        lines = self.cluster.session.range(0, parts, 1, parts).mapInArrow(Parts(work, done), LINES)
+        lines = self.cluster.session.range(0, parts, 1, parts).mapInArrow(TaskParts(work, done), LINES)
         together = lines.repartition(partitions * _BINS, "partition").sortWithinPartitions(
             "partition", "hash", "key", "value"
         )
@@ -95,5 +95,5 @@ class SparkPasses:
             for stage in filter(None, map(tracker.getStageInfo, tracker.getActiveStageIds())):
                 first = first if first is not None else stage.stageId
                 what = "parts read" if stage.stageId == first else "groups of partitions written"
-                progress(Step(what, stage.numCompletedTasks, stage.numTasks))
+                progress(StepProgress(what, stage.numCompletedTasks, stage.numTasks))
             self.sleep(LOOK)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from bulkload.from_files.steps import Sink, Work
+from bulkload.from_files.steps import FilesWork, ItemSink
 from bulkload.shuffle.assembly import Held
 from bulkload.shuffle.lines import Line
 from bulkload.shuffle.shuffle import Groups
@@ -32,10 +32,10 @@ type _Keyed = tuple[int, int, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class TaskParts:
     """Numbers of parts to their lines, without those of partitions that are `done`."""
 
-    work: Work
+    work: FilesWork
     done: frozenset[int]
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -75,8 +75,8 @@ def _batch(lines: list[_Keyed]) -> pa.RecordBatch:
 class Partitions:
     """Sorted lines of any number of partitions to items in the sink; gives the partitions' numbers."""
 
-    work: Work
-    sink: Sink
+    work: FilesWork
+    sink: ItemSink
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """As mapInArrow calls it."""

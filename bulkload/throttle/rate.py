@@ -8,7 +8,7 @@ _DUST = 1e-6  # seconds: shorter pauses are what rounding leaves
 
 
 @dataclass(slots=True)
-class Bucket:
+class TokenBucket:
     """
     A token bucket that goes into debt: what a request costs is known when it is answered.
 

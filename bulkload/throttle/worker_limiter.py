@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bulkload.throttle.rate import Bucket
+from bulkload.throttle.rate import TokenBucket
 from bulkload.throttle.shared_counters import Board
 
 LONGEST_WAIT = 0.5  # seconds until the limit, and the guard, are looked at again
@@ -28,7 +28,7 @@ class Meter:
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
-        self._writes, self._reads = Bucket(), Bucket()
+        self._writes, self._reads = TokenBucket(), TokenBucket()
         self._cost = 1.0  # WCU of an item, as the last answer had it
 
     def rows(self, count: int) -> None:
@@ -60,7 +60,7 @@ class Meter:
             self._writes.correct(-expected)
             self._board.add(self._worker, throttles=1)
 
-    def _wait(self, bucket: Bucket, amount: float, rate: Callable[[], float]) -> None:
+    def _wait(self, bucket: TokenBucket, amount: float, rate: Callable[[], float]) -> None:
         while True:
             with self._lock:
                 pause = bucket.take(amount, rate(), self._clock())

@@ -13,7 +13,7 @@ goes on    indexes, constraints, options, defaults of later rows, columns that d
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from capturer.ddl.sql_tokens import NotUnderstood, Token, Words, split
+from capturer.ddl.sql_tokens import NotUnderstood, Token, TokenReader, split
 from rowferry.mapping import TableMapping
 
 _INDEXES = frozenset([
@@ -67,7 +67,7 @@ def alteration(actions: Sequence[Token], table: TableMapping, *, ignore: bool) -
 
 
 def _action(action: Sequence[Token], table: TableMapping, ignore: bool) -> Alteration:
-    words = Words(action)
+    words = TokenReader(action)
     first = words.next().word
     second = words.word
     if first == "ADD" and [token.word for token in words.rest[:2]] in (
@@ -87,7 +87,7 @@ def _action(action: Sequence[Token], table: TableMapping, ignore: bool) -> Alter
     return Alteration(f"({first} {second})".replace(" )", ")"), reshapes=True)
 
 
-def _columns(verb: str, words: Words, table: TableMapping) -> Alteration:
+def _columns(verb: str, words: TokenReader, table: TableMapping) -> Alteration:
     named = words.skip("COLUMN")
     words.skip_exists()
     try:
@@ -111,7 +111,7 @@ def _changed(columns: set[str], table: TableMapping) -> Alteration:
     return Alteration(change, True, frozenset(columns if change and len(columns) == 1 else ()))
 
 
-def _renamed(words: Words) -> list[str]:
+def _renamed(words: TokenReader) -> list[str]:
     old = words.identifier()
     words.skip("TO")
     return [old, words.identifier()]
@@ -128,18 +128,18 @@ def _travels(column: str, table: TableMapping) -> bool:
     return table.every_column and column not in {name.lower() for name in table.exclude}
 
 
-def _added(words: Words, table: TableMapping) -> str:
+def _added(words: TokenReader, table: TableMapping) -> str:
     for name, definition in _new_columns(words):
         if _travels(name, table) and not (_is_left_out(name, table) and _is_null(definition)):
             return f"adds column {name}, and existing rows may have a value in it that no row event has"
     return ""
 
 
-def _new_columns(words: Words) -> Iterator[tuple[str, list[str]]]:
+def _new_columns(words: TokenReader) -> Iterator[tuple[str, list[str]]]:
     """The columns of ADD c ..., or of ADD (c ..., KEY ...), with the words of their definitions."""
     inner = words.rest[1:-1] if words.word == "(" else None
     for part in [words.rest] if inner is None else split(inner):
-        column = Words(part)
+        column = TokenReader(part)
         if inner is None or column.word not in _INDEXES:
             yield column.identifier(), [token.word for token in column.rest]
 

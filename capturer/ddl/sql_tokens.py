@@ -85,7 +85,7 @@ def split(parsed: Iterable[Token], sign: str = ",") -> Iterator[list[Token]]:
         yield part
 
 
-class Words:
+class TokenReader:
     """Reads tokens one after the other. NotUnderstood where the expected one does not come."""
 
     def __init__(self, parsed: Sequence[Token]) -> None:

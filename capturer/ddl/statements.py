@@ -17,7 +17,16 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from capturer.ddl.alter_table import alteration
-from capturer.ddl.sql_tokens import NotUnderstood, Token, Words, mentioned, names, opening, split, tokens
+from capturer.ddl.sql_tokens import (
+    NotUnderstood,
+    Token,
+    TokenReader,
+    mentioned,
+    names,
+    opening,
+    split,
+    tokens,
+)
 from rowferry.mapping import Mapping
 
 
@@ -149,7 +158,7 @@ class _Judge:
     def __init__(self, parsed: Sequence[Token], text: str, schema: str, mapping: Mapping) -> None:
         self.parsed = parsed
         self.text = text
-        self.words = Words(parsed)
+        self.words = TokenReader(parsed)
         self.schema = schema.lower()
         self.mapping = mapping
         self.tables = {(table.schema.lower(), table.table.lower()): table for table in mapping.tables}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from capturer.decoder import framing
 from capturer.decoder.events import Event, Heartbeat, Incident, Query, XaPrepared, Xid
-from capturer.decoder.framing import HEADER, Type
+from capturer.decoder.framing import HEADER, EventType
 from capturer.decoder.gtids import mariadb_gtid, mysql_gtid, tagged_gtid
 from capturer.decoder.queries import load_query, query
 from capturer.decoder.wire import damaged
@@ -60,16 +60,16 @@ def _heartbeat_v2(data: bytes, _kind: int, _start: int, _end: int) -> Iterable[E
 
 
 SIMPLE: dict[int, Reader] = {
-    Type.GTID: _gtid,
-    Type.ANONYMOUS_GTID: _gtid,
-    Type.TAGGED_GTID: _tagged_gtid,
-    Type.MARIADB_GTID: _mariadb_gtid,
-    Type.QUERY: _query,
-    Type.QUERY_COMPRESSED: _query_compressed,
-    Type.EXECUTE_LOAD_QUERY: _load_query,
-    Type.XID: _xid,
-    Type.XA_PREPARE: _xa_prepare,
-    Type.INCIDENT: _incident,
-    Type.HEARTBEAT: _heartbeat,
-    Type.HEARTBEAT_V2: _heartbeat_v2,
+    EventType.GTID: _gtid,
+    EventType.ANONYMOUS_GTID: _gtid,
+    EventType.TAGGED_GTID: _tagged_gtid,
+    EventType.MARIADB_GTID: _mariadb_gtid,
+    EventType.QUERY: _query,
+    EventType.QUERY_COMPRESSED: _query_compressed,
+    EventType.EXECUTE_LOAD_QUERY: _load_query,
+    EventType.XID: _xid,
+    EventType.XA_PREPARE: _xa_prepare,
+    EventType.INCIDENT: _incident,
+    EventType.HEARTBEAT: _heartbeat,
+    EventType.HEARTBEAT_V2: _heartbeat_v2,
 }

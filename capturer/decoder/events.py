@@ -55,7 +55,7 @@ class Query(NamedTuple):
     sql: str
 
 
-class Rows(NamedTuple):
+class RowsEvent(NamedTuple):
     """Row changes of one table: (before, after) for each row, with the wanted columns. `size` in bytes."""
 
     start: int
@@ -111,5 +111,5 @@ class Passed(NamedTuple):
 
 
 type Event = (
-    FormatDescription | Rotate | Gtid | Query | Rows | Xid | XaPrepared | Heartbeat | Incident | Passed
+    FormatDescription | Rotate | Gtid | Query | RowsEvent | Xid | XaPrepared | Heartbeat | Incident | Passed
 )

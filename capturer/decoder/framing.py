@@ -30,7 +30,7 @@ _XA_IDENTIFIER = 64
 _XA_PREPARE = struct.Struct("<BIII")
 
 
-class Type(IntEnum):
+class EventType(IntEnum):
     """Codes of the events that mean something here; MariaDB's own from 160."""
 
     QUERY = 2

@@ -5,7 +5,7 @@ from functools import cache
 from uuid import UUID
 
 from capturer.decoder.events import Gtid
-from capturer.decoder.framing import HEADER, Type, unpack_header
+from capturer.decoder.framing import HEADER, EventType, unpack_header
 from capturer.decoder.wire import damaged, fixed_int, taken
 
 _MYSQL = struct.Struct("<B16sq")
@@ -14,7 +14,7 @@ _TIMES = HEADER + _MYSQL.size + 1 + 16
 _HAS_ORIGINAL = 1 << 55
 _MARIADB = struct.Struct("<QIB")
 _STANDALONE, _PREPARED_XA = 0x01, 0x40
-_ANONYMOUS = int(Type.ANONYMOUS_GTID)
+_ANONYMOUS = int(EventType.ANONYMOUS_GTID)
 _UUID, _GNO, _TAG, _COMMITTED = 1, 2, 3, 6
 """Fields of a tagged GTID."""
 _LAST_FIELD = 11

@@ -8,20 +8,20 @@ from zlib import crc32
 from capturer.decoder import framing
 from capturer.decoder.dispatch import SIMPLE, Reader
 from capturer.decoder.errors import DamagedEvent, UnknownEvent
-from capturer.decoder.events import Event, Passed, Rotate, Rows
+from capturer.decoder.events import Event, Passed, Rotate, RowsEvent
 from capturer.decoder.framing import (
     ARTIFICIAL,
     CHECKSUM,
     HARMLESS,
     HEADER,
     IGNORABLE,
-    Type,
+    EventType,
     unpack_checksum,
     unpack_frame,
 )
 from capturer.decoder.payload import inner_events
 from capturer.decoder.rows.decoder import RowDecoder
-from capturer.decoder.rows.row_events import AFTER_TABLE_ID, FLAGS, OPENING, ROWS, Table, prepared
+from capturer.decoder.rows.row_events import AFTER_TABLE_ID, FLAGS, OPENING, ROWS, DecodedTable, prepared
 from capturer.decoder.rows.table_map import table_map, table_names
 from capturer.decoder.rows.table_schema import (
     Definition,
@@ -52,11 +52,11 @@ _DAMAGE = (
     zlib.error,
 )
 _WRAP, _HALF = 0xFFFF_FFFF, 1 << 31
-_FORMAT_DESCRIPTION = int(Type.FORMAT_DESCRIPTION)
+_FORMAT_DESCRIPTION = int(EventType.FORMAT_DESCRIPTION)
 _DUMMY_TABLE = bytes([255, 255, 255, 0, 0, 0])
 """MySQL ends a statement with a rows event of this table where it changed none."""
 _MAX_TABLES = 4096
-_NEVER_INSIDE = frozenset([Type.FORMAT_DESCRIPTION, Type.ROTATE, Type.TRANSACTION_PAYLOAD])
+_NEVER_INSIDE = frozenset([EventType.FORMAT_DESCRIPTION, EventType.ROTATE, EventType.TRANSACTION_PAYLOAD])
 
 
 class EventStream:
@@ -87,18 +87,18 @@ class EventStream:
         self._mariadb = False
         self.end = 0
         """Where the newest event ends, in bytes from the start of its file."""
-        self._tables: dict[bytes, Table] = {}
-        self._known: dict[bytes, Table] = {}
+        self._tables: dict[bytes, DecodedTable] = {}
+        self._known: dict[bytes, DecodedTable] = {}
         self._readers = self._all_readers()
 
     def _all_readers(self) -> dict[int, Reader]:
         readers: dict[int, Reader] = {
             **dict.fromkeys(ROWS, self._rows),
-            Type.TABLE_MAP: self._table_map,
+            EventType.TABLE_MAP: self._table_map,
             **SIMPLE,
-            Type.FORMAT_DESCRIPTION: self._format_description,
-            Type.ROTATE: self._rotate,
-            Type.TRANSACTION_PAYLOAD: self._payload,
+            EventType.FORMAT_DESCRIPTION: self._format_description,
+            EventType.ROTATE: self._rotate,
+            EventType.TRANSACTION_PAYLOAD: self._payload,
         }
         return {int(kind): reader for kind, reader in readers.items()}  # an int finds an int faster
 
@@ -167,14 +167,14 @@ class EventStream:
         self._tables[data[HEADER:AFTER_TABLE_ID]] = self._known.get(content) or self._learned(content)
         return ()
 
-    def _learned(self, content: bytes) -> Table:
+    def _learned(self, content: bytes) -> DecodedTable:
         """Parsing and compiling take about a millisecond; a table is announced again in every transaction."""
         if len(self._known) >= _MAX_TABLES:
             self._known.clear()
         body = content[FLAGS:]
         schema, table = table_names(body)
         wanted = self._wanted(schema, table)
-        found = Table(schema, table, 0, None, {})
+        found = DecodedTable(schema, table, 0, None, {})
         if wanted is not None:
             try:
                 parsed = self._completed(table_map(body, mariadb=self._mariadb), wanted)
@@ -182,7 +182,7 @@ class EventStream:
                 pass
             else:
                 decoder = RowDecoder(parsed, wanted, self._required(schema, table))
-                found = Table(schema, table, len(parsed.columns), decoder, {})
+                found = DecodedTable(schema, table, len(parsed.columns), decoder, {})
         self._known[content] = found
         return found
 
@@ -208,7 +208,7 @@ class EventStream:
         if ready.compressed:
             data, at = inflated(data[at:]), 0
         images = ready.decode(data, data.decode("latin-1"), at, len(data))
-        return (Rows(start, end, table.schema, table.table, ready.kind, images, len(data)),)
+        return (RowsEvent(start, end, table.schema, table.table, ready.kind, images, len(data)),)
 
 
 def _passed(kind: int, flags: int, start: int, end: int) -> Iterable[Event]:

@@ -29,7 +29,7 @@ class ConnectionLost(SourceNotReady):
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ReplicationClient:
     """
     Where the server is and how to log in.
 
@@ -156,7 +156,7 @@ class Binlog:
 
     def __init__(
         self,
-        source: Source,
+        source: ReplicationClient,
         mapping: Mapping,
         start: BinlogOffset,
         definitions: Definitions | None = None,

@@ -18,7 +18,7 @@ import pymysql
 from capturer.ddl.statements import judge
 from capturer.ddl.type_changes import keeps_values
 from capturer.decoder.rows.table_schema import Definition, RowsNotNeeded, labels
-from capturer.source.binlog import ConnectionLost, Source
+from capturer.source.binlog import ConnectionLost, ReplicationClient
 from capturer.source.lookahead import statements
 from capturer.telemetry import say
 from rowferry.errors import LOAD, CaptureStopped
@@ -60,7 +60,7 @@ class Definitions:
 
     def __init__(
         self,
-        source: Source,
+        source: ReplicationClient,
         mapping: Tables,
         epoch: Callable[[], int],
         at: Callable[[], BinlogOffset],

@@ -7,9 +7,9 @@ from typing import Any
 import pymysql
 
 from capturer.decoder.events import Query, Rotate
-from capturer.decoder.framing import Type
+from capturer.decoder.framing import EventType
 from capturer.decoder.stream import EventStream
-from capturer.source.binlog import FIRST_EVENT, LARGEST_START, Source
+from capturer.source.binlog import FIRST_EVENT, LARGEST_START, ReplicationClient
 from rowferry.position import BinlogOffset
 
 _COM_BINLOG_DUMP = 0x12
@@ -18,13 +18,13 @@ _NO_REPLICA = 0  # as mysqlbinlog says: a replica's id would throw the capturer'
 _KIND = 5  # the type's place in a packet: behind the status byte and the time
 # Besides statements, what tells where they stand; rows are passed over unread.
 _READ = frozenset([
-    Type.QUERY, Type.QUERY_COMPRESSED, Type.ROTATE, Type.FORMAT_DESCRIPTION, Type.GTID,
-    Type.ANONYMOUS_GTID, Type.TAGGED_GTID, Type.MARIADB_GTID,
+    EventType.QUERY, EventType.QUERY_COMPRESSED, EventType.ROTATE, EventType.FORMAT_DESCRIPTION, EventType.GTID,
+    EventType.ANONYMOUS_GTID, EventType.TAGGED_GTID, EventType.MARIADB_GTID,
 ])  # fmt: skip
 
 
 def statements(
-    source: Source, start: BinlogOffset, end: BinlogOffset
+    source: ReplicationClient, start: BinlogOffset, end: BinlogOffset
 ) -> Iterator[tuple[BinlogOffset, Query]]:
     """
     The statements from `start` up to `end`, each with where it begins.
@@ -34,7 +34,7 @@ def statements(
     yield from _within(packets(source, start), start, end)
 
 
-def packets(source: Source, start: BinlogOffset) -> Generator[bytes]:
+def packets(source: ReplicationClient, start: BinlogOffset) -> Generator[bytes]:
     """
     The binlog from `start` to where it ends now: a status byte, then the event. No replica is thrown out.
 

@@ -19,7 +19,7 @@ from capturer.decoder.events import (
     Passed,
     Query,
     Rotate,
-    Rows,
+    RowsEvent,
     XaPrepared,
     Xid,
 )
@@ -88,7 +88,7 @@ class Transactions:
         self._skip = {where.order for where in skip}
         self._prepared = PreparedTransactions()
         self._readers: dict[type, Callable[[Any], Sequence[RowChange]]] = {
-            Rows: self._rows,
+            RowsEvent: self._rows,
             Query: self._query,
             Gtid: self._began,
             Xid: self._ended,
@@ -161,7 +161,7 @@ class Transactions:
         if self._row:
             self._stop("a transaction without an end (the server broke off while writing it)", RELOAD_ALL)
 
-    def _rows(self, event: Rows) -> Sequence[RowChange]:
+    def _rows(self, event: RowsEvent) -> Sequence[RowChange]:
         if self._skipping or (self.again and not self._xa):
             return ()
         if not self._group:
@@ -185,7 +185,7 @@ class Transactions:
         self.number += 1
         self._prefix = f"{self._places}{self._start:016x}."
 
-    def _bound(self, event: Rows) -> None:
+    def _bound(self, event: RowsEvent) -> None:
         if not self._prepared.takes(len(self._kept), self._kept_bytes):
             what = f"XA transactions on {event.schema}.{event.table} and others"
             self._stop(f"{what} that wait for their outcome are too large to be kept", _TOO_LARGE)

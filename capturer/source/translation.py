@@ -9,7 +9,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
 from capturer.ddl.statements import RELOAD, judge
 from capturer.decoder.events import FormatDescription, Heartbeat, Query, Rotate
-from capturer.decoder.framing import Type
+from capturer.decoder.framing import EventType
 from capturer.decoder.rows.table_schema import Definition
 from capturer.decoder.stream import EventStream
 from capturer.source.events import Event, Unreadable
@@ -23,7 +23,7 @@ type Reshaped = Callable[[frozenset[str], int], None]
 """Takes the source tables that may have other columns from here on, and the offset of here."""
 
 _KIND = 5  # the type's place in a packet: behind the status byte and the time
-_PAYLOAD = bytes([Type.TRANSACTION_PAYLOAD])
+_PAYLOAD = bytes([EventType.TRANSACTION_PAYLOAD])
 _NO_DDL = re.compile(
     r"\s*(BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|XA|INSERT|UPDATE|DELETE|REPLACE)\b", re.IGNORECASE
 )

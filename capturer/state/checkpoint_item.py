@@ -6,7 +6,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from capturer.state.lease import was_refused
-from capturer.state.status import AFRESH, Counters, Standing
+from capturer.state.status import AFRESH, CaptureStatus, Counters
 from rowferry.change import Marker
 from rowferry.control_table import CHECKPOINT, FLOORS, MARKER, PASSED, ControlTable, Plain
 from rowferry.errors import CaptureStopped, LeaseLost, Refused
@@ -94,7 +94,7 @@ class Progress:
         since = _since(self.epoch, resumed) if more or "since" not in item else str(item["since"])
         since = max([since, *(_behind(self.epoch, place) for place in self.skip)])
         # Nobody shall take the former end's standing for this one's, up to the first save.
-        fields: dict[str, Plain] = {"tables": [*self._tables], "since": since, **_standing(Standing())}
+        fields: dict[str, Plain] = {"tables": [*self._tables], "since": since, **_standing(CaptureStatus())}
         self._item = self._update(fields, self._token)
         return resumed
 
@@ -130,7 +130,7 @@ class Progress:
         reached: BinlogOffset,
         read: BinlogOffset,
         counters: Counters,
-        standing: Standing,
+        standing: CaptureStatus,
         now_ms: int,
         restart: BinlogOffset | None = None,
     ) -> None:
@@ -156,7 +156,7 @@ class Progress:
             self._token,
         )
 
-    def stop(self, standing: Standing, now_ms: int) -> None:
+    def stop(self, standing: CaptureStatus, now_ms: int) -> None:
         """Writes why capture did not even begin; nothing before the first checkpoint."""
         if self._item:
             self._update({**_standing(standing), "updated_ms": now_ms}, self._token)
@@ -186,7 +186,7 @@ class Progress:
                 "read_file": start.file, "read_offset": start.offset,
                 "changes": 0, "records": 0, "bytes": 0, "tables": [*self._tables], "anew": self._anew,
                 "former_skip": self._skip,
-                **_standing(Standing()), "updated_ms": now_ms,
+                **_standing(CaptureStatus()), "updated_ms": now_ms,
             },
             None,
         )  # fmt: skip
@@ -199,7 +199,7 @@ class Progress:
                 "epoch": self.epoch, "server": server, "anew": self._anew, "tables": [*self._tables],
                 "file": start.file, "offset": start.offset, "since": _since(self.epoch, start),
                 "read_file": start.file, "read_offset": start.offset, "former_skip": self._skip,
-                **_restart(None), **_standing(Standing()),
+                **_restart(None), **_standing(CaptureStatus()),
             },
             self._token,
         )  # fmt: skip
@@ -219,7 +219,7 @@ def _restart(restart: BinlogOffset | None) -> dict[str, Plain]:
     return {"restart_file": file, "restart_offset": offset}
 
 
-def _standing(standing: Standing) -> dict[str, Plain]:
+def _standing(standing: CaptureStatus) -> dict[str, Plain]:
     again: list[Plain] = [*standing.again]
     return {
         "state": standing.state, "reason": standing.reason, "fix": standing.fix,

@@ -28,7 +28,7 @@ AFRESH = (
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CaptureStatus:
     """
     How capture stands: `capturing`, `waiting` or `stopped`, and for the last two why and what to do.
 
@@ -43,7 +43,7 @@ class Standing:
     at: str = ""
 
     @classmethod
-    def of(cls, state: str, error: RowferryError) -> "Standing":
+    def of(cls, state: str, error: RowferryError) -> "CaptureStatus":
         """The standing that an error brings."""
         if isinstance(error, CaptureStopped):
             return cls(state, error.found, error.fix, error.remedy, tuple(error.tables), error.at)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import pymysql
 
-from ferry import phases
+from ferry import operator_hooks
 from ferry.cutover.grants import Grants
 from rowferry.errors import Refused
 from rowferry.mysql import server
@@ -138,11 +138,11 @@ class Hooked:
 
     def up(self, connection: Any) -> None:  # noqa: ARG002
         """PhaseFailed when it fails."""
-        phases.call(Path(self.facts["path"]), ["up"], {"phase": "fence"})
+        operator_hooks.call(Path(self.facts["path"]), ["up"], {"phase": "fence"})
 
     def lift(self, connection: Any) -> None:  # noqa: ARG002
         """PhaseFailed when it fails."""
-        phases.call(Path(self.facts["path"]), ["lift"], {"phase": "fence"})
+        operator_hooks.call(Path(self.facts["path"]), ["lift"], {"phase": "fence"})
 
 
 class Already:

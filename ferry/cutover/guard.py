@@ -26,10 +26,10 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from bulkload.connection import Address, connect
-from ferry import audit
+from ferry import audit_log
 from ferry.cutover import fences
 from ferry.cutover.journal import IMPATIENT, Journal
-from ferry.cutover.machine import LIFTABLE, Phase, State
+from ferry.cutover.phases import LIFTABLE, Phase, State
 from rowferry.control_table import ControlTable
 from rowferry.errors import Refused, RowferryError
 
@@ -108,7 +108,7 @@ def main() -> int:
     client = boto3.client("dynamodb", region_name=known["region"], config=Config(**IMPATIENT))
     state = State(**{**known["state"], "phase": Phase(known["state"]["phase"])})
     journal = Journal(
-        ControlTable(client, known["table"]), secrets.token_hex(8), f"guard of {audit.who()}", state=state
+        ControlTable(client, known["table"]), secrets.token_hex(8), f"guard of {audit_log.who()}", state=state
     )
     connect(address).close()  # what does not work now would not work then
     os.write(1, READY)
@@ -196,7 +196,7 @@ def _tried(journal: Journal, address: Address, run: str, *, certain: bool) -> bo
         fences.lift(journal.state.fence, connection)
     _tell("guard: ferry cutover died before the point of no return: the fence is lifted, MySQL takes writes")
     journal.move(Phase.LIFTED)
-    audit.record(journal.control, "guard", "the fence is lifted, ferry cutover had died")
+    audit_log.record(journal.control, "guard", "the fence is lifted, ferry cutover had died")
     return True
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ferry.cutover.machine import Phase, State
+from ferry.cutover.phases import Phase, State
 from rowferry.control_table import ControlTable
 from rowferry.errors import Refused
 

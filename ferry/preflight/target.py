@@ -6,8 +6,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bulkload.dynamodb.batch_writer import error_code
-from ferry.settings import Stack
-from ferry.status import queued
+from ferry.context import Stack
+from ferry.status.state import queued
 from rowferry.mapping import TableMapping
 from rowferry.mysql.conditions import Condition
 

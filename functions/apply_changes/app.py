@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.data_classes import KinesisStreamEvent, eve
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
-from apply_changes.applier import Applier, Result
+from apply_changes.applier import Applier, ApplyResult
 from apply_changes.metrics import METRICS, NAMESPACE, counters, metric_values
 from apply_changes.quarantine import SqsQuarantine
 from apply_changes.store import DynamoStore
@@ -82,7 +82,7 @@ def handler(event: KinesisStreamEvent, context: LambdaContext) -> dict[str, list
     return {"batchItemFailures": [{"itemIdentifier": records[result.failed].kinesis.sequence_number}]}
 
 
-def _account(control: ControlTable, result: Result, records: int) -> None:
+def _account(control: ControlTable, result: ApplyResult, records: int) -> None:
     """
     Log, metrics, counters and markers: after the changes, so that a marker never runs ahead of them.
 

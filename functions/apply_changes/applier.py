@@ -14,18 +14,18 @@ from dataclasses import dataclass, field
 from types import MappingProxyType as Fixed
 from typing import Protocol
 
-from apply_changes.store import Outcome
+from apply_changes.store import WriteOutcome
 from rowferry.change import Marker, Record, RowChange, decode_record
 from rowferry.errors import MalformedRecord, Unapplied, UnusableChange
 from rowferry.items.effects import ItemKey, effects
-from rowferry.items.folding import Step, Write, writes
+from rowferry.items.folding import FoldStep, Write, writes
 from rowferry.mapping import Mapping
 
 
 class Store(Protocol):
     """Where items are written."""
 
-    def write(self, write: Write) -> tuple[Outcome, int]:
+    def write(self, write: Write) -> tuple[WriteOutcome, int]:
         """What became of the write, and the requests it took."""
 
 
@@ -47,7 +47,7 @@ type Each = Callable[[Callable[["_Item"], None], Iterable["_Item"]], Iterable[No
 
 
 @dataclass(slots=True)
-class Result:
+class ApplyResult:
     """
     What became of a batch: received = applied + repeats + quarantined + unapplied changes.
 
@@ -73,8 +73,8 @@ class _Item:
     """One item's part of the batch; a worker has it to itself."""
 
     key: ItemKey
-    steps: list[tuple[Step, RowChange]] = field(default_factory=list)
-    result: Result = field(default_factory=Result)
+    steps: list[tuple[FoldStep, RowChange]] = field(default_factory=list)
+    result: ApplyResult = field(default_factory=ApplyResult)
 
 
 class Applier:
@@ -90,14 +90,14 @@ class Applier:
         self._each = each
         self._in_time = in_time
 
-    def apply(self, batch: Sequence[bytes], floors: Dict[str, str] = NO_FLOORS) -> Result:
+    def apply(self, batch: Sequence[bytes], floors: Dict[str, str] = NO_FLOORS) -> ApplyResult:
         """
         Applies the records' data, given in stream order.
 
         `floors` has for `schema.table` the position up to which the bulk load
         shows everything: changes at or below it are repeats.
         """
-        result = Result()
+        result = ApplyResult()
         items: dict[ItemKey, _Item] = {}
         records: dict[int, Record] = {}
         for origin, data in enumerate(batch):
@@ -117,7 +117,12 @@ class Applier:
         return result
 
     def _collect(
-        self, record: Record, floors: Dict[str, str], origin: int, items: dict[ItemKey, _Item], result: Result
+        self,
+        record: Record,
+        floors: Dict[str, str],
+        origin: int,
+        items: dict[ItemKey, _Item],
+        result: ApplyResult,
     ) -> None:
         for change in record.changes:
             if _is_loaded(change, floors):
@@ -131,7 +136,7 @@ class Applier:
                 continue
             for effect in found:
                 item = items.setdefault(effect.key, _Item(effect.key))
-                item.steps.append((Step(effect, change.position, record.sender, origin), change))
+                item.steps.append((FoldStep(effect, change.position, record.sender, origin), change))
 
     def _apply_item(self, item: _Item) -> None:
         changes = {id(step): change for step, change in item.steps}
@@ -145,7 +150,7 @@ class Applier:
             item.result.failed = halted.origin
             item.result.errors[halted.reason] += 1
 
-    def _write(self, write: Write, changes: dict[int, RowChange], result: Result) -> None:
+    def _write(self, write: Write, changes: dict[int, RowChange], result: ApplyResult) -> None:
         """One write; when a fold holds something unusable, its steps one by one."""
         try:
             outcome, requests = self._attempt(write)
@@ -164,12 +169,12 @@ class Applier:
             return
         result.requests += requests
         result.received += len(write.steps)
-        if outcome is Outcome.APPLIED:
+        if outcome is WriteOutcome.APPLIED:
             result.applied += len(write.steps)
         else:
             result.repeats += len(write.steps)
 
-    def _attempt(self, write: Write) -> tuple[Outcome, int]:
+    def _attempt(self, write: Write) -> tuple[WriteOutcome, int]:
         origin = write.steps[0].origin
         if not self._in_time():
             raise _Halted(origin, "OutOfTime")
@@ -179,7 +184,7 @@ class Applier:
             raise _Halted(origin, error.found) from error
 
     def _refuse(
-        self, error: UnusableChange, change: RowChange | None, data: bytes, origin: int, result: Result
+        self, error: UnusableChange, change: RowChange | None, data: bytes, origin: int, result: ApplyResult
     ) -> None:
         """Sets aside what gets to no item; it is refused again when it comes again."""
         try:
@@ -191,7 +196,7 @@ class Applier:
             result.failed = _lower(result.failed, origin)
 
     def _set_aside(
-        self, error: UnusableChange, change: RowChange | None, data: bytes, origin: int, result: Result
+        self, error: UnusableChange, change: RowChange | None, data: bytes, origin: int, result: ApplyResult
     ) -> None:
         self._quarantine.add(error, change, data, origin)
         result.received += 1
@@ -217,7 +222,7 @@ def _is_loaded(change: RowChange, floors: Dict[str, str]) -> bool:
     return floor is not None and change.position is not None and change.position <= floor
 
 
-def _finish(result: Result, record: Record) -> None:
+def _finish(result: ApplyResult, record: Record) -> None:
     if record.marker:
         result.markers.setdefault(record.marker, set()).add(record.lane)
     if record.committed and record.changes:
@@ -228,7 +233,7 @@ def _lower(one: int | None, other: int | None) -> int | None:
     return min((index for index in (one, other) if index is not None), default=None)
 
 
-def _add(total: Result, part: Result) -> None:
+def _add(total: ApplyResult, part: ApplyResult) -> None:
     total.received += part.received
     total.applied += part.applied
     total.repeats += part.repeats

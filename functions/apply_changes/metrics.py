@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 
-from apply_changes.applier import Result
+from apply_changes.applier import ApplyResult
 
 NAMESPACE = "Rowferry"
 LAG_BASE = 1.25
@@ -21,7 +21,7 @@ METRICS: Mapping[str, tuple[str, str]] = {
 """Name: unit and meaning."""
 
 
-def metric_values(result: Result, now: int) -> dict[str, int]:
+def metric_values(result: ApplyResult, now: int) -> dict[str, int]:
     """The metrics of one batch, applied at `now` (milliseconds since 1970)."""
     values = {
         "ChangesApplied": result.applied,
@@ -35,7 +35,7 @@ def metric_values(result: Result, now: int) -> dict[str, int]:
     return values
 
 
-def counters(result: Result, records: int, now: int) -> Counter[str]:
+def counters(result: ApplyResult, records: int, now: int) -> Counter[str]:
     """What a batch, of which so many records do not come again, adds to the item `applied` at `now`."""
     counted = Counter(
         invocations=1,

@@ -32,7 +32,7 @@ the batch waits, nothing is set aside.
 """
 
 
-class Outcome(Enum):
+class WriteOutcome(Enum):
     """What became of a write."""
 
     APPLIED = "applied"
@@ -49,7 +49,7 @@ class DynamoStore:
         self._clock = clock
         self._tombstone_seconds = tombstone_seconds
 
-    def write(self, write: Write) -> tuple[Outcome, int]:
+    def write(self, write: Write) -> tuple[WriteOutcome, int]:
         """
         Does the write where the item is older; returns what became of it and the requests it took.
 
@@ -61,13 +61,16 @@ class DynamoStore:
             return self._replace(write, expires)
         return self._merge(write, expires) if write.merge else self._update(write, expires)
 
-    def _update(self, write: Write, expires: int) -> tuple[Outcome, int]:
+    def _update(self, write: Write, expires: int) -> tuple[WriteOutcome, int]:
         """Conditional writes; where the item is not as expected, it says how it is."""
         missing: frozenset[str] = frozenset()
         for requests in range(1, _TRIES + 1):
             method, arguments = request(write, expires, missing)
             if method == "update_item" and "UpdateExpression" not in arguments:
-                return Outcome.REPEAT, requests - 1  # by hand, to be removed from a map that is not there
+                return (
+                    WriteOutcome.REPEAT,
+                    requests - 1,
+                )  # by hand, to be removed from a map that is not there
             try:
                 answer = self._call(method, arguments)
             except _Held as held:
@@ -78,39 +81,39 @@ class DynamoStore:
                     continue
                 rest = newer(write, held.item)
                 if rest is None:
-                    return Outcome.REPEAT, requests
+                    return WriteOutcome.REPEAT, requests
                 outcome, further = self.write(rest)
                 return outcome, requests + further
             burial = bury(write, answer["Attributes"], expires) if write.may_leave_empty else None
             if burial is None:
-                return Outcome.APPLIED, requests
+                return WriteOutcome.APPLIED, requests
             with suppress(_Held):  # a change that came in between has raised the position: nothing to bury
                 self._call("update_item", burial)
-            return Outcome.APPLIED, requests + 1
+            return WriteOutcome.APPLIED, requests + 1
         raise _restless()
 
-    def _merge(self, write: Write, expires: int) -> tuple[Outcome, int]:
+    def _merge(self, write: Write, expires: int) -> tuple[WriteOutcome, int]:
         """Reads the item, merges, and puts it where it is still as it was read; again when it is not."""
         for attempt in range(_TRIES):
             held = self._call("get_item", lookup(write)).get("Item", {})
             arguments = merged(write, held, expires)
             if arguments is None:
-                return Outcome.REPEAT, 2 * attempt + 1
+                return WriteOutcome.REPEAT, 2 * attempt + 1
             with suppress(_Held):
                 self._call("put_item", arguments)
-                return Outcome.APPLIED, 2 * attempt + 2
+                return WriteOutcome.APPLIED, 2 * attempt + 2
         raise _restless()
 
-    def _replace(self, write: Write, expires: int) -> tuple[Outcome, int]:
+    def _replace(self, write: Write, expires: int) -> tuple[WriteOutcome, int]:
         """A whole item by hand. It keeps the position that it has, or older changes could come back."""
         found = self._call("get_item", lookup(write)).get("Item")
         if found is None and write.members is None:
-            return Outcome.REPEAT, 1
+            return WriteOutcome.REPEAT, 1
         try:
             self._call("put_item", replacement(write, found or {}, expires))
         except _Held:
             raise Unapplied("an item changed while it was replaced by hand", "it is tried again") from None
-        return Outcome.APPLIED, 2
+        return WriteOutcome.APPLIED, 2
 
     def _call(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """The answer. _Held when the condition does not hold."""

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ferry import cli
-from ferry.cutover import command
-from ferry.cutover.tail import Tail
-from ferry.settings import Setting
-from ferry.summary import Summary
+from ferry.commands import cutover
+from ferry.context import Context
+from ferry.verify.summary import Summary
+from ferry.verify.tail import Tail
 
 FILE = Path(sys.argv[1])
 
@@ -27,7 +27,7 @@ class Waiting(Tail):
 
 def main() -> int:
     arguments = cli.parser().parse_args(sys.argv[2:])
-    return command.run(arguments, Setting(arguments), Waiting)
+    return cutover.run(arguments, Context(arguments), Waiting)
 
 
 if __name__ == "__main__":

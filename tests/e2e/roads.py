@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bulkload.exports import manifest, plan
-from bulkload.exports.locations import Bucket, Location
+from bulkload.exports.locations import Location, S3Prefix
 from bulkload.from_files.import_table import TableImport
 from lab.rehearsal import Rehearsal
 from rowferry.mapping import Mapping
@@ -209,7 +209,7 @@ cat $export/part-* |
 def import_items(move: Move) -> None:
     """The file that the reducer has made, by ImportTable."""
     client = move.rehearsal.aws.client
-    bucket = Bucket(client("s3"), BUCKET, "items")
+    bucket = S3Prefix(client("s3"), BUCKET, "items")
     with bucket.making("items.json.gz") as path:
         path.write_bytes((move.folder / "items").read_bytes())
     tables = Mapping.load(move.mapping).tables

@@ -12,7 +12,7 @@ from botocore.config import Config
 
 from bulkload.connection import Address, connect
 from bulkload.direct.grouping import Unusable
-from bulkload.direct.loader import Loader, Outcome, Reports, Settings, Tally
+from bulkload.direct.loader import Loader, LoadOutcome, LoadSettings, LoadTally, Reports
 from bulkload.dynamodb.batch_writer import request_config
 from bulkload.dynamodb.client import write_bodies
 from bulkload.lock import LONGEST_REQUEST, LoaderLock
@@ -173,12 +173,12 @@ class Bed:
             client=(lambda: client) if client else EmulatedClient(self.cloud.endpoint),
             control=self.control,
             mapping=RowMapping.parse(mapping),
-            settings=Settings(**{"processes": 1, "workers": 4, **settings}),
+            settings=LoadSettings(**{"processes": 1, "workers": 4, **settings}),
             reports=Reports(self.said.append, _nothing, self.unusable.append),
             lock=LoaderLock(self.control, ttl),
         )
 
-    def load(self, mapping: str = PURCHASE, **settings: Any) -> Outcome:
+    def load(self, mapping: str = PURCHASE, **settings: Any) -> LoadOutcome:
         (outcome,) = self.loader(mapping, **settings).run(False)
         return outcome
 
@@ -221,7 +221,7 @@ class Bed:
         return items
 
 
-def _nothing(_: Tally) -> None:
+def _nothing(_: LoadTally) -> None:
     pass
 
 

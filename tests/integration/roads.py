@@ -12,9 +12,9 @@ from apply_changes.applier import Applier
 from apply_changes.store import DynamoStore
 from bulkload.connection import Address, connect
 from bulkload.direct import chunks
-from bulkload.direct.reader import Reader
+from bulkload.direct.reader import ChunkReader
 from bulkload.dynamodb.batch_writer import Patience
-from capturer.source.binlog import Source
+from capturer.source.binlog import ReplicationClient
 from capturer.source.column_definitions import Definitions
 from capturer.source.transactions import Transactions
 from capturer.source.translation import Translation
@@ -69,7 +69,7 @@ def bulk_road(server: Server, mapping: Mapping, *, rows_per_chunk: int = 400) ->
     address = Address(server.host, server.port, account.user, account.password)
     connection = connect(address)
     server_itself = identify(connection)
-    reader = Reader(lambda: connect(address), server_itself, Patience(tries=0))
+    reader = ChunkReader(lambda: connect(address), server_itself, Patience(tries=0))
     try:
         conditions.require(conditions.check(connection, server_itself, mapping))
         for mapped in mapping.tables:
@@ -82,7 +82,7 @@ def bulk_road(server: Server, mapping: Mapping, *, rows_per_chunk: int = 400) ->
     return arrived
 
 
-def _load(reader: Reader, table: chunks.Table, chunk: chunks.Chunk, arrived: Arrived) -> None:
+def _load(reader: ChunkReader, table: chunks.CutTable, chunk: chunks.Chunk, arrived: Arrived) -> None:
     grouping, watermark = reader.read(table, chunk)
     for item, _ in grouping.items(watermark.position(1)):
         arrived.put(table.mapping.target, item)
@@ -139,7 +139,7 @@ def changes(server: Server, start: Place, mapping: Mapping) -> Iterator[RowChang
     boundary, account = BinlogOffset(*start), server.capture
     transactions = Transactions(mapping, 1, boundary)
     definitions = Definitions(
-        Source(server.host, server.port, account.user, account.password, 4714),
+        ReplicationClient(server.host, server.port, account.user, account.password, 4714),
         mapping,
         1,
         at=lambda: transactions.boundary,

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from apply_changes.applier import Applier, Result
+from apply_changes.applier import Applier, ApplyResult
 from apply_changes.store import DynamoStore
-from ferry import status, switch
+from ferry import consumer_switch
+from ferry.status import state
 from lab.cloud import Cloud
 from lab.database import Server
 from rowferry.control_table import CHECKPOINT, FLOORS
@@ -76,7 +77,7 @@ class Move:
         process.send_signal(signal.SIGTERM)
         assert process.wait(25) == 0
 
-    def apply(self, *, floors: bool = True) -> Result:
+    def apply(self, *, floors: bool = True) -> ApplyResult:
         """Everything that waits on the stream."""
         kinesis = self.bed.cloud.client("kinesis")
         (shard,) = kinesis.list_shards(StreamName=STREAM)["Shards"]
@@ -185,15 +186,15 @@ def test_capture_that_begins_anew_leaves_the_old_records_below_the_new_load(move
     process = move.capture(ANEW="reset")
     move.wait(lambda: move.checkpoint["state"] == "capturing" and move.checkpoint["epoch"] == 2)
     with pytest.raises(Refused, match="before capture began anew"):
-        switch.require_load(bed.control, ["test.purchase"])
-    assert status.bulk(bed.control, ["test.purchase"])[0]["state"] == "none"
+        consumer_switch.require_load(bed.control, ["test.purchase"])
+    assert state.bulk(bed.control, ["test.purchase"])[0]["state"] == "none"
     with pytest.raises(Refused, match="holds items of the time before capture began anew"):
         bed.load()
     move.empty_the_target()
     outcome = bed.load()
     assert outcome.state == "done" and not outcome.nothing_to_do
     assert any("begun anew" in line for line in bed.said)
-    switch.require_load(bed.control, ["test.purchase"])
+    consumer_switch.require_load(bed.control, ["test.purchase"])
     bed.sql("UPDATE purchase SET quantity = 3")
     move.wait_captured()
     result = move.apply()

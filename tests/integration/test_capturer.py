@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from capturer.capture import Capture, Parts
-from capturer.source.binlog import Source
+from capturer.capture import Capture, CaptureParts
+from capturer.source.binlog import ReplicationClient
 from capturer.state.lease import Lease
 from capturer.stream.sender import kinesis_config
 from capturer.telemetry import Metrics
@@ -504,10 +504,10 @@ def noting(ended: list[BaseException], run: Callable[[], None]) -> None:
 
 def test_failing_requests_of_every_kind_lose_and_reorder_nothing(ferry: Ferry) -> None:
     account = ferry.server.capture
-    source = Source(ferry.server.host, ferry.server.port, account.user, account.password, 4711)
+    source = ReplicationClient(ferry.server.host, ferry.server.port, account.user, account.password, 4711)
     flaky = Flaky(ferry.cloud.client("kinesis"), Random(13))
     lease = Lease(ferry.control, "here", time.monotonic)
-    capture = Capture(Parts(
+    capture = Capture(CaptureParts(
         source, Mapping.parse(MAPPING), LANES, ferry.control, flaky, STREAM, lease,
         Metrics(lambda line: None, lambda: 0),
         random=Random(1),
@@ -635,7 +635,7 @@ def test_another_replica_with_the_same_id_stops_with_the_fix(
     from rowferry.position import BinlogOffset
 
     account = ferry.server.capture
-    source = Source(ferry.server.host, ferry.server.port, account.user, account.password, 99)
+    source = ReplicationClient(ferry.server.host, ferry.server.port, account.user, account.password, 99)
     other = Binlog(
         source, Mapping.parse(MAPPING), BinlogOffset(ferry.checkpoint["file"], ferry.checkpoint["offset"])
     )
@@ -786,7 +786,7 @@ def capture_rows(server: Server, mapping: str, *statements: str) -> list[RowChan
         goal = current_offset(connection, identify(connection))
     start = BinlogOffset(end.file, end.offset)
     account = server.capture
-    source = Source(server.host, server.port, account.user, account.password, 4712)
+    source = ReplicationClient(server.host, server.port, account.user, account.password, 4712)
     parsed = Mapping.parse(mapping)
     binlog, read, found = Binlog(source, parsed, start), Transactions(parsed, 1, start), []
     try:

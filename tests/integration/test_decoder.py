@@ -12,8 +12,8 @@ import pymysql
 import pytest
 
 from capturer.decoder.errors import RowImageNotFull, UnreadableColumn
-from capturer.decoder.events import FormatDescription, Gtid, Query, Rotate, Rows, XaPrepared, Xid
-from capturer.decoder.framing import Type
+from capturer.decoder.events import FormatDescription, Gtid, Query, Rotate, RowsEvent, XaPrepared, Xid
+from capturer.decoder.framing import EventType
 from capturer.decoder.rows.decoder import EVERY_COLUMN
 from capturer.decoder.rows.table_schema import Definition, labels
 from capturer.decoder.stream import EventStream
@@ -70,7 +70,7 @@ def run(server: Server, statements: Sequence[str], session: Sequence[str] = (), 
 
 
 def changes(events: Sequence[Any]) -> list[tuple[Any, Any]]:
-    return [images for event in events if isinstance(event, Rows) for images in event.images]
+    return [images for event in events if isinstance(event, RowsEvent) for images in event.images]
 
 
 def span(text: str) -> timedelta:
@@ -468,7 +468,7 @@ def test_update_and_delete_have_both_images_and_nulls(server: Server) -> None:
     first, second = {"id": 1, **nothing, "a": "x"}, {"id": 2, **nothing, "c": "c"}
     updated = {"id": 1, **nothing, "h": 9}
     assert changes(events) == [(None, first), (None, second), (first, updated), (updated, None)]
-    assert [event.kind for event in events if isinstance(event, Rows)] == [
+    assert [event.kind for event in events if isinstance(event, RowsEvent)] == [
         Kind.INSERT,
         Kind.UPDATE,
         Kind.DELETE,
@@ -772,7 +772,7 @@ def test_partial_json_is_put_together(only_mysql: Server) -> None:
             expected.append(tuple(text and parse(text) for text in cursor.fetchone()))
     stream = EventStream(lambda schema, table: EVERY_COLUMN)
     packets = list(dump(only_mysql, *start))
-    assert sum(packet[5] == Type.PARTIAL_UPDATE_ROWS for packet in packets) > len(CHANGES) // 2
+    assert sum(packet[5] == EventType.PARTIAL_UPDATE_ROWS for packet in packets) > len(CHANGES) // 2
     found = changes([event for packet in packets for event in stream.feed(packet, 1)])
     assert [
         tuple(json and json.document for json in (after["j"], after["k"])) for _, after in found[1:]

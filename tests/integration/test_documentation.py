@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ferry.mapping import look
+from ferry.commands.mapping import look
 from lab.database import Server
 from rowferry.mapping import Mapping
 

@@ -23,13 +23,13 @@ import pytest
 from pyarrow import parquet as pq
 
 from bulkload.connection import Address, connect
-from bulkload.exports import Column, open_export, source_columns, watermark_of
-from bulkload.exports.exporter import Exported, Exporter, Settings
+from bulkload.exports import ExportColumn, open_export, source_columns, watermark_of
+from bulkload.exports.exporter import Exported, Exporter, ExportSettings
 from bulkload.exports.locations import Folder
 from bulkload.exports.part_maker import Maker, Making
 from bulkload.exports.plan import NAME, Form, Plan
 from ferry import cli
-from ferry.export import open_below
+from ferry.commands.export import open_below
 from lab.cloud import Cloud
 from lab.server import Server
 from rowferry.errors import BadPart, Refused, Unapplied
@@ -58,7 +58,7 @@ def exporter(server: Server, **settings: Any) -> Exporter:
     open_source = partial(connect, Address(server.host, server.port, account.user, account.password))
     with open_source() as connection:
         identity = identify(connection)
-    return Exporter(open_source, identity, 1, Settings(**settings), lambda _: None, lambda _: None)
+    return Exporter(open_source, identity, 1, ExportSettings(**settings), lambda _: None, lambda _: None)
 
 
 def export_into(folder: Path, server: Server, table: TableMapping = TABLE, **settings: Any) -> Exported:
@@ -106,7 +106,7 @@ def alike(cases: Cases) -> Cases:
     return [case for case in cases if is_written_alike(case[0]) and not any(o in case[0] for o in others)]
 
 
-def source_columns_of(server: Server, table: TableMapping = TABLE) -> tuple[Column, ...]:
+def source_columns_of(server: Server, table: TableMapping = TABLE) -> tuple[ExportColumn, ...]:
     with server.connect() as connection:
         return source_columns(connection, table)
 

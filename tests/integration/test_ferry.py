@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from ferry import cli, drain, switch, verify
-from ferry.lag import lag_bytes, lag_seconds
-from ferry.settings import Stack, find_stack
+from ferry import cli, consumer_switch, markers
+from ferry.commands import verify
+from ferry.context import Stack, find_stack
+from ferry.status.lag import lag_bytes, lag_seconds
 from lab.cloud import Cloud
 from lab.database import Server
 from rowferry.control_table import LEASE, MARKER
@@ -148,22 +149,22 @@ def test_the_switch_goes_on_and_off_and_keeps_every_other_parameter(bed: Bed, fe
 def test_on_is_refused_until_every_load_is_done(bed: Bed) -> None:
     sources = ["test.purchase"]
     with pytest.raises(Refused, match=r"the load of test.purchase has not begun"):
-        switch.require_load(bed.control, sources)
+        consumer_switch.require_load(bed.control, sources)
     bed.control.put("load#test.purchase", {"state": "loading", "epoch": 1})
     with pytest.raises(Refused, match=r"the load of test.purchase is not done"):
-        switch.require_load(bed.control, sources)
+        consumer_switch.require_load(bed.control, sources)
     bed.control.put("load#test.purchase", {"state": "done", "epoch": 1})
-    switch.require_load(bed.control, sources)
+    consumer_switch.require_load(bed.control, sources)
     with pytest.raises(Refused, match=r"the load of test.single has not begun"):
-        switch.require_load(bed.control, [*sources, "test.single"])
+        consumer_switch.require_load(bed.control, [*sources, "test.single"])
     with pytest.raises(Refused, match=r"does not capture test.other: deploy the capturer"):
-        switch.require_load(bed.control, [*sources, "test.other"])
+        consumer_switch.require_load(bed.control, [*sources, "test.other"])
     bed.capture(epoch=2)
     with pytest.raises(Refused, match=r"test.purchase was done before capture began anew"):
-        switch.require_load(bed.control, sources)
+        consumer_switch.require_load(bed.control, sources)
     bed.dynamodb.delete_item(TableName=bed.control.name, Key={"pk": {"S": "checkpoint"}})
     with pytest.raises(Refused, match=r"no capturer has run yet"):
-        switch.require_load(bed.control, sources)
+        consumer_switch.require_load(bed.control, sources)
 
 
 class Formation:
@@ -194,7 +195,9 @@ def stack(state: str = "UPDATE_COMPLETE") -> Stack:
 
 def turn(formation: Formation, functions: Functions, stack: Stack) -> bool:
     now = iter(range(0, 10_000, 100))
-    return switch.turn(formation, functions, stack, "ON", lambda _: None, lambda _: None, lambda: next(now))
+    return consumer_switch.turn(
+        formation, functions, stack, "ON", lambda _: None, lambda _: None, lambda: next(now)
+    )
 
 
 def test_the_switch_waits_for_the_stack_and_for_the_event_source_mapping() -> None:
@@ -264,10 +267,10 @@ def apply(*lanes: int) -> Callable[[Bed, str], None]:
     return lambda bed, marker: bed.control.update(f"{MARKER}#{marker}", add={"applied": set(lanes)}) and None
 
 
-def drained(bed: Bed, *steps: Callable[[Bed, str], None], timeout: float = 60.0) -> drain.Drained:
+def drained(bed: Bed, *steps: Callable[[Bed, str], None], timeout: float = 60.0) -> markers.Drained:
     lanes = Lanes(bed, *steps)
     with bed.server.connect(bed.server.capture, database=None) as connection:
-        return drain.drain(bed.control, connection, timeout, bed.said.append, lanes.clock, lanes.sleep)
+        return markers.drain(bed.control, connection, timeout, bed.said.append, lanes.clock, lanes.sleep)
 
 
 def test_drained_when_every_lane_has_applied_the_marker(bed: Bed) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from ferry import cli
-from ferry.stripping import FINALIZE, Pace, Target, finalize
-from ferry.teardown import leftovers
+from ferry.commands.teardown import leftovers
+from ferry.metadata_removal import FINALIZE, Pace, TargetTable, finalize
 from lab.cloud import Cloud
 from lab.database import Server
 from lab.rehearsal import ROOT
@@ -20,7 +20,7 @@ from tests.integration.move_bed import Bed, make_bed
 pytestmark = pytest.mark.integration
 
 POS = {"S": "0001.00000001.0000000000000004.00000000"}
-PURCHASES = Target("purchase", ("customerid", "orderid"), grouped=True)
+PURCHASES = TargetTable("purchase", ("customerid", "orderid"), grouped=True)
 
 
 @pytest.fixture

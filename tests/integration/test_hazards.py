@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from capturer.source.binlog import Binlog, Source
+from capturer.source.binlog import Binlog, ReplicationClient
 from lab.cloud import Cloud
 from lab.server import Server
 from rowferry.errors import CaptureStopped, RowferryError, SourceNotReady
@@ -244,7 +244,7 @@ def test_capture_goes_on_when_its_dump_thread_is_killed(ferry: Ferry) -> None:
 def test_places_that_the_server_does_not_have_are_told_apart(server: Server) -> None:
     old, _ = run(server, TABLE, "FLUSH BINARY LOGS", "INSERT INTO t VALUES (1, 'a')", "FLUSH BINARY LOGS")
     account = server.capture
-    reader = Source(server.host, server.port, account.user, account.password, 4721)
+    reader = ReplicationClient(server.host, server.port, account.user, account.password, 4721)
 
     def refusal(file: str, offset: int) -> RowferryError:
         with pytest.raises(RowferryError) as refused:

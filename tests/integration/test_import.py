@@ -21,8 +21,8 @@ from backports import zstd
 from bulkload.direct.grouping import Grouping
 from bulkload.dynamodb.batch_writer import ITEM_TOO_LARGE
 from bulkload.dynamodb.json_text import loads
-from bulkload.exports.columns import Column
-from bulkload.exports.locations import Bucket
+from bulkload.exports.columns import ExportColumn
+from bulkload.exports.locations import S3Prefix
 from bulkload.from_files.import_table import TableImport
 from bulkload.lock import LOADER
 from lab.cloud import Cloud
@@ -279,7 +279,7 @@ def importer(bed: Bed, prefix: str) -> TableImport:
         client("logs"),
         bed.control,
         Mapping.parse(NEW).tables,
-        Bucket(client("s3"), BUCKET, prefix),
+        S3Prefix(client("s3"), BUCKET, prefix),
         "gzip",
     )
 
@@ -470,7 +470,7 @@ def test_several_tables_of_one_item_are_grouped_over_all_exports(bed: Bed) -> No
     bed.capture()
     bed.export(*shuffled(ROWS[:500]))
     assert "no export of test.orders" in bed.load(status=2)[1]
-    columns = (*COLUMNS[:2], Column("status", "varchar(20)", "utf8mb4"))
+    columns = (*COLUMNS[:2], ExportColumn("status", "varchar(20)", "utf8mb4"))
     orders = [(f"c{n // 5}", f"o{n}", "paid") for n in range(0, 60, 2)]
     bed.export(orders, table="test.orders", columns=columns, first=50)
     outcomes, _ = bed.load()

@@ -209,7 +209,7 @@ def exported(bed: Bed, mapping: str) -> int:
         server = identify(connection)
         (mapped,) = Mapping.parse(mapping).tables
         table = chunks.describe(connection, mapped, columns(connection, mapped))
-    with closing(reader.Reader(partial(connect, bed.address), server, Patience())) as reading:
+    with closing(reader.ChunkReader(partial(connect, bed.address), server, Patience())) as reading:
         return reading.read_into(table, chunks.Chunk(), Counted)[0].rows
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bulkload.direct.ledger import Ledger
-from ferry.comparison import Difference
+from ferry.verify.diff import Difference
 from lab.cloud import Cloud
 from lab.database import Server
 from rowferry.control_table import CHECKPOINT

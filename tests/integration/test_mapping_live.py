@@ -14,7 +14,7 @@ import pytest
 from apply_changes.applier import Applier
 from apply_changes.store import DynamoStore
 from bulkload.connection import Address, connect
-from bulkload.direct.loader import Loader, Reports, Settings
+from bulkload.direct.loader import Loader, LoadSettings, Reports
 from bulkload.lock import LoaderLock
 from lab.cloud import Cloud
 from lab.database import Server
@@ -101,7 +101,7 @@ def load(ferry: Ferry, mapping: Mapping, address: Address, random: Random) -> No
         client=lambda: ferry.cloud.client("dynamodb"),
         control=ferry.control,
         mapping=mapping,
-        settings=Settings(processes=1, workers=1, chunk_rows=2),
+        settings=LoadSettings(processes=1, workers=1, chunk_rows=2),
         reports=Reports(lambda _: None, lambda _: change(ferry, random, 2), lambda _: None),
         lock=LoaderLock(ferry.control),
     ).run(False)

@@ -11,10 +11,10 @@ import pytest
 
 from bulkload.connection import Address, connect
 from ferry.cli import main
+from ferry.context import find_stack
 from ferry.preflight import schema, target
 from ferry.preflight import source as server_side
 from ferry.preflight.data import Data
-from ferry.settings import find_stack
 from lab.cloud import Cloud
 from lab.database import Server
 from rowferry.mapping import Mapping

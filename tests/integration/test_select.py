@@ -12,7 +12,7 @@ import pytest
 from bulkload.connection import Address, connect
 from bulkload.direct import chunks
 from bulkload.direct.chunks import Chunk
-from bulkload.direct.reader import Reader, rows_of
+from bulkload.direct.reader import ChunkReader, rows_of
 from bulkload.dynamodb.batch_writer import Patience
 from lab.server import Server
 from rowferry.mapping import Mapping
@@ -260,7 +260,7 @@ def test_half_a_character_in_the_text_of_a_row_is_replaced(server: Server) -> No
     with connect(address) as connection:
         identity = identify(connection)
         table = chunks.describe(connection, mapped, mysql_server.columns(connection, mapped))
-    reader = Reader(lambda: connect(address), identity, Patience(tries=0))
+    reader = ChunkReader(lambda: connect(address), identity, Patience(tries=0))
     grouping, _ = reader.read(table, Chunk())
     reader.close()
     (members,) = [members for _, members, _ in grouping.members()]

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from bulkload.connection import Address, connect
-from bulkload.direct.chunks import Chunk, Table, describe
-from bulkload.direct.reader import Reader as LoadReader
+from bulkload.direct.chunks import Chunk, CutTable, describe
+from bulkload.direct.reader import ChunkReader as LoadReader
 from bulkload.dynamodb.batch_writer import Patience
-from capturer.source.binlog import Binlog, ConnectionLost, Source
+from capturer.source.binlog import Binlog, ConnectionLost, ReplicationClient
 from capturer.source.column_definitions import Definitions
 from capturer.source.lookahead import statements
 from capturer.source.transactions import Transactions
@@ -78,7 +78,7 @@ class Reader:
     ) -> None:
         account = server.capture
         self.server = server
-        self.source = Source(server.host, server.port, account.user, account.password, 4713)
+        self.source = ReplicationClient(server.host, server.port, account.user, account.password, 4713)
         self.mapping = Mapping.parse(mapping)
         self.read = Transactions(self.mapping, 1, start or end_of(server), skip, None, self.same_values)
         self.floors: dict[str, str] = {}
@@ -634,7 +634,7 @@ def test_a_load_does_not_go_on_with_the_columns_of_before(named: Server) -> None
     mapping = Mapping.parse(ROWS)
     address = Address(named.host, named.port, named.capture.user, named.capture.password)
 
-    def tables() -> list[Table]:
+    def tables() -> list[CutTable]:
         with closing(connect(address)) as connection:
             return [describe(connection, table, columns(connection, table)) for table in mapping.tables]
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from bulkload.connection import Address
-from ferry import reading
-from ferry.lookup import Rows, together, types_of
-from ferry.places import Pair, expected
+from ferry.verify.oracle import source_text
+from ferry.verify.oracle.mapping_entry import Pair
+from ferry.verify.oracle.members import expected
+from ferry.verify.point_reads import RowLookup, together, types_of
 from lab.database import Server
 
 pytestmark = pytest.mark.integration
@@ -101,11 +102,11 @@ def test_by_key_as_by_reading_all(source_server: Server, column: str, made: str,
         )
         connection.commit()
     pair = Pair("test", "t", "t", (("h", kind, made),), "n", "v", {})
-    with closing(reading.connect(address(source_server))) as connection:
-        rows = Rows(pair, types_of(connection, pair), connection)
+    with closing(source_text.connect(address(source_server))) as connection:
+        rows = RowLookup(pair, types_of(connection, pair), connection)
         everything = together(
             place
-            for some in reading.rows(connection, "test", "t", rows.types)
+            for some in source_text.rows(connection, "test", "t", rows.types)
             for place in expected(pair, rows.types, iter(some))
         )
         keys = sorted(everything)

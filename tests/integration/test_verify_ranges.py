@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ferry import reading
-from ferry.places import Pair
-from ferry.ranges import Range, cut
+from ferry.verify.oracle import source_text
+from ferry.verify.oracle.mapping_entry import Pair
+from ferry.verify.ranges import Range, cut
 from lab.database import Server
 from tests.integration.test_verify_lookup import TEXTS, TIMES, address, source_server
 
@@ -108,7 +108,7 @@ def test_the_servers_read_no_more_than_the_range(source_server: Server, first: s
     with source_server.connect() as connection, connection.cursor() as cursor:
         cursor.execute("ANALYZE TABLE t")
         cursor.fetchall()
-    with closing(reading.connect(address(source_server))) as connection:
+    with closing(source_text.connect(address(source_server))) as connection:
         middle = list(cut(connection, PAIR, 1000))[10]
         with connection.cursor() as cursor:
             cursor.execute(f"EXPLAIN FORMAT=JSON SELECT v FROM test.t WHERE {middle.condition}")
@@ -141,9 +141,9 @@ def fill(server: Server, columns: str, every: list[tuple[Any, ...]], named: str)
 def read(server: Server, rows: int) -> tuple[list[Range], Counter[int]]:
     """The ranges, and how often each row is in one."""
     found: Counter[int] = Counter()
-    with closing(reading.connect(address(server))) as connection:
+    with closing(source_text.connect(address(server))) as connection:
         ranges = list(cut(connection, PAIR, rows))
         for one in ranges:
-            for some in reading.rows(connection, "test", "t", {"v": "int"}, one.condition):
+            for some in source_text.rows(connection, "test", "t", {"v": "int"}, one.condition):
                 found.update(int(v) for (v,) in some)
     return ranges, found

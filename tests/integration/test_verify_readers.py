@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ferry import readers
-from ferry.pieces import Chunk, Counts, Got, Piece
-from ferry.ranges import Range
+from ferry.verify import tasks
+from ferry.verify.ranges import Range
+from ferry.verify.tasks import ReadCounts, ReadTask, RowRange, TaskResult
 from rowferry.errors import Unapplied
 
 pytestmark = pytest.mark.integration
@@ -21,18 +21,18 @@ ROOT = Path(__file__).resolve().parents[2]
 class Slow:
     """Tells its process, and then reads for a minute."""
 
-    def read(self, piece: Piece) -> Got:
-        assert isinstance(piece, Chunk)
+    def read(self, piece: ReadTask) -> TaskResult:
+        assert isinstance(piece, RowRange)
         if piece.pair:
             print(os.getpid(), flush=True)
             time.sleep(60)
-        return Got([(str(os.getpid()), "", "")], Counts())
+        return TaskResult([(str(os.getpid()), "", "")], ReadCounts())
 
 
 def main() -> None:
-    with readers.started(Slow, 2) as executor:
-        executor.submit(readers.read, Chunk(1, Range(())))
-        executor.submit(readers.read, Chunk(1, Range(()))).result()
+    with tasks.started(Slow, 2) as executor:
+        executor.submit(tasks.read, RowRange(1, Range(())))
+        executor.submit(tasks.read, RowRange(1, Range(()))).result()
 
 
 def test_readers_end_with_the_command_that_was_killed() -> None:
@@ -49,12 +49,12 @@ def test_readers_end_with_the_command_that_was_killed() -> None:
 
 
 def test_a_reader_that_was_killed_is_told() -> None:
-    with pytest.raises(Unapplied, match="a reader was killed"), readers.started(Slow, 2) as executor:
-        got: Got = executor.submit(readers.read, Chunk(0, Range(()))).result()
+    with pytest.raises(Unapplied, match="a reader was killed"), tasks.started(Slow, 2) as executor:
+        got: TaskResult = executor.submit(tasks.read, RowRange(0, Range(()))).result()
         os.kill(int(got.places[0][0]), signal.SIGKILL)
-        executor.submit(readers.read, Chunk(0, Range(()))).result()
+        executor.submit(tasks.read, RowRange(0, Range(()))).result()
         time.sleep(1)
-        executor.submit(readers.read, Chunk(0, Range(()))).result()
+        executor.submit(tasks.read, RowRange(0, Range(()))).result()
 
 
 def is_alive(pid: int) -> bool:

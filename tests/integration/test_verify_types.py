@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from bulkload.connection import Address
-from ferry.comparison import Difference
+from ferry.verify.diff import Difference
 from lab.cloud import Cloud
 from lab.server import Server
 from tests.integration.move_bed import settings_of

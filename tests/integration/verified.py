@@ -6,13 +6,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bulkload.connection import Address
-from ferry import readers, reading
-from ferry.comparing import verify
-from ferry.comparison import Difference
-from ferry.gathering import Gathering
-from ferry.pieces import Reader
-from ferry.places import read_pairs
-from ferry.summary import Summary
+from ferry.verify import tasks
+from ferry.verify.diff import Difference
+from ferry.verify.full import verify
+from ferry.verify.oracle import source_text
+from ferry.verify.oracle.mapping_entry import read_pairs
+from ferry.verify.scan import Scanner
+from ferry.verify.summary import Summary
+from ferry.verify.tasks import TaskReader
 
 
 def verified(
@@ -20,13 +21,13 @@ def verified(
 ) -> tuple[Summary, list[Difference]]:
     """What was read, and what differs."""
     pairs, found = read_pairs(mapping), list[Difference]()
-    connect = partial(reading.connect, address)
+    connect = partial(source_text.connect, address)
     with (
         TemporaryDirectory() as folder,
-        readers.started(lambda: Reader(pairs, connect, client), 0) as executor,
+        tasks.started(lambda: TaskReader(pairs, connect, client), 0) as executor,
     ):
         summary = verify(
-            Gathering(pairs, connect, executor, 1, chunk=chunk),
+            Scanner(pairs, connect, executor, 1, chunk=chunk),
             Path(folder).joinpath,
             lambda _, one: found.append(one),
             lambda _: None,

@@ -36,7 +36,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from apply_changes.applier import Applier, Result
+from apply_changes.applier import Applier, ApplyResult
 from apply_changes.store import DynamoStore
 from bulkload.direct.grouping import Grouping
 from bulkload.direct.merger import Merger
@@ -124,7 +124,7 @@ class Played:
 
     quarantined: Counter[str] = field(default_factory=Counter)
     markers: dict[str, set[int]] = field(default_factory=dict)
-    deliveries: list[Result] = field(default_factory=list)
+    deliveries: list[ApplyResult] = field(default_factory=list)
 
 
 class Trouble(Exception):

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from ferry.comparison import compare
-from ferry.hooked import cell_of
-from ferry.places import Pair, Place, expected, found, read_pairs
+from ferry.verify.diff import compare
+from ferry.verify.oracle.hooks import cell_of
+from ferry.verify.oracle.mapping_entry import Pair, read_pairs
+from ferry.verify.oracle.members import Member, expected, found
 from rowferry.values import untag
 from tests.scenarios.roads import PURCHASE, Case, cases
 
@@ -17,7 +18,7 @@ def pairs_of(case: Case) -> list[Pair]:
     return read_pairs(next(case.folder.glob("mapping.*"), PURCHASE))
 
 
-def placed(pair: Pair, rows: list[dict[str, Any]]) -> list[Place]:
+def placed(pair: Pair, rows: list[dict[str, Any]]) -> list[Member]:
     """The rows as MySQL would print them; a column's type is that of its first value."""
     cells = [{name: cell_of(untag(value)) for name, value in row.items()} for row in rows]
     if not cells:

@@ -9,7 +9,7 @@ import pytest
 from bulkload.connection import Address, connect
 from bulkload.direct import chunks
 from bulkload.direct.chunks import Chunk
-from bulkload.direct.reader import Reader
+from bulkload.direct.reader import ChunkReader
 from bulkload.dynamodb.batch_writer import Patience, Writer
 from lab.cloud import Cloud
 from lab.database import Server
@@ -74,7 +74,7 @@ def test_the_bulk_load_gives_the_items(name: str, cloud: Cloud, tables: Server) 
     case = placed(CASES[name], f"bulk-{name}", client)
     fill(mysql, case)
     login = mysql.capture
-    reader = Reader(
+    reader = ChunkReader(
         lambda: connect(Address(mysql.host, mysql.port, login.user, login.password)), *told(mysql)
     )
     mapped = case.mapping.tables[0]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from capturer.decoder.events import Gtid, Query, Rotate, Rows, XaPrepared, Xid
+from capturer.decoder.events import Gtid, Query, Rotate, RowsEvent, XaPrepared, Xid
 from capturer.source.events import Event
 from rowferry.change import Kind
 from rowferry.mysql.server import Server
@@ -175,7 +175,7 @@ class Source:
         begin = f"XA START {transaction.xid}" if transaction.xid else "BEGIN"
         yield Query(start.offset + 20, start.offset + 30, "test", begin)
         for number, (kind, images) in enumerate(transaction.held or transaction.changes):
-            yield Rows(
+            yield RowsEvent(
                 start.offset + 30 + number, start.offset + 31 + number, "test", "purchase", kind, [images], 1
             )
         if transaction.xid:

@@ -17,7 +17,7 @@ from bulkload.direct.merger import Merger
 from bulkload.dynamodb.batch_writer import Patience, Writer
 from rowferry.change import Kind, RowChange
 from rowferry.items.effects import effects
-from rowferry.items.folding import Step, writes
+from rowferry.items.folding import FoldStep, writes
 from rowferry.mapping import EXPIRES, POSITION, Mapping
 from rowferry.position import Position
 from tests.simulation.dynamo import Dynamo, Item
@@ -127,10 +127,10 @@ class World:
         at = start
         while at < len(self.log):
             batch = self.log[at : at + self.random.randint(1, 6)]
-            by_item: dict[Any, list[Step]] = {}
+            by_item: dict[Any, list[FoldStep]] = {}
             for change in batch:
                 for effect in effects(change, self.mapping) if str(change.position) > floor else ():
-                    by_item.setdefault(effect.key, []).append(Step(effect, change.position, 1))
+                    by_item.setdefault(effect.key, []).append(FoldStep(effect, change.position, 1))
             for steps in by_item.values():
                 for write in writes(steps):
                     store.write(write)

@@ -4,17 +4,17 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from bulkload.exports.columns import Column
+from bulkload.exports.columns import ExportColumn
 from bulkload.exports.formats.rowferry_csv import DIALECT, CsvWriter
-from bulkload.exports.manifest import NAME, Manifest, Part
+from bulkload.exports.manifest import NAME, ExportPart, Manifest
 from rowferry.position import Position
 from rowferry.values import Value
 
 COLUMNS = (
-    Column("customerid", "varchar(60)", "utf8mb4"),
-    Column("orderid", "varchar(60)", "utf8mb4"),
-    Column("productid", "varchar(60)", "utf8mb4"),
-    Column("quantity", "int"),
+    ExportColumn("customerid", "varchar(60)", "utf8mb4"),
+    ExportColumn("orderid", "varchar(60)", "utf8mb4"),
+    ExportColumn("productid", "varchar(60)", "utf8mb4"),
+    ExportColumn("quantity", "int"),
 )
 type Rows = Sequence[Sequence[Value]]
 
@@ -23,7 +23,7 @@ def write_export(
     folder: Path,
     parts: Sequence[Rows],
     table: str = "test.purchase",
-    columns: Sequence[Column] = COLUMNS,
+    columns: Sequence[ExportColumn] = COLUMNS,
     server: str = "server",
     first: int = 100,
 ) -> Manifest:
@@ -37,7 +37,7 @@ def write_export(
         data = path.read_bytes()
         digest = hashlib.sha256(data).hexdigest()
         at = str(Position(1, 1, first + number))
-        made.append(Part(path.name, len(rows), len(data), digest, at))
+        made.append(ExportPart(path.name, len(rows), len(data), digest, at))
     manifest = Manifest(table, tuple(columns), "csv", "none", DIALECT, server, 1, tuple(made))
     (folder / NAME).write_bytes(manifest.text())
     return manifest

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from apply_changes.applier import Applier, Result
-from apply_changes.store import DynamoStore, Outcome
+from apply_changes.applier import Applier, ApplyResult
+from apply_changes.store import DynamoStore, WriteOutcome
 from rowferry.change import Kind, Marker, RowChange, encode_change, encode_marker, encode_record
 from rowferry.errors import OversizedItem, Unapplied, UnusableChange
 from rowferry.items.folding import Write
@@ -28,13 +28,13 @@ def insert(at: int, order: str = "o1", product: str = "p1", quantity: Any = 1) -
 class Writes:
     """A store that notes what is written and says what it is told to, by order and position's offset."""
 
-    def __init__(self, **says: Exception | Outcome) -> None:
+    def __init__(self, **says: Exception | WriteOutcome) -> None:
         self.done: list[tuple[str, list[int]]] = []
         self.says = says
 
-    def write(self, write: Write) -> tuple[Outcome, int]:
+    def write(self, write: Write) -> tuple[WriteOutcome, int]:
         order = str(write.key.values[1].value)
-        said = self.says.get(f"{order}_{len(write.steps)}", self.says.get(order, Outcome.APPLIED))
+        said = self.says.get(f"{order}_{len(write.steps)}", self.says.get(order, WriteOutcome.APPLIED))
         if isinstance(said, Exception):
             raise said
         self.done.append((order, [Position.parse(step.position or "").offset for step in write.steps]))
@@ -60,7 +60,7 @@ def apply(
     quarantine: Any = None,
     in_time: Callable[[], bool] = lambda: True,
     floors: dict[str, str] | None = None,
-) -> Result:
+) -> ApplyResult:
     result = Applier(MAPPING, store, quarantine or Quarantined(), map, in_time).apply(batch, floors or {})
     assert result.received == result.applied + result.repeats + result.quarantined + result.unapplied
     return result
@@ -79,7 +79,7 @@ def test_an_items_changes_are_one_write_and_each_item_has_its_own() -> None:
 
 
 def test_an_empty_batch_is_done() -> None:
-    assert apply([], Writes()) == Result()
+    assert apply([], Writes()) == ApplyResult()
 
 
 def test_the_first_record_that_is_not_applied_is_named() -> None:
@@ -90,7 +90,7 @@ def test_the_first_record_that_is_not_applied_is_named() -> None:
 
 
 def test_repeats_count_as_done() -> None:
-    result = apply([insert(1), insert(2, "o2")], Writes(o1=Outcome.REPEAT))
+    result = apply([insert(1), insert(2, "o2")], Writes(o1=WriteOutcome.REPEAT))
     assert (result.applied, result.repeats, result.failed) == (1, 1, None)
 
 
@@ -134,7 +134,7 @@ def test_an_item_waits_while_its_unusable_change_cannot_be_set_aside() -> None:
 
 def test_a_later_failure_of_the_item_does_not_hide_the_first() -> None:
     class Moody(Writes):
-        def write(self, write: Write) -> tuple[Outcome, int]:
+        def write(self, write: Write) -> tuple[WriteOutcome, int]:
             if len(write.steps) > 1 or write.steps[0].origin == 0:
                 raise LARGE
             raise AWAY

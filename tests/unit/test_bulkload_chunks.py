@@ -6,9 +6,9 @@ import pytest
 from bulkload.connection import read_date, read_datetime
 from bulkload.direct import chunks
 from bulkload.direct.chunk_keys import KeyColumn
-from bulkload.direct.chunks import Chunk, Table, bound_text, read_bound, rows_per_chunk, select, where
+from bulkload.direct.chunks import Chunk, CutTable, bound_text, read_bound, rows_per_chunk, select, where
 from rowferry.mapping import Mapping
-from rowferry.mysql.select import Column, selection
+from rowferry.mysql.select import SourceColumn, selection
 
 MAPPED = Mapping.parse(
     """
@@ -25,11 +25,11 @@ MAPPED = Mapping.parse(
 C, O = KeyColumn("c", False, "`c`"), KeyColumn("o", False, "`o`")  # noqa: E741
 
 
-COLUMNS = selection([Column(name, "int") for name in "copq"])
+COLUMNS = selection([SourceColumn(name, "int") for name in "copq"])
 
 
-def table(*keys: KeyColumn, row_bytes: int = 100) -> Table:
-    return Table(MAPPED, keys or (C, O), COLUMNS, True, row_bytes)
+def table(*keys: KeyColumn, row_bytes: int = 100) -> CutTable:
+    return CutTable(MAPPED, keys or (C, O), COLUMNS, True, row_bytes)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,8 @@ def test_a_negative_time_is_compared_as_mysql_prints_it() -> None:
 
 def test_columns_are_listed_and_quoted() -> None:
     sql, _ = select(
-        Table(MAPPED, (C,), selection([Column("a`b", "int"), Column("50%", "int")]), True, 1), Chunk()
+        CutTable(MAPPED, (C,), selection([SourceColumn("a`b", "int"), SourceColumn("50%", "int")]), True, 1),
+        Chunk(),
     )
     assert sql == "SELECT `a``b`, `50%%` FROM `shop`.`purchase` WHERE TRUE ORDER BY `c`"
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from bulkload.direct.grouping import CROWDED, TWICE, Grouping, Unusable
 from bulkload.dynamodb.batch_writer import ITEM_TOO_LARGE
-from bulkload.exports.columns import Column
+from bulkload.exports.columns import ExportColumn
 from bulkload.shuffle import assembly, lines, shuffle
 from bulkload.shuffle.assembly import Assembly, item_of
 from bulkload.shuffle.lines import Liner
@@ -307,8 +307,8 @@ print(items, peak.split()[1])
 @pytest.mark.slow
 @pytest.mark.parametrize(("count", "length"), [(200_000, 10), (600, 300_000)])
 def test_memory_is_bounded_for_many_rows_and_for_long_ones(count: int, length: int, tmp_path: Path) -> None:
-    columns = [Column(name, "varchar(60)", "utf8mb4") for name in ("c", "o", "p")]
-    columns.append(Column("q", "longtext", "utf8mb4"))
+    columns = [ExportColumn(name, "varchar(60)", "utf8mb4") for name in ("c", "o", "p")]
+    columns.append(ExportColumn("q", "longtext", "utf8mb4"))
     each, text = (3 if length < 100 else 1), "x" * length
     write_export(
         tmp_path,

@@ -10,7 +10,7 @@ import pytest
 from bulkload.dynamodb.client import body
 from bulkload.throttle.controller import Governor
 from bulkload.throttle.limits import Limits
-from bulkload.throttle.rate import Adaptive, Bucket
+from bulkload.throttle.rate import Adaptive, TokenBucket
 from bulkload.throttle.shared_counters import Board
 from bulkload.throttle.worker_limiter import Meter
 from rowferry.control_table import ControlTable
@@ -18,7 +18,7 @@ from rowferry.control_table import ControlTable
 
 def spent(rate: float, amounts: list[float]) -> float:
     """Seconds until a bucket has given all of these amounts."""
-    bucket, now = Bucket(), 0.0
+    bucket, now = TokenBucket(), 0.0
     for amount in amounts:
         while pause := bucket.take(amount, rate, now):
             now += pause
@@ -32,18 +32,18 @@ def test_a_bucket_gives_its_rate_whatever_the_amounts() -> None:
 
 
 def test_an_idle_bucket_saves_up_for_a_second_and_no_more() -> None:
-    bucket = Bucket()
+    bucket = TokenBucket()
     bucket.take(0, 10, 0.0)
     assert bucket.take(30, 10, 100.0) == 0
     assert bucket.take(1, 10, 100.0) == pytest.approx(2)
 
 
 def test_a_bucket_learns_what_a_request_did_cost() -> None:
-    bucket = Bucket()
+    bucket = TokenBucket()
     bucket.take(1, 10, 0.0)
     bucket.correct(19)
     assert bucket.take(1, 10, 0.0) == pytest.approx(2)
-    assert Bucket().take(1, 0, 0.0) == 0  # nothing owed yet
+    assert TokenBucket().take(1, 0, 0.0) == 0  # nothing owed yet
     assert bucket.take(1, 0, 0.0) == inf
 
 

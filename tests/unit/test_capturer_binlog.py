@@ -7,7 +7,7 @@ import pytest
 
 from capturer.decoder.events import Gtid, Heartbeat, Query, Rotate, Xid
 from capturer.source import binlog
-from capturer.source.binlog import Binlog, ConnectionLost, Source
+from capturer.source.binlog import Binlog, ConnectionLost, ReplicationClient
 from capturer.source.events import Event
 from rowferry.mapping import Mapping
 from rowferry.position import BinlogOffset
@@ -21,7 +21,7 @@ hash_key = { attribute = "id", type = "N" }
 """)
 GIB4 = 1 << 32
 FILE, NEXT = "b.000001", "b.000002"
-SOURCE = Source("127.0.0.1", 1, "u", "p", 1)
+SOURCE = ReplicationClient("127.0.0.1", 1, "u", "p", 1)
 HEAD = 19  # bytes
 
 

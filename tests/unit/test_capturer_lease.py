@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from capturer.state.checkpoint_item import Progress
 from capturer.state.lease import Lease
-from capturer.state.status import Counters, Standing
+from capturer.state.status import CaptureStatus, Counters
 from rowferry.change import Marker
 from rowferry.control_table import CHECKPOINT, LEASE, MARKER
 from rowferry.errors import CaptureStopped, LeaseLost, Refused
@@ -193,13 +193,13 @@ def test_the_first_checkpoint_is_there_before_anything_is_sent(table: Any) -> No
 def test_the_next_holder_resumes_and_the_former_can_write_no_more(table: Any) -> None:
     former = Progress(table, 1, 8)
     claim(former, "s", 5)
-    former.save(BinlogOffset("b.1", 50), BinlogOffset("b.1", 60), Counters(3, 2, 1), Standing(), 6)
+    former.save(BinlogOffset("b.1", 50), BinlogOffset("b.1", 60), Counters(3, 2, 1), CaptureStatus(), 6)
     table.items[CHECKPOINT]["epoch"] = 4
     latter = Progress(table, 2, 8)
     assert claim(latter, "s", 7) == BinlogOffset("b.1", 50)
     assert latter.epoch == 4
     with pytest.raises(LeaseLost):
-        former.save(BinlogOffset("b.1", 70), BinlogOffset("b.1", 70), Counters(), Standing(), 8)
+        former.save(BinlogOffset("b.1", 70), BinlogOffset("b.1", 70), Counters(), CaptureStatus(), 8)
     with pytest.raises(LeaseLost):
         claim(Progress(table, 1, 8), "s", 9)
     assert table.get(CHECKPOINT)["offset"] == 50
@@ -211,7 +211,7 @@ def test_counters_go_on_from_the_former_holder_and_a_repeated_save_counts_once(t
     progress = Progress(table, 2, 8)
     claim(progress, "s", 0)
     for _ in range(2):
-        progress.save(BEGIN, BEGIN, Counters(7, 2, 30), Standing(), 0)
+        progress.save(BEGIN, BEGIN, Counters(7, 2, 30), CaptureStatus(), 0)
     item = table.get(CHECKPOINT)
     assert (item["changes"], item["records"], item["bytes"]) == (17, 7, 130)
 
@@ -227,7 +227,7 @@ def test_another_server_stops_with_the_reason_in_the_checkpoint(table: Any) -> N
     progress = Progress(table, 2, 8)
     with pytest.raises(CaptureStopped, match="another server") as stopped:
         claim(progress, "t", 0)
-    progress.stop(Standing.of("stopped", stopped.value), 3)
+    progress.stop(CaptureStatus.of("stopped", stopped.value), 3)
     item = table.get(CHECKPOINT)
     assert (item["state"], item["server"], item["updated_ms"]) == ("stopped", "s", 3)
     assert item["reason"] == stopped.value.found
@@ -258,15 +258,15 @@ def test_what_is_prepared_is_kept_with_the_checkpoint_and_ends_with_the_binlog(t
     progress = Progress(table, 1, 8)
     claim(progress, "s", 0)
     assert progress.restart is None
-    progress.save(BinlogOffset("b.1", 50), BEGIN, Counters(), Standing(), 0, BinlogOffset("b.1", 20))
+    progress.save(BinlogOffset("b.1", 50), BEGIN, Counters(), CaptureStatus(), 0, BinlogOffset("b.1", 20))
     latter = Progress(table, 2, 8)
     assert claim(latter, "s", 0) == BinlogOffset("b.1", 50)
     assert latter.restart == BinlogOffset("b.1", 20)
-    latter.save(BinlogOffset("b.1", 60), BEGIN, Counters(), Standing(), 0, BinlogOffset("b.1", 60))
+    latter.save(BinlogOffset("b.1", 60), BEGIN, Counters(), CaptureStatus(), 0, BinlogOffset("b.1", 60))
     last = Progress(table, 3, 8)
     claim(last, "s", 0)
     assert last.restart is None
-    last.save(BinlogOffset("b.1", 70), BEGIN, Counters(), Standing(), 0, BinlogOffset("b.1", 20))
+    last.save(BinlogOffset("b.1", 70), BEGIN, Counters(), CaptureStatus(), 0, BinlogOffset("b.1", 20))
     anew = Progress(table, 4, 8, [], "monday")
     claim(anew, "s", 0)
     assert anew.restart is None
@@ -296,7 +296,7 @@ def test_the_tables_are_those_of_the_newest_start(table: Any) -> None:
 def test_before_the_first_checkpoint_there_is_nothing_to_say_it_in(table: Any) -> None:
     progress = Progress(table, 1, 8)
     progress.claim()
-    progress.stop(Standing("stopped", "a", "b"), 3)
+    progress.stop(CaptureStatus("stopped", "a", "b"), 3)
     assert table.items == {}
 
 

@@ -13,7 +13,7 @@ from capturer.decoder.events import (
     Passed,
     Query,
     Rotate,
-    Rows,
+    RowsEvent,
     XaPrepared,
     Xid,
 )
@@ -41,9 +41,9 @@ def machine(**options: Any) -> Transactions:
     return Transactions(MAPPING, 3, START, **options)
 
 
-def rows(start: int, end: int, count: int = 1) -> Rows:
+def rows(start: int, end: int, count: int = 1) -> RowsEvent:
     image = {"c": "c", "p": "p", "q": start}
-    return Rows(start, end, "shop", "purchase", Kind.INSERT, [(None, image)] * count, end - start)
+    return RowsEvent(start, end, "shop", "purchase", Kind.INSERT, [(None, image)] * count, end - start)
 
 
 def begin(start: int = 100) -> list[Event]:

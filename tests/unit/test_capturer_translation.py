@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from capturer.decoder.events import Gtid, Heartbeat, Passed, Query, Rotate, Rows, Xid
+from capturer.decoder.events import Gtid, Heartbeat, Passed, Query, Rotate, RowsEvent, Xid
 from capturer.decoder.rows.table_schema import Definition
 from capturer.source.events import Event, Unreadable
 from capturer.source.transactions import Transactions
@@ -125,7 +125,7 @@ def test_a_table_that_is_described_otherwise_has_no_rows_but_a_reason(
 def test_a_row_event_that_is_cut_off_is_not_guessed() -> None:
     announced = packet(19, table_map(b"shop", codes=b"\x03", meta=b"", extra=NAMED), end=50)
     whole, cut = translated(announced, packet(30, ROWS, end=100), packet(30, ROWS[:-1], end=150))
-    assert isinstance(whole, Rows)
+    assert isinstance(whole, RowsEvent)
     assert whole.images == [(None, {"id": 5})]
     assert isinstance(cut, Unreadable)
 
@@ -157,7 +157,7 @@ def test_a_compressed_transaction_that_is_damaged_ends_where_it_is() -> None:
     found = translated(moved(4), packet(34, bytes(42), end=300), payload(*inside, end=end))
     _, _, begin, rows, damage = found
     assert isinstance(begin, Query)
-    assert isinstance(rows, Rows)
+    assert isinstance(rows, RowsEvent)
     assert isinstance(damage, Unreadable)
     assert damage.last
     assert (rows.start, rows.end) == (damage.start, damage.end) == (300, end)
@@ -187,7 +187,7 @@ def test_only_after_ddl_the_server_is_asked_again() -> None:
     rows = packet(30, ROWS, end=100)
     calm = [statement(text) for text in (b"BEGIN", b"SAVEPOINT `s`", b"XA START X'61',X'',1", b"COMMIT")]
     found = translated(announced, rows, *calm, announced, rows, definitions=definitions)
-    assert [event.images for event in found if isinstance(event, Rows)] == [[(None, {"id": 5})]] * 2
+    assert [event.images for event in found if isinstance(event, RowsEvent)] == [[(None, {"id": 5})]] * 2
     assert asked == [("shop", "t")]
     asked.clear()
     translated(announced, statement(b"/* a */ ALTER TABLE t ADD x INT"), announced, definitions=definitions)

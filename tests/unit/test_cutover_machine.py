@@ -2,7 +2,7 @@
 
 import pytest
 
-from ferry.cutover.machine import LIFTABLE, Phase, State, advice, may_begin
+from ferry.cutover.phases import LIFTABLE, Phase, State, advice, may_begin
 from rowferry.errors import Refused
 
 

@@ -14,20 +14,27 @@ import pytest
 from backports.zstd import ZstdFile
 
 from capturer.decoder.dispatch import SIMPLE
-from capturer.decoder.events import Rows
-from capturer.decoder.framing import HEADER, Type
+from capturer.decoder.events import RowsEvent
+from capturer.decoder.framing import HEADER, EventType
 from capturer.decoder.rows.row_events import OPENING, ROWS
 from capturer.decoder.stream import EventStream
 from rowferry.errors import CaptureStopped
 from tests.unit.test_decoder_stream import FLAVORS, VALUES, event, everything, images, recorded, shortened
 
-HANDLED = {*SIMPLE, *ROWS, Type.TABLE_MAP, Type.FORMAT_DESCRIPTION, Type.ROTATE, Type.TRANSACTION_PAYLOAD}
+HANDLED = {
+    *SIMPLE,
+    *ROWS,
+    EventType.TABLE_MAP,
+    EventType.FORMAT_DESCRIPTION,
+    EventType.ROTATE,
+    EventType.TRANSACTION_PAYLOAD,
+}
 _COMPRESSED_V1 = (
-    Type.WRITE_ROWS_COMPRESSED_V1,
-    Type.UPDATE_ROWS_COMPRESSED_V1,
-    Type.DELETE_ROWS_COMPRESSED_V1,
+    EventType.WRITE_ROWS_COMPRESSED_V1,
+    EventType.UPDATE_ROWS_COMPRESSED_V1,
+    EventType.DELETE_ROWS_COMPRESSED_V1,
 )
-_ROWS = (Type.WRITE_ROWS, Type.UPDATE_ROWS, Type.DELETE_ROWS)
+_ROWS = (EventType.WRITE_ROWS, EventType.UPDATE_ROWS, EventType.DELETE_ROWS)
 _V1 = {kind: kind - 7 for kind in _ROWS}
 _V2 = {kind: kind + 3 for kind in _COMPRESSED_V1}
 
@@ -66,7 +73,7 @@ def _samples(name: str) -> Iterator[Sample]:
     announced: tuple[bytes, ...] = ()
     for packet in map(shortened, rest):
         yield from _variants(Sample(packet, (first, *announced)))
-        if packet[4] == Type.TABLE_MAP:
+        if packet[4] == EventType.TABLE_MAP:
             announced = (packet,)
 
 
@@ -77,18 +84,18 @@ def _variants(sample: Sample) -> Iterator[Sample]:
     if sample.kind in _V1:
         extra = int.from_bytes(packet[OPENING : OPENING + 2], "little")
         plain = packet[:OPENING] + packet[OPENING + extra :]
-        yield Sample(resized(retyped(plain, _V1[Type(sample.kind)])), before)
+        yield Sample(resized(retyped(plain, _V1[EventType(sample.kind)])), before)
     elif sample.kind in _V2:
         longer = packet[:OPENING] + b"\2\0" + packet[OPENING:]
-        yield Sample(resized(retyped(longer, _V2[Type(sample.kind)])), before)
-    elif sample.kind == Type.QUERY:
+        yield Sample(resized(retyped(longer, _V2[EventType(sample.kind)])), before)
+    elif sample.kind == EventType.QUERY:
         head = packet[: HEADER + 13]
         yield Sample(
-            resized(retyped(head + bytes(13) + packet[HEADER + 13 :], Type.EXECUTE_LOAD_QUERY)), before
+            resized(retyped(head + bytes(13) + packet[HEADER + 13 :], EventType.EXECUTE_LOAD_QUERY)), before
         )
-    elif sample.kind == Type.GTID:
-        yield Sample(retyped(packet, Type.ANONYMOUS_GTID), before)
-    elif sample.kind == Type.TRANSACTION_PAYLOAD:
+    elif sample.kind == EventType.GTID:
+        yield Sample(retyped(packet, EventType.ANONYMOUS_GTID), before)
+    elif sample.kind == EventType.TRANSACTION_PAYLOAD:
         at = packet.index(b"\x28\xb5\x2f\xfd")  # zstd's magic number
         plain = ZstdFile(BytesIO(packet[at:])).read()
         body = b"\2\3\xfc\xff\0\1\4\xfd" + len(plain).to_bytes(3, "little") + b"\0" + plain
@@ -96,10 +103,10 @@ def _variants(sample: Sample) -> Iterator[Sample]:
 
 
 HANDMADE = [
-    event(Type.INCIDENT, b"\1\0\4lost", end=100),
-    event(Type.HEARTBEAT, b"binlog.000007", end=450),
+    event(EventType.INCIDENT, b"\1\0\4lost", end=100),
+    event(EventType.HEARTBEAT, b"binlog.000007", end=450),
     event(
-        Type.HEARTBEAT_V2,
+        EventType.HEARTBEAT_V2,
         b"\x01\x0dbinlog.000007" + b"\x02\x09\xfe" + (6 << 32).to_bytes(8, "little") + b"\0",
     ),
 ]
@@ -112,7 +119,7 @@ def every_sample(flavor: str) -> list[Sample]:
 
 def opened(sample: Sample) -> EventStream:
     """A stream to which the event can be given, in any state of damage and again and again."""
-    stream = EventStream(everything, checksums=None if sample.kind == Type.FORMAT_DESCRIPTION else False)
+    stream = EventStream(everything, checksums=None if sample.kind == EventType.FORMAT_DESCRIPTION else False)
     for packet in sample.before:
         list(stream.feed(packet))
     return stream
@@ -130,7 +137,7 @@ def each(sample: Sample, packets: Iterable[bytes]) -> Iterator[list[Any]]:
     """What comes of each packet that is not refused."""
     stream = opened(sample)
     for packet in packets:
-        if sample.kind == Type.FORMAT_DESCRIPTION:
+        if sample.kind == EventType.FORMAT_DESCRIPTION:
             stream = opened(sample)
         if (events := outcome(stream, packet)) is not None:
             yield events
@@ -157,16 +164,16 @@ def readable(events: list[Any]) -> bool:
 
 def test_there_is_a_sample_of_every_type_that_is_read() -> None:
     kinds = {sample.kind for flavor in FLAVORS for sample in every_sample(flavor)}
-    assert {Type(kind).name for kind in HANDLED - kinds} == set()
+    assert {EventType(kind).name for kind in HANDLED - kinds} == set()
 
 
 @pytest.mark.parametrize("flavor", FLAVORS)
 def test_whole_events_are_read(flavor: str) -> None:
     for sample in every_sample(flavor):
         events = outcome(opened(sample), sample.event)
-        assert events is not None, Type(sample.kind).name
+        assert events is not None, EventType(sample.kind).name
         assert readable(events)
-        assert images(events) or not (sample.kind in ROWS or sample.kind == Type.TRANSACTION_PAYLOAD)
+        assert images(events) or not (sample.kind in ROWS or sample.kind == EventType.TRANSACTION_PAYLOAD)
 
 
 @pytest.mark.parametrize("flavor", FLAVORS)
@@ -191,7 +198,7 @@ def test_other_events_cut_off_at_any_byte_are_refused_or_read_without_harm(flavo
 def test_rows_of_a_table_map_that_was_cut_off_are_refused_or_read_without_harm(flavor: str) -> None:
     every = every_sample(flavor)
     for number, sample in enumerate(every):
-        if sample.kind == Type.TABLE_MAP:
+        if sample.kind == EventType.TABLE_MAP:
             rows = next(found for found in every[number:] if found.kind in ROWS)
             for packet in [*cut(sample, HEADER + 8)][::4]:
                 stream = opened(sample)
@@ -211,7 +218,7 @@ def test_a_flipped_bit_under_a_checksum_is_refused(flavor: str) -> None:
         whole = resized(sample.event + bytes(4))[:-4]
         checksum = zlib.crc32(whole).to_bytes(4, "little")
         stream = EventStream(everything, checksums=True)
-        for packet in flipped(whole) if sample.kind != Type.FORMAT_DESCRIPTION else ():
+        for packet in flipped(whole) if sample.kind != EventType.FORMAT_DESCRIPTION else ():
             assert outcome(stream, packet + checksum) is None
 
 
@@ -221,5 +228,5 @@ def test_an_event_of_any_other_type_is_refused_or_read_without_harm(flavor: str)
         for kind in HANDLED:
             events = outcome(opened(sample), retyped(sample.event, kind))
             assert readable(events or [])
-            wrong = [found for found in events or [] if isinstance(found, Rows)]
-            assert not wrong or {sample.kind, kind} <= {*ROWS, Type.TRANSACTION_PAYLOAD}
+            wrong = [found for found in events or [] if isinstance(found, RowsEvent)]
+            assert not wrong or {sample.kind, kind} <= {*ROWS, EventType.TRANSACTION_PAYLOAD}

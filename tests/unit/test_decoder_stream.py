@@ -12,8 +12,17 @@ from typing import Any
 import pytest
 
 from capturer.decoder.errors import DamagedEvent, RowImageNotFull, UnreadableColumn
-from capturer.decoder.events import FormatDescription, Gtid, Heartbeat, Incident, Passed, Query, Rotate, Rows
-from capturer.decoder.framing import HEADER, Type
+from capturer.decoder.events import (
+    FormatDescription,
+    Gtid,
+    Heartbeat,
+    Incident,
+    Passed,
+    Query,
+    Rotate,
+    RowsEvent,
+)
+from capturer.decoder.framing import HEADER, EventType
 from capturer.decoder.rows.decoder import EVERY_COLUMN
 from capturer.decoder.stream import EventStream
 from rowferry.errors import CaptureStopped
@@ -39,7 +48,7 @@ def read(stream: EventStream, packets: list[bytes], at: int = 0) -> list[Any]:
 
 
 def images(events: list[Any]) -> list[tuple[Any, Any]]:
-    return [pair for event in events if isinstance(event, Rows) for pair in event.images]
+    return [pair for event in events if isinstance(event, RowsEvent) for pair in event.images]
 
 
 def event(kind: int, body: bytes, *, end: int = 0, flags: int = 0, checksum: bool = False) -> bytes:
@@ -135,7 +144,7 @@ def shortened(packet: bytes, at: int = 0) -> bytes:
 
 def without_checksums(flavor: str) -> Iterator[bytes]:
     for packet in recorded(flavor):
-        if packet[4] == Type.FORMAT_DESCRIPTION:
+        if packet[4] == EventType.FORMAT_DESCRIPTION:
             plain = packet[:-5] + b"\0"
             yield plain + zlib.crc32(plain).to_bytes(4, "little")
         else:
@@ -162,11 +171,11 @@ def test_damage_without_checksums_gives_the_named_error_or_values(flavor: str) -
     for _ in range(6000):
         number = random_.randrange(2, len(packets))
         stream = EventStream(everything)
-        announced = [packet for packet in packets[:number] if packet[4] == Type.TABLE_MAP][-1:]
+        announced = [packet for packet in packets[:number] if packet[4] == EventType.TABLE_MAP][-1:]
         read(stream, packets[1:2] + announced)
         hurt = damaged(random_, packets[number])
         try:
-            announces = packets[number][4] == Type.TABLE_MAP
+            announces = packets[number][4] == EventType.TABLE_MAP
             events = read(stream, [hurt, packets[number + 1]] if announces else [hurt])
         except CaptureStopped:
             refused += 1
@@ -189,12 +198,15 @@ def test_what_nobody_wants_is_passed_over() -> None:
     events = read(EventStream(lambda schema, table: {"id"} if table == "j" else None), packets)
     assert [pair for pair in images(events) if pair[1]] == [(None, {"id": 1}), (None, {"id": 2}), *[
         ({"id": 1}, {"id": 1})] * 2, (None, {"id": 3})]  # fmt: skip
-    assert {row.kind for row in events if isinstance(row, Passed)} >= {Type.WRITE_ROWS, Type.UPDATE_ROWS}
+    assert {row.kind for row in events if isinstance(row, Passed)} >= {
+        EventType.WRITE_ROWS,
+        EventType.UPDATE_ROWS,
+    }
 
 
 def test_rows_of_a_table_that_was_not_announced_are_refused() -> None:
     packets = recorded("mysql")
-    rows = next(packet for packet in packets if packet[4] == Type.WRITE_ROWS)
+    rows = next(packet for packet in packets if packet[4] == EventType.WRITE_ROWS)
     stream = EventStream(everything)
     read(stream, packets[:2])
     with pytest.raises(DamagedEvent, match="not announced"):
@@ -207,52 +219,54 @@ def test_table_maps_do_not_outlive_the_file() -> None:
     read(stream, packets)
     read(stream, packets[1:2])
     with pytest.raises(DamagedEvent, match="not announced"):
-        read(stream, [next(packet for packet in packets if packet[4] == Type.WRITE_ROWS)])
+        read(stream, [next(packet for packet in packets if packet[4] == EventType.WRITE_ROWS)])
 
 
 def test_offsets_go_on_beyond_4_gib() -> None:
     stream = EventStream(everything, checksums=False)
     big = 5 << 32
-    read(stream, [event(Type.ROTATE, (big - 50).to_bytes(8, "little") + b"binlog.000007")])
-    assert read(stream, [event(Type.XID, bytes(8), end=(big - 23) % 2**32)]) == [(big - 50, big - 23)]
-    assert read(stream, [event(Type.XID, bytes(8), end=4)]) == [(big - 23, big + 4)]
+    read(stream, [event(EventType.ROTATE, (big - 50).to_bytes(8, "little") + b"binlog.000007")])
+    assert read(stream, [event(EventType.XID, bytes(8), end=(big - 23) % 2**32)]) == [(big - 50, big - 23)]
+    assert read(stream, [event(EventType.XID, bytes(8), end=4)]) == [(big - 23, big + 4)]
 
 
 def test_made_up_events_do_not_move_the_offset() -> None:
     stream = EventStream(everything)
-    read(stream, [event(Type.ROTATE, (400).to_bytes(8, "little") + b"binlog.000007", checksum=True)])
+    read(stream, [event(EventType.ROTATE, (400).to_bytes(8, "little") + b"binlog.000007", checksum=True)])
     assert read(stream, [event(3, b"", end=0, checksum=True)]) == [Passed(400, 400, 3)]
     assert read(stream, [event(29, b"x", end=999, flags=0x20, checksum=True)]) == [Passed(400, 400, 29)]
 
 
 def test_an_offset_that_steps_back_is_no_wrap() -> None:
     stream = EventStream(everything, checksums=False)
-    read(stream, [event(Type.ROTATE, (400).to_bytes(8, "little") + b"binlog.000007")])
-    assert read(stream, [event(Type.HEARTBEAT, b"binlog.000007", end=390)]) == [
+    read(stream, [event(EventType.ROTATE, (400).to_bytes(8, "little") + b"binlog.000007")])
+    assert read(stream, [event(EventType.HEARTBEAT, b"binlog.000007", end=390)]) == [
         Heartbeat("binlog.000007", 390)
     ]
-    assert read(stream, [event(Type.XID, bytes(8), end=427)]) == [(400, 427)]
+    assert read(stream, [event(EventType.XID, bytes(8), end=427)]) == [(400, 427)]
 
 
 def test_heartbeats() -> None:
     stream = EventStream(everything, checksums=False)
-    read(stream, [event(Type.ROTATE, (400).to_bytes(8, "little") + b"binlog.000007")])
-    assert read(stream, [event(Type.HEARTBEAT, b"binlog.000007", end=450)]) == [
+    read(stream, [event(EventType.ROTATE, (400).to_bytes(8, "little") + b"binlog.000007")])
+    assert read(stream, [event(EventType.HEARTBEAT, b"binlog.000007", end=450)]) == [
         Heartbeat("binlog.000007", 450)
     ]
     body = b"\x01\x0dbinlog.000007" + b"\x02\x09\xfe" + (6 << 32).to_bytes(8, "little") + b"\0"
-    assert read(stream, [event(Type.HEARTBEAT_V2, body)]) == [Heartbeat("binlog.000007", 6 << 32)]
+    assert read(stream, [event(EventType.HEARTBEAT_V2, body)]) == [Heartbeat("binlog.000007", 6 << 32)]
 
 
 def test_incidents() -> None:
     stream = EventStream(everything, checksums=False)
-    assert read(stream, [event(Type.INCIDENT, b"\1\0\4lost", end=100)]) == [Incident(100 - 26, 100, "lost")]
+    assert read(stream, [event(EventType.INCIDENT, b"\1\0\4lost", end=100)]) == [
+        Incident(100 - 26, 100, "lost")
+    ]
 
 
 def test_the_rotation_that_ends_a_file() -> None:
     stream = EventStream(everything)
     read(stream, recorded("mysql")[:2])
-    rotation = event(Type.ROTATE, (4).to_bytes(8, "little") + b"binlog.000008", end=5000, checksum=True)
+    rotation = event(EventType.ROTATE, (4).to_bytes(8, "little") + b"binlog.000008", end=5000, checksum=True)
     assert read(stream, [rotation]) == [Rotate("binlog.000008", 4)]
 
 
@@ -285,7 +299,7 @@ def test_statements_of_recorded_events() -> None:
 
 def test_a_minimal_image_is_refused() -> None:
     packets = list(without_checksums("mysql"))
-    number = next(n for n, packet in enumerate(packets) if packet[4] == Type.WRITE_ROWS)
+    number = next(n for n, packet in enumerate(packets) if packet[4] == EventType.WRITE_ROWS)
     rows = bytearray(packets[number])
     stream = EventStream(everything)
     read(stream, packets[:number])
@@ -297,7 +311,7 @@ def test_a_minimal_image_is_refused() -> None:
 
 def test_unknown_column_types_are_named() -> None:
     packets = list(without_checksums("mysql"))
-    number = next(n for n, packet in enumerate(packets) if packet[4] == Type.TABLE_MAP)
+    number = next(n for n, packet in enumerate(packets) if packet[4] == EventType.TABLE_MAP)
     changed = packets[number].replace(bytes([8, 1, 9, 4]), bytes([8, 200, 9, 4]), 1)
     stream = EventStream(everything)
     read(stream, packets[:number])
@@ -327,7 +341,7 @@ def test_wanted_is_asked_again_after_ddl() -> None:
 def test_errors_hold_no_row_values() -> None:
     packets = list(without_checksums("mysql"))
     random_ = random.Random(5)
-    number = next(n for n, packet in enumerate(packets) if packet[4] == Type.WRITE_ROWS)
+    number = next(n for n, packet in enumerate(packets) if packet[4] == EventType.WRITE_ROWS)
     messages = set()
     for _ in range(300):
         stream = EventStream(everything)

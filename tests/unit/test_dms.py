@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from ferry import wording
 from ferry.dms_export import export
 from ferry.toml_text import toml_text
+from ferry.verify.oracle import mapping_words
 from rowferry.errors import MappingError
 from rowferry.items.effects import places_of
 from rowferry.mapping import Mapping, dms, file
@@ -119,7 +119,7 @@ def test_a_column_alone_keeps_its_bytes_and_documents() -> None:
     members = {"photo": {"B": b"\xff"}, "doc": {"S": "[1]"}}
     found = item(mapping(*rules), row)
     assert found.items() >= {"k": {"B": b"\0"}, **members}.items()
-    assert wording.key_of("B", "${b}", wording.Row({"b": b"\0"}, {"b": "blob"})) == "AA=="
+    assert mapping_words.key_of("B", "${b}", mapping_words.Row({"b": b"\0"}, {"b": "blob"})) == "AA=="
     assert item(mapping(*rules), {**row, "b": 7})["k"] == {"B": b"7"}
 
 

@@ -6,17 +6,17 @@ from random import Random
 import pytest
 
 from bulkload.exports import blocks
-from bulkload.exports.columns import Column
+from bulkload.exports.columns import ExportColumn
 from bulkload.exports.formats import outfile
 from bulkload.exports.records import BadLine
 from bulkload.exports.text_dialect import Dialect
 from rowferry.values import Value
 
 COLUMNS = [
-    Column("c", "varchar(60)", "utf8mb4"),
-    Column("n", "int"),
-    Column("d", "date"),
-    Column("p", "char(9)", "ascii"),
+    ExportColumn("c", "varchar(60)", "utf8mb4"),
+    ExportColumn("n", "int"),
+    ExportColumn("d", "date"),
+    ExportColumn("p", "char(9)", "ascii"),
 ]
 PLACES = [3, 0, 1]
 FIELDS = [b"a", "한😀".encode(), b"", b"a\\,b", b"x\\\ny", b"\\N", b"\\\\", b"\r", "\u2028".encode()]

@@ -10,19 +10,19 @@ import pytest
 
 from bulkload.direct.chunks import Chunk
 from bulkload.exports import open_export, parse_watermark, watermark_of
-from bulkload.exports.columns import Column, read_decimal, text_converter
+from bulkload.exports.columns import ExportColumn, read_decimal, text_converter
 from bulkload.exports.export import Export
 from bulkload.exports.formats import create_table, rowferry
 from bulkload.exports.formats.mydumper import metadata
-from bulkload.exports.locations import Bucket, Folder, location, remove_leftovers
-from bulkload.exports.manifest import Manifest, Part
+from bulkload.exports.locations import Folder, S3Prefix, location, remove_leftovers
+from bulkload.exports.manifest import ExportPart, Manifest
 from bulkload.exports.part_maker import PartSink
 from bulkload.exports.plan import Form, Plan
 from rowferry.errors import BadPart, Refused
 from rowferry.mapping import Mapping
 from rowferry.position import BinlogOffset, Position
 
-COLUMNS = (Column("id", "int"), Column("note", "enum('a,)','b''')", "utf8mb4"))
+COLUMNS = (ExportColumn("id", "int"), ExportColumn("note", "enum('a,)','b''')", "utf8mb4"))
 MANIFEST = Manifest(
     table="test.t",
     columns=COLUMNS,
@@ -32,8 +32,8 @@ MANIFEST = Manifest(
     server="s",
     epoch=3,
     parts=(
-        Part("part-000001.csv", 2, 10, "0" * 64, str(Position(3, 12, 500))),
-        Part("part-000002.csv", 3, 10, "0" * 64, str(Position(3, 12, 400))),
+        ExportPart("part-000001.csv", 2, 10, "0" * 64, str(Position(3, 12, 500))),
+        ExportPart("part-000002.csv", 3, 10, "0" * 64, str(Position(3, 12, 400))),
     ),
 )
 TABLE = Mapping.parse("""
@@ -121,13 +121,13 @@ def stated(**fields: object) -> Export:
 
 def test_the_watermark_of_others_must_be_stated() -> None:
     with pytest.raises(Refused, match="state it: --watermark FILE:OFFSET"):
-        watermark_of(stated(), Part("p"), 3, "s", None)
+        watermark_of(stated(), ExportPart("p"), 3, "s", None)
     given = parse_watermark("mysql-bin.000012:4567")
     assert given == BinlogOffset("mysql-bin.000012", 4567)
     dumped = stated(stated=BinlogOffset("b.000011", 4))
-    assert watermark_of(dumped, Part("p"), 3, "s", None) == Position(3, 11, 4)
-    assert watermark_of(dumped, Part("p"), 3, "s", given) == Position(3, 12, 4567)
-    own_part = Part("p", watermark=str(Position(3, 12, 5)))
+    assert watermark_of(dumped, ExportPart("p"), 3, "s", None) == Position(3, 11, 4)
+    assert watermark_of(dumped, ExportPart("p"), 3, "s", given) == Position(3, 12, 4567)
+    own_part = ExportPart("p", watermark=str(Position(3, 12, 5)))
     assert watermark_of(stated(epoch=3, server="s"), own_part, 3, "s", given) == Position(3, 12, 5)
     for epoch, server in ((4, "s"), (3, "t")):
         with pytest.raises(Refused, match="export again"):
@@ -158,11 +158,11 @@ def test_the_columns_of_a_create_table() -> None:
     found = create_table.parse(CREATE, "t.sql")
     assert found.table == "odd `name"
     assert found.columns == (
-        Column("id", "bigint unsigned"),
-        Column("name", "varchar(20)", "latin1"),
-        Column("kind", "enum('a','it''s (b)',' NOT NULL')", "utf8mb3"),
-        Column("price", "decimal(10,2)"),
-        Column("at", "timestamp(6)"),
+        ExportColumn("id", "bigint unsigned"),
+        ExportColumn("name", "varchar(20)", "latin1"),
+        ExportColumn("kind", "enum('a','it''s (b)',' NOT NULL')", "utf8mb3"),
+        ExportColumn("price", "decimal(10,2)"),
+        ExportColumn("at", "timestamp(6)"),
     )
     with pytest.raises(Refused, match=r"t.sql has no CREATE TABLE"):
         create_table.parse("SELECT 1", "t.sql")
@@ -202,7 +202,7 @@ def test_the_metadata_of_mydumper() -> None:
 
 def test_a_location_is_a_folder_or_in_s3(tmp_path: Path) -> None:
     assert location(tmp_path) == Folder(tmp_path)
-    assert location("s3://bucket/a/b/", "client") == Bucket("client", "bucket", "a/b")
+    assert location("s3://bucket/a/b/", "client") == S3Prefix("client", "bucket", "a/b")
     assert str(location("s3://bucket/a/b/", "client").below("c")) == "s3://bucket/a/b/c"
     for text in ("gs://bucket/a", "s3:///a", "https://bucket/a"):
         with pytest.raises(Refused, match="s3://bucket/prefix"):
@@ -240,11 +240,11 @@ def test_a_file_appears_as_a_whole_or_never(tmp_path: Path) -> None:
 )
 def test_text_that_the_type_cannot_hold_is_an_error(definition: str, text: str) -> None:
     with pytest.raises((ValueError, ArithmeticError)):
-        text_converter(Column("c", definition))(text)
+        text_converter(ExportColumn("c", definition))(text)
 
 
 def test_a_decimal_gets_the_scale_of_its_column() -> None:
-    read = read_decimal(Column("c", "decimal(10,3) unsigned"))
+    read = read_decimal(ExportColumn("c", "decimal(10,3) unsigned"))
     assert [str(read(text)) for text in ("1", "1.5", "1.500", "1.5000")] == [
         "1.000",
         "1.500",
@@ -255,7 +255,7 @@ def test_a_decimal_gets_the_scale_of_its_column() -> None:
 
 def test_a_column_of_an_unknown_type_is_refused() -> None:
     with pytest.raises(Refused, match="column c is tuple: leave it out"):
-        _ = Column("c", "tuple(3)").family
+        _ = ExportColumn("c", "tuple(3)").family
 
 
 MAPPINGS = sorted(Path("tests/scenarios").glob("*/mapping.toml"))
@@ -274,7 +274,7 @@ def test_mappings_go_to_another_process(path: Path) -> None:
 
 def test_an_empty_part_is_read_in_every_form(tmp_path: Path) -> None:
     for form in (Form(), Form(compression="gzip"), Form(compression="zstd"), Form("parquet")):
-        part = Part(f"part-000001{form.suffix}", 0, watermark=str(Position(3, 1, 4)))
+        part = ExportPart(f"part-000001{form.suffix}", 0, watermark=str(Position(3, 1, 4)))
         PartSink(tmp_path / part.name, COLUMNS, form).close()
         found = replace(MANIFEST, format=form.format, compression=form.compression, parts=(part,))
         (tmp_path / "manifest.json").write_bytes(found.text())

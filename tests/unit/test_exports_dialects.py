@@ -10,19 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkload.exports.columns import Column
+from bulkload.exports.columns import ExportColumn
 from bulkload.exports.export import Export
 from bulkload.exports.formats import dms, outfile, rowferry_csv, sql_inserts
 from bulkload.exports.locations import Folder
-from bulkload.exports.manifest import Part
+from bulkload.exports.manifest import ExportPart
 from bulkload.exports.records import BadLine, ReadRows
 from bulkload.exports.text_dialect import Dialect
 from rowferry.errors import BadPart, Refused
 
 COLUMNS = (
-    Column("id", "int"),
-    Column("note", "varchar(50)", "utf8mb4"),
-    Column("data", "varbinary(50)"),
+    ExportColumn("id", "int"),
+    ExportColumn("note", "varchar(50)", "utf8mb4"),
+    ExportColumn("data", "varbinary(50)"),
 )
 BLOCKS = [1, 3, 1 << 20]
 
@@ -32,7 +32,7 @@ BLOCKS = [1, 3, 1 << 20]
 @given(st.lists(st.lists(st.none() | st.text(), min_size=2, max_size=2)))
 def test_csv_comes_back(rows: list[list[str | None]]) -> None:
     file = io.StringIO(newline="")
-    rowferry_csv.CsvWriter(file, [Column("a", "text"), Column("b", "text")]).write(rows)
+    rowferry_csv.CsvWriter(file, [ExportColumn("a", "text"), ExportColumn("b", "text")]).write(rows)
     written = io.TextIOWrapper(io.BytesIO(file.getvalue().encode()), encoding="utf-8", newline="")
     assert [list(fields) for _, fields in rowferry_csv.records(written)] == rows
 
@@ -40,7 +40,7 @@ def test_csv_comes_back(rows: list[list[str | None]]) -> None:
 @given(st.lists(st.none() | st.text()))
 def test_csv_of_one_column_comes_back(values: list[str | None]) -> None:
     file = io.StringIO(newline="")
-    rowferry_csv.CsvWriter(file, [Column("a", "text")]).write([[value] for value in values])
+    rowferry_csv.CsvWriter(file, [ExportColumn("a", "text")]).write([[value] for value in values])
     file.seek(0)
     assert [fields[0] for _, fields in rowferry_csv.records(file)] == values
 
@@ -131,7 +131,7 @@ def assert_bad(read: ReadRows, text: bytes, line: int, reason: str, folder: Path
         list(read(folder / "part", "part"))
     assert caught.value.line == line
     with pytest.raises(BadPart, match=f"part, line {line}: .*{reason}"):
-        next(export_of(read, folder).rows(Part("part")))  # not even the good rows before it
+        next(export_of(read, folder).rows(ExportPart("part")))  # not even the good rows before it
 
 
 def export_of(read: ReadRows, folder: Path) -> Export:
@@ -236,14 +236,14 @@ def test_a_bad_insert_is_named(text: bytes, line: int, reason: str, tmp_path: Pa
 
 
 def test_dms_csv_is_read(tmp_path: Path) -> None:
-    read = dms.reader(COLUMNS, [0, 1, 2], dms.Settings.parse("NULL '-'"))
+    read = dms.reader(COLUMNS, [0, 1, 2], dms.DmsSettings.parse("NULL '-'"))
     assert rows_of(read, b'id,note,data\nI,1,"a,""\n",00FF\n2,-,-\n3,,\n', tmp_path) == [
         [1, 'a,"\n', b"\0\xff"],
         [2, None, None],
         [3, "", b""],
     ]
     with pytest.raises(Refused, match="CsvNullValue"):
-        dms.Settings.parse(None)
+        dms.DmsSettings.parse(None)
 
 
 # parts as a whole
@@ -266,21 +266,21 @@ def test_a_truncated_gzip_gives_no_row(good: Callable[..., Export], keep: float)
     data = gzip.compress(TEXT)
     export = good("part.gz", data[: int(len(data) * keep)])
     with pytest.raises(BadPart, match=r"part.gz ends too early after line"):
-        next(export.rows(Part("part.gz")))
-    assert len(list(good("part.gz", data).rows(Part("part.gz")))) == 5000
+        next(export.rows(ExportPart("part.gz")))
+    assert len(list(good("part.gz", data).rows(ExportPart("part.gz")))) == 5000
 
 
 @pytest.mark.parametrize(
     ("part", "reason"),
     [
-        (Part("part", sha256="0" * 64), "another checksum"),
-        (Part("part", bytes=7), "has 55,890 bytes|bytes, 7 are expected"),
-        (Part("part", rows=4999), "has 5,000 rows, 4,999 are expected"),
-        (Part("other"), "other is missing"),
+        (ExportPart("part", sha256="0" * 64), "another checksum"),
+        (ExportPart("part", bytes=7), "has 55,890 bytes|bytes, 7 are expected"),
+        (ExportPart("part", rows=4999), "has 5,000 rows, 4,999 are expected"),
+        (ExportPart("other"), "other is missing"),
     ],
 )
 def test_a_part_that_is_not_what_was_written_gives_no_row(
-    good: Callable[..., Export], part: Part, reason: str
+    good: Callable[..., Export], part: ExportPart, reason: str
 ) -> None:
     with pytest.raises(BadPart, match=reason):
         next(good("part", TEXT).rows(part))
@@ -290,4 +290,4 @@ def test_damaged_gzip_is_named(good: Callable[..., Export]) -> None:
     data = bytearray(gzip.compress(TEXT))
     data[len(data) // 2] ^= 0xFF
     with pytest.raises(BadPart, match=r"part.gz (is damaged|, line|ends)"):
-        next(good("part.gz", bytes(data)).rows(Part("part.gz")))
+        next(good("part.gz", bytes(data)).rows(ExportPart("part.gz")))

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferry.comparison import Difference, compare
-from ferry.places import PRESENT, Pair, Place, expected, found, read_pairs
+from ferry.verify.diff import Difference, compare
+from ferry.verify.oracle.mapping_entry import Pair, read_pairs
+from ferry.verify.oracle.members import PRESENT, Member, expected, found
 
 PURCHASE = Pair(
     "test", "purchase", "purchase", (("c", "S", "customerid"), ("o", "N", "orderid")), "productid", "quantity"
@@ -108,7 +109,7 @@ def test_the_documented_mapping_is_read() -> None:
 
 places = st.lists(
     st.builds(
-        Place, st.sampled_from("ab"), st.sampled_from(["", "x", "y"]), st.sampled_from(["N:1", "N:2", "S:1"])
+        Member, st.sampled_from("ab"), st.sampled_from(["", "x", "y"]), st.sampled_from(["N:1", "N:2", "S:1"])
     ),
     max_size=12,
 )
@@ -120,9 +121,9 @@ places = st.lists(
     st.randoms(),
 )
 def test_all_differences_and_no_others_are_found(
-    source: list[Place], there: set[tuple[str, str]], pick: Any
+    source: list[Member], there: set[tuple[str, str]], pick: Any
 ) -> None:
-    target = [Place(*where, pick.choice(["N:1", "N:2", "S:1"])) for where in there]
+    target = [Member(*where, pick.choice(["N:1", "N:2", "S:1"])) for where in there]
     differences = list(compare(iter(sorted(source)), iter(sorted(target))))
     first: dict[tuple[str, str], str] = {}
     double = 0
@@ -139,5 +140,5 @@ def test_all_differences_and_no_others_are_found(
 
 
 def test_differences_name_types_not_values() -> None:
-    (difference,) = compare(iter([Place("k", "m", "N:42")]), iter([Place("k", "m", "S:42")]))
-    assert difference == Difference("different", Place("k", "m", "N:42"), "N", "S")
+    (difference,) = compare(iter([Member("k", "m", "N:42")]), iter([Member("k", "m", "S:42")]))
+    assert difference == Difference("different", Member("k", "m", "N:42"), "N", "S")

@@ -7,8 +7,8 @@ import pytest
 
 from bulkload.preconditions import refuse_before_capture
 from capturer.state.checkpoint_item import Progress
-from capturer.state.status import Counters, Standing
-from ferry import resume
+from capturer.state.status import CaptureStatus, Counters
+from ferry.commands import resume
 from rowferry.control_table import CHECKPOINT, FLOORS
 from rowferry.errors import LOAD, PASS, CaptureStopped, Refused
 from rowferry.mapping import Mapping
@@ -52,12 +52,12 @@ def stopped(remedy: str = PASS, tables: tuple[str, ...] = ("shop.purchase",), at
     """The control table as a capturer leaves it that has stopped."""
     table: Any = Table()
     captured(
-        table, Standing.of("stopped", CaptureStopped("TRUNCATE", "mend it", remedy, tables, str(at))), at
+        table, CaptureStatus.of("stopped", CaptureStopped("TRUNCATE", "mend it", remedy, tables, str(at))), at
     )
     return table
 
 
-def captured(table: Any, standing: Standing, at: BinlogOffset) -> None:
+def captured(table: Any, standing: CaptureStatus, at: BinlogOffset) -> None:
     progress = Progress(table, 1, 8)
     progress.claim()
     progress.start("s", at, 5)
@@ -93,7 +93,7 @@ EMPTY, AGAIN, EXECUTE = (
 def test_without_a_stop_there_is_nothing_to_do() -> None:
     table: Any = Table()
     assert resume.find_stop(table) is None
-    captured(table, Standing(), AT)
+    captured(table, CaptureStatus(), AT)
     assert resume.find_stop(table) is None
     with pytest.raises(Refused, match="has not stopped"):
         resume.execute(table, None)
@@ -169,7 +169,7 @@ def test_each_stop_needs_a_word_of_its_own_and_the_former_ones_stay() -> None:
     resume.execute(table, resume.find_stop(table), str(AT))
     later = AT._replace(offset=200)
     error = CaptureStopped("DROP", "f", PASS, ["shop.purchase"], str(later))
-    captured(table, Standing.of("stopped", error), AT)
+    captured(table, CaptureStatus.of("stopped", error), AT)
     stop = resume.find_stop(table)
     assert stop is not None and not stop.passed and stop.at == str(later)
     resume.execute(table, stop, stop.at)
@@ -178,7 +178,7 @@ def test_each_stop_needs_a_word_of_its_own_and_the_former_ones_stay() -> None:
 
 def test_a_stop_without_a_place_is_where_the_checkpoint_is() -> None:
     table: Any = Table()
-    captured(table, Standing.of("stopped", CaptureStopped("another server", "f")), AT)
+    captured(table, CaptureStatus.of("stopped", CaptureStopped("another server", "f")), AT)
     stop = resume.find_stop(table)
     assert stop is not None and (stop.at, stop.remedy) == (str(AT), "")
 
@@ -186,7 +186,7 @@ def test_a_stop_without_a_place_is_where_the_checkpoint_is() -> None:
 def test_what_is_left_out_of_the_stream_is_in_no_export_of_before() -> None:
     """An XA COMMIT before any load, or what the operator skips: an older export has not got it."""
     table: Any = Table()
-    captured(table, Standing(), AT)
+    captured(table, CaptureStatus(), AT)
     begun = str(Position(1, AT.order[0], AT.offset))
     assert table.items[CHECKPOINT]["since"] == begun
     progress = Progress(table, 1, 8, ["shop.purchase"])

@@ -1,6 +1,6 @@
 import pytest
 
-from ferry.settings import source_address
+from ferry.context import source_address
 from rowferry.errors import Refused
 
 

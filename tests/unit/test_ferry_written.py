@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from ferry import hooked, places, wording, written
-from ferry.places import Pair
-from ferry.wording import Row, Words
+from ferry.verify.oracle import hooks, mapping_words, members
+from ferry.verify.oracle import values as oracle_values
+from ferry.verify.oracle.mapping_entry import Pair
+from ferry.verify.oracle.mapping_words import EntryWords, Row
 from rowferry.errors import ValueOutOfRange
 from rowferry.items import keys
 from rowferry.mapping import attribute_source
@@ -79,7 +80,7 @@ NATURAL: list[tuple[str, Any, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("kind", "cell", "attribute"), NATURAL)
 def test_what_is_printed_and_its_attribute(kind: str, cell: Any, attribute: dict[str, Any]) -> None:
-    assert written.content(kind, cell) == written.found_content(attribute)
+    assert oracle_values.content(kind, cell) == oracle_values.found_content(attribute)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def test_what_is_printed_and_its_attribute(kind: str, cell: Any, attribute: dict
     ],
 )
 def test_what_is_printed_made_another_type(kind: str, cell: Any, made: str, content: str) -> None:
-    assert written.content(kind, cell, made) == content
+    assert oracle_values.content(kind, cell, made) == content
 
 
 NO_KEYS = (1e300, Decimal("9" * 40 + ".50"))
@@ -170,43 +171,45 @@ VALUES: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("value", "kind"), list(product(VALUES, [None, *attribute_source.Type])), ids=repr)
-def test_both_readings_of_a_value_agree(value: Any, kind: attribute_source.Type | None) -> None:
-    content = written.content(*hooked.cell_of(value), kind and str(kind))
+@pytest.mark.parametrize(
+    ("value", "kind"), list(product(VALUES, [None, *attribute_source.AttributeType])), ids=repr
+)
+def test_both_readings_of_a_value_agree(value: Any, kind: attribute_source.AttributeType | None) -> None:
+    content = oracle_values.content(*hooks.cell_of(value), kind and str(kind))
     try:
         attribute = attribute_source.stored(value, kind, "c", keep_null=False)
     except ValueOutOfRange:
         return  # such a row has no place: what verify expects of it is not there
-    assert attribute is not None and content == written.found_content(attribute)
+    assert attribute is not None and content == oracle_values.found_content(attribute)
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_both_readings_of_a_text_agree(value: Any) -> None:
-    kind, cell = hooked.cell_of(value)
+    kind, cell = hooks.cell_of(value)
     row = Row({"c": cell}, {"c": kind})
     try:
         text = values.text(value)
     except ValueOutOfRange:
-        assert wording.key_of("S", "c", row) is None
+        assert mapping_words.key_of("S", "c", row) is None
         with pytest.raises(ValueError, match="no text"):
-            wording.name_of("${c}", row)
-        assert Words({}).value("a${c}", row) == "S:!"
+            mapping_words.name_of("${c}", row)
+        assert EntryWords({}).value("a${c}", row) == "S:!"
     else:
-        assert wording.key_of("S", "c", row) == wording.name_of("${c}", row) == text
-        assert Words({}).value("a${c}", row) == f"S:a{text}"
+        assert mapping_words.key_of("S", "c", row) == mapping_words.name_of("${c}", row) == text
+        assert EntryWords({}).value("a${c}", row) == f"S:a{text}"
 
 
 @pytest.mark.parametrize(("value", "kind", "template"), list(product(VALUES, "NB", [False, True])), ids=repr)
 def test_both_readings_of_a_key_agree(value: Any, kind: str, template: bool) -> None:
     key = KeyAttribute("k", kind, None, Template.parse("${c}")) if template else KeyAttribute("k", kind, "c")
-    type_, cell = hooked.cell_of(value)
-    read = wording.key_of(kind, "${c}" if template else "c", Row({"c": cell}, {"c": type_}))
+    type_, cell = hooks.cell_of(value)
+    read = mapping_words.key_of(kind, "${c}" if template else "c", Row({"c": cell}, {"c": type_}))
     try:
         content = keys._written(value, key)
     except ValueOutOfRange:
         assert read is None or value in NO_KEYS
         return
-    assert [kind, read] == written.found_content({kind: content}).split(":", 1)
+    assert [kind, read] == oracle_values.found_content({kind: content}).split(":", 1)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +233,7 @@ def test_both_readings_of_a_key_agree(value: Any, kind: str, template: bool) -> 
     ],
 )
 def test_what_a_hook_sees(kind: str, cell: Any, value: Any) -> None:
-    seen = hooked.value_of(kind, cell)
+    seen = hooks.value_of(kind, cell)
     assert (type(seen), repr(seen)) == (type(value), repr(value))
 
 
@@ -239,14 +242,14 @@ def test_what_a_hook_sees(kind: str, cell: Any, value: Any) -> None:
     [case for case in NATURAL if case[0] != "json" or len(str(case[1])) < 200],
 )
 def test_a_hook_that_changes_nothing_changes_nothing(kind: str, cell: Any, attribute: dict[str, Any]) -> None:
-    (row,) = hooked.rows(lambda row: row, Row({"c": cell}, {"c": kind}))
+    (row,) = hooks.rows(lambda row: row, Row({"c": cell}, {"c": kind}))
     assert row is not None
-    assert written.content(row.types["c"], row.cells["c"]) == written.found_content(attribute)
+    assert oracle_values.content(row.types["c"], row.cells["c"]) == oracle_values.found_content(attribute)
 
 
 @pytest.mark.parametrize("made", [5, [5], "text", {"c": Json({1})}])
 def test_a_row_of_which_a_hook_makes_no_rows_has_no_place(made: Any) -> None:
-    assert hooked.rows(lambda _: made, Row({"c": "1"}, {"c": "int"})) == [None]
+    assert hooks.rows(lambda _: made, Row({"c": "1"}, {"c": "int"})) == [None]
 
 
 @pytest.mark.parametrize(
@@ -274,7 +277,7 @@ def test_a_row_of_which_a_hook_makes_no_rows_has_no_place(made: Any) -> None:
     ],
 )
 def test_filters_know_every_type(condition: dict[str, Any], kind: str, cell: Any, passes: bool) -> None:
-    assert wording.carried({"column": "c", **condition}, Row({"c": cell}, {"c": kind})) is passes
+    assert mapping_words.carried({"column": "c", **condition}, Row({"c": cell}, {"c": kind})) is passes
 
 
 @pytest.mark.parametrize(
@@ -291,7 +294,7 @@ def test_a_row_that_a_filter_cannot_judge_has_no_place(
 ) -> None:
     entry = {"where": {"column": "c", **condition}}
     pair = Pair("s", "t", "t", (("id", "N", "id"),), None, None, entry)
-    (place,) = places.expected(pair, {"id": "int", "c": kind}, iter([("1", cell)]))
+    (place,) = members.expected(pair, {"id": "int", "c": kind}, iter([("1", cell)]))
     assert place == ('[["N",null]]', "", "")
 
 
@@ -307,7 +310,7 @@ def test_a_row_that_a_filter_cannot_judge_has_no_place(
     ],
 )
 def test_the_time_to_live_of_every_type(kind: str, cell: str, seconds: int | None) -> None:
-    words = Words({"ttl": {"attribute": "t", "column": "c"}})
+    words = EntryWords({"ttl": {"attribute": "t", "column": "c"}})
     found = dict(words.ttl(Row({"c": cell}, {"c": kind})))
     assert found == ({} if seconds is None else {"t": f"N:{seconds}"})
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from ferry import wording
-from ferry.hooked import cell_of
-from ferry.written import UNFIT
+from ferry.verify.oracle import mapping_words
+from ferry.verify.oracle.hooks import cell_of
+from ferry.verify.oracle.values import UNFIT
 from rowferry.errors import MappingError, ValueOutOfRange
 from rowferry.mapping import filters
 
@@ -61,7 +61,7 @@ def test_a_condition_and_verifys_own_reading_of_it(
     entry = {"column": "c", **condition}
     assert filters.parse(entry, "t: where").matches({"c": value}) is passes
     kind, cell = cell_of(value)
-    assert wording.carried(entry, wording.Row({"c": cell}, {"c": kind})) is passes
+    assert mapping_words.carried(entry, mapping_words.Row({"c": cell}, {"c": kind})) is passes
 
 
 def test_conditions_are_joined() -> None:
@@ -84,7 +84,7 @@ def test_a_constant_of_another_type_is_told(condition: dict[str, Any], value: An
         filters.parse(entry, "t").matches({"c": value})
     kind, cell = cell_of(value)
     with pytest.raises(UNFIT):
-        wording.carried(entry, wording.Row({"c": cell}, {"c": kind}))
+        mapping_words.carried(entry, mapping_words.Row({"c": cell}, {"c": kind}))
 
 
 @pytest.mark.parametrize(

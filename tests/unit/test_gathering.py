@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 
-from ferry import gathering, readers, unfinished
-from ferry.comparison import Sides, sides_in
-from ferry.flow import Flow
-from ferry.gathering import Gathering
-from ferry.pieces import Chunk, Counts, Got, Page, Piece, noted, of_note
-from ferry.places import Pair
-from ferry.ranges import Range
+from ferry.verify import readers, scan, workdir
+from ferry.verify.diff import Sides, sides_in
+from ferry.verify.oracle.mapping_entry import Pair
+from ferry.verify.ranges import Range
+from ferry.verify.scan import RateLimitedQueue, Scanner
+from ferry.verify.tasks import ReadCounts, ReadTask, RowRange, ScanPage, TaskResult, as_note, from_note
 from rowferry.errors import Refused
 
 PAIRS = [Pair("test", name, "purchase", (("id", "S", "id"),)) for name in ("purchase", "orders")]
@@ -32,7 +31,7 @@ class Source:
     """Tables of ROWS rows, and PAGES pages in each segment; a place for each row and each page."""
 
     def __init__(self) -> None:
-        self.read: list[Piece] = []
+        self.read: list[ReadTask] = []
 
     def cut(self, _: Any, pair: Pair, rows: int, after: Any = None) -> Iterator[Range]:
         first = int(after[0]) if after else 0
@@ -40,18 +39,18 @@ class Source:
         for low, high in pairwise([after, *bounds]):
             yield Range(("id",), low, high)
 
-    def __call__(self, piece: Piece) -> Got:
+    def __call__(self, piece: ReadTask) -> TaskResult:
         self.read.append(piece)
-        if isinstance(piece, Page):
+        if isinstance(piece, ScanPage):
             number = int(piece.start["n"]) if piece.start else 0
             places = [(f"segment {piece.segment}, {number}", "item", "N:1")]
             following = number + 1 < PAGES
-            later = Page(piece.pairs, piece.segment, piece.segments, {"n": str(number + 1)})
-            return Got(places, Counts(items=1, members=1), 10.0, later if following else None)
+            later = ScanPage(piece.pairs, piece.segment, piece.segments, {"n": str(number + 1)})
+            return TaskResult(places, ReadCounts(items=1, members=1), 10.0, later if following else None)
         low = int(piece.range.after[0]) if piece.range.after else 0
         high = int(piece.range.until[0]) if piece.range.until else ROWS
         rows = [(f"pair {piece.pair}, {n}", "row", "N:1") for n in range(low, high)]
-        return Got(rows, Counts(rows=len(rows)))
+        return TaskResult(rows, ReadCounts(rows=len(rows)))
 
 
 class AtOnce(Executor):
@@ -73,19 +72,19 @@ class AtOnce(Executor):
 @pytest.fixture
 def source(monkeypatch: pytest.MonkeyPatch) -> Source:
     found = Source()
-    monkeypatch.setattr(gathering, "cut", found.cut)
+    monkeypatch.setattr(scan, "cut", found.cut)
     monkeypatch.setattr(readers, "read", found)
     return found
 
 
-def gather(file: Path, most: float = inf, **more: Any) -> tuple[Counts, set[str]]:
+def gather(file: Path, most: float = inf, **more: Any) -> tuple[ReadCounts, set[str]]:
     class Connection:
         def close(self) -> None: ...
 
-    told = [Counts()]
+    told = [ReadCounts()]
     with closing(Sides(file)) as sides:
-        Gathering(PAIRS, Connection, AtOnce(most), 2, chunk=9, **more).target((0, 1), sides, told.append)
-        assert told[-1] in (Counts(), sides.counts())
+        Scanner(PAIRS, Connection, AtOnce(most), 2, chunk=9, **more).target((0, 1), sides, told.append)
+        assert told[-1] in (ReadCounts(), sides.counts())
         found = [difference.place.key for difference in sides.differences()]
         assert len(found) == len(set(found))
         return sides.counts(), set(found)
@@ -98,7 +97,7 @@ EVERYTHING = {f"pair {pair}, {n}" for pair in (0, 1) for n in range(ROWS)} | {
 
 def test_everything_is_read_once(source: Source, tmp_path: Path) -> None:
     counts, found = gather(tmp_path / "places")
-    assert counts == Counts(2 * ROWS, 2 * PAGES, 2 * PAGES)
+    assert counts == ReadCounts(2 * ROWS, 2 * PAGES, 2 * PAGES)
     assert found == EVERYTHING
 
 
@@ -131,11 +130,11 @@ def test_rows_and_read_units_are_held_to_their_rates(source: Source, tmp_path: P
     now[0] = 0.0
     gather(tmp_path / "others", units=40.0, clock=lambda: now[0], sleep=sleep)
     spent = 2 * PAGES * 10.0  # what they cost, not what they were taken to cost
-    assert spent / 40 - 1 <= now[0] <= spent / 40 + 2 * gathering.PAGE_UNITS / 40
+    assert spent / 40 - 1 <= now[0] <= spent / 40 + 2 * scan.PAGE_UNITS / 40
 
 
 def test_a_flow_waits_for_what_was_spent() -> None:
-    flow = Flow(iter(enumerate([Chunk(0, Range(("id",)))] * 3)), 10.0, 100.0)
+    flow = RateLimitedQueue(iter(enumerate([RowRange(0, Range(("id",)))] * 3)), 10.0, 100.0)
     assert flow.pause(0.0) == 0.0
     flow.take()
     assert flow.pause(0.0) == pytest.approx(0.1)
@@ -148,17 +147,17 @@ def test_a_flow_waits_for_what_was_spent() -> None:
     assert flow.pause(99.0) == inf
 
 
-PIECES: Sequence[Piece] = (
-    Chunk(3, Range(("a", "b"), ("1", "'it''s'"), None)),
-    Chunk(0, Range((), None, ("X'00ff'",))),
-    Page((0, 1), 2, 4),
-    Page((0,), 0, 1, {"k": {"B": b"\x00\xff"}, "n": {"N": "1.5"}}),
+PIECES: Sequence[ReadTask] = (
+    RowRange(3, Range(("a", "b"), ("1", "'it''s'"), None)),
+    RowRange(0, Range((), None, ("X'00ff'",))),
+    ScanPage((0, 1), 2, 4),
+    ScanPage((0,), 0, 1, {"k": {"B": b"\x00\xff"}, "n": {"N": "1.5"}}),
 )
 
 
 @pytest.mark.parametrize("piece", PIECES, ids=repr)
-def test_a_piece_is_the_same_after_the_working_file(piece: Piece, tmp_path: Path) -> None:
-    assert of_note(noted(piece)) == piece
+def test_a_piece_is_the_same_after_the_working_file(piece: ReadTask, tmp_path: Path) -> None:
+    assert from_note(as_note(piece)) == piece
     with closing(Sides(tmp_path / "places")) as sides:
         number = sides.announce(piece)
         assert sides.pieces() == [(number, piece, False)]
@@ -174,11 +173,11 @@ def test_a_damaged_working_file_is_told(tmp_path: Path) -> None:
 
 
 def test_a_verify_that_was_interrupted_goes_on_with_its_position(tmp_path: Path) -> None:
-    with pytest.raises(Killed), unfinished.under_traffic(tmp_path, "move", "1", 100.0, again=False) as work:
+    with pytest.raises(Killed), workdir.under_traffic(tmp_path, "move", "1", 100.0, again=False) as work:
         assert not work.goes_on
         work.file("purchase").write_text("")
         raise Killed
-    with unfinished.under_traffic(tmp_path, "move", "2", 200.0, again=False) as work:
+    with workdir.under_traffic(tmp_path, "move", "2", 200.0, again=False) as work:
         assert (work.since, work.at, work.goes_on) == ("1", 100.0, True)
         assert work.file("purchase").exists()
     assert list(tmp_path.iterdir()) == []
@@ -186,38 +185,38 @@ def test_a_verify_that_was_interrupted_goes_on_with_its_position(tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("what", "now", "again"),
-    [("move", 100.0 + unfinished.LONGEST, False), ("move", 99.0, False), ("move", 101.0, True)],
+    [("move", 100.0 + workdir.LONGEST, False), ("move", 99.0, False), ("move", 101.0, True)],
     ids=["too late", "the clock went back", "asked for"],
 )
 def test_a_verify_begins_anew(what: str, now: float, again: bool, tmp_path: Path) -> None:
-    with pytest.raises(Killed), unfinished.under_traffic(tmp_path, "move", "1", 100.0, again=False) as work:
+    with pytest.raises(Killed), workdir.under_traffic(tmp_path, "move", "1", 100.0, again=False) as work:
         work.file("purchase").write_text("")
         raise Killed
-    with unfinished.under_traffic(tmp_path, what, "2", now, again=again) as work:
+    with workdir.under_traffic(tmp_path, what, "2", now, again=again) as work:
         assert (work.since, work.at, work.goes_on) == ("2", now, False)
         assert not work.file("purchase").exists()
 
 
 def test_a_folder_whose_beginning_was_not_written_is_begun_anew(tmp_path: Path) -> None:
-    with pytest.raises(Killed), unfinished.under_traffic(tmp_path, "move", "1", 1.0, again=False) as work:
+    with pytest.raises(Killed), workdir.under_traffic(tmp_path, "move", "1", 1.0, again=False) as work:
         (work.folder / "begun.json").write_text(json.dumps({"since": "1"})[:-3])
         raise Killed
-    with unfinished.under_traffic(tmp_path, "move", "2", 2.0, again=False) as work:
+    with workdir.under_traffic(tmp_path, "move", "2", 2.0, again=False) as work:
         assert work.since == "2"
 
 
 def test_two_verifies_of_one_move_do_not_share_a_folder_at_a_time(tmp_path: Path) -> None:
     with (
-        unfinished.under_traffic(tmp_path, "move", "1", 1.0, again=False),
-        unfinished.under_traffic(tmp_path, "another move", "1", 1.0, again=False),
+        workdir.under_traffic(tmp_path, "move", "1", 1.0, again=False),
+        workdir.under_traffic(tmp_path, "another move", "1", 1.0, again=False),
         pytest.raises(Refused, match="another verify works"),
-        unfinished.under_traffic(tmp_path, "move", "1", 1.0, again=False),
+        workdir.under_traffic(tmp_path, "move", "1", 1.0, again=False),
     ):
         pass
 
 
 def test_the_folder_is_the_users_own(tmp_path: Path) -> None:
-    with unfinished.under_traffic(tmp_path, "move", "1", 1.0, again=False) as work:
+    with workdir.under_traffic(tmp_path, "move", "1", 1.0, again=False) as work:
         assert work.folder.stat().st_mode & 0o777 == 0o700
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ferry import written
+from ferry.verify.oracle import values
 from rowferry import errors
 from rowferry.change import Kind, RowChange
 from rowferry.items.effects import Effect, by_lane, effects, key_of, lane_of, places_of
@@ -187,7 +187,7 @@ def test_a_day_that_no_calendar_has_gives_no_time_to_live(value: Any, seconds: s
     (effect,) = places_of({"id": 1, "placed": value}, table)
     assert (effect.members or {}).get("expires") == (seconds and {"N": seconds})
     kind = {date: "date", Decimal: "decimal"}.get(type(value), "datetime")
-    assert written.seconds(kind, value and str(value)) == (seconds and int(seconds))
+    assert values.seconds(kind, value and str(value)) == (seconds and int(seconds))
 
 
 @pytest.mark.parametrize("value", ["2026-01-02", "soon", "a-00", b"1", ()])

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ferry import hooked
-from ferry.wording import Row
+from ferry.verify.oracle import hooks
+from ferry.verify.oracle.mapping_words import Row
 from rowferry.errors import HookFailed, MappingError, ReservedName
 from rowferry.items.members import members_of
 from rowferry.mapping import Mapping
@@ -211,7 +211,7 @@ def test_a_hook_that_gives_no_rows_has_failed(made: Any) -> None:
 
 @pytest.mark.parametrize("value", ["\ud800", Json(["\ud800"]), Json(object())])
 def test_what_no_item_can_hold_has_no_place_for_verify_either(value: Any) -> None:
-    assert hooked.rows(lambda row: {"a": value}, Row({"a": "1"}, {"a": "int"})) == [None]
+    assert hooks.rows(lambda row: {"a": value}, Row({"a": "1"}, {"a": "int"})) == [None]
 
 
 def test_a_hook_has_a_row_of_its_own_and_its_errors_hold_no_values() -> None:

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from apply_changes.store import DynamoStore, Outcome
+from apply_changes.store import DynamoStore, WriteOutcome
 from bulkload.direct.merger import Merger
 from bulkload.dynamodb.batch_writer import Patience, Writer
 from rowferry.errors import Refused, Unapplied
 from rowferry.items.effects import Effect, ItemKey, KeyValue
-from rowferry.items.folding import Step, writes
+from rowferry.items.folding import FoldStep, writes
 from rowferry.mapping.table import MapEntry, SetEntry, Target
 from rowferry.position import Position
 from tests.simulation.dynamo import Dynamo
@@ -60,8 +60,8 @@ def store(client: Any) -> DynamoStore:
 
 def apply(
     client: Any, target: Target, *steps: tuple[dict[Any, Any], str | None]
-) -> list[tuple[Outcome, int]]:
-    made = [Step(Effect(KEY, members, target=target), position, 1) for members, position in steps]
+) -> list[tuple[WriteOutcome, int]]:
+    made = [FoldStep(Effect(KEY, members, target=target), position, 1) for members, position in steps]
     return [store(client).write(write) for write in writes(made)]
 
 
@@ -75,7 +75,7 @@ def test_what_another_writer_did_meanwhile_is_kept(target: Target, member: Calla
     dynamo = Dynamo(t=("id",))
     busy = Busy(dynamo, 1, lambda _: apply(dynamo, target, (member("other", 1), at(5))) and None)
     ((outcome, _),) = apply(busy, target, (member("a", 1), at(10)), (member("b", 2), at(20)))
-    assert outcome is Outcome.APPLIED
+    assert outcome is WriteOutcome.APPLIED
     inside = next(iter(held(dynamo)["s" if target is SET else "m"].values()))
     assert sorted(inside) == (["a:1", "b:2", "other:1"] if target is SET else ["a", "b", "other"])
 
@@ -84,9 +84,9 @@ def test_only_what_is_newer_than_the_other_writers_change_is_merged() -> None:
     dynamo = Dynamo(t=("id",))
     busy = Busy(dynamo, 1, lambda _: apply(dynamo, SET, (string("a", "9"), at(15))) and None)
     ((outcome, requests),) = apply(busy, SET, (string("a", "1"), at(10)), (string("b", "2"), at(20)))
-    assert (outcome, requests) == (Outcome.APPLIED, 4)
+    assert (outcome, requests) == (WriteOutcome.APPLIED, 4)
     assert held(dynamo)["s"] == {"SS": ["a:9", "b:2"]} and held(dynamo)["_pos"] == {"S": at(20)}
-    assert apply(dynamo, SET, (string("a", "1"), at(10))) == [(Outcome.REPEAT, 1)]
+    assert apply(dynamo, SET, (string("a", "1"), at(10))) == [(WriteOutcome.REPEAT, 1)]
 
 
 def test_an_item_that_never_rests_is_tried_again_later() -> None:
@@ -99,7 +99,7 @@ def test_an_item_that_never_rests_is_tried_again_later() -> None:
 def test_the_last_string_leaves_a_tombstone_in_one_request() -> None:
     dynamo = Dynamo(t=("id",))
     apply(dynamo, SET, (string("a", "1"), at(10)))
-    assert apply(dynamo, SET, (string("a", None), at(20))) == [(Outcome.APPLIED, 2)]
+    assert apply(dynamo, SET, (string("a", None), at(20))) == [(WriteOutcome.APPLIED, 2)]
     assert held(dynamo) == {"id": {"S": "x"}, "_pos": {"S": at(20)}, "_ttl": {"N": "60"}}
     apply(dynamo, SET, (string("b", "1"), at(30)))
     assert held(dynamo) == {"id": {"S": "x"}, "_pos": {"S": at(30)}, "s": {"SS": ["b:1"]}}
@@ -107,9 +107,9 @@ def test_the_last_string_leaves_a_tombstone_in_one_request() -> None:
 
 def test_a_tombstone_of_a_map_keeps_nothing_and_its_map_comes_back() -> None:
     dynamo = Dynamo(t=("id",))
-    assert apply(dynamo, MAP, (entry("a", 1), at(10))) == [(Outcome.APPLIED, 2)]
-    assert apply(dynamo, MAP, (entry("b", 1), at(15))) == [(Outcome.APPLIED, 1)]
-    assert apply(dynamo, MAP, (entry("a", None) | entry("b", None), at(20))) == [(Outcome.APPLIED, 2)]
+    assert apply(dynamo, MAP, (entry("a", 1), at(10))) == [(WriteOutcome.APPLIED, 2)]
+    assert apply(dynamo, MAP, (entry("b", 1), at(15))) == [(WriteOutcome.APPLIED, 1)]
+    assert apply(dynamo, MAP, (entry("a", None) | entry("b", None), at(20))) == [(WriteOutcome.APPLIED, 2)]
     assert held(dynamo) == {"id": {"S": "x"}, "_pos": {"S": at(20)}, "_ttl": {"N": "60"}}
     apply(dynamo, MAP, (entry("b", 2), at(30)))
     assert held(dynamo) == {"id": {"S": "x"}, "_pos": {"S": at(30)}, "m": {"M": {"b": {"N": "2"}}}}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apply_changes.applier import Result
+from apply_changes.applier import ApplyResult
 from apply_changes.metrics import LAG_BASE, METRICS, counters, lag_bucket, metric_values, percentile
 
 
@@ -27,7 +27,7 @@ def test_there_is_no_percentile_of_nothing() -> None:
     assert percentile({"applied": 7}, 0.5) is None
 
 
-RESULT = Result(
+RESULT = ApplyResult(
     received=6,
     applied=3,
     repeats=1,
@@ -42,7 +42,7 @@ def test_the_metrics_are_those_that_are_documented() -> None:
     values = metric_values(RESULT, 1000)
     assert values.keys() == METRICS.keys()
     assert (values["ApplyLag"], values["ChangesUnapplied"]) == (600, 1)
-    assert "ApplyLag" not in metric_values(Result(), 1000)
+    assert "ApplyLag" not in metric_values(ApplyResult(), 1000)
 
 
 @pytest.mark.parametrize(("now", "lag"), [(1000, 600), (0, 0)])

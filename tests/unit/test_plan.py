@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apply_changes.store import DynamoStore, Outcome
+from apply_changes.store import DynamoStore, WriteOutcome
 from rowferry.items.effects import Effect, ItemKey, KeyValue
-from rowferry.items.folding import Step, newer, writes
+from rowferry.items.folding import FoldStep, newer, writes
 from rowferry.items.requests import bury, members_of, request
 from rowferry.mapping import EXPIRES, POSITION
 from rowferry.position import Position
@@ -21,9 +21,9 @@ def position(number: int) -> str:
     return str(Position(1, 4, number, 1))
 
 
-def step(at: int | None, members: dict[str, Any] | None, sender: int = 1, *, whole: bool = False) -> Step:
+def step(at: int | None, members: dict[str, Any] | None, sender: int = 1, *, whole: bool = False) -> FoldStep:
     values = None if members is None else {n: v if v is None else {"N": str(v)} for n, v in members.items()}
-    return Step(Effect(KEY, values, whole), position(at) if at is not None else None, sender)
+    return FoldStep(Effect(KEY, values, whole), position(at) if at is not None else None, sender)
 
 
 NAMES = st.sampled_from(["p1", "p2", "p3", "9", "set", "a.b", "#0", ":p"])
@@ -43,7 +43,7 @@ def store() -> tuple[DynamoStore, Dynamo]:
     return DynamoStore(dynamo, lambda: 1000.0, 500), dynamo
 
 
-def after(folds: Iterable[Iterable[Step]]) -> Any:
+def after(folds: Iterable[Iterable[FoldStep]]) -> Any:
     """The item after these steps, each part folded by itself."""
     writing, dynamo = store()
     for part in folds:
@@ -53,35 +53,35 @@ def after(folds: Iterable[Iterable[Step]]) -> Any:
 
 
 @given(STEPS, STEPS)
-def test_folding_does_what_each_change_alone_does(earlier: list[Step], steps: list[Step]) -> None:
+def test_folding_does_what_each_change_alone_does(earlier: list[FoldStep], steps: list[FoldStep]) -> None:
     alone = [[each] for each in earlier]
     assert after([*alone, steps]) == after([*alone, *([each] for each in steps)])
 
 
 @given(BY_HAND)
-def test_events_by_hand_among_others_change_nothing_about_that(steps: list[Step]) -> None:
+def test_events_by_hand_among_others_change_nothing_about_that(steps: list[FoldStep]) -> None:
     assert after([steps]) == after([each] for each in steps)
 
 
 @given(st.lists(WHOLE, max_size=8), st.lists(WHOLE, max_size=8))
-def test_whole_items_are_folded_to_the_same_item(earlier: list[Step], steps: list[Step]) -> None:
+def test_whole_items_are_folded_to_the_same_item(earlier: list[FoldStep], steps: list[FoldStep]) -> None:
     alone = [[each] for each in earlier]
     assert after([*alone, steps]) == after([*alone, *([each] for each in steps)])
 
 
 @given(STEPS)
-def test_a_repeat_of_everything_changes_nothing(steps: list[Step]) -> None:
+def test_a_repeat_of_everything_changes_nothing(steps: list[FoldStep]) -> None:
     rising = sorted({each.position: each for each in steps}.values(), key=lambda each: each.position or "")
     assert after([rising, rising]) == after([rising])
 
 
 @given(STEPS)
-def test_every_step_is_in_one_write_in_its_order(steps: list[Step]) -> None:
+def test_every_step_is_in_one_write_in_its_order(steps: list[FoldStep]) -> None:
     assert [each for write in writes(steps) for each in write.steps] == steps
 
 
 @given(BY_HAND)
-def test_only_a_senders_rising_changes_share_a_write(steps: list[Step]) -> None:
+def test_only_a_senders_rising_changes_share_a_write(steps: list[FoldStep]) -> None:
     for write in writes(steps):
         for one, other in pairwise(write.steps):
             assert one.position and other.position and one.position < other.position
@@ -110,7 +110,7 @@ def test_members_of_both_kinds_and_renames_fit_too() -> None:
 
 
 @given(BY_HAND)
-def test_requests_are_such_as_dynamodb_takes(steps: list[Step]) -> None:
+def test_requests_are_such_as_dynamodb_takes(steps: list[FoldStep]) -> None:
     for write in writes(steps):
         check_arguments(request(write, 1)[1])
 
@@ -123,7 +123,7 @@ def test_a_tombstone_expires_and_its_revival_does_not() -> None:
     (item,) = dynamo.items["purchase"].values()
     assert item[EXPIRES] == {"N": "1500"} and item[POSITION] == {"S": position(2)}
     (write,) = writes([step(3, {"p2": 1})])
-    assert writing.write(write) == (Outcome.APPLIED, 1)
+    assert writing.write(write) == (WriteOutcome.APPLIED, 1)
     (item,) = dynamo.items["purchase"].values()
     assert EXPIRES not in item
 

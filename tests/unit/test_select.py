@@ -7,12 +7,12 @@ from capturer.decoder.values.charset_rules import MULTI_BYTE
 from capturer.decoder.values.charset_tables import COLLATIONS, SINGLE_BYTE
 from capturer.decoder.values.charsets import UTF8
 from rowferry.errors import SourceNotReady
-from rowferry.mysql.select import CHARSETS, Column, note, reading, selection
+from rowferry.mysql.select import CHARSETS, SourceColumn, note, reading, selection
 from rowferry.values import Json
 
 
 def test_both_roads_know_the_same_types() -> None:
-    assert {type_ for type_ in DECLARED if reading(Column("c", type_, "utf8mb4")) is None} == set()
+    assert {type_ for type_ in DECLARED if reading(SourceColumn("c", type_, "utf8mb4")) is None} == set()
 
 
 def test_both_roads_know_the_same_character_sets() -> None:
@@ -24,12 +24,17 @@ def test_both_roads_know_the_same_character_sets() -> None:
 )
 def test_what_is_not_known_is_refused_by_name(type_: str, charset: str | None) -> None:
     with pytest.raises(SourceNotReady, match=rf"column c\$ is {type_}"):
-        selection([Column("c$", type_, charset)])
+        selection([SourceColumn("c$", type_, charset)])
 
 
 def test_values_are_made_where_the_driver_gives_others() -> None:
-    columns = [Column("id", "int"), Column("s", "set", "latin1"), Column("f", "float"), Column("j", "json")]
-    chosen = selection([*columns, Column("u", "text", "ucs2")])
+    columns = [
+        SourceColumn("id", "int"),
+        SourceColumn("s", "set", "latin1"),
+        SourceColumn("f", "float"),
+        SourceColumn("j", "json"),
+    ]
+    chosen = selection([*columns, SourceColumn("u", "text", "ucs2")])
     assert chosen.listed == "`id`, `s`, `f` * 1e0, `j`, CAST(`u` AS BINARY)"
     fetched = [(1, "a,,b", 1.100000023841858, '{"a": 1.0}', b"\xd8\x00\x00A"), (2, "", None, "null", None)]
     assert [tuple(row) for row in chosen.values(fetched)] == [
@@ -40,7 +45,10 @@ def test_values_are_made_where_the_driver_gives_others() -> None:
 
 def test_rows_of_plain_columns_are_not_copied() -> None:
     fetched = [(1, "a")]
-    assert selection([Column("id", "int"), Column("c", "char", "utf8mb4")]).values(fetched) is fetched
+    assert (
+        selection([SourceColumn("id", "int"), SourceColumn("c", "char", "utf8mb4")]).values(fetched)
+        is fetched
+    )
 
 
 def test_text_is_read_with_half_characters() -> None:
@@ -50,9 +58,9 @@ def test_text_is_read_with_half_characters() -> None:
 
 
 def test_long_decimals_are_noted() -> None:
-    assert "65 digits" in str(note(Column("n", "decimal", digits=65)))
-    assert note(Column("n", "decimal", digits=38)) is None
-    assert note(Column("n", "bigint", digits=64)) is None
+    assert "65 digits" in str(note(SourceColumn("n", "decimal", digits=65)))
+    assert note(SourceColumn("n", "decimal", digits=38)) is None
+    assert note(SourceColumn("n", "bigint", digits=64)) is None
 
 
 def one_to_one(charset: str) -> bool:
@@ -64,19 +72,19 @@ def one_to_one(charset: str) -> bool:
 
 @pytest.mark.parametrize("charset", sorted(SINGLE_BYTE.keys() - {"ascii"}))
 def test_a_table_is_cut_along_the_column_itself_where_texts_stay_apart(charset: str) -> None:
-    key = key_column(Column("c", "varchar", charset, f"{charset}_bin"))
+    key = key_column(SourceColumn("c", "varchar", charset, f"{charset}_bin"))
     assert key is not None
     assert (key.expression == "`c`") is one_to_one(charset)
 
 
 @pytest.mark.parametrize("charset", MULTI_BYTE)
 def test_where_texts_may_become_the_same_a_table_is_cut_along_what_they_become(charset: str) -> None:
-    key = key_column(Column("c", "varchar", charset, f"{charset}_bin"))
+    key = key_column(SourceColumn("c", "varchar", charset, f"{charset}_bin"))
     assert key is not None and key.expression == "CONVERT(`c` USING utf8mb4)"
 
 
 def test_a_bound_is_compared_in_the_columns_own_collation() -> None:
-    key = key_column(Column("50%", "char", "latin1", "latin1_german2_ci"))
+    key = key_column(SourceColumn("50%", "char", "latin1", "latin1_german2_ci"))
     assert key is not None
     assert (key.selected, key.bound) == (
         "CAST(`50%%` AS BINARY)",
@@ -86,4 +94,4 @@ def test_a_bound_is_compared_in_the_columns_own_collation() -> None:
 
 @pytest.mark.parametrize("type_", ["float", "set", "json", "point", "vector"])
 def test_a_table_is_not_cut_along_what_prints_the_same_for_different_values(type_: str) -> None:
-    assert key_column(Column("c", type_)) is None
+    assert key_column(SourceColumn("c", type_)) is None

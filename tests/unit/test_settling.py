@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from ferry import settling
-from ferry.lookup import Item, Key, Places
-from ferry.places import Place
-from ferry.settling import MOST_LOOKS, Look, Settling
+from ferry.verify import recheck
+from ferry.verify.oracle.members import Member
+from ferry.verify.point_reads import ItemMembers, Key, Members
+from ferry.verify.recheck import MOST_LOOKS, Observation, Recheck
 
 
-def rows(key: str, value: int) -> Places:
-    return (Place(key, "p", f"N:{value}"),)
+def rows(key: str, value: int) -> Members:
+    return (Member(key, "p", f"N:{value}"),)
 
 
 @dataclass
@@ -27,20 +27,20 @@ class World:
     steps: dict[Key, list[Callable[["World"], None]]] = field(default_factory=dict)
     most: int = 0
 
-    def look(self, keys: Sequence[Key]) -> Look:
+    def look(self, keys: Sequence[Key]) -> Observation:
         self.most = max(self.most, len(keys))
         before = {key: self._row(key) for key in keys}
         items = {key: self._item(key) for key in keys}
-        return Look(before, items, {key: self._row(key) for key in keys})
+        return Observation(before, items, {key: self._row(key) for key in keys})
 
-    def _row(self, key: Key) -> Places:
+    def _row(self, key: Key) -> Members:
         return self._then(key, rows(key, self.source[key]) if key in self.source else ())
 
-    def _item(self, key: Key) -> Item:
+    def _item(self, key: Key) -> ItemMembers:
         if key not in self.target:
-            return self._then(key, Item())
+            return self._then(key, ItemMembers())
         value, position = self.target[key]
-        return self._then(key, Item(rows(key, value), f"{position:04d}"))
+        return self._then(key, ItemMembers(rows(key, value), f"{position:04d}"))
 
     def _then[T](self, key: Key, read: T) -> T:
         if steps := self.steps.get(key):
@@ -50,7 +50,7 @@ class World:
 
 def settled(world: World, *keys: Key) -> tuple[list[Key], list[Key]]:
     """The keys that differ, and those that are unsettled."""
-    judge = Settling(world.look, lambda _: None)
+    judge = Recheck(world.look, lambda _: None)
     differing = [each[0].place.key for each in judge.differences(keys or list(world.source | world.target))]
     return differing, judge.unsettled
 
@@ -112,7 +112,7 @@ def test_a_difference_beside_items_that_never_rest_is_found() -> None:
 
 
 def test_few_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settling, "AT_ONCE", 10)
+    monkeypatch.setattr(recheck, "AT_ONCE", 10)
     keys = [f"k{n:03d}" for n in range(95)]
     world = World(
         dict.fromkeys(keys, 1), {key: (1 + (number % 5 == 0), 7) for number, key in enumerate(keys)}

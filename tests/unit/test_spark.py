@@ -16,14 +16,14 @@ from bulkload.direct.grouping import Grouping
 from bulkload.exports.detect import open_export
 from bulkload.exports.locations import Folder
 from bulkload.from_files.inputs import targets
-from bulkload.from_files.local_runner import Step
-from bulkload.from_files.steps import Done, Refusals, Work
+from bulkload.from_files.local_runner import StepProgress
+from bulkload.from_files.steps import Done, FilesWork, Refusals
 from bulkload.shuffle.assembly import Assembled, item_of
 from bulkload.spark import cluster, errors
 from bulkload.spark.cluster import MOST_LINES, Cluster
 from bulkload.spark.executor import Follower
 from bulkload.spark.runner import SparkPasses
-from bulkload.spark.tasks import Partitions, Parts
+from bulkload.spark.tasks import Partitions, TaskParts
 from ferry.spark.package import package
 from rowferry.errors import BadPart, LeaseLost, Refused, RowferryError
 from rowferry.mapping import Mapping
@@ -61,12 +61,12 @@ class Taken:
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Work:
+def work(tmp_path: Path) -> FilesWork:
     mixed = Random(1).sample(ROWS, len(ROWS))
     write_export(tmp_path / "export/test.purchase", [mixed[number::3] for number in range(3)])
     export = open_export(tmp_path / "export", MAPPING.tables[0])
     (target,) = targets(MAPPING, [export])
-    return Work.begin(target, AT, TEXT.encode(), Folder(tmp_path / "work"))
+    return FilesWork.begin(target, AT, TEXT.encode(), Folder(tmp_path / "work"))
 
 
 def parts(*numbers: int) -> Iterator[pa.RecordBatch]:
@@ -83,8 +83,8 @@ def shuffled(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         )
 
 
-def run(work: Work, sink: Taken, done: frozenset[int] = frozenset()) -> list[int]:
-    lines = Parts(work, done)(parts(0, 1, 2))
+def run(work: FilesWork, sink: Taken, done: frozenset[int] = frozenset()) -> list[int]:
+    lines = TaskParts(work, done)(parts(0, 1, 2))
     return [
         row["partition"] for batch in Partitions(work, sink)(shuffled(lines)) for row in batch.to_pylist()
     ]
@@ -100,7 +100,7 @@ def expected() -> list[dict[str, Any]]:
     return in_order(item for item, _ in grouping.items(AT))
 
 
-def test_lines_become_the_items_of_any_load(work: Work) -> None:
+def test_lines_become_the_items_of_any_load(work: FilesWork) -> None:
     sink = Taken()
     assert set(run(work, sink)) == set(work.partitions)
     assert in_order(sink.items) == expected()
@@ -108,7 +108,7 @@ def test_lines_become_the_items_of_any_load(work: Work) -> None:
     assert sum((done for done in work.grouped(sink)), Done()).items == 200
 
 
-def test_a_task_that_is_done_again_writes_nothing_twice(work: Work) -> None:
+def test_a_task_that_is_done_again_writes_nothing_twice(work: FilesWork) -> None:
     sink = Taken()
     first, calls = run(work, sink), sink.calls
     assert run(work, sink) == first
@@ -116,16 +116,16 @@ def test_a_task_that_is_done_again_writes_nothing_twice(work: Work) -> None:
     assert run(work, sink, done=frozenset(work.partitions)) == []  # nor are lines made
 
 
-def test_batches_are_small(work: Work) -> None:
-    batches = list(Parts(work, frozenset())(parts(0, 1, 2)))
+def test_batches_are_small(work: FilesWork) -> None:
+    batches = list(TaskParts(work, frozenset())(parts(0, 1, 2)))
     assert max(batch.num_rows for batch in batches) == MOST_LINES
     assert len(batches) < 12
 
 
-def test_a_bad_part_is_raised_as_it_was(work: Work, tmp_path: Path) -> None:
+def test_a_bad_part_is_raised_as_it_was(work: FilesWork, tmp_path: Path) -> None:
     (tmp_path / "export/test.purchase/000001.csv").write_bytes(b"short")
     with pytest.raises(BadPart, match=r"000001\.csv"):
-        list(Parts(work, frozenset())(parts(1)))
+        list(TaskParts(work, frozenset())(parts(1)))
     raised = errors.found(work.place)
     assert type(raised) is BadPart and "000001.csv" in str(raised)
     errors.forget(work.place)
@@ -243,15 +243,15 @@ def test_how_many_tasks_may_run(settings: dict[str, str], tasks: int) -> None:
     assert cluster._tasks(Settings(settings)) == tasks
 
 
-def test_other_machines_do_not_have_this_ones_folders(work: Work) -> None:
+def test_other_machines_do_not_have_this_ones_folders(work: FilesWork) -> None:
     lock: Any = None
     passes = SparkPasses(Cluster(session=None, local=False, tasks=1), lock)
     with pytest.raises(Refused, match="folder of this machine alone: use s3://"):
         passes.run(work, Taken(), lambda: None, lambda step: None)
 
 
-def test_nothing_is_asked_of_spark_when_all_is_done(work: Work) -> None:
-    sink, lock, steps = Taken(), None, list[Step]()
+def test_nothing_is_asked_of_spark_when_all_is_done(work: FilesWork) -> None:
+    sink, lock, steps = Taken(), None, list[StepProgress]()
     run(work, sink)
     passes: Any = SparkPasses(Cluster(session=None, local=True, tasks=1), lock)  # type: ignore[arg-type]
     passes.run(work, sink, lambda: None, steps.append)

@@ -5,7 +5,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from apply_changes.store import DynamoStore
 from rowferry.errors import OversizedItem, Unapplied, ValueOutOfRange
-from rowferry.items.folding import Step, Write, writes
+from rowferry.items.folding import FoldStep, Write, writes
 from tests.unit.test_plan import step
 
 
@@ -22,7 +22,7 @@ class Refusing:
         return call
 
 
-def write(each: Step) -> Write:
+def write(each: FoldStep) -> Write:
     (planned,) = writes([each])
     return planned
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferry.wording import pieces
+from ferry.verify.oracle.mapping_words import pieces
 from rowferry.errors import MappingError, MissingColumn
 from rowferry.mapping.template import Template
 

@@ -4,7 +4,7 @@ import pytest
 
 from rowferry.mapping import Mapping
 from rowferry.mysql import type_check
-from rowferry.mysql.select import Column
+from rowferry.mysql.select import SourceColumn
 
 COLUMNS = {
     "id": "int", "name": "varchar", "placed": "datetime", "day": "date", "clock": "time", "data": "blob",
@@ -21,7 +21,9 @@ hash_key = { attribute = "pk", column = "id", type = "N" }
 
 def problem(text: str, **columns: str) -> str:
     (table,) = Mapping.parse(text).tables
-    found = type_check.problems(table, [Column(name, kind) for name, kind in {**COLUMNS, **columns}.items()])
+    found = type_check.problems(
+        table, [SourceColumn(name, kind) for name, kind in {**COLUMNS, **columns}.items()]
+    )
     return "; ".join(map(str, found))
 
 

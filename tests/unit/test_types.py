@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rowferry.errors import ValueOutOfRange
-from rowferry.mapping.attribute_source import Column, Type
+from rowferry.mapping.attribute_source import AttributeType, ColumnSource
 from rowferry.mapping.filters import parse
 from rowferry.values import Json
 
@@ -40,7 +40,7 @@ TEXT = '{"b": [1, 2.5, null], "a": "é"}'
     ],
 )  # fmt: skip
 def test_a_type_makes_of_a_value(kind: str, value: Any, expected: dict[str, Any]) -> None:
-    assert Column("c", Type(kind)).attribute_of({"c": value}) == expected
+    assert ColumnSource("c", AttributeType(kind)).attribute_of({"c": value}) == expected
 
 
 @pytest.mark.parametrize(
@@ -61,12 +61,12 @@ def test_a_type_makes_of_a_value(kind: str, value: Any, expected: dict[str, Any]
 )
 def test_what_a_type_cannot_make_of_a_value_is_refused(kind: str | None, value: Any) -> None:
     with pytest.raises(ValueOutOfRange):
-        Column("c", Type(kind) if kind else None).attribute_of({"c": value})
+        ColumnSource("c", AttributeType(kind) if kind else None).attribute_of({"c": value})
 
 
 @pytest.mark.parametrize("keep", [True, False])
 def test_the_null_of_json_is_not_null(keep: bool) -> None:
-    assert Column("c", keep_null=keep).attribute_of({"c": Json(None)}) == {"NULL": True}
+    assert ColumnSource("c", keep_null=keep).attribute_of({"c": Json(None)}) == {"NULL": True}
 
 
 def test_a_set_is_compared_as_it_is_printed() -> None:
@@ -81,4 +81,6 @@ def test_a_document_is_compared_with_nothing_but_null() -> None:
 
 
 def test_a_time_is_text() -> None:
-    assert Column("c", Type.STRING).attribute_of({"c": timedelta(hours=-26)}) == {"S": "-26:00:00"}
+    assert ColumnSource("c", AttributeType.STRING).attribute_of({"c": timedelta(hours=-26)}) == {
+        "S": "-26:00:00"
+    }

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ferry.watch import rates, watched
+from ferry.status.watch import rates, watched
 
 
 def state(

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bulkload.exports.columns import Column
+from bulkload.exports.columns import ExportColumn
 from bulkload.exports.export import Export, carried
 from bulkload.exports.locations import Location
-from bulkload.exports.manifest import Part
+from bulkload.exports.manifest import ExportPart
 from bulkload.exports.records import ReadRows
 from rowferry.errors import BadPart, Refused
 from rowferry.mapping import TableMapping
@@ -23,10 +23,10 @@ class Request:
     place: Location
     names: Sequence[str]
     table: TableMapping
-    columns: tuple[Column, ...] | None
+    columns: tuple[ExportColumn, ...] | None
     dialect: str | None
 
-    def source_columns(self) -> tuple[Column, ...]:
+    def source_columns(self) -> tuple[ExportColumn, ...]:
         """The source's columns, for files that do not name theirs."""
         if self.columns is None:
             raise Refused(
@@ -34,7 +34,7 @@ class Request:
             )
         return self.columns
 
-    def places(self, columns: Sequence[Column]) -> list[int]:
+    def places(self, columns: Sequence[ExportColumn]) -> list[int]:
         """The places of the columns that a row travels with. Refused where the files lack one."""
         places = carried(columns, self.table, self.place)
         there = {column.name for column in columns}
@@ -51,7 +51,7 @@ class Request:
 def answer(
     request: Request,
     format_: str,
-    columns: Sequence[Column],
+    columns: Sequence[ExportColumn],
     parts: Sequence[str],
     read: ReadRows,
     *,
@@ -65,7 +65,7 @@ def answer(
         table=request.table.source,
         format=format_,
         columns=picked,
-        parts=tuple(map(Part, parts)),
+        parts=tuple(map(ExportPart, parts)),
         read=read,
         stated=stated,
         expected_rows=expected_rows,
@@ -73,7 +73,7 @@ def answer(
     )
 
 
-def _notes(format_: str, columns: Sequence[Column]) -> tuple[str, ...]:
+def _notes(format_: str, columns: Sequence[ExportColumn]) -> tuple[str, ...]:
     times = [column.name for column in columns if column.type == "timestamp"]
     if times and format_ in ("outfile", "aurora"):
         return (f"{', '.join(times)}: right only if the files were written with SET time_zone = '+00:00'",)

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from bulkload.exports.columns import Column
+from bulkload.exports.columns import ExportColumn
 from rowferry.errors import Refused
 
 _COLUMN = re.compile(
@@ -20,7 +20,7 @@ class Schema:
     """The columns that a dump has: generated ones are left out by the programs that write dumps."""
 
     table: str
-    columns: tuple[Column, ...]
+    columns: tuple[ExportColumn, ...]
 
 
 def parse(text: str, where: str) -> Schema:
@@ -39,8 +39,10 @@ def parse(text: str, where: str) -> Schema:
     return Schema(begin[1].replace("``", "`"), tuple(columns))
 
 
-def _column(match: re.Match[str], default: str) -> Column:
+def _column(match: re.Match[str], default: str) -> ExportColumn:
     name, definition, rest = match.groups()
     own = _OWN_CHARSET.search(rest.partition(" COMMENT '")[0])
     textual = re.match(r"(char|varchar|\w*text|enum|set)\b", definition)
-    return Column(name.replace("``", "`"), definition, (own[1] if own else default) if textual else None)
+    return ExportColumn(
+        name.replace("``", "`"), definition, (own[1] if own else default) if textual else None
+    )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TextIO
 
-from bulkload.exports.columns import Column, Convert, text_converter
+from bulkload.exports.columns import Convert, ExportColumn, text_converter
 from bulkload.exports.export import Export
 from bulkload.exports.formats.base import Request, answer, of_parquet, refuse_gap
 from bulkload.exports.records import BadLine, Numbered, Pick, ReadRows, Record, opened, values
@@ -26,7 +26,7 @@ _BOOLEANS = {"true": 1, "false": 0}
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class DmsSettings:
     """What NULL is written as, and what stands between fields."""
 
     null: str
@@ -45,7 +45,7 @@ class Settings:
         return cls(found[1], found[2] or ",")
 
 
-def reader(columns: Sequence[Column], places: Sequence[int], settings: Settings) -> ReadRows:
+def reader(columns: Sequence[ExportColumn], places: Sequence[int], settings: DmsSettings) -> ReadRows:
     """Reads the columns in these places of files that have all of them."""
     names = [column.name for column in columns]
     picks = [Pick(place, columns[place], converter(columns[place])) for place in places]
@@ -57,7 +57,7 @@ def reader(columns: Sequence[Column], places: Sequence[int], settings: Settings)
     return read
 
 
-def converter(column: Column) -> Convert:
+def converter(column: ExportColumn) -> Convert:
     """What makes the value of a field: bytes are hexadecimal, a BIT(1) is true or false."""
     match column.family:
         case "bytes" if column.type == "binary":
@@ -73,7 +73,7 @@ def converter(column: Column) -> Convert:
     return text_converter(column)
 
 
-def _records(file: TextIO, names: Sequence[str], settings: Settings) -> Iterator[Record]:
+def _records(file: TextIO, names: Sequence[str], settings: DmsSettings) -> Iterator[Record]:
     reader = csv.reader(file, delimiter=settings.delimiter, strict=True)
     null = settings.null
     try:
@@ -107,5 +107,5 @@ def open_dms(request: Request) -> Export | None:
     if parts[0].endswith(".parquet"):
         return of_parquet(request, "dms", parts)
     columns = request.source_columns()
-    read = reader(columns, request.places(columns), Settings.parse(request.dialect))
+    read = reader(columns, request.places(columns), DmsSettings.parse(request.dialect))
     return answer(request, "dms", columns, parts, read)

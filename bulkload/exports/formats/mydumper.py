@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from bulkload.exports.columns import Column
+from bulkload.exports.columns import ExportColumn
 from bulkload.exports.export import Export
 from bulkload.exports.formats import create_table, outfile, sql_inserts
 from bulkload.exports.formats.base import Request, answer
@@ -61,7 +61,9 @@ def metadata(text: str, table: TableMapping) -> tuple[BinlogOffset | None, int |
     return stated, int(rows[1]) if rows else None
 
 
-def _reader(request: Request, names: Sequence[str], columns: Sequence[Column]) -> tuple[list[str], ReadRows]:
+def _reader(
+    request: Request, names: Sequence[str], columns: Sequence[ExportColumn]
+) -> tuple[list[str], ReadRows]:
     statements = [name for name in names if plain_name(name).endswith(".sql")]
     places = request.places(columns)
     if len(statements) == len(names):
@@ -78,7 +80,7 @@ def _reader(request: Request, names: Sequence[str], columns: Sequence[Column]) -
     return [name for name, _ in loads], outfile.reader(columns, places, dialects[0])
 
 
-def _load(request: Request, name: str, columns: Sequence[Column]) -> tuple[str, Dialect]:
+def _load(request: Request, name: str, columns: Sequence[ExportColumn]) -> tuple[str, Dialect]:
     """The data file that a LOAD DATA statement names, and its dialect."""
     match = _LOAD.search(_text(request.place, name))
     if match is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bulkload.exports.blocks import Plain
-from bulkload.exports.columns import Column
+from bulkload.exports.columns import ExportColumn
 from bulkload.exports.export import Export
 from bulkload.exports.formats.base import Request, answer
 from bulkload.exports.records import BadLine, Numbered, Pick, ReadRows, Record, opened, values
@@ -18,7 +18,7 @@ _COMPLICATED = b"\0complicated"
 """Stands for a field that has to be looked at by character; no field is that, for NUL is escaped."""
 
 
-def reader(columns: Sequence[Column], places: Sequence[int], dialect: Dialect) -> ReadRows:
+def reader(columns: Sequence[ExportColumn], places: Sequence[int], dialect: Dialect) -> ReadRows:
     """Reads the columns in these places of files that have all of them."""
     picks = [Pick(place, columns[place], raw_converter(columns[place], dialect.charset)) for place in places]
 

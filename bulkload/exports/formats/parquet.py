@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from bulkload.exports.columns import Column, value_converter
+from bulkload.exports.columns import ExportColumn, value_converter
 from bulkload.exports.records import BadLine, Numbered, ReadRows
 from rowferry.errors import Refused
 from rowferry.values import Value, time_text
@@ -26,7 +26,7 @@ ROWS_AT_ONCE = 20_000
 """In memory at a time: a row group."""
 
 
-def arrow_type(column: Column) -> Any:
+def arrow_type(column: ExportColumn) -> Any:
     """How a column is stored."""
     match column.family:
         case "int":
@@ -56,7 +56,7 @@ _PRINTERS: dict[str, Callable[[Any], Any]] = {
 class ParquetWriter:
     """Writes rows to one file; a context."""
 
-    def __init__(self, path: Path, columns: Sequence[Column]) -> None:
+    def __init__(self, path: Path, columns: Sequence[ExportColumn]) -> None:
         self._columns = columns
         self._schema = pa.schema([(column.name, arrow_type(column)) for column in columns])
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
@@ -92,12 +92,12 @@ class ParquetWriter:
         self._writer.close()
 
 
-def _printed(values: Sequence[Any], column: Column) -> Sequence[Any]:
+def _printed(values: Sequence[Any], column: ExportColumn) -> Sequence[Any]:
     printer = _PRINTERS.get(column.family)
     return values if printer is None else [None if value is None else printer(value) for value in values]
 
 
-def reader(columns: Sequence[Column]) -> ReadRows:
+def reader(columns: Sequence[ExportColumn]) -> ReadRows:
     """Reads these columns of files that anybody wrote; BadLine has the number of the row."""
     makers = [value_converter(column) for column in columns]
     names = [column.name for column in columns]

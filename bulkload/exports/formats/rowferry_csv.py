@@ -11,7 +11,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
-from bulkload.exports.columns import Column
+from bulkload.exports.columns import ExportColumn
 from rowferry.values import Json, Value, time_text
 from rowferry.values.document import written
 
@@ -40,7 +40,7 @@ _PRINTERS: dict[str, Printer] = {
 class CsvWriter:
     """Writes rows to `file`, which was opened with newline=""."""
 
-    def __init__(self, file: TextIO, columns: Sequence[Column]) -> None:
+    def __init__(self, file: TextIO, columns: Sequence[ExportColumn]) -> None:
         self._file = file
         self._writer = csv.writer(file, quoting=csv.QUOTE_STRINGS, lineterminator="\n")
         self._printers = [

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from bulkload.exports.columns import Column, Convert
+from bulkload.exports.columns import Convert, ExportColumn
 from bulkload.exports.formats.outfile import unescaper
 from bulkload.exports.records import BadLine, Numbered, Pick, ReadRows, Record, opened, values
 from bulkload.exports.values_raw import raw_converter
@@ -29,7 +29,7 @@ _double = unescaper(b"\\", b'"', b"'")
 _single = unescaper(b"\\", b"'", b'"')
 
 
-def reader(columns: Sequence[Column], places: Sequence[int], charset: str | None) -> ReadRows:
+def reader(columns: Sequence[ExportColumn], places: Sequence[int], charset: str | None) -> ReadRows:
     """Reads the columns in these places of files whose statements have all of them."""
     picks = [Pick(place, columns[place], _converter(columns[place], charset)) for place in places]
     names = [column.name for column in columns]
@@ -41,7 +41,7 @@ def reader(columns: Sequence[Column], places: Sequence[int], charset: str | None
     return read
 
 
-def _converter(column: Column, charset: str | None) -> Convert:
+def _converter(column: ExportColumn, charset: str | None) -> Convert:
     # a client got binary strings as they are, whatever its character set
     return raw_converter(column, "binary" if column.family in ("bytes", "bit") else charset)
 

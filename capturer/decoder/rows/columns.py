@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from capturer.decoder.errors import UnreadableColumn
-from capturer.decoder.rows.table_schema import Column
+from capturer.decoder.rows.table_schema import TableColumn
 from capturer.decoder.rows.types import INTEGERS, ColumnType
 from capturer.decoder.values import decimals, temporal
 from capturer.decoder.values.charsets import charset_of, keeps_ascii, reader
@@ -63,7 +63,7 @@ _SIMPLE = {
 }
 
 
-def plan(column: Column, *, wanted: bool = True) -> Plan:
+def plan(column: TableColumn, *, wanted: bool = True) -> Plan:
     """
     How the column is read; of one that is not wanted, only how it is passed over.
 
@@ -81,7 +81,7 @@ def plan(column: Column, *, wanted: bool = True) -> Plan:
     return _text(column, place)
 
 
-def _place(column: Column) -> Plan:
+def _place(column: TableColumn) -> Plan:
     kind, metadata = column.type, column.metadata
     if kind in _SIMPLE:
         return _SIMPLE[kind]
@@ -95,25 +95,25 @@ def _place(column: Column) -> Plan:
     return Sized(metadata)
 
 
-def _bit_size(column: Column) -> int:
+def _bit_size(column: TableColumn) -> int:
     """Metadata is the number of whole bytes, and of bits besides."""
     size = (column.metadata >> 8) + bool(column.metadata & 0xFF)
     return size if 1 <= size <= 8 else damaged("not the size of a BIT")
 
 
-def _temporal_size(column: Column) -> int:
+def _temporal_size(column: TableColumn) -> int:
     if column.metadata > 6:
         damaged("more than six fractional digits")
     return _TEMPORAL_BYTES[column.type] + (column.metadata + 1) // 2
 
 
-def _choice_size(column: Column) -> int:
+def _choice_size(column: TableColumn) -> int:
     sizes = (1, 2) if column.type is ColumnType.ENUM else (1, 2, 3, 4, 8)
     size = column.metadata & 0xFF
     return size if size in sizes else damaged("not the size of an ENUM or SET")
 
 
-_FIXED_SIZE: dict[ColumnType, Callable[[Column], int]] = {
+_FIXED_SIZE: dict[ColumnType, Callable[[TableColumn], int]] = {
     **{kind: lambda column: INTEGERS[column.type] for kind in INTEGERS},
     ColumnType.NEWDECIMAL: lambda column: decimals.size(column.metadata >> 8, column.metadata & 0xFF),
     ColumnType.BIT: _bit_size,
@@ -123,7 +123,7 @@ _FIXED_SIZE: dict[ColumnType, Callable[[Column], int]] = {
 }
 
 
-def _fixed(column: Column, place: Fixed) -> Fixed:
+def _fixed(column: TableColumn, place: Fixed) -> Fixed:
     kind, size = column.type, place.size
     if kind in INTEGERS:
         return _integer(column, size)
@@ -142,7 +142,7 @@ def _fixed(column: Column, place: Fixed) -> Fixed:
     return place
 
 
-def _integer(column: Column, size: int) -> Fixed:
+def _integer(column: TableColumn, size: int) -> Fixed:
     if column.unsigned is None:
         raise _untold(column, "whether it is UNSIGNED")
     if size == 3:
@@ -150,7 +150,7 @@ def _integer(column: Column, size: int) -> Fixed:
     return Fixed(size, _SIGNED[size].upper() if column.unsigned else _SIGNED[size])
 
 
-def _labels(column: Column) -> tuple[str, ...]:
+def _labels(column: TableColumn) -> tuple[str, ...]:
     if column.labels is None:
         raise _untold(column, "its labels")
     read = reader(_charset(column)) if isinstance(column.labels[0], bytes) else str
@@ -176,7 +176,7 @@ class _Members(dict[bytes, tuple[str, ...]]):
         return self[data]
 
 
-def _charset(column: Column) -> str:
+def _charset(column: TableColumn) -> str:
     if column.charset is not None:
         return column.charset
     if column.collation is None:
@@ -184,7 +184,7 @@ def _charset(column: Column) -> str:
     return charset_of(column.collation)
 
 
-def _text(column: Column, place: Sized) -> Sized:
+def _text(column: TableColumn, place: Sized) -> Sized:
     charset = _charset(column)
     if column.type in (ColumnType.BLOB_COMPRESSED, ColumnType.VARCHAR_COMPRESSED):
         read = bytes if charset == "binary" else reader(charset)
@@ -196,7 +196,7 @@ def _text(column: Column, place: Sized) -> Sized:
     return place._replace(make=_ASCII_FIRST, helper=reader(charset))
 
 
-def _binary(column: Column, place: Sized) -> Sized:
+def _binary(column: TableColumn, place: Sized) -> Sized:
     if column.type is not ColumnType.STRING:
         return place
     padded = f"{{bytes}}.ljust({column.metadata}, b'\\0')"  # the binlog leaves trailing zeros out
@@ -206,7 +206,7 @@ def _binary(column: Column, place: Sized) -> Sized:
     return place._replace(make=f"{{use}}({padded})", helper=printed)
 
 
-def _untold(column: Column, what: str) -> UnreadableColumn:
+def _untold(column: TableColumn, what: str) -> UnreadableColumn:
     return UnreadableColumn(
         f"the event does not tell of column {column.name}: {what}",
         "SET GLOBAL binlog_row_metadata=FULL, then reconnect the writers",

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from capturer.decoder.errors import RowImageNotFull
-from capturer.decoder.framing import HEADER, Type
+from capturer.decoder.framing import HEADER, EventType
 from capturer.decoder.rows.decoder import Decode, RowDecoder
 from capturer.decoder.wire import damaged, packed_int, taken
 from rowferry.change import Kind
@@ -24,19 +24,19 @@ class RowsType(NamedTuple):
 
 _INSERT, _UPDATE, _DELETE = (Kind.INSERT, "insert"), (Kind.UPDATE, "update"), (Kind.DELETE, "delete")
 ROWS: dict[int, RowsType] = {
-    Type.WRITE_ROWS_V1: RowsType(*_INSERT, 1),
-    Type.UPDATE_ROWS_V1: RowsType(*_UPDATE, 1),
-    Type.DELETE_ROWS_V1: RowsType(*_DELETE, 1),
-    Type.WRITE_ROWS: RowsType(*_INSERT, 2),
-    Type.UPDATE_ROWS: RowsType(*_UPDATE, 2),
-    Type.DELETE_ROWS: RowsType(*_DELETE, 2),
-    Type.PARTIAL_UPDATE_ROWS: RowsType(Kind.UPDATE, "partial_update", 2),
-    Type.WRITE_ROWS_COMPRESSED_V1: RowsType(*_INSERT, 1, True),
-    Type.UPDATE_ROWS_COMPRESSED_V1: RowsType(*_UPDATE, 1, True),
-    Type.DELETE_ROWS_COMPRESSED_V1: RowsType(*_DELETE, 1, True),
-    Type.WRITE_ROWS_COMPRESSED: RowsType(*_INSERT, 2, True),
-    Type.UPDATE_ROWS_COMPRESSED: RowsType(*_UPDATE, 2, True),
-    Type.DELETE_ROWS_COMPRESSED: RowsType(*_DELETE, 2, True),
+    EventType.WRITE_ROWS_V1: RowsType(*_INSERT, 1),
+    EventType.UPDATE_ROWS_V1: RowsType(*_UPDATE, 1),
+    EventType.DELETE_ROWS_V1: RowsType(*_DELETE, 1),
+    EventType.WRITE_ROWS: RowsType(*_INSERT, 2),
+    EventType.UPDATE_ROWS: RowsType(*_UPDATE, 2),
+    EventType.DELETE_ROWS: RowsType(*_DELETE, 2),
+    EventType.PARTIAL_UPDATE_ROWS: RowsType(Kind.UPDATE, "partial_update", 2),
+    EventType.WRITE_ROWS_COMPRESSED_V1: RowsType(*_INSERT, 1, True),
+    EventType.UPDATE_ROWS_COMPRESSED_V1: RowsType(*_UPDATE, 1, True),
+    EventType.DELETE_ROWS_COMPRESSED_V1: RowsType(*_DELETE, 1, True),
+    EventType.WRITE_ROWS_COMPRESSED: RowsType(*_INSERT, 2, True),
+    EventType.UPDATE_ROWS_COMPRESSED: RowsType(*_UPDATE, 2, True),
+    EventType.DELETE_ROWS_COMPRESSED: RowsType(*_DELETE, 2, True),
 }
 
 
@@ -49,7 +49,7 @@ class Ready(NamedTuple):
     compressed: bool
 
 
-class Table(NamedTuple):
+class DecodedTable(NamedTuple):
     """A table as it was announced; `decoder` None where nobody wants its rows."""
 
     schema: str
@@ -59,7 +59,7 @@ class Table(NamedTuple):
     ready: dict[int, Ready]
 
 
-def prepared(data: bytes, kind: int, table: Table, decoder: RowDecoder) -> Ready:
+def prepared(data: bytes, kind: int, table: DecodedTable, decoder: RowDecoder) -> Ready:
     """
     How the rows in an event like this one are read.
 
@@ -71,7 +71,7 @@ def prepared(data: bytes, kind: int, table: Table, decoder: RowDecoder) -> Ready
     return Ready(form.kind, decode, data[OPENING:at], form.compressed)
 
 
-def _rows_start(data: bytes, table: Table, version: int, bitmaps: int) -> int:
+def _rows_start(data: bytes, table: DecodedTable, version: int, bitmaps: int) -> int:
     """Where the rows start, once their columns are known to be all there."""
     at = OPENING
     if version == 2:

@@ -12,7 +12,7 @@ from enum import IntEnum
 from itertools import accumulate
 
 from capturer.decoder.errors import UnreadableColumn
-from capturer.decoder.rows.table_schema import Column, TableMap
+from capturer.decoder.rows.table_schema import TableColumn, TableMap
 from capturer.decoder.rows.types import (
     CHARACTER,
     CHOICE,
@@ -66,7 +66,7 @@ def table_map(body: bytes, *, mariadb: bool = False) -> TableMap:
     if not count:
         damaged("a table without columns")
     columns = [
-        Column(kind, value, null)
+        TableColumn(kind, value, null)
         for (kind, value), null in zip(_typed(types, metadata), bits(nullable, count), strict=True)
     ]
     fields = dict(_fields(body, at))
@@ -128,8 +128,10 @@ def _texts(data: bytes) -> list[bytes]:
 
 
 def _each(
-    columns: Sequence[Column], chosen: Callable[[Column], bool], values: Sequence[Mapping[str, object]]
-) -> list[Column]:
+    columns: Sequence[TableColumn],
+    chosen: Callable[[TableColumn], bool],
+    values: Sequence[Mapping[str, object]],
+) -> list[TableColumn]:
     """The columns, the chosen ones changed by one value after the other; ValueError if not as many."""
     if sum(map(chosen, columns)) != len(values):
         damaged("metadata of another number of columns")
@@ -140,7 +142,7 @@ def _each(
     ]
 
 
-def _with_signs(columns: Sequence[Column], fields: Mapping[int, bytes]) -> Sequence[Column]:
+def _with_signs(columns: Sequence[TableColumn], fields: Mapping[int, bytes]) -> Sequence[TableColumn]:
     if Field.SIGNEDNESS not in fields:
         return columns
     count = sum(column.type in NUMERIC for column in columns)
@@ -150,19 +152,19 @@ def _with_signs(columns: Sequence[Column], fields: Mapping[int, bytes]) -> Seque
 
 
 def _with_charsets(
-    columns: Sequence[Column], fields: Mapping[int, bytes], characters: frozenset[ColumnType]
-) -> Sequence[Column]:
+    columns: Sequence[TableColumn], fields: Mapping[int, bytes], characters: frozenset[ColumnType]
+) -> Sequence[TableColumn]:
     columns = _collated(columns, fields, characters, Field.DEFAULT_CHARSET, Field.COLUMN_CHARSET)
     return _collated(columns, fields, CHOICE, Field.CHOICE_DEFAULT_CHARSET, Field.CHOICE_COLUMN_CHARSET)
 
 
 def _collated(
-    columns: Sequence[Column],
+    columns: Sequence[TableColumn],
     fields: Mapping[int, bytes],
     types: frozenset[ColumnType],
     default: Field,
     single: Field,
-) -> Sequence[Column]:
+) -> Sequence[TableColumn]:
     """A default collation and the numbers of the columns with another; or the collation of every column."""
     if default in fields:
         usual, *rest = _ints(fields[default])
@@ -178,14 +180,14 @@ def _collated(
     return columns
 
 
-def _with_names(columns: Sequence[Column], fields: Mapping[int, bytes]) -> Sequence[Column]:
+def _with_names(columns: Sequence[TableColumn], fields: Mapping[int, bytes]) -> Sequence[TableColumn]:
     if Field.COLUMN_NAME not in fields:
         return columns
     names = [{"name": name.decode()} for name in _texts(fields[Field.COLUMN_NAME])]
     return _each(columns, lambda _: True, names)
 
 
-def _with_labels(columns: Sequence[Column], fields: Mapping[int, bytes]) -> Sequence[Column]:
+def _with_labels(columns: Sequence[TableColumn], fields: Mapping[int, bytes]) -> Sequence[TableColumn]:
     for kind, field in ((ColumnType.SET, Field.SET_LABELS), (ColumnType.ENUM, Field.ENUM_LABELS)):
         if field in fields:
             labels = [{"labels": labels} for labels in _label_lists(fields[field])]
@@ -204,7 +206,7 @@ def _label_lists(data: bytes) -> Iterator[tuple[bytes, ...]]:
         yield tuple(labels)
 
 
-def _with_rest(columns: Sequence[Column], fields: Mapping[int, bytes]) -> Sequence[Column]:
+def _with_rest(columns: Sequence[TableColumn], fields: Mapping[int, bytes]) -> Sequence[TableColumn]:
     for field, name, kind in (
         (Field.GEOMETRY_TYPE, "geometry", ColumnType.GEOMETRY),
         (Field.DIMENSIONS, "dimensions", ColumnType.VECTOR),
@@ -221,14 +223,14 @@ def _with_rest(columns: Sequence[Column], fields: Mapping[int, bytes]) -> Sequen
     return columns
 
 
-def _with_hidden(columns: Sequence[Column]) -> Iterator[Column]:
+def _with_hidden(columns: Sequence[TableColumn]) -> Iterator[TableColumn]:
     """MariaDB gives a table with a UNIQUE over long columns a hash of each, behind all others."""
     last = max((n for n, column in enumerate(columns) if not _is_hash(column)), default=0)
     yield from columns[: last + 1]
     yield from (replace(column, hidden=True) for column in columns[last + 1 :])
 
 
-def _is_hash(column: Column) -> bool:
+def _is_hash(column: TableColumn) -> bool:
     return column.type is ColumnType.LONGLONG and bool(_HASH.fullmatch(column.name or ""))
 
 

@@ -13,7 +13,7 @@ _LABEL = re.compile(r"'((?:[^']|'')*)'")
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """
     One column. `metadata` is the type's own (VARCHAR: most bytes; DECIMAL: precision << 8 | scale; ...).
 
@@ -70,7 +70,7 @@ class TableMap:
 
     schema: str
     table: str
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     primary_key: tuple[tuple[int, int], ...] = ()
 
 
@@ -105,11 +105,11 @@ def described(table: TableMap, definitions: Sequence[Definition]) -> TableMap:
     return replace(table, columns=tuple(map(_described, table.columns, definitions)))
 
 
-def _fits(column: Column, definition: Definition) -> bool:
+def _fits(column: TableColumn, definition: Definition) -> bool:
     return column.type in DECLARED.get(definition.data_type.lower(), ())
 
 
-def _described(column: Column, definition: Definition | None) -> Column:
+def _described(column: TableColumn, definition: Definition | None) -> TableColumn:
     if definition is None or not _fits(column, definition):
         return column
     return replace(
@@ -129,7 +129,7 @@ def is_incomplete(table: TableMap, wanted: Container[str], *, mariadb: bool) -> 
     return mariadb and any(column.name in wanted and _looks_alike(column) for column in table.columns)
 
 
-def _looks_alike(column: Column) -> bool:
+def _looks_alike(column: TableColumn) -> bool:
     """Whether it may be BINARY as well as INET4, INET6 or UUID."""
     alike = column.type is ColumnType.STRING and column.metadata in _ADDRESS_SIZES
     return alike and column.collation in (_BINARY, None) and not column.declared

@@ -29,7 +29,7 @@ A member takes 10 at most ("#18f=:18f,"), 14 in a map ("#m0.#18f=:18f,"), the re
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class FoldStep:
     """
     One effect and where it came from.
 
@@ -56,7 +56,7 @@ class Write:
     members: Members | None
     whole: bool
     position: str | None
-    steps: Sequence[Step]
+    steps: Sequence[FoldStep]
 
     @property
     def target(self) -> Target:
@@ -93,14 +93,14 @@ def fits(members: Members) -> bool:
     return len(members) <= MAX_MEMBERS and not any(isinstance(place, MapEntry) for place in members)
 
 
-def writes(steps: Iterable[Step]) -> Iterator[Write]:
+def writes(steps: Iterable[FoldStep]) -> Iterator[Write]:
     """The writes, in order, that give one item the effect of its steps, in as few as the limits allow."""
     for run in _runs(steps):
         yield from _folded(run)
 
 
-def _runs(steps: Iterable[Step]) -> Iterator[list[Step]]:
-    run: list[Step] = []
+def _runs(steps: Iterable[FoldStep]) -> Iterator[list[FoldStep]]:
+    run: list[FoldStep] = []
     for step in steps:
         if run and not _continues(run[-1], step):
             yield run
@@ -110,7 +110,7 @@ def _runs(steps: Iterable[Step]) -> Iterator[list[Step]]:
         yield run
 
 
-def _continues(last: Step, step: Step) -> bool:
+def _continues(last: FoldStep, step: FoldStep) -> bool:
     if last.position is None or step.position is None:
         return False  # without a position every event stands alone
     return (
@@ -121,12 +121,12 @@ def _continues(last: Step, step: Step) -> bool:
     )
 
 
-def _folded(run: list[Step]) -> Iterator[Write]:
+def _folded(run: list[FoldStep]) -> Iterator[Write]:
     effect = run[-1].effect
     if effect.whole:
         yield write_of(run, effect.members)
         return
-    part: list[Step] = []
+    part: list[FoldStep] = []
     members: Members = {}
     for step in run:
         changed = step.effect.members or {}
@@ -150,7 +150,7 @@ def newer(write: Write, held: dict[str, Attribute]) -> Write | None:
     return write_of(steps, members) if steps else None
 
 
-def write_of(steps: Sequence[Step], members: Members | None) -> Write:
+def write_of(steps: Sequence[FoldStep], members: Members | None) -> Write:
     """The write that folds the steps."""
     last = steps[-1]
     return Write(last.effect.key, members, last.effect.whole, last.position, steps)

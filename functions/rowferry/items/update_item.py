@@ -5,7 +5,7 @@ from itertools import batched
 from typing import Any
 
 from rowferry.items.effects import Effect, ItemKey
-from rowferry.items.folding import MAX_ENTRIES, Step, Write
+from rowferry.items.folding import MAX_ENTRIES, FoldStep, Write
 from rowferry.items.members import Members
 from rowferry.mapping.table import EXPIRES, POSITION, MapEntry, SetEntry, Target
 from rowferry.values import Attribute
@@ -151,4 +151,4 @@ def load_writes(key: ItemKey, members: Members, target: Target) -> Iterator[Writ
     present = [(place, value) for place, value in members.items() if value is not None]
     for part in batched(present, MAX_ENTRIES, strict=False):
         effect = Effect(key, dict(part), target=target)
-        yield Write(key, effect.members, whole=False, position=None, steps=[Step(effect, None, 0)])
+        yield Write(key, effect.members, whole=False, position=None, steps=[FoldStep(effect, None, 0)])

@@ -22,7 +22,7 @@ _TRUE, _FALSE = (
 NULL: Attribute = {"NULL": True}
 
 
-class Type(StrEnum):
+class AttributeType(StrEnum):
     """What an attribute is made, instead of what its column's type makes it."""
 
     STRING = "string"
@@ -38,11 +38,11 @@ class Type(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ColumnSource:
     """The value of a column. With `keep_null` a NULL is stored as NULL, else left out."""
 
     column: str
-    type: Type | None = None
+    type: AttributeType | None = None
     keep_null: bool = False
 
     def attribute_of(self, row: Row) -> Attribute | None:
@@ -67,7 +67,7 @@ class Text:
     """A text with columns in it. Left out where all its columns are NULL."""
 
     template: Template
-    type: Type | None = None
+    type: AttributeType | None = None
     keep_null: bool = False
 
     def attribute_of(self, row: Row) -> Attribute | None:
@@ -101,7 +101,7 @@ class Constant:
 class MapOf:
     """A map; entries that are left out are not in it. It is never left out itself."""
 
-    entries: tuple[tuple[str, "Source"], ...]
+    entries: tuple[tuple[str, "AttributeSource"], ...]
 
     def attribute_of(self, row: Row) -> Attribute | None:
         """The attribute; MissingColumn, ValueOutOfRange."""
@@ -119,7 +119,7 @@ class MapOf:
 class ListOf:
     """A list; what is left out is not in it."""
 
-    elements: tuple["Source", ...]
+    elements: tuple["AttributeSource", ...]
 
     def attribute_of(self, row: Row) -> Attribute | None:
         """The attribute; MissingColumn, ValueOutOfRange."""
@@ -133,10 +133,10 @@ class ListOf:
             yield from source.columns
 
 
-type Source = Column | Text | Constant | MapOf | ListOf
+type AttributeSource = ColumnSource | Text | Constant | MapOf | ListOf
 
 
-def stored(value: Value, kind: Type | None, named: str, *, keep_null: bool) -> Attribute | None:
+def stored(value: Value, kind: AttributeType | None, named: str, *, keep_null: bool) -> Attribute | None:
     """The attribute of a value; None: it is a NULL that is left out. ValueOutOfRange names the column."""
     if value is None:
         return NULL if keep_null else None
@@ -191,12 +191,12 @@ def _json(value: Value) -> Attribute:
     return attribute(value)  # a JSON column is a document already
 
 
-_AS: Mapping[Type, Callable[[Value], Attribute]] = {
-    Type.STRING: _string,
-    Type.NUMBER: _number,
-    Type.BINARY: _binary,
-    Type.BOOLEAN: _boolean,
-    Type.JSON: _json,
+_AS: Mapping[AttributeType, Callable[[Value], Attribute]] = {
+    AttributeType.STRING: _string,
+    AttributeType.NUMBER: _number,
+    AttributeType.BINARY: _binary,
+    AttributeType.BOOLEAN: _boolean,
+    AttributeType.JSON: _json,
 }
 
 

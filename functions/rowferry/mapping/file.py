@@ -6,7 +6,7 @@ from typing import Any
 
 from rowferry.errors import MappingError
 from rowferry.mapping import filters, hooks
-from rowferry.mapping.attribute_source import Column, Source, Text
+from rowferry.mapping.attribute_source import AttributeSource, ColumnSource, Text
 from rowferry.mapping.file_values import Values, null_of, only, template_of, text_of, type_of
 from rowferry.mapping.table import KEY_TYPES, RESERVED, ColumnRule, KeyAttribute, Layout, TableMapping, Ttl
 from rowferry.mapping.template import Template
@@ -148,13 +148,13 @@ class _Reader:
             null_of(rule["null"], where) if "null" in rule else None,
         )
 
-    def _member_value(self, values: "Values") -> Source | None:
+    def _member_value(self, values: "Values") -> AttributeSource | None:
         given = self.entry.get("member_value")
         if given is None or given == EVERYTHING:
             return None
         return values.source(given, f"{self.where}: member_value")
 
-    def _attributes(self, values: "Values") -> tuple[tuple[str, Source], ...]:
+    def _attributes(self, values: "Values") -> tuple[tuple[str, AttributeSource], ...]:
         entries = self.entry.get("attributes", {})
         if not isinstance(entries, dict):
             raise MappingError(f"{self.where}: attributes is no table", 'write attributes.NAME = "..."')
@@ -241,7 +241,7 @@ def _refuse_names(table: TableMapping) -> None:
 def _refuse_set(table: TableMapping) -> None:
     if table.layout is not Layout.STRING_SET:
         return
-    if not isinstance(table.member_value, Column | Text):
+    if not isinstance(table.member_value, ColumnSource | Text):
         raise MappingError(
             f"{table.source}: string-set holds `name{table.separator}value`",
             "let member_value be a column or a text",

@@ -6,13 +6,13 @@ from typing import Any
 
 from rowferry.errors import MappingError, ValueOutOfRange
 from rowferry.mapping.attribute_source import (
-    Column,
+    AttributeSource,
+    AttributeType,
+    ColumnSource,
     Constant,
     ListOf,
     MapOf,
-    Source,
     Text,
-    Type,
     plain_attribute,
 )
 from rowferry.mapping.table import ColumnRule
@@ -29,7 +29,7 @@ class Values:
     rules: Dict[str, ColumnRule]
     keep_null: bool
 
-    def source(self, entry: Any, where: str) -> Source:
+    def source(self, entry: Any, where: str) -> AttributeSource:
         """A column, a text with ${column}, or a table with one of column, template, constant, map, list."""
         if isinstance(entry, str) and entry:
             return self.source({"template" if "${" in entry else "column": entry}, where)
@@ -47,7 +47,7 @@ class Values:
         only(entry, {"column", "template", "type", "null"}, where)
         return self._one(entry, where)
 
-    def _one(self, entry: Dict[str, Any], where: str) -> Source:
+    def _one(self, entry: Dict[str, Any], where: str) -> AttributeSource:
         kind = type_of(entry, where)
         kept = null_of(entry["null"], where) if "null" in entry else None
         if "template" in entry:
@@ -57,9 +57,9 @@ class Values:
         rule = self.rules.get(column, ColumnRule())
         if kept is None:
             kept = self.keep_null if rule.keep_null is None else rule.keep_null
-        return Column(column, kind or rule.type, kept)
+        return ColumnSource(column, kind or rule.type, kept)
 
-    def _several(self, entry: Dict[str, Any], where: str) -> Source:
+    def _several(self, entry: Dict[str, Any], where: str) -> AttributeSource:
         kind = "map" if "map" in entry else "list"
         only(entry, {kind}, where)
         inside = entry[kind]
@@ -87,14 +87,16 @@ def template_of(text: str, where: str) -> Template:
         raise MappingError(f"{where}: {error.found}", error.fix) from None
 
 
-def type_of(entry: Dict[str, Any], where: str) -> Type | None:
+def type_of(entry: Dict[str, Any], where: str) -> AttributeType | None:
     """What `type` says; None without it."""
     if "type" not in entry:
         return None
     try:
-        return Type(entry["type"])
+        return AttributeType(entry["type"])
     except ValueError:
-        raise MappingError(f"{where}: type is {entry['type']!r}", f"use one of {', '.join(Type)}") from None
+        raise MappingError(
+            f"{where}: type is {entry['type']!r}", f"use one of {', '.join(AttributeType)}"
+        ) from None
 
 
 def null_of(given: Any, where: str) -> bool:

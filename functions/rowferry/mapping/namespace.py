@@ -7,7 +7,7 @@ from rowferry.mapping.template import Template
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class AttributeNames:
     """
     `fixed` names, and any name that begins with `open` (None: no others).
 
@@ -17,9 +17,9 @@ class Names:
     fixed: frozenset[str]
     open: str | None = None
     container: tuple[str, str] | None = None
-    inside: "Names | None" = None
+    inside: "AttributeNames | None" = None
 
-    def clash(self, other: "Names") -> str | None:
+    def clash(self, other: "AttributeNames") -> str | None:
         """A name that both may write, or the beginning of one; None when they never meet."""
         shared = self.container is not None and self.container == other.container
         if shared and self.inside and other.inside:
@@ -39,7 +39,7 @@ class Names:
         return self.fixed | {self.container[0]} if self.container else self.fixed
 
 
-def names_of(table: TableMapping) -> Names:
+def names_of(table: TableMapping) -> AttributeNames:
     """The names that a source may write, apart from the key."""
     if table.layout is Layout.ITEM_PER_ROW:
         return _columns(table)
@@ -47,22 +47,24 @@ def names_of(table: TableMapping) -> Names:
     if table.attribute is None:
         return named
     kind = table.layout + (table.separator if table.layout is Layout.STRING_SET else "")
-    return Names(frozenset(), None, (table.attribute, kind), named)
+    return AttributeNames(frozenset(), None, (table.attribute, kind), named)
 
 
-def _member(table: TableMapping) -> Names:
+def _member(table: TableMapping) -> AttributeNames:
     name = table.member_name
     if isinstance(name, Template):
         begin = table.prefix + name.texts[0]
-        return Names(frozenset(), begin) if name.columns else Names(frozenset({begin}))
-    return Names(frozenset(), table.prefix)
+        return AttributeNames(frozenset(), begin) if name.columns else AttributeNames(frozenset({begin}))
+    return AttributeNames(frozenset(), table.prefix)
 
 
-def _columns(table: TableMapping) -> Names:
+def _columns(table: TableMapping) -> AttributeNames:
     fixed = {name for name, _ in table.attributes} | ({table.ttl.attribute} if table.ttl else set())
     if table.attribute is not None:
-        return Names(frozenset(fixed | {table.attribute}))
+        return AttributeNames(frozenset(fixed | {table.attribute}))
     fixed |= {rule.name for rule in table.rules.values() if rule.name}
     if table.include is None:
-        return Names(frozenset(fixed), table.prefix)
-    return Names(frozenset(fixed | {found[0] for column in table.include if (found := table.stored(column))}))
+        return AttributeNames(frozenset(fixed), table.prefix)
+    return AttributeNames(
+        frozenset(fixed | {found[0] for column in table.include if (found := table.stored(column))})
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from rowferry.mapping.attribute_source import Column, Source, Type
+from rowferry.mapping.attribute_source import AttributeSource, AttributeType, ColumnSource
 from rowferry.mapping.filters import Where
 from rowferry.mapping.hooks import Hook
 from rowferry.mapping.template import Template
@@ -71,7 +71,7 @@ class ColumnRule(NamedTuple):
     """What becomes of a column: another name, another type, what NULL is. None: as for all."""
 
     name: str | None = None
-    type: Type | None = None
+    type: AttributeType | None = None
     keep_null: bool | None = None
 
 
@@ -110,7 +110,7 @@ class TableMapping:
     range_key: KeyAttribute | None = None
     member_name: str | Template | None = None
     """A column, or a text with columns, that names the row's member; None with item-per-row."""
-    member_value: Source | None = None
+    member_value: AttributeSource | None = None
     """What the member holds; None: a map of the row's columns."""
     attribute: str | None = None
     """The attribute in which the members lie (item-per-row: the columns)."""
@@ -120,7 +120,7 @@ class TableMapping:
     include: tuple[str, ...] | None = None
     exclude: frozenset[str] = frozenset()
     rules: Dict[str, ColumnRule] = field(default_factory=dict)
-    attributes: tuple[tuple[str, Source], ...] = ()
+    attributes: tuple[tuple[str, AttributeSource], ...] = ()
     keep_null: bool = False
     where: Where | None = None
     ttl: Ttl | None = None
@@ -133,7 +133,7 @@ class TableMapping:
     """Attribute names that no member may have. Asked for each row, so made once."""
     straight_keys: tuple[tuple[str, int], ...] = field(default=(), init=False, repr=False, compare=False)
     """The key's columns, and the most bytes of a text there; none where a row's key has to be worked out."""
-    _resolved: dict[str, tuple[str, Column] | None] = field(
+    _resolved: dict[str, tuple[str, ColumnSource] | None] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -228,7 +228,7 @@ class TableMapping:
             return True
         return self.every_column and column not in self.exclude
 
-    def stored(self, column: str) -> tuple[str, Column] | None:
+    def stored(self, column: str) -> tuple[str, ColumnSource] | None:
         """The name and the value under which a column is stored among the row's columns; None: it is not."""
         try:
             return self._resolved[column]
@@ -236,7 +236,7 @@ class TableMapping:
             found = self._resolved[column] = self._resolve(column)
             return found
 
-    def _resolve(self, column: str) -> tuple[str, Column] | None:
+    def _resolve(self, column: str) -> tuple[str, ColumnSource] | None:
         if column in self.exclude or (self.include is not None and column not in self.include):
             return None
         if self.include is None and column in self._elsewhere:
@@ -244,7 +244,7 @@ class TableMapping:
         rule = self.rules.get(column, ColumnRule())
         keep = self.keep_null if rule.keep_null is None else rule.keep_null
         prefix = self.prefix if self.layout is Layout.ITEM_PER_ROW else ""  # else it is in the member's name
-        return rule.name or prefix + column, Column(column, rule.type, keep)
+        return rule.name or prefix + column, ColumnSource(column, rule.type, keep)
 
     @property
     def _elsewhere(self) -> set[str | None]:

@@ -22,7 +22,7 @@ type Convert = Callable[[Any], Value]
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class SourceColumn:
     """
     One column of a source table, as information_schema has it.
 
@@ -129,7 +129,7 @@ def quoted(name: str) -> str:
     return "`" + name.replace("`", "``").replace("%", "%%") + "`"
 
 
-def reading(column: Column) -> Reading | None:
+def reading(column: SourceColumn) -> Reading | None:
     """How the column is selected; None for a type or character set that is not known."""
     if column.charset is not None and column.charset not in CHARSETS:
         return None
@@ -141,7 +141,7 @@ def reading(column: Column) -> Reading | None:
     return _UCS2 if textual and column.charset == "ucs2" else _READINGS.get(column.type)
 
 
-def selection(columns: Sequence[Column]) -> Selection:
+def selection(columns: Sequence[SourceColumn]) -> Selection:
     """What is selected of these columns. SourceNotReady for one that is not carried."""
     readings = [(column, reading(column)) for column in columns]
     listed, conversions = [], []
@@ -157,13 +157,13 @@ def selection(columns: Sequence[Column]) -> Selection:
 NOT_CARRIED = "leave the column out of the mapping (exclude), or convert it to another type or character set"
 
 
-def described(column: Column) -> str:
+def described(column: SourceColumn) -> str:
     """The column's type in words."""
     charset = column.charset or ("binary" if column.type in ("enum", "set") else None)
     return column.type + (f" in {charset}" if charset else "")
 
 
-def note(column: Column) -> str | None:
+def note(column: SourceColumn) -> str | None:
     """What the operator should know of a column that is carried."""
     if column.type == "decimal" and (column.digits or 0) > MAX_DIGITS:
         return f"{column.name} has {column.digits} digits: with more than {MAX_DIGITS} it becomes text (S)"

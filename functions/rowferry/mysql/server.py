@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rowferry.mapping import TableMapping
-from rowferry.mysql.select import Column
+from rowferry.mysql.select import SourceColumn
 
 NO_SUCH_TABLE = 1146
 
@@ -76,7 +76,7 @@ def _old_words(connection: Connection) -> bool:
     return server.flavor == "mariadb" or server.version < (8, 0, 22)
 
 
-def columns(connection: Connection, table: TableMapping) -> list[Column]:
+def columns(connection: Connection, table: TableMapping) -> list[SourceColumn]:
     """
     The table's columns in their order, with invisible ones. Empty when there is no such table.
 
@@ -93,7 +93,7 @@ def columns(connection: Connection, table: TableMapping) -> list[Column]:
         (table.schema, table.table),
     )
     return [
-        Column(
+        SourceColumn(
             row["name"],
             row["type"].lower(),
             row["charset"],
@@ -117,6 +117,6 @@ def spellings(connection: Connection, table: TableMapping) -> list[str]:
     return sorted(f"{row['s']}.{row['t']}" for row in found)
 
 
-def carried(table: TableMapping, found: Iterable[Column]) -> list[Column]:
+def carried(table: TableMapping, found: Iterable[SourceColumn]) -> list[SourceColumn]:
     """The columns that a row of the table travels with."""
     return [column for column in found if table.travels(column.name)]

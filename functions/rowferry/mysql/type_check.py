@@ -14,7 +14,7 @@ from rowferry.items.members import members_of
 from rowferry.mapping import Mapping
 from rowferry.mapping.table import TableMapping
 from rowferry.mysql import conditions, server
-from rowferry.mysql.select import Column
+from rowferry.mysql.select import SourceColumn
 from rowferry.values import Value
 from rowferry.values.document import Json
 
@@ -50,7 +50,7 @@ def check(connection: server.Connection, mapping: Mapping) -> list[conditions.Co
     ]
 
 
-def problems(table: TableMapping, columns: Iterable[Column]) -> Iterator[UnusableChange]:
+def problems(table: TableMapping, columns: Iterable[SourceColumn]) -> Iterator[UnusableChange]:
     """Why no row of a table with these columns can have its place. A hook's rows are not known here."""
     row = {column.name: _VALUES.get(column.type, _TEXT) for column in columns}
     try:

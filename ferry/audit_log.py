@@ -1,0 +1,90 @@
+"""`ferry audit`: who did what to the move, and how it ended."""
+
+import getpass
+import re
+import secrets
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rowferry.control_table import ControlTable, Plain
+
+STARTED = "started"
+"""The outcome of an action that still runs, or was killed: nothing has said how it ended."""
+PREFIX = "audit#"
+_PASSWORD = re.compile(r"(//[^:/@\s]*):[^@\s]*@")
+
+
+def record(control: ControlTable, action: str, outcome: str, **facts: Plain) -> str:
+    """
+    Writes one action; returns its key.
+
+    `facts` are shown as they are: no secrets, no row values. The time in the key has a fixed width.
+    """
+    now = time.time_ns() // 1_000_000
+    pk = f"{PREFIX}{now:014d}#{secrets.token_hex(4)}"
+    fields: dict[str, Plain] = {"at": now, "who": who(), "action": action, "outcome": outcome}
+    control.put(pk, {**fields, **facts})
+    return pk
+
+
+def ended(control: ControlTable, pk: str, outcome: str) -> None:
+    """Says how an action that `record` wrote ended."""
+    control.update(pk, set={"outcome": outcome, "ended": time.time_ns() // 1_000_000})
+
+
+def who() -> str:
+    """The user of the operating system, and the host."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's number without a name
+        user = "?"
+    return f"{user}@{socket.gethostname()}"
+
+
+def without_secrets(argv: Sequence[str]) -> str:
+    """The command line as it may be kept: a password in an address is refused later, but was typed."""
+    return " ".join(_PASSWORD.sub(r"\1:***@", word) for word in argv)
+
+
+@contextmanager
+def recorded(
+    control: ControlTable, action: str, argv: Sequence[str], tell: Callable[[str], None] | None = None
+) -> Iterator[list[int]]:
+    """
+    Records the start of a command and its end, whichever it is. Put the exit status into the list.
+
+    Where the end cannot be written `tell` says so: the command's own outcome counts.
+    """
+    pk = record(control, action, STARTED, command=f"ferry {without_secrets(argv)}")
+    status: list[int] = []
+    outcome = "?"
+    try:
+        yield status
+        outcome = f"exit {status[0]}" if status else "?"
+    except KeyboardInterrupt:
+        outcome = "interrupted"
+        raise
+    except BaseException as error:
+        outcome = type(error).__name__
+        raise
+    finally:
+        try:
+            ended(control, pk, outcome)
+        except (ClientError, BotoCoreError):
+            (tell or _tell)("the end of this command could not be recorded: `ferry audit` will lack it")
+
+
+def actions(control: ControlTable) -> list[dict[str, Any]]:
+    """All actions, oldest first."""
+    found = sorted(control.items(PREFIX), key=lambda item: str(item["pk"]))
+    return [{name: value for name, value in item.items() if name != "pk"} for item in found]
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

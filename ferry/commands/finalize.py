@@ -1,0 +1,108 @@
+"""`ferry finalize`: takes Rowferry's own attributes out of the items, once the application has moved."""
+
+import argparse
+import json
+import time
+from typing import Any
+
+from ferry import consumer_switch
+from ferry.context import Context
+from ferry.cutover.journal import CUTOVER
+from ferry.metadata_removal import FINALIZE, Pace, TargetTable, finalize
+from ferry.options import positive
+from ferry.progress import progress
+from rowferry.control_table import ControlTable
+from rowferry.errors import Refused
+from rowferry.mapping.table import POSITION, Layout
+
+EPILOG = """\
+examples:
+  ferry finalize                          # says what it would do
+  ferry finalize --execute
+  ferry finalize --execute --max-wcu 500
+
+Removes _pos from every item, and every tombstone (an item with _ttl), in all target tables, at --max-wcu,
+while the application reads and writes. Killed at any moment and run again, it goes on. The switch is turned
+OFF first, and stays so: without _pos an old change would be applied again.
+
+Only these attributes are touched, each by a conditional write: an item that the application has written again
+stays as it is. A tombstone that the application has brought back to life by an UpdateItem keeps what it wrote
+and loses _pos and _ttl.
+
+--json prints {"tables": {NAME: {"stripped", "deleted", "skipped"}}}.
+exit status: 0 done; 2 an error; 130 interrupted"""
+
+
+def add(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Adds the command to the parser."""
+    parser = commands.add_parser(
+        "finalize",
+        parents=[common],
+        help="remove _pos and tombstones after the cutover",
+        description="Removes _pos and tombstones from all target tables.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--execute", action="store_true", help="do it")
+    parser.add_argument(
+        "--max-wcu",
+        type=positive,
+        default=100,
+        metavar="N",
+        help="WCU/s for all tables together (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--moved-without-cutover",
+        action="store_true",
+        help="your word that the application has moved although `ferry cutover` did not move it",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, setting: Context) -> int:
+    """Parses, wires and prints."""
+    _require_moved(setting.control, word=arguments.moved_without_cutover)
+    keys = {table.target: _keys(setting.dynamodb, table.target) for table in setting.mapping.tables}
+    grouped = {table.target for table in setting.mapping.tables if table.layout is not Layout.ITEM_PER_ROW}
+    if not arguments.execute:
+        print(
+            f"would turn the switch OFF and remove {POSITION} and tombstones from"
+            f" {', '.join(sorted(keys))} at {arguments.max_wcu} WCU/s: --execute does it"
+        )
+        return 0
+    with progress("finalize", unit="items") as shown:
+        clients = setting.client("cloudformation"), setting.client("lambda")
+        # Before the switch is touched: from here on it may not go ON again.
+        setting.control.update(FINALIZE, set={"begun": int(time.time() * 1000)})
+        consumer_switch.turn(*clients, setting.stack, "OFF", shown.tell)
+        pace = Pace(arguments.max_wcu)
+        found = {
+            target: finalize(
+                setting.control,
+                setting.dynamodb,
+                TargetTable(target, names, target in grouped),
+                pace,
+                shown.step,
+            )
+            for target, names in sorted(keys.items())
+        }
+    if arguments.json:
+        print(json.dumps({"tables": found}))
+    else:
+        for target, counts in found.items():
+            print(f"{target}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()) + "; done")
+    return 0
+
+
+def _require_moved(control: ControlTable, *, word: bool) -> None:
+    phase = control.get(CUTOVER).get("phase", "open")
+    if phase != "done" and not (word and phase in ("open", "lifted")):
+        raise Refused(
+            f"the cutover is {phase}, not done",
+            "run `ferry cutover`, or see --moved-without-cutover in --help",
+        )
+
+
+def _keys(client: Any, table: str) -> tuple[str, ...]:
+    schema = client.describe_table(TableName=table)["Table"]["KeySchema"]
+    return tuple(entry["AttributeName"] for entry in schema)

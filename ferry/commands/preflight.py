@@ -1,0 +1,124 @@
+"""`ferry preflight`: everything that must hold before a move begins."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import asdict
+from typing import Any
+
+from bulkload.estimate import expected
+from ferry.context import Context
+from ferry.preflight import schema, target
+from ferry.preflight import source as server_side
+from ferry.preflight.data import Data
+from rowferry.control_table import CHECKPOINT
+from rowferry.mysql import conditions as mysql_conditions
+from rowferry.mysql.conditions import Condition
+from rowferry.mysql.server import identify
+
+DEFAULT_ROWS_A_SECOND = 20_000
+"""The load's, for the guess of its hours: a fifth of what one processor does here."""
+EPILOG = """\
+examples:
+  ferry preflight
+  ferry preflight --json | jq '.[] | select(.holds | not)'
+  ferry preflight --load-hours 30 --measure 60
+  ferry preflight --grants        # the least that a user needs, as SQL
+
+Prints each condition with what was found; where it does not hold, FAIL with the fix. `warn` is advice,
+without which a move goes. Queries over whole tables (places with two rows, large groups, hot keys, names)
+run for --max-seconds at most each; run it in a quiet hour, or with --max-seconds 0 without them.
+
+exit status: 0 all that is needed holds; 1 something does not; 2 an error"""
+
+
+def add(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Adds the command to the parser."""
+    parser = commands.add_parser(
+        "preflight",
+        parents=[common],
+        help="what must hold before a move begins",
+        description="Prints every condition of a move, and the fix of those that do not hold.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--load-hours", type=float, metavar="N", help="that the load takes (default: a guess)"
+    )
+    parser.add_argument(
+        "--measure",
+        type=float,
+        default=3.0,
+        metavar="SECONDS",
+        help="of the source's write rate (default: 3)",
+    )
+    parser.add_argument(
+        "--max-seconds",
+        type=float,
+        default=60.0,
+        metavar="N",
+        help="of each query over a table (default: 60)",
+    )
+    parser.add_argument("--grants", action="store_true", help="print the least rights that suffice, as SQL")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, setting: Context) -> int:
+    """Parses, wires and prints."""
+    if arguments.grants:
+        print(";\n".join(server_side.least("'rowferry'@'%'", setting.mapping.tables)) + ";")
+        return 0
+    groups = found(arguments, setting)
+    every = [condition for conditions in groups.values() for condition in conditions]
+    broken = [condition for condition in every if condition.needed and not condition.holds]
+    if arguments.json:
+        print(json.dumps([{"of": of, **asdict(one)} for of, some in groups.items() for one in some]))
+    else:
+        for of, some in groups.items():
+            print(f"{of}\n" + "\n".join(_lines(some)))
+        print(f"{len(every)} conditions, {len(broken)} FAIL", file=sys.stderr)
+    return 1 if broken else 0
+
+
+def found(arguments: argparse.Namespace, setting: Context) -> dict[str, list[Condition]]:
+    """All conditions, by what they are of."""
+    tables = setting.mapping.tables
+    with closing(setting.connect()) as connection:
+        server = identify(connection)
+        checked = mysql_conditions.check(connection, server, setting.mapping)
+        readable = all(one.holds for one in checked if one.name.startswith(("table ", "column ")))
+        hours = arguments.load_hours or (_guess(connection, setting) if readable else 0.0)
+        checked += server_side.conditions(connection, server, tables, hours, _server_id(setting))
+        for table in tables:
+            checked += schema.conditions(connection, table)
+        rate = server_side.rate(connection, arguments.measure, time.sleep)
+        rows = [
+            condition
+            for table in tables
+            if readable and arguments.max_seconds
+            for condition in Data(connection, server, table, arguments.max_seconds).conditions()
+        ]
+    there = list(target.conditions(setting.client, setting.stack, tables, hours, rate))
+    return {"source": checked, "rows": rows, "target": there}
+
+
+def _guess(connection: Any, setting: Context) -> float:
+    rows = sum(expected(connection, table).rows for table in setting.mapping.tables)
+    return rows / DEFAULT_ROWS_A_SECOND / 3600
+
+
+def _server_id(setting: Context) -> int | None:
+    if setting.control.get(CHECKPOINT):
+        return None
+    return int(setting.stack.parameters.get("SourceServerId", "0"))
+
+
+def _lines(conditions: Iterable[Condition]) -> Iterable[str]:
+    for one in conditions:
+        state = "ok" if one.holds else "FAIL" if one.needed else "warn"
+        yield f"  {state:<5} {one.name}: {one.found}"
+        if not one.holds:
+            yield f"        {one.fix}"

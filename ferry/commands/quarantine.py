@@ -1,0 +1,193 @@
+"""`ferry quarantine`: what was set aside, and its items made what their rows are."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import batched
+from typing import Any
+
+from ferry.context import Context
+from ferry.progress import progress
+from ferry.verify.live import Live
+from ferry.verify.oracle.mapping_entry import Pair, read_pairs
+from ferry.verify.recheck import Recheck
+from rowferry.errors import Refused, UnusableChange
+from rowferry.items.effects import ItemKey, key_of, places_of
+from rowferry.mapping import Mapping
+from rowferry.values import Row, untag
+
+HIDDEN = 300
+"""Seconds for which a message is hidden from others: all are read, some repaired, the rest shown again."""
+AT_ONCE = 10  # messages, of one answer and of one request to delete
+EPILOG = """\
+examples:
+  ferry quarantine list
+  ferry quarantine list --json | jq -r .reason | sort | uniq -c
+  ferry quarantine retry
+
+list prints each message: its table, the keys of its items, why it was set aside, and what mends that. Values
+are not shown.
+
+retry reads the rows of each item once more and writes it, as `ferry verify --repair` does, compares, and
+deletes the message when the item is right. What still cannot be stays on the queue. A record that nobody
+could read has no key: run `ferry verify --repair`, then delete its message.
+
+exit status: 0 the quarantine is empty; 1 messages are left; 2 an error"""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message of the queue, with the items of its change; none where no item can be told."""
+
+    handle: str
+    body: dict[str, Any]
+    keys: Sequence[ItemKey]
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """As --json prints it."""
+        body = self.body
+        return {
+            "table": f"{body['schema']}.{body['table']}" if "schema" in body else None,
+            "keys": [{name: value for name, _, value in key.values} for key in self.keys],
+            "position": body.get("position"),
+            "error": body["error"],
+            "reason": body["found"],
+            "fix": body["fix"],
+        }
+
+
+def add(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Adds the command to the parser."""
+    parser = commands.add_parser(
+        "quarantine",
+        help="what was set aside: list it, or try it again",
+        description="Shows what was set aside, and repairs it.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    inside = parser.add_subparsers(metavar="ACTION", required=True)
+    for name, run, help_ in (
+        ("list", run_list, "show what is there"),
+        ("retry", run_retry, "repair the items, delete what is right then"),
+    ):
+        action = inside.add_parser(name, parents=[common], help=help_)
+        action.set_defaults(run=run, what=name)
+
+
+def run_list(arguments: argparse.Namespace, setting: Context) -> int:
+    """Parses, wires and prints."""
+    messages = _received(setting)
+    _show(setting, messages)
+    for message in messages:
+        print(json.dumps(message.fields, default=str) if arguments.json else _line(message))
+    print(f"{len(messages):,} messages", file=sys.stderr)
+    return 1 if messages else 0
+
+
+def _line(message: Message) -> str:
+    fields = message.fields
+    keys = "; ".join(", ".join(f"{name} {value}" for name, value in key.items()) for key in fields["keys"])
+    return (
+        f"{fields['table'] or 'unreadable record'}: {keys or 'no key'}: {fields['reason']}: {fields['fix']}"
+    )
+
+
+def run_retry(arguments: argparse.Namespace, setting: Context) -> int:
+    """Parses, wires and prints."""
+    if not setting.stack.switch_is_on:
+        raise Refused("the switch is OFF, so nothing passes through the lanes", "run `ferry switch on` first")
+    messages = _received(setting)
+    wanted = {key for message in messages for key in message.keys}
+    with progress("retry", unit="items") as shown:
+        shown.step(0, len(wanted), f"{len(wanted):,} items of {len(messages):,} messages")
+        right = _repaired(setting, wanted)
+    mended = [message for message in messages if message.keys and right.issuperset(message.keys)]
+    _delete(setting, mended)
+    left = [message for message in messages if message not in mended]
+    _show(setting, left)
+    if arguments.json:
+        print(json.dumps({"mended": len(mended), "left": len(left)}))
+    else:
+        print(f"{len(mended):,} messages mended, {len(left):,} left")
+        print("".join(f"left: {_line(message)}\n" for message in left[:AT_ONCE]), end="", file=sys.stderr)
+    return 1 if left else 0
+
+
+def _repaired(setting: Context, wanted: set[ItemKey]) -> set[ItemKey]:
+    """Those that are right then."""
+    live, right = Live(setting), set[ItemKey]()
+    pairs = read_pairs(setting.mapping_file)
+    for target in {key.table for key in wanted}:
+        together = [pair for pair in pairs if pair.target == target]
+        right |= _repaired_of(live, together, [key for key in wanted if key.table == target])
+    return right
+
+
+def _repaired_of(live: Live, pairs: Sequence[Pair], keys: Sequence[ItemKey]) -> set[ItemKey]:
+    with live.looking(pairs) as look:
+        named = {look.items.key(key.attributes()): key for key in keys}
+        settling = Recheck(look, live.rest)
+        differing = list(settling.differences(list(named)))
+        wrong = {each[0].place.key for each in differing}
+        if differing:
+            live.repair(pairs, look, differing)
+            again = Recheck(look, live.rest)
+            wrong = {each[0].place.key for each in again.differences(sorted(wrong))} | set(again.unsettled)
+        return {key for name, key in named.items() if name not in wrong | set(settling.unsettled)}
+
+
+def _received(setting: Context) -> list[Message]:
+    """All messages that can be had now; they are hidden from others for a while."""
+    sqs, url = setting.client("sqs"), setting.stack.output("QuarantineUrl")
+    found: dict[str, Message] = {}
+    while True:
+        answer = sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=AT_ONCE, VisibilityTimeout=HIDDEN, WaitTimeSeconds=1
+        )
+        for message in answer.get("Messages", ()):
+            body = json.loads(message["Body"])
+            keys = tuple(dict.fromkeys(_keys(body, setting.mapping)))
+            found[message["MessageId"]] = Message(message["ReceiptHandle"], body, keys)
+        if not answer.get("Messages"):
+            return list(found.values())
+
+
+def _keys(body: dict[str, Any], mapping: Mapping) -> Iterator[ItemKey]:
+    table = mapping.find(body.get("schema", ""), body.get("table", ""))
+    if table is None:
+        return
+    for image in body.get("change", body).get("row", {}).values():
+        row: Row = {name: untag(value) for name, value in image.items()}
+        with suppress(UnusableChange):
+            if table.hook is None:
+                yield key_of(row, table)
+            else:
+                yield from (effect.key for effect in places_of(row, table))
+
+
+def _show(setting: Context, messages: Sequence[Message]) -> None:
+    """To others, before their time."""
+    sqs, url = setting.client("sqs"), setting.stack.output("QuarantineUrl")
+    for some in batched(messages, AT_ONCE, strict=False):
+        sqs.change_message_visibility_batch(
+            QueueUrl=url,
+            Entries=[
+                {"Id": str(n), "ReceiptHandle": message.handle, "VisibilityTimeout": 0}
+                for n, message in enumerate(some)
+            ],
+        )
+
+
+def _delete(setting: Context, messages: Sequence[Message]) -> None:
+    sqs, url = setting.client("sqs"), setting.stack.output("QuarantineUrl")
+    for some in batched(messages, AT_ONCE, strict=False):
+        entries = [{"Id": str(n), "ReceiptHandle": message.handle} for n, message in enumerate(some)]
+        failed = sqs.delete_message_batch(QueueUrl=url, Entries=entries).get("Failed", ())
+        if failed:
+            raise Refused(
+                f"{len(failed)} messages could not be deleted", "run `ferry quarantine retry` again"
+            )

@@ -1,0 +1,189 @@
+"""`ferry resume --after-ddl`: how capture goes on after it stopped, and the word that lets it."""
+
+import argparse
+import json
+from collections.abc import Mapping as Dict
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ferry.context import Context
+from rowferry.control_table import CHECKPOINT, FLOORS, PASSED, ControlTable
+from rowferry.errors import LOAD, PASS, Refused
+from rowferry.mapping import Mapping
+from rowferry.position import BinlogOffset
+
+EPILOG = """\
+examples:
+  ferry resume --after-ddl                             # where and why capture stopped, and what to do
+  ferry resume --after-ddl --execute                   # the steps before it are done: let capture go on
+  ferry resume --after-ddl --execute --without-load binlog.000012:345    # the items are right as they are
+  ferry resume --after-ddl --json | jq .steps
+
+Capture stops before what the binlog shows and row changes cannot express: a TRUNCATE, a column that is
+gone, a statement instead of rows. Most of these need a load. With --execute the transaction at which capture
+stands is passed over, with all that it holds, once the tables named here have been loaded again since.
+It counts for this place only, and not after the capturer's --anew.
+
+--without-load PLACE, the one that is shown, is for what changed no value that the mapping stores: tables
+swapped by gh-ost or pt-online-schema-change for another index, an archived partition whose items shall stay.
+
+exit status: 0; 2 an error, also when it is not safe yet"""
+_CAPTURER = (
+    "start the capturer, where it is not started again by itself; `ferry status` shows that it captures"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """
+    Where capture stands: the boundary `at`, of the epoch, and why.
+
+    `tables` have to be loaded again; `loaded` are those that have been, since. `passed`: the word is given.
+    """
+
+    at: str
+    epoch: int
+    reason: str
+    fix: str
+    remedy: str
+    tables: tuple[str, ...]
+    loaded: tuple[str, ...]
+    passed: bool
+
+    @property
+    def open(self) -> list[str]:
+        """The tables that still have to be loaded again."""
+        return [table for table in self.tables if table not in self.loaded]
+
+
+def add(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Adds the command to the parser."""
+    parser = commands.add_parser(
+        "resume",
+        parents=[common],
+        help="go on after capture stopped at DDL",
+        description="Shows where and why capture stopped and what to do; lets it go on.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--after-ddl", action="store_true", required=True, help="after a stop that the binlog brought"
+    )
+    parser.add_argument("--execute", action="store_true", help="let capture pass over the transaction")
+    parser.add_argument(
+        "--without-load",
+        metavar="FILE:OFFSET",
+        default="",
+        help="the items are right as they are after the stop there; with --execute",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, setting: Context) -> int:
+    """Parses, wires and prints."""
+    stop = find_stop(setting.control)
+    if arguments.execute:
+        stop = execute(setting.control, stop, arguments.without_load)
+    told = steps(stop, setting.mapping, switch_is_on=setting.stack.switch_is_on) if stop else []
+    if arguments.json:
+        print(json.dumps({"stopped": stop is not None, **(asdict(stop) if stop else {}), "steps": told}))
+    elif stop is None:
+        print("capture has not stopped: nothing to do")
+    else:
+        print(
+            f"capture stopped at {stop.at}, epoch {stop.epoch}\nwhy: {stop.reason}\nfix: {stop.fix}\nsteps:"
+        )
+        print("\n".join(f"  {number}. {step}" for number, step in enumerate(told, 1)))
+    return 0
+
+
+def find_stop(control: ControlTable) -> Stop | None:
+    """Where capture stopped; None while it does not stand still, or never ran."""
+    checkpoint = control.get(CHECKPOINT)
+    if checkpoint.get("state") != "stopped":
+        return None
+    at, epoch = checkpoint.get("stopped_at") or _reached(checkpoint), int(checkpoint["epoch"])
+    tables, floors = checkpoint.get("again", []), control.get(FLOORS)
+    position, word = str(BinlogOffset.parse(at).position(epoch)), control.get(PASSED)
+    return Stop(
+        at=at,
+        epoch=epoch,
+        reason=checkpoint["reason"],
+        fix=checkpoint["fix"],
+        remedy=checkpoint.get("remedy", ""),
+        tables=tuple(tables),
+        loaded=tuple(table for table in tables if floors.get(table, "") > position),
+        passed=word.get("epoch") == epoch and at in word["at"],
+    )
+
+
+def _reached(checkpoint: Dict[str, Any]) -> str:
+    return f"{checkpoint['file']}:{checkpoint['offset']}"
+
+
+def execute(control: ControlTable, stop: Stop | None, without_load: str = "") -> Stop:
+    """
+    Gives the word, or says that none is needed; returns the stop with it.
+
+    `without_load` is the place FILE:OFFSET at which no load is needed. Refused where the tables have not
+    been loaded again, at another place, and where passing over the transaction does not help.
+    """
+    if stop is None:
+        raise Refused("capture has not stopped", "look at `ferry status`")
+    if without_load not in ("", stop.at):
+        raise Refused(
+            f"capture stopped at {stop.at} and not at {without_load}",
+            "look with `ferry resume --after-ddl` at why it stopped there",
+        )
+    if stop.remedy not in (PASS, LOAD):
+        raise Refused(f"passing over would not help: {stop.reason}", stop.fix)
+    if stop.open and (not without_load or stop.remedy == LOAD):
+        raise Refused(
+            f"{', '.join(stop.open)} not loaded again since capture stopped at {stop.at}",
+            "do the steps that `ferry resume --after-ddl` shows",
+        )
+    if stop.remedy == PASS:
+        _give_word(control, stop)
+    return Stop(**{**asdict(stop), "passed": stop.remedy == PASS})
+
+
+def _give_word(control: ControlTable, stop: Stop) -> None:
+    """
+    Adds it to those of the same epoch: capture may have to begin before several places.
+
+    A word about a place that capture has left changes nothing.
+    """
+    word = control.get(PASSED)
+    former = word["at"] if word.get("epoch") == stop.epoch else []
+    control.put(PASSED, {"epoch": stop.epoch, "at": [*(at for at in former if at != stop.at), stop.at]})
+
+
+def steps(stop: Stop, mapping: Mapping, *, switch_is_on: bool) -> list[str]:
+    """What is left to do, in its order."""
+    if not stop.remedy:
+        return [stop.fix]
+    if stop.passed:
+        return [_CAPTURER, *([] if switch_is_on else ["ferry switch on"])]
+    done = [_CAPTURER, "ferry switch on"]
+    if stop.remedy == PASS:
+        done = ["ferry resume --after-ddl --execute", *done]
+    if not stop.open:
+        return done
+    return [
+        *(["ferry switch off"] if switch_is_on else []),
+        *(f"empty {target}" for target in _targets(stop.open, mapping)),
+        "ferry load --again",
+        *done,
+    ]
+
+
+def _targets(sources: list[str], mapping: Mapping) -> list[str]:
+    """The DynamoDB tables that hold them, each once, with what else is in there."""
+    found: dict[str, list[str]] = {}
+    for table in mapping.tables:
+        found.setdefault(table.target, []).append(table.source)
+    return [
+        f"the DynamoDB table {target}, which holds {', '.join(held)}"
+        for target, held in found.items()
+        if set(held) & set(sources)
+    ]

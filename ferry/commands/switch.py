@@ -1,0 +1,56 @@
+"""`ferry switch`: whether the consumer applies changes."""
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from ferry.consumer_switch import require_load, turn
+from ferry.context import Context
+from rowferry.errors import Refused
+
+EPILOG = """\
+examples:
+  ferry switch on
+  ferry switch off
+
+ON is refused while a mapped table's load is not done. OFF loses nothing: changes wait on the stream.
+The switch is the parameter Switch of the stack; every other parameter and the template stay as they are.
+
+exit status: 0 it stands as asked; 2 an error"""
+
+
+def add(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Adds the command to the parser."""
+    parser = commands.add_parser(
+        "switch",
+        parents=[common],
+        help="turn the consumer on or off",
+        description="Turns the consumer on or off, and waits until it is.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("to", choices=("on", "off"), help="apply changes, or let them wait on the stream")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, setting: Context) -> int:
+    """Parses, wires and prints."""
+    wanted = arguments.to.upper()
+    if wanted == "ON":
+        if setting.control.get("finalize#"):
+            raise Refused(
+                "`ferry finalize` has begun: without _pos old changes would be applied again",
+                "leave it OFF; to start over, empty the targets and load again into a new stack",
+            )
+        require_load(setting.control, [table.source for table in setting.mapping.tables])
+    changed = turn(setting.client("cloudformation"), setting.client("lambda"), setting.stack, wanted, _tell)
+    if arguments.json:
+        print(json.dumps({"switch": wanted, "changed": changed}))
+    else:
+        print(f"switch is {wanted}" + ("" if changed else ", as it was"))
+    return 0
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,108 @@
+"""`ferry teardown`: what may be deleted now, and what not yet. Deletes nothing."""
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ferry.context import Context
+from ferry.cutover.journal import CUTOVER
+from ferry.metadata_removal import FINALIZE
+from rowferry.control_table import ControlTable
+
+EPILOG = """\
+examples:
+  ferry teardown
+  ferry teardown --json | jq -r '.[] | select(.now) | .command'
+
+Prints, in the order in which it should go, what the move has left behind, the command that removes it, and
+for what must stay the reason. Deletes nothing.
+
+exit status: 0; 2 an error"""
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """One thing; `now` whether it may go, `waits` why not, `command` how."""
+
+    what: str
+    now: bool
+    waits: str
+    command: str
+
+
+def add(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Adds the command to the parser."""
+    parser = commands.add_parser(
+        "teardown",
+        parents=[common],
+        help="say what may be deleted after the move",
+        description="Says what may be deleted now, and what not yet. Deletes nothing.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, setting: Context) -> int:
+    """Parses, reads and prints."""
+    moved = setting.control.get(CUTOVER).get("phase") == "done"
+    targets = {table.target for table in setting.mapping.tables}
+    stripped = all(_is_stripped(setting.control, target) for target in targets)
+    user = setting.source.user if setting.has_source else "rowferry"
+    found = list(
+        leftovers(setting.stack.name, dict(setting.stack.outputs), user, moved=moved, stripped=stripped)
+    )
+    if arguments.json:
+        print(json.dumps([asdict(leftover) for leftover in found]))
+    else:
+        for leftover in found:
+            print(f"{'now' if leftover.now else 'NOT YET'}: {leftover.what}")
+            print(f"  {leftover.command if leftover.now else leftover.waits}")
+    return 0
+
+
+def _is_stripped(control: ControlTable, target: str) -> bool:
+    segments = int(control.get(f"{FINALIZE}{target}").get("segments", 0))
+    return segments > 0 and all(
+        control.get(f"{FINALIZE}{target}#{number}").get("done") for number in range(segments)
+    )
+
+
+def leftovers(
+    stack: str, outputs: dict[str, str], user: str, *, moved: bool, stripped: bool
+) -> Iterator[Leftover]:
+    """In the order in which they go: what could still be a way back goes late, the record last."""
+    cut = "" if moved else "the application has not moved: `ferry cutover`"
+    left = cut or ("" if stripped else "the items still hold _pos: `ferry finalize --execute`")
+    bucket = outputs.get("FailureBucketName", outputs.get("FailureBucket", "BUCKET"))
+    queue, control = outputs.get("QuarantineUrl", "URL"), outputs.get("ControlTableName", "TABLE")
+
+    def one(what: str, waits: str, command: str) -> Leftover:
+        return Leftover(what, not waits, waits, command)
+
+    yield one(
+        "the capturer",
+        cut,
+        "sam deploy --parameter-overrides CapturerCount=0 ...  # with the other parameters as they are",
+    )
+    yield one("the capturer's user, with its replication grants", cut, f"mysql -e \"DROP USER '{user}'@'%'\"")
+    yield one(
+        "files of exports, of ImportTable and of Spark",
+        cut,
+        "aws s3 rm --recursive s3://BUCKET/PREFIX/  # of --to",
+    )
+    yield one("messages set aside", left, f"aws sqs purge-queue --queue-url {queue}  # once looked through")
+    yield one("records set aside", left, f"aws s3 rm --recursive s3://{bucket}/")
+    yield one(
+        "the stack: stream, consumer, alarms (target tables and control table stay)",
+        left,
+        f"sam delete --stack-name {stack}",
+    )
+    yield one("MySQL itself", left, "after a last backup, when nothing reads it any more")
+    yield one(
+        "the control table with the audit trail, last",
+        left,
+        f"ferry audit --json > audit.json && aws dynamodb delete-table --table-name {control}",
+    )

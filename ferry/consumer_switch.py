@@ -1,0 +1,116 @@
+"""`ferry switch`: whether the consumer applies changes."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ferry.context import Stack, find_stack
+from rowferry.control_table import CHECKPOINT, ControlTable
+from rowferry.errors import Refused
+
+TIMEOUT = 900.0  # seconds; AWS takes a minute or two
+PAUSE = 1.0
+
+
+def require_load(control: ControlTable, sources: Iterable[str]) -> None:
+    """Refused unless a capturer captures every source table and each one's load, in its epoch, is done."""
+    checkpoint = control.get(CHECKPOINT)
+    if not checkpoint:
+        raise Refused(
+            "no capturer has run yet", "start the capturer (CapturerCount=1), then run `ferry load`"
+        )
+    for source in sources:
+        if source not in checkpoint.get("tables", ()):
+            raise Refused(
+                f"the capturer does not capture {source}",
+                "deploy the capturer with this mapping first, then run `ferry load`",
+            )
+        if lacking := _lacking(control.get(f"load#{source}"), checkpoint["epoch"]):
+            raise Refused(
+                f"the load of {source} {lacking}", "run `ferry load` to its end, then turn the switch ON"
+            )
+
+
+def _lacking(load: Mapping[str, Any], epoch: int) -> str:
+    if not load:
+        return "has not begun"
+    if load.get("epoch") != epoch:
+        return "was done before capture began anew"
+    return "" if load["state"] == "done" else "is not done"
+
+
+def turn(
+    cloudformation: Any,
+    functions: Any,
+    stack: Stack,
+    wanted: str,
+    tell: Callable[[str], None],
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> bool:
+    """
+    Sets the stack's parameter Switch to ON or OFF; returns whether it changed.
+
+    Comes back when the event source mapping stands as wanted. Refused when
+    the stack is not at rest, or the update fails.
+    """
+    deadline = clock() + TIMEOUT
+    if stack.status.endswith("_IN_PROGRESS") or not stack.status.endswith(("_COMPLETE", "UPDATE_FAILED")):
+        raise Refused(f"stack {stack.name} is {stack.status}", "wait for its end, or mend it, then try again")
+    changed = stack.parameters.get("Switch") != wanted
+    if changed:
+        tell(f"updating stack {stack.name}: Switch={wanted}")
+        _update(cloudformation, stack, wanted)
+        _wait_for_stack(cloudformation, stack.name, deadline, sleep, clock)
+    mapping = stack.output("EventSourceMappingId")
+    _wait_for_mapping(functions, mapping, "Enabled" if wanted == "ON" else "Disabled", deadline, sleep, clock)
+    return changed
+
+
+def _update(cloudformation: Any, stack: Stack, wanted: str) -> None:
+    kept = [{"ParameterKey": name, "UsePreviousValue": True} for name in stack.parameters if name != "Switch"]
+    cloudformation.update_stack(
+        StackName=stack.name,
+        UsePreviousTemplate=True,
+        Parameters=[*kept, {"ParameterKey": "Switch", "ParameterValue": wanted}],
+        # What the template has had since it was deployed: roles, and SAM's transform.
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
+
+
+def _wait_for_stack(
+    cloudformation: Any,
+    name: str,
+    deadline: float,
+    sleep: Callable[[float], None],
+    clock: Callable[[], float],
+) -> None:
+    while True:
+        status = find_stack(cloudformation, name).status
+        if status in ("UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"):
+            return
+        if "ROLLBACK" in status or status.endswith("FAILED"):
+            raise Refused(
+                f"updating stack {name} failed ({status})", "see the stack's events in CloudFormation"
+            )
+        _pause(f"stack {name} is {status}", deadline, sleep, clock)
+
+
+def _wait_for_mapping(
+    functions: Any,
+    mapping: str,
+    wanted: str,
+    deadline: float,
+    sleep: Callable[[float], None],
+    clock: Callable[[], float],
+) -> None:
+    while (state := functions.get_event_source_mapping(UUID=mapping)["State"]) != wanted:
+        _pause(f"the event source mapping is {state}, not {wanted}", deadline, sleep, clock)
+
+
+def _pause(found: str, deadline: float, sleep: Callable[[float], None], clock: Callable[[], float]) -> None:
+    if clock() > deadline:
+        raise Refused(
+            f"after {TIMEOUT:.0f} s {found}", "see the stack in CloudFormation, then run the command again"
+        )
+    sleep(PAUSE)

@@ -1,0 +1,134 @@
+"""What has to hold before the fence, each with its fix; and what shows that a fence holds."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pymysql
+
+from ferry import consumer_switch
+from ferry.context import Context
+from ferry.cutover.fences import Fence
+from ferry.markers import drain
+from ferry.status import state
+from rowferry.control_table import CHECKPOINT, VERIFIED, ControlTable
+from rowferry.errors import Refused, RowferryError
+from rowferry.mysql import server
+from rowferry.position import Position
+
+NO_RIGHT = 1227, 1401  # ER_SPECIFIC_ACCESS_DENIED_ERROR, ER_XAER_RMERR
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One condition: what was found, and the fix where it does not hold."""
+
+    name: str
+    holds: bool
+    found: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        return f"{'ok' if self.holds else 'NO':<3} {self.name}: {self.found}" + (
+            f": {self.fix}" if not self.holds else ""
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CutoverLimits:
+    """Seconds, but for `verified_within`, which is minutes."""
+
+    verified_within: float = 60.0
+    max_lag: float = 10.0
+    pause: float = 30.0
+
+
+def checks(
+    setting: Context, connection: Any, fence: Fence, limits: CutoverLimits, now_ms: Callable[[], int]
+) -> Iterator[Check]:
+    """All of them, the quick ones first; nothing is changed but the marker."""
+    on = setting.stack.switch_is_on
+    yield Check("switch", on, "ON" if on else "OFF", "run `ferry switch on`")
+    yield _asked("load", lambda: _loaded(setting))
+    waiting = state.queued(setting.client("sqs"), setting.stack.output("QuarantineUrl"))
+    yield Check("quarantine", not waiting, f"{waiting} messages", "run `ferry quarantine retry`")
+    yield verified(setting.control, limits.verified_within, now_ms())
+    yield _asked("fence", lambda: "; ".join([fence.facts["kind"], *fence.check(connection)]))
+    yield _asked("prepared XA transactions", lambda: _no_prepared(connection))
+    if on:
+        yield _asked("lag", lambda: _lag(setting, limits.max_lag))
+
+
+def verified(control: ControlTable, minutes: float, now_ms: int) -> Check:
+    """The last verify of everything found nothing, not too long ago, in this epoch."""
+    last = control.get(VERIFIED)
+    lacking = _lacking(last, minutes, now_ms, control.get(CHECKPOINT).get("epoch"))
+    return Check("verified", not lacking, lacking or "no difference", "run `ferry verify`")
+
+
+def _lacking(last: Mapping[str, Any], minutes: float, now_ms: int, epoch: int | None) -> str:
+    if not last:
+        return "never"
+    bad = {name: last[name] for name in ("left", "unsettled") if last[name]}
+    if bad:
+        return ", ".join(f"{count} {name}" for name, count in bad.items())
+    if Position.parse(last["position"]).epoch != epoch:
+        return "before capture began anew"
+    age = (now_ms - last["at"]) / 60_000
+    return f"{age:.0f} minutes ago, which is more than {minutes:g}" if age > minutes else ""
+
+
+def _asked(name: str, ask: Callable[[], str]) -> Check:
+    try:
+        return Check(name, True, ask())
+    except RowferryError as error:
+        return Check(name, False, error.found, error.fix)
+
+
+def _loaded(setting: Context) -> str:
+    tables = [table.source for table in setting.mapping.tables]
+    consumer_switch.require_load(setting.control, tables)
+    return f"done, {len(tables)} tables"
+
+
+def _lag(setting: Context, most: float) -> str:
+    with setting.connect() as connection:
+        drained = drain(setting.control, connection, most, lambda _: None)
+    if not drained.complete:
+        raise Refused(
+            f"a marker has not come through within {most:g} s", "wait until `ferry status` shows no backlog"
+        )
+    return f"a marker came through {drained.lanes} lanes in {drained.seconds:.1f} s"
+
+
+def _no_prepared(connection: Any) -> str:
+    """A prepared XA transaction can be committed through a fence on some servers, and blocks it on others."""
+    try:
+        found = server.rows(connection, "XA RECOVER")
+    except pymysql.err.Error as error:
+        if error.args[0] not in NO_RIGHT:
+            raise
+        return "not known (grant XA_RECOVER_ADMIN to see them)"
+    if found:
+        raise Refused(f"{len(found)} are prepared", "XA COMMIT or XA ROLLBACK them (XA RECOVER lists them)")
+    return "none"
+
+
+def require_still(connection: Any, kind: str) -> None:
+    """
+    Refused when somebody still could commit.
+
+    Under read-only an open transaction cannot commit any more; under the other fences it could.
+    """
+    _no_prepared(connection)
+    if kind == "super-read-only":
+        return
+    writing = (
+        "SELECT COUNT(*) AS n FROM information_schema.innodb_trx"
+        " WHERE trx_rows_modified > 0 AND trx_state <> 'ROLLING BACK'"
+    )
+    if count := server.rows(connection, writing)[0]["n"]:
+        raise Refused(
+            f"{count} transactions that have written are still open",
+            "end them, or fence with super-read-only",
+        )

@@ -1,0 +1,212 @@
+"""One cutover: from the fence to the application's move, or back."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import pymysql
+from botocore.exceptions import BotoCoreError, ClientError
+
+from bulkload.connection import Address, connect
+from ferry.context import Context
+from ferry.cutover import fences, guard
+from ferry.cutover.fences import Fence
+from ferry.cutover.journal import Journal
+from ferry.cutover.phases import LIFTABLE, Phase, advice
+from ferry.cutover.preconditions import CutoverLimits, require_still
+from ferry.cutover.signals import TimedOut, deferred, interruptible
+from ferry.markers import Draining, begin, source_end
+from ferry.verify.tail import Tail
+from rowferry.errors import Refused, RowferryError
+from rowferry.position import Position
+
+LOOK = 0.02  # seconds between two looks at whether the lanes have applied the marker
+GRACE = 5.0  # seconds beyond --pause-limit until the guard takes a silent run for dead
+
+
+class FenceStays(RowferryError):
+    """After the point of no return, or where the fence cannot be lifted: only the operator can go on."""
+
+
+@dataclass(slots=True)
+class Cutover:
+    """
+    What a run works with. `point` moves the application (the hook); it raises when that fails. `fenced` is
+    the hook behind the fence.
+
+    `seconds` is filled as it goes: how long each part of the pause took.
+    """
+
+    setting: Context
+    admin: Address
+    journal: Journal
+    fence: Fence
+    limits: CutoverLimits
+    point: Callable[[dict[str, object]], None]
+    tell: Callable[[str], None]
+    fenced: Callable[[dict[str, object]], None] = lambda _: None
+    seconds: dict[str, float] = field(default_factory=dict)
+    _began: float = 0.0
+    _planned: dict[str, Any] = field(default_factory=dict)
+
+    def run(self, tail: Tail) -> None:
+        """
+        Fences, proves, moves the application; `tail` is what has not been compared yet.
+
+        Raises with the fence lifted, or FenceStays.
+        """
+        with connect(self.admin) as connection:
+            self.fence.facts |= fences.session_of(connection)
+            self._begin()
+            watching = self._guarded()
+            with deferred():
+                try:
+                    with interruptible(self.limits.pause):
+                        end = self._fenced(connection, tail)
+                        watching.point()
+                    self.journal.move(Phase.POINTING, pause_ms=self._pause_ms())
+                except BaseException as error:
+                    self._back(error)
+                    raise
+                finally:
+                    watching.end()
+                self._move(end)
+
+    def _begin(self) -> None:
+        now = self.journal.now_ms()
+        until = now + int(1000 * (self.limits.pause + 2 * GRACE))
+        self.journal.state.require(Phase.FENCING)
+        self._planned = {"fence": self.fence.facts, "since": now, "until": until, "end": "", "pause_ms": 0}
+
+    def _fenced(self, connection: Any, tail: Tail) -> Position:
+        """The fence, and the proof that all before it has arrived; returns the source's end."""
+        self._began = time.monotonic()
+        self.journal.move(Phase.FENCING, **self._planned)
+        with self._timed("fence"):
+            self.fence.up(connection)
+        self.tell(f"fenced: {self.fence.facts['kind']}")
+        require_still(connection, self.fence.facts["kind"])
+        draining = begin(self.setting.control, connection)  # the marker travels while the rows are read
+        end = draining.end
+        self.journal.move(Phase.FENCED, end=str(end))
+        self.fenced({"stack": self.setting.stack.name, "position": end})
+        with self._timed("verify"):
+            self._verify(tail, draining)
+        self.seconds["verify"] = round(self.seconds["verify"] - self.seconds["drain"], 3)
+        if source_end(self.setting.control, connection) != end:
+            raise Refused(
+                "MySQL still takes writes: its binlog has grown behind the fence", "fence all writers"
+            )
+        require_still(connection, self.fence.facts["kind"])
+        return end
+
+    def _verify(self, tail: Tail, draining: Draining) -> None:
+        found = tail.behind_fence(lambda: self._drained(draining))
+        if count := found.left + found.unsettled:
+            raise Refused(
+                f"{count} differences in what changed since the last verify", "run `ferry verify --repair`"
+            )
+        self.tell(f"verified: {found.read.items:,} items that changed since are equal")
+
+    def _drained(self, draining: Draining) -> None:
+        if "drain" in self.seconds:
+            return
+        with self._timed("drain"):
+            drained = draining.wait(self.limits.pause, lambda _: None, sleep=lambda _: time.sleep(LOOK))
+        if not drained.complete:
+            raise TimedOut("the lanes have not applied everything", "see `ferry status`, try again later")
+        self.tell(f"drained: everything before {drained.position} is applied, in all {drained.lanes} lanes")
+
+    def _move(self, end: Position) -> None:
+        """The operator's hook. Whatever happens now, the fence stays."""
+        context: dict[str, object] = {
+            "position": end,
+            "target_tables": ",".join(sorted({t.target for t in self.setting.mapping.tables})),
+        }
+        with self._timed("hook"):
+            try:
+                self.point(context)
+            except (RowferryError, OSError, EOFError) as error:
+                raise FenceStays(str(error), advice(Phase.POINTING)) from error
+        pause = self._pause_ms()
+        self.seconds["pause"] = pause / 1000
+        self._recorded_done(pause)
+
+    def _recorded_done(self, pause: int) -> None:
+        try:
+            self.journal.move(Phase.DONE, pause_ms=pause)
+        except (ClientError, BotoCoreError, Refused) as error:
+            raise FenceStays(
+                f"the application is on DynamoDB, but that could not be recorded ({error})",
+                "`ferry cutover --continue --pointed` records it",
+            ) from error
+
+    # Back
+
+    def _back(self, error: BaseException) -> None:
+        """Lifts the fence before the error goes on; FenceStays where that may not be, or fails."""
+        if not self._began:
+            return  # nothing was issued
+        try:
+            recorded = self._taken_back()
+            if self.journal.state.phase in (Phase.OPEN, Phase.LIFTED):
+                self.tell(f"the fence was lifted by {self.journal.state.who}")
+                return
+            self._lift(error, recorded=recorded)
+        except (RowferryError, OSError, pymysql.err.Error, ClientError, BotoCoreError) as failure:
+            raise FenceStays(
+                f"the fence could not be lifted ({failure}), after: {error}",
+                "`ferry cutover --lift` lifts it; or it is another run's: see `ferry audit`",
+            ) from error
+
+    def _taken_back(self) -> bool:
+        """
+        Records that the fence is being lifted; returns whether that could be written.
+
+        False where the control table does not answer: the hook has not begun, so lifting is right.
+        """
+        try:
+            try:
+                self.journal.move(Phase.LIFTING)
+            except Refused:
+                # An answer was lost: this run's own point of no return stands there, without its hook.
+                if self.journal.state.phase in (Phase.OPEN, Phase.LIFTED):
+                    return True
+                if self.journal.state.id != self.journal.id and self.journal.state.phase not in LIFTABLE:
+                    raise
+                self.journal.move(Phase.LIFTING)
+        except (ClientError, BotoCoreError):
+            return False
+        return True
+
+    def _lift(self, error: BaseException, *, recorded: bool) -> None:
+        with connect(self.admin) as connection:
+            fences.lift(self.fence.facts, connection)
+        self.seconds["pause"] = time.monotonic() - self._began
+        why = str(error) or type(error).__name__
+        self.tell(f"the fence is lifted after {self.seconds['pause']:.2f} s, MySQL takes writes: {why}")
+        with suppress(ClientError, BotoCoreError, Refused):
+            if not recorded:
+                self.journal.move(Phase.LIFTING)
+            self.journal.move(Phase.LIFTED, pause_ms=self._pause_ms())
+
+    def _guarded(self) -> guard.Guard:
+        state = self.journal.planned(Phase.FENCING, **self._planned)
+        seconds = self.limits.pause + GRACE
+        facts = guard.facts(self.admin, self.setting.control, self.setting.region, state, seconds)
+        return guard.Guard.start(facts)
+
+    # Small
+
+    def _pause_ms(self) -> int:
+        return round(1000 * (time.monotonic() - self._began))
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.monotonic() - began, 3)

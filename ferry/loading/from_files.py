@@ -1,0 +1,233 @@
+"""`ferry load --from`: the roads that begin with exported files."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from bulkload.direct.grouping import Unusable
+from bulkload.direct.loader import LoadOutcome
+from bulkload.dynamodb.batch_writer import Writer
+from bulkload.dynamodb.client import ClientOf
+from bulkload.exports import FORMATS, Export, open_export, parse_watermark, source_columns
+from bulkload.exports.locations import Location, S3Prefix, location
+from bulkload.from_files.destinations import FILES, IMPORT, Arrival, IntoFiles, IntoTable
+from bulkload.from_files.import_table import ImportCounts, TableImport
+from bulkload.from_files.inputs import LoadTarget, targets
+from bulkload.from_files.load import FileLoad
+from bulkload.from_files.local_runner import OnThisMachine, Passes, StepProgress
+from bulkload.from_files.steps import ItemSink
+from bulkload.from_files.table_sink import Put
+from bulkload.lock import LoaderLock
+from bulkload.spark import cluster
+from bulkload.spark.cluster import Cluster
+from bulkload.spark.executor import ExecutorParts, PutFrom
+from bulkload.throttle.limits import Limits
+from bulkload.throttle.shared_counters import Board
+from bulkload.throttle.worker_limiter import Meter
+from ferry.context import Context
+from ferry.loading.limits import limits_of
+from ferry.progress import Shown
+from rowferry.errors import Refused
+from rowferry.mapping import TableMapping
+
+COMPRESSIONS = ("gzip", "zstd")
+_LEAST_REQUESTS = 2
+"""At once, of each of Spark's tasks: one is prepared while the other is answered."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of these roads."""
+    group = parser.add_argument_group("from exported files, in any order, grouped on disk or by Spark")
+    group.add_argument(
+        "--from",
+        dest="exports",
+        action="append",
+        metavar="LOCATION",
+        help="folder or s3://bucket/prefix of an export; again for each further one. The columns of files"
+        " that come without are asked from --source",
+    )
+    group.add_argument(
+        "--road",
+        choices=(FILES, IMPORT),
+        default=FILES,
+        help="files: BatchWriteItem into the table (default); import: ImportTable into a new table",
+    )
+    group.add_argument("--format", choices=FORMATS, help="who wrote the files (default: found out)")
+    group.add_argument("--dialect", help="FIELDS and LINES, as in SELECT ... INTO OUTFILE, where needed")
+    group.add_argument(
+        "--watermark",
+        metavar="FILE:OFFSET",
+        type=parse_watermark,
+        help="end of the binlog before the first row was read, for files that do not say it",
+    )
+    group.add_argument(
+        "--to",
+        metavar="LOCATION",
+        help="where import files go; from s3://bucket/prefix they are imported, in a folder they stay",
+    )
+    group.add_argument(
+        "--compression", choices=COMPRESSIONS, default="gzip", help="of import files (default: %(default)s)"
+    )
+    group.add_argument(
+        "--work",
+        metavar="LOCATION",
+        default="rowferry-load",
+        help="folder that holds what is under way, about as large as the rows (default: %(default)s); with"
+        " --spark a folder or s3://bucket/prefix, for little",
+    )
+    group.add_argument(
+        "--spark",
+        action="store_true",
+        help="group in Spark: in the cluster where spark-submit runs this, else on this machine",
+    )
+
+
+def load(
+    arguments: argparse.Namespace, setting: Context, shown: Shown, unusable: Callable[[Unusable], None]
+) -> list[LoadOutcome]:
+    """Wires and runs the load."""
+    s3 = setting.client("s3")
+    road = _Road(arguments, setting, s3, shown, LoaderLock(setting.control), _cluster(arguments))
+    return FileLoad(
+        targets=targets(setting.mapping, _exports(arguments, setting, s3)),
+        mapping=setting.mapping,
+        mapping_text=setting.mapping_file.read_bytes(),
+        control=setting.control,
+        arrival=road.arrival(),
+        place=road.work(),
+        passes=_passes(road),
+        lock=road.lock,
+        board=road.board,
+        limits=limits_of(arguments),
+        tell=shown.tell,
+        progress=lambda step: _step(shown, step),
+        unusable=unusable,
+        given=arguments.watermark,
+        accept_unusable=arguments.accept_unusable,
+        again=arguments.again,
+    ).run(setting.stack.switch_is_on)
+
+
+def _passes(road: "_Road") -> Passes:
+    if road.cluster is None:
+        return OnThisMachine()
+    from bulkload.spark.runner import SparkPasses  # needs pyarrow
+
+    return SparkPasses(road.cluster, road.lock)
+
+
+def refuse_limits(arguments: argparse.Namespace) -> None:
+    """Refused where limits are given that this road does not have."""
+    limits = limits_of(arguments)
+    if replace(limits, wcu=None) != Limits() or (limits.wcu and arguments.road == IMPORT):
+        raise Refused(
+            "of a load with --from only --road files has a limit, --max-wcu", "leave out the other limits"
+        )
+
+
+def _cluster(arguments: argparse.Namespace) -> Cluster | None:
+    if not arguments.spark:
+        return None
+    found = cluster.start("rowferry load")
+    if arguments.road == FILES and not found.tasks:
+        raise Refused(
+            "nothing bounds how many tasks of Spark write at once",
+            "set spark.dynamicAllocation.maxExecutors, or spark.executor.instances",
+        )
+    return found
+
+
+def _exports(arguments: argparse.Namespace, setting: Context, s3: Any) -> list[Export]:
+    connection = setting.connect() if setting.has_source else None
+    try:
+        return [_export(arguments, table, s3, connection) for table in setting.mapping.tables]
+    finally:
+        if connection is not None:
+            connection.close()
+
+
+def _export(arguments: argparse.Namespace, table: TableMapping, s3: Any, connection: Any) -> Export:
+    """The table's export, in whichever location it is. Refused where none has it, as the first says."""
+    columns = source_columns(connection, table) if connection is not None else None
+    refusals = []
+    for where in arguments.exports:
+        try:
+            return open_export(
+                where,
+                table,
+                client=s3,
+                format=arguments.format,
+                columns=columns,
+                dialect=arguments.dialect,
+            )
+        except Refused as error:
+            refusals.append(error)
+    raise refusals[0]
+
+
+@dataclass
+class _Road:
+    """Wires what is particular to a road."""
+
+    arguments: argparse.Namespace
+    setting: Context
+    s3: Any
+    shown: Shown
+    lock: LoaderLock
+    cluster: Cluster | None
+    board: Board = field(default_factory=lambda: Board(1))
+
+    def work(self) -> Location:
+        """Where progress is kept."""
+        if "://" in self.arguments.work and not self.cluster:
+            raise Refused("--work in S3 is for --spark alone", "name a folder of this machine")
+        return location(self.arguments.work, self.s3)
+
+    def arrival(self) -> Arrival:
+        """How items come into the table."""
+        if self.arguments.road == FILES:
+            client = ClientOf(self.setting.region, self.arguments.requests)
+            return IntoTable(client(), partial(self._put, client))
+        if not self.arguments.to:
+            raise Refused(
+                "--road import needs a place for the import files", "name it: --to s3://BUCKET/PREFIX"
+            )
+        place = location(self.arguments.to, self.s3)
+        return IntoFiles(
+            place,
+            self.arguments.compression,
+            self._importer if isinstance(place, S3Prefix) else None,
+            lambda counts: _imported(self.shown, counts),
+        )
+
+    def _put(self, client: ClientOf, target: LoadTarget) -> ItemSink:
+        table, requests = target.sources[0].table, self.arguments.requests
+        if self.cluster:
+            each = max(_LEAST_REQUESTS, requests // self.cluster.tasks)
+            control, share = self.setting.control.name, self.cluster.tasks
+            return PutFrom(ExecutorParts(client, control, self.lock.owner, self.lock.ttl, share, each), table)
+        meter = Meter(self.board, 0, self.lock.check)
+        return Put(Writer(client(), target.name, self.lock.check, meter=meter), table, requests)
+
+    def _importer(self, target: LoadTarget, files: Location) -> TableImport:
+        assert isinstance(files, S3Prefix)  # `arrival` asks
+        tables = [source.table for source in target.sources]
+        return TableImport(
+            self.setting.dynamodb,
+            self.setting.client("logs"),
+            self.setting.control,
+            tables,
+            files,
+            self.arguments.compression,
+        )
+
+
+def _step(shown: Shown, step: StepProgress) -> None:
+    shown.step(step.done, step.total, f"{step.done:,} of {step.total:,} {step.what}")
+
+
+def _imported(shown: Shown, counts: ImportCounts) -> None:
+    note = f"importing: {counts.imported:,} items in the table, {counts.errors:,} refused"
+    shown.step(counts.processed, 0, note)

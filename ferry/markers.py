@@ -1,0 +1,149 @@
+"""`ferry drain`: proves that everything before the fence has been applied."""
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from rowferry.control_table import CHECKPOINT, LEASE, MARKER, ControlTable
+from rowferry.errors import Refused
+from rowferry.mysql import snapshot
+from rowferry.mysql.server import Connection, identify
+from rowferry.position import Position
+
+PAUSE = 0.2  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """How far the marker for `position`, the source's end, got: `applied` of `lanes`, after `seconds`."""
+
+    position: str
+    applied: int
+    lanes: int
+    seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """Every lane has applied the marker."""
+        return 0 < self.lanes <= self.applied
+
+
+def drain(
+    control: ControlTable,
+    connection: Connection,
+    timeout: float,
+    tell: Callable[[str], None],
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Drained:
+    """
+    Asks for a marker at the source's present end and waits until all lanes have applied it, or the timeout.
+
+    There is one marker at a time. One of somebody else's for a later position will do as well.
+    Refused when no capturer runs on this server, it stopped or its lease is not renewed.
+    """
+    return begin(control, connection, clock).wait(timeout, tell, clock, sleep)
+
+
+def begin(
+    control: ControlTable, connection: Connection, clock: Callable[[], float] = time.monotonic
+) -> "Draining":
+    """Asks for a marker at the source's present end. Refused when no capturer runs on this server."""
+    started = clock()
+    end = source_end(control, connection)
+    _ask(control, end)
+    return Draining(control, end, started)
+
+
+@dataclass(frozen=True, slots=True)
+class Draining:
+    """A marker for `end`, the source's, on its way since `started`."""
+
+    control: ControlTable
+    end: Position
+    started: float
+
+    def wait(
+        self,
+        timeout: float,
+        tell: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> Drained:
+        """Until all lanes have applied it, or the timeout. Refused as `drain` says."""
+        said, pulse = "", _Pulse(self.started)
+        while True:
+            drained = _look(self.control, self.end, clock() - self.started)
+            if drained.complete or drained.seconds >= timeout:
+                return drained
+            if not drained.lanes:
+                pulse.feel(self.control.get(LEASE), clock())
+            if (now := progress_of(drained)) != said:
+                tell(f"waiting: {now}")
+                said = now
+            sleep(PAUSE)
+
+
+@dataclass(slots=True)
+class _Pulse:
+    """The capturer's lease, which it renews several times within the time that it is valid."""
+
+    since: float
+    seen: dict[str, Any] = field(default_factory=dict)
+
+    def feel(self, lease: dict[str, Any], now: float) -> None:
+        """Refused when the lease has not changed for its whole time: nobody would send the marker."""
+        if lease != self.seen:
+            self.since, self.seen = now, lease
+        elif lease and now - self.since > lease["ttl_ms"] / 1000:
+            raise Refused(
+                f"no capturer runs: its lease has not been renewed for {now - self.since:.0f} s",
+                "start it (CapturerCount=1) or see its log for why it ends, then run `ferry drain` again",
+            )
+
+
+def source_end(control: ControlTable, connection: Connection) -> Position:
+    """Where the binlog ends now. Refused when another server is being captured, or none."""
+    server = identify(connection)
+    checkpoint = control.get(CHECKPOINT)
+    if not checkpoint:
+        raise Refused("no capturer has run yet", "start the capturer (CapturerCount=1)")
+    if checkpoint["server"] != server.identity:
+        raise Refused(
+            f"the source is server {server.identity}, but {checkpoint['server']} is being captured",
+            "name in --source the server that the capturer reads (its parameter SourceHost)",
+        )
+    return snapshot.current_offset(connection, server).position(checkpoint["epoch"])
+
+
+def _ask(control: ControlTable, end: Position) -> None:
+    control.update(MARKER, set={"id": uuid.uuid4().hex, "position": str(end), "lanes": 0})
+
+
+def _look(control: ControlTable, end: Position, seconds: float) -> Drained:
+    # The checkpoint last: what a stale capturer of the old epoch marked must not pass for the new one's.
+    request = control.get(MARKER)
+    if request["position"] < str(end):  # another drain, which began before, has asked after this one
+        _ask(control, end)
+        request = control.get(MARKER)
+    applied = control.get(f"{MARKER}#{request['id']}").get("applied", set())
+    checkpoint = control.get(CHECKPOINT)
+    if checkpoint.get("epoch") != end.epoch:  # a position of the old server says nothing about the new one
+        raise Refused(
+            "the source failed over meanwhile", "fence the new server, then run `ferry drain` again"
+        )
+    lanes = int(checkpoint.get("lanes", 0))
+    marked = request.get("sent") == request["id"] or len(applied) == lanes > 0
+    if marked and request["position"] >= str(end):  # all may have it before the capturer says so
+        return Drained(str(end), len(applied), lanes, seconds)
+    if checkpoint.get("state") == "stopped":
+        raise Refused(f"the capturer has stopped ({checkpoint.get('reason')})", str(checkpoint.get("fix")))
+    return Drained(str(end), 0, 0, seconds)
+
+
+def progress_of(drained: Drained) -> str:
+    if not drained.lanes:
+        return f"the capturer has not reached {drained.position} yet"
+    return f"{drained.applied} of {drained.lanes} lanes have applied everything before {drained.position}"

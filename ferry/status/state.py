@@ -1,0 +1,139 @@
+"""`ferry status`: one line with constant fields, a table, and why it waits."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ferry.context import Context, Stack, find_stack
+from ferry.cutover.journal import CUTOVER
+from ferry.status.advice import waits
+from ferry.status.backlog import backlog, kept, oldest_seconds
+from ferry.status.lag import lag_bytes, lag_seconds
+from rowferry.control_table import APPLIED, CHECKPOINT, MARKER, VERIFIED, ControlTable
+from rowferry.mysql import server
+from rowferry.position import BinlogOffset
+
+LAG_BASE = 1.25
+"""The consumer counts lags in buckets: N holds those above 1.25**(N-1) and up to 1.25**N milliseconds."""
+
+
+def look(setting: Context, connection: server.Connection | None) -> dict[str, Any]:
+    """Everything, by a dozen of small requests."""
+    control, stack = setting.control, find_stack(setting.client("cloudformation"), setting.stack.name)
+    checkpoint, counters, now = control.get(CHECKPOINT), control.get(APPLIED), time.time()
+    state: dict[str, Any] = {
+        "stack": stack.name,
+        "switch": stack.output("SwitchState"),
+        "bulk": bulk(control, [table.source for table in setting.mapping.tables]),
+        "capture": capture(checkpoint, connection, now) | behind(setting, connection, checkpoint),
+        **applied(counters),
+        "queue": queued(setting.client("sqs"), stack.output("QuarantineUrl")),
+        "backlog": waiting(setting, stack, checkpoint, counters, now),
+        "marker": marker(control),
+        "verified": verified(control.get(VERIFIED), now),
+        "cutover": control.get(CUTOVER).get("phase", "open"),
+    }
+    state["waits"] = waits(state)
+    return state
+
+
+def behind(
+    setting: Context, connection: server.Connection | None, checkpoint: Mapping[str, Any]
+) -> dict[str, Any]:
+    """For how long what capture has not reached has been in the binlog."""
+    if connection is None or not checkpoint:
+        return {"lag_seconds": None}
+    reached = BinlogOffset(checkpoint["file"], checkpoint["offset"])
+    return {"lag_seconds": lag_seconds(connection, setting.source, reached)}
+
+
+def waiting(
+    setting: Context, stack: Stack, checkpoint: Mapping[str, Any], counters: Mapping[str, Any], now: float
+) -> dict[str, Any]:
+    """The backlog; `now` in seconds since 1970."""
+    kinesis, stream = setting.client("kinesis"), stack.output("StreamName")
+    oldest = oldest_seconds(counters, kinesis, stream, now, applying=stack.switch_is_on)
+    described = kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]
+    return kept(backlog(checkpoint, counters, oldest), described["RetentionPeriodHours"])
+
+
+def verified(found: Mapping[str, Any], now: float) -> dict[str, Any] | None:
+    """The last verify; `now` in seconds since 1970."""
+    if not found:
+        return None
+    minutes = round((now - found["at"] / 1000) / 60, 1)
+    return {"minutes": minutes, "left": found["left"], "unsettled": found["unsettled"]}
+
+
+def bulk(control: ControlTable, sources: Sequence[str]) -> list[dict[str, Any]]:
+    """For each source table: state (none, loading, done), chunks done and planned, rows, items, unusable."""
+    epoch = control.get(CHECKPOINT).get("epoch")
+    return [_bulk_of(control, name, epoch) for name in sources]
+
+
+def _bulk_of(control: ControlTable, name: str, epoch: int | None) -> dict[str, Any]:
+    plan = control.get(f"load#{name}")
+    if plan.get("epoch") != epoch:  # capture has begun anew since: the load has to be done again
+        plan = {}
+    count = int(plan.get("chunks", 0))
+    chunks = [
+        chunk for chunk in control.items(f"chunk#{name}#") if int(chunk["pk"].rpartition("#")[2]) <= count
+    ]
+    done = [chunk for chunk in chunks if chunk["state"] == "done"]
+    sums = {field: sum(int(chunk.get(field, 0)) for chunk in done) for field in ("rows", "items", "unusable")}
+    return {"table": name, "state": plan.get("state", "none"), "done": len(done), "chunks": count, **sums}
+
+
+def capture(
+    checkpoint: Mapping[str, Any], connection: server.Connection | None, now: float
+) -> dict[str, Any]:
+    """The capturer's state, position and lag; `now` in seconds since 1970."""
+    if not checkpoint:
+        return {"state": "none", "position": None, "lag_bytes": None, "age_seconds": None, "changes": 0}
+    reached = BinlogOffset(checkpoint["file"], checkpoint["offset"]).position(checkpoint["epoch"])
+    updated = checkpoint.get("updated_ms")
+    return {
+        "state": checkpoint.get("state", "capturing"),
+        "reason": checkpoint.get("reason", ""),
+        "fix": checkpoint.get("fix", ""),
+        "position": str(reached),
+        "binlog": f"{checkpoint['file']}:{checkpoint['offset']}",
+        "lag_bytes": None if connection is None else lag_bytes(connection, reached),
+        "age_seconds": None if updated is None else round(max(0.0, now - updated / 1000), 1),
+        "changes": checkpoint.get("changes", 0),
+    }
+
+
+def applied(counters: Mapping[str, Any]) -> dict[str, Any]:
+    """Counters of the consumer, and the lag in milliseconds of half and of 99 in 100 changes."""
+    lags = sorted((int(name[4:]), int(count)) for name, count in counters.items() if name.startswith("lag_"))
+    return {
+        "applied": counters.get("applied", 0),
+        "repeats": counters.get("repeats", 0),
+        "quarantined": counters.get("quarantined", 0),
+        "lag_ms": {"half": _share(lags, 0.5), "99 of 100": _share(lags, 0.99)},
+    }
+
+
+def _share(lags: Sequence[tuple[int, int]], share: float) -> int | None:
+    left = share * sum(count for _, count in lags)
+    for bucket, count in lags:
+        left -= count
+        if left <= 0:
+            return round(LAG_BASE**bucket)
+    return None
+
+
+def queued(sqs: Any, url: str) -> int:
+    """Messages in the quarantine, about."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(found.get(name, 0)) for name in names)
+
+
+def marker(control: ControlTable) -> dict[str, Any]:
+    """How many lanes have applied the last marker; None without one."""
+    asked = control.get(MARKER)
+    lanes = asked.get("lanes", 0)
+    done = control.get(f"{MARKER}#{asked['id']}").get("applied", set()) if asked else set()
+    return {"position": asked.get("position"), "applied": len(done), "lanes": lanes}

@@ -1,0 +1,147 @@
+"""Two unordered sets of places, compared in bounded memory: written to a file, sorted there, read once."""
+
+import sqlite3
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import astuple, dataclass
+from itertools import batched
+from pathlib import Path
+from typing import Literal
+
+from ferry.verify.oracle.members import Member
+from ferry.verify.tasks import ReadCounts, ReadTask, TaskResult, as_note, from_note
+from rowferry.errors import Refused
+
+AT_ONCE = 5000  # rows of one INSERT
+CACHE_KIB = 65_536
+
+type Side = Literal["source", "target"]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """
+    One member that is not as it should be.
+
+    `kind`: `missing` in the target, `extra` there, `different`, or `double`
+    (two source rows have this one place). `expected` and `found` are the
+    attributes' types, never the values; None where there is nothing.
+    """
+
+    kind: Literal["missing", "extra", "different", "double"]
+    place: Member
+    expected: str | None
+    found: str | None
+
+
+class Sides:
+    """
+    The working file of one target: places, and the pieces that they came in. A piece's places are in it
+    whole or not at all, so that the reading goes on where a killed one was.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._base = sqlite3.connect(file, isolation_level=None)
+        try:
+            self._set_up()
+        except sqlite3.Error:
+            self.close()
+            raise
+
+    def _set_up(self) -> None:
+        # It has to survive the end of the process. When the machine fails verify begins anew.
+        for setting in (
+            "journal_mode=TRUNCATE",
+            "synchronous=OFF",
+            "temp_store=FILE",
+            f"cache_size=-{CACHE_KIB}",
+        ):
+            self._base.execute(f"PRAGMA {setting}")
+        for side in ("source", "target"):
+            self._base.execute(f"CREATE TABLE IF NOT EXISTS {side} (key TEXT, member TEXT, value TEXT)")
+        self._base.execute(
+            "CREATE TABLE IF NOT EXISTS piece (id INTEGER PRIMARY KEY, what TEXT, done INTEGER DEFAULT 0,"
+            " rows INTEGER DEFAULT 0, items INTEGER DEFAULT 0, members INTEGER DEFAULT 0)"
+        )
+
+    def pieces(self) -> list[tuple[int, ReadTask, bool]]:
+        """All that were announced, in order: their numbers, and whether they are done."""
+        query = "SELECT id, what, done FROM piece ORDER BY id"
+        return [(number, from_note(what), bool(done)) for number, what, done in self._base.execute(query)]
+
+    def announce(self, piece: ReadTask) -> int:
+        """Notes a piece that is to be read; returns its number."""
+        return self._base.execute("INSERT INTO piece (what) VALUES (?)", (as_note(piece),)).lastrowid or 0
+
+    def add(self, number: int, side: Side, got: TaskResult) -> int | None:
+        """Takes what was read as a piece. The number of the piece that follows it."""
+        self._base.execute("BEGIN")
+        for some in batched(got.places, AT_ONCE, strict=False):
+            self._base.executemany(f"INSERT INTO {side} VALUES (?, ?, ?)", some)
+        self._base.execute(
+            "UPDATE piece SET done = 1, rows = ?, items = ?, members = ? WHERE id = ?",
+            (*astuple(got.counts), number),
+        )
+        following = None if got.following is None else self.announce(got.following)
+        self._base.execute("COMMIT")
+        return following
+
+    def counts(self) -> ReadCounts:
+        """Of all that was read."""
+        (sums,) = self._base.execute(
+            "SELECT IFNULL(SUM(rows), 0), IFNULL(SUM(items), 0), IFNULL(SUM(members), 0) FROM piece"
+        )
+        return ReadCounts(*sums)
+
+    def differences(self) -> Iterator[Difference]:
+        """All differences, ordered by key and member."""
+        return compare(self._sorted("source"), self._sorted("target"))
+
+    def _sorted(self, side: Side) -> Iterator[Member]:
+        query = f"SELECT key, member, value FROM {side} ORDER BY key, member, value"
+        return map(Member._make, self._base.execute(query))
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._base.close()
+
+
+@contextmanager
+def sides_in(file: Path) -> Iterator[Sides]:
+    """The working file, opened. Refused when it is damaged, or the disk is full."""
+    try:
+        with closing(Sides(file)) as sides:
+            yield sides
+    except sqlite3.Error as error:
+        raise Refused(
+            f"what was read cannot be kept in {file.parent} ({error})",
+            "free space there, or name another folder with --work; --again where the file is damaged",
+        ) from error
+
+
+def compare(expected: Iterator[Member], found: Iterator[Member]) -> Iterator[Difference]:
+    """The differences of two sides that are ordered by key, member and value."""
+    want, have = next(expected, None), next(found, None)
+    while want or have:
+        if have is None or (want is not None and want[:2] < have[:2]):
+            assert want is not None
+            yield Difference("missing", want, _type(want), None)
+            want = yield from _following(expected, want)
+        elif want is None or have[:2] < want[:2]:
+            yield Difference("extra", have, None, _type(have))
+            have = next(found, None)
+        else:
+            if want.value != have.value:
+                yield Difference("different", want, _type(want), _type(have))
+            want, have = (yield from _following(expected, want)), next(found, None)
+
+
+def _following(expected: Iterator[Member], last: Member) -> Generator[Difference, None, Member | None]:
+    """The next place; those that the rows before have already taken are differences."""
+    while (following := next(expected, None)) and following[:2] == last[:2]:
+        yield Difference("double", following, _type(following), None)
+    return following
+
+
+def _type(place: Member) -> str:
+    return place.value.partition(":")[0] or "item"

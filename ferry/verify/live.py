@@ -1,0 +1,139 @@
+"""What verify needs where source and target are in motion: looks behind markers, and repairs."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ferry.context import Context
+from ferry.markers import drain, source_end
+from ferry.verify.diff import Difference
+from ferry.verify.oracle import source_text
+from ferry.verify.oracle.mapping_entry import Pair
+from ferry.verify.point_reads import ItemLookup, Key, Members, RowLookup, together, types_of
+from ferry.verify.recheck import Observation, Recheck
+from ferry.verify.repair import Repair
+from ferry.verify.summary import Summary
+from ferry.verify.tasks import ReadCounts
+from rowferry.control_table import CHECKPOINT, VERIFIED
+from rowferry.errors import Refused
+from rowferry.mysql import server
+from rowferry.position import Position
+
+PASSING = 600.0
+"""Seconds for what is on the stream; the consumer may have much to catch up with."""
+_LONGEST_REST = 2.0
+_TRIES = 3
+
+
+@dataclass(slots=True)
+class Looking:
+    """
+    Looks at items of one target: its rows, what passes the lanes, the items, the rows again unless they stand
+    `still`.
+    """
+
+    rows: Sequence[RowLookup]
+    items: ItemLookup
+    passed: Callable[[], None]
+    still: bool = False
+
+    def __call__(self, keys: Sequence[Key]) -> Observation:
+        """As Settling asks for it."""
+        before = self._read(keys)
+        self.passed()
+        items = self.items.of(keys)
+        return Observation(before, items, before if self.still else self._read(keys))
+
+    def _read(self, keys: Sequence[Key]) -> dict[Key, Members]:
+        found = together(place for rows in self.rows for place in rows.of(keys))
+        return {key: found.get(key, ()) for key in keys}
+
+
+@dataclass(slots=True)
+class Live:
+    """A source that is written to, and a consumer that runs."""
+
+    setting: Context
+
+    def end(self) -> Position:
+        """The source's position now."""
+        with closing(self.setting.connect()) as connection:
+            return source_end(self.setting.control, connection)
+
+    def rest(self, looks: int) -> None:
+        """The longer the more often an item was looked at: it is one that is written often."""
+        time.sleep(min(_LONGEST_REST, 0.1 * looks))
+
+    @contextmanager
+    def looking(self, pairs: Sequence[Pair], passed: Callable[[], None] | None = None) -> Iterator[Looking]:
+        """
+        Looks at a target's items. Where the source stands still, `passed` waits until all of it has been
+        applied; else markers tell, over a connection of their own.
+        """
+        setting = self.setting
+        with ExitStack() as stack:
+            connection = stack.enter_context(closing(source_text.connect(setting.source)))
+            rows = [RowLookup(pair, types_of(connection, pair), connection) for pair in pairs]
+            still = passed is not None
+            if passed is None:
+                passed = partial(self._passed, stack.enter_context(closing(setting.connect())))
+            yield Looking(rows, ItemLookup(setting.dynamodb, pairs), passed, still)
+
+    def _passed(self, connection: Any) -> None:
+        drained = drain(self.setting.control, connection, PASSING, lambda _: None)
+        if not drained.complete:
+            raise Refused(
+                f"after {PASSING:.0f} s not all lanes have applied what was in the source",
+                "see `ferry status`; run `ferry verify` again when the backlog is small",
+            )
+
+    def judge(
+        self, look: Looking, keys: Sequence[Key], report: Callable[[Difference], None], summary: Summary
+    ) -> None:
+        """Looks at these items until each is equal, or differs, or never kept still."""
+        settling = Recheck(look, self.rest)
+        for differing in settling.differences(keys):
+            for difference in differing:
+                summary.kinds[difference.kind] += 1
+                report(difference)
+        summary.read += ReadCounts(items=len(keys))
+        summary.unsettled += len(settling.unsettled)
+
+    def repair(
+        self, pairs: Sequence[Pair], look: Looking, differing: list[list[Difference]]
+    ) -> tuple[int, int]:
+        """How many items were written, and how many differences that mended."""
+        left = {each[0].place.key: len(each) for each in differing}
+        total = sum(left.values())
+        with closing(self.setting.connect()) as connection:
+            repair = self._repair(pairs, look, connection)
+            for _ in range(_TRIES):
+                repair.run(list(left))
+                settling = Recheck(look, self.rest)
+                still = {each[0].place.key: len(each) for each in settling.differences(list(left))}
+                left = still | dict.fromkeys(settling.unsettled, 1)
+                if not left:
+                    break
+        return repair.written, total - sum(left.values())
+
+    def _repair(self, pairs: Sequence[Pair], look: Looking, connection: Any) -> Repair:
+        setting = self.setting
+        days = int(setting.stack.parameters["TombstoneDays"])
+        by_source = {table.source: table for table in setting.mapping.tables}
+        return Repair(
+            connection,
+            server.identify(connection),
+            setting.control.get(CHECKPOINT)["epoch"],
+            [by_source[f"{pair.schema}.{pair.table}"] for pair in pairs],
+            look.rows,
+            look.items,
+            lambda: int(time.time()) + days * 86_400,
+        )
+
+    def keep(self, since: str, found: dict[str, int]) -> None:
+        """Everything was compared up to this position at least."""
+        at = int(time.time() * 1000)
+        self.setting.control.put(VERIFIED, {**found, "at": at, "position": since})

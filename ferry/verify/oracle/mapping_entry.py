@@ -1,0 +1,118 @@
+"""A table of the mapping file, as verify itself reads it: docs/mapping.md has the words."""
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ferry.verify.oracle import mapping_words
+from ferry.verify.oracle.mapping_words import EntryWords
+from rowferry.mapping import dms
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """
+    One source table and its target; `keys` are (attribute, type, column or text with columns).
+
+    `entry` is the mapping file's, for all that is not said by the others. With
+    `shared` other sources write into the same items.
+    """
+
+    schema: str
+    table: str
+    target: str
+    keys: tuple[tuple[str, str, Any], ...]
+    member_name: Any = None
+    member_value: Any = None
+    entry: Mapping[str, Any] = field(default_factory=dict)
+    shared: bool = False
+
+    @property
+    def item_per_row(self) -> bool:
+        """Each row is an item, rather than a member of one."""
+        return self.member_name is None
+
+    @property
+    def words(self) -> EntryWords:
+        """What the entry says of values."""
+        keys = {
+            role: {"attribute": name, "column": made}
+            for role, (name, _, made) in zip(("hash_key", "range_key"), self.keys, strict=False)
+        }
+        return EntryWords(
+            {**keys, "member_name": self.member_name, "member_value": self.member_value, **self.entry}
+        )
+
+    def key_fields(self, key: str) -> dict[str, Any]:
+        """The key of a Place by attribute names."""
+        return {name: content for (name, _, _), (_, content) in zip(self.keys, json.loads(key), strict=True)}
+
+    def columns(self, there: Sequence[str]) -> list[str]:
+        """Of the table's columns, those that have to be read; those that are missing come last."""
+        if "hook" in self.entry:
+            return list(there)
+        named = list(_named(self))
+        words = self.words
+        every = self.item_per_row or self.member_value == "*"
+        read = [name for name in there if name in named or (every and words.stores(name))]
+        return [*read, *(name for name in dict.fromkeys(named) if name not in there)]
+
+
+def _named(pair: Pair) -> Iterator[str]:
+    """Columns that the entry names."""
+    made = [made for _, _, made in pair.keys] + [pair.member_name, pair.member_value]
+    for source in [*made, *pair.entry.get("attributes", {}).values()]:
+        yield from _columns(source)
+    yield from pair.entry.get("include", ())
+    yield from _columns(pair.entry.get("where", {}))
+    yield from _columns(pair.entry.get("ttl", {}))
+
+
+def _columns(source: Any) -> Iterator[str]:
+    if isinstance(source, str):
+        if "${" in source:
+            yield from (column for _, column in mapping_words.pieces(source) if column)
+        elif source != "*":
+            yield source
+    elif isinstance(source, list):
+        for part in source:
+            yield from _columns(part)
+    elif isinstance(source, Mapping):
+        if "column" in source:
+            yield source["column"]
+        for name in ("template", "list", "and", "or"):
+            yield from _columns(source.get(name))
+        yield from (column for part in source.get("map", {}).values() for column in _columns(part))
+
+
+def read_pairs(file: Path) -> list[Pair]:
+    """The pairs of a mapping file that is known to be right."""
+    text = file.read_text(encoding="utf-8")
+    found = dms.document(json.loads(text)).document if file.suffix == ".json" else tomllib.loads(text)
+    entries = found["table"]
+    targets = [entry["target"] for entry in entries]
+    return [_pair(entry, shared=targets.count(entry["target"]) > 1) for entry in entries]
+
+
+def _pair(entry: Mapping[str, Any], *, shared: bool) -> Pair:
+    schema, table = entry["source"].split(".", 1)
+    keys = [entry[name] for name in ("hash_key", "range_key") if name in entry]
+    return Pair(
+        schema,
+        table,
+        entry["target"],
+        tuple((key["attribute"], key.get("type", "S"), _made(key)) for key in keys),
+        entry.get("member_name"),
+        entry.get("member_value"),
+        entry,
+        shared,
+    )
+
+
+def _made(key: Mapping[str, Any]) -> Any:
+    if "constant" in key:
+        return {"constant": key["constant"]}
+    return key.get("template") or key.get("column", key["attribute"])

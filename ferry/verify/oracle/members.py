@@ -1,0 +1,137 @@
+"""
+Where each row should be and what is there: the two sides that `ferry verify` compares.
+
+Shares no code with the parts that it checks (mapping, items, values, plan, and
+how the load cuts and reads): the mapping file is read again here, rows are
+taken as the text that MySQL itself prints, and what an item should hold is
+worked out anew from the documented format. So that one mistake cannot hide on
+both sides, keep it that way. Two things are shared because there is only one
+of them: the user's hooks (with the class in which they see JSON), and how DMS's
+JSON is turned into the words of a mapping file.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ferry.verify.oracle import hooks, mapping_words
+from ferry.verify.oracle import values as oracle_values
+from ferry.verify.oracle.mapping_entry import Pair
+from ferry.verify.oracle.mapping_words import EntryWords, Row
+
+OWN = frozenset({"_pos", "_ttl"})
+_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+PRESENT = ""
+"""The member that stands for the item itself, where an item is a row: no attribute has an empty name."""
+
+
+class Member(NamedTuple):
+    """One member of one item: the key as JSON, the member's name, the value as `TYPE:content`."""
+
+    key: str
+    member: str
+    value: str
+
+
+# The source's side
+
+
+def expected(pair: Pair, types: Mapping[str, str], rows: Iterator[Sequence[Any]]) -> Iterator[Member]:
+    """
+    The places that rows should have.
+
+    `types` are the columns' MySQL types by name, in the order of the rows'
+    values; values are cells as `reading.rows` gives them.
+    """
+    words = pair.words
+    hook = hooks.load(pair.entry["hook"]) if "hook" in pair.entry else None
+    for values in rows:
+        row = Row(dict(zip(types, values, strict=True)), types)
+        for carried in _carried(pair, row, hook):
+            yield from _nowhere(pair) if carried is None else _places(pair, words, carried)
+
+
+def _carried(pair: Pair, row: Row, hook: hooks.Hook | None) -> Iterable[Row | None]:
+    """What `where` and the hook make of a row; None where they fail."""
+    try:
+        if "where" in pair.entry and not mapping_words.carried(pair.entry["where"], row):
+            return ()
+    except oracle_values.UNFIT:
+        return (None,)
+    return (row,) if hook is None else hooks.rows(hook, row)
+
+
+def _nowhere(pair: Pair) -> Iterator[Member]:
+    """The place of a row that can have none: no item is there."""
+    yield Member(_dumps([[kind, None] for _, kind, _ in pair.keys]), PRESENT, "")
+
+
+def _places(pair: Pair, words: EntryWords, row: Row) -> Iterator[Member]:
+    key = _dumps([[kind, mapping_words.key_of(kind, made, row)] for _, kind, made in pair.keys])
+    if pair.item_per_row:
+        if not pair.shared:
+            yield Member(key, PRESENT, "")
+        members = words.columns(row)
+        if "attribute" in pair.entry:
+            members = iter([(pair.entry["attribute"], oracle_values.map_of(dict(members)))])
+        for name, content in (*members, *words.attributes(row), *words.ttl(row)):
+            yield Member(key, name, oracle_values.short(content))
+        return
+    try:
+        named = mapping_words.name_of(pair.member_name, row)
+    except ValueError:  # bytes, or JSON
+        named = None
+    if pair.member_value == "*":
+        value: str | None = oracle_values.map_of(dict(words.columns(row)))
+    else:
+        value = words.value(pair.member_value, row)
+    if value is None:
+        return
+    member = "" if named is None else pair.entry.get("prefix", "") + named
+    if "attribute" in pair.entry:
+        member = f"{pair.entry['attribute']}[{member}]"
+    if pair.entry.get("layout") == "string-set":
+        value = f"S:{_lower(value)}"
+    yield Member(key, member, oracle_values.short(value))
+
+
+def _lower(value: str) -> str:
+    """The text of a value in a string set."""
+    kind, _, content = value.partition(":")
+    return content.lower() if kind == "BOOL" else content
+
+
+# The target's side
+
+
+def found(pair: Pair, item: Mapping[str, Mapping[str, Any]], others: Sequence[Pair] = ()) -> Iterator[Member]:
+    """The places that an item has; none for a tombstone. `others` share the target."""
+    if "_ttl" in item:
+        return
+    names = {name for name, _, _ in pair.keys}
+    key = _dumps([_key_content(item[name]) for name, _, _ in pair.keys])
+    if pair.item_per_row and not pair.shared:
+        yield Member(key, PRESENT, "")
+    inside = {
+        p.entry["attribute"]: p for p in (pair, *others) if "attribute" in p.entry and not p.item_per_row
+    }
+    for name, attribute in item.items():
+        if name in inside:
+            yield from _inside(key, name, attribute, inside[name])
+        elif name not in names and name not in OWN:
+            yield Member(key, name, oracle_values.short(oracle_values.found_content(attribute)))
+
+
+def _inside(key: str, name: str, attribute: Mapping[str, Any], pair: Pair) -> Iterator[Member]:
+    """The members in a map or a set."""
+    for entry, value in attribute.get("M", {}).items():
+        yield Member(key, f"{name}[{entry}]", oracle_values.short(oracle_values.found_content(value)))
+    for text in attribute.get("SS", ()):
+        member, _, content = text.partition(pair.entry.get("separator", ":"))
+        yield Member(key, f"{name}[{member}]", oracle_values.short(f"S:{content}"))
+    if not attribute.keys() & {"M", "SS"}:
+        yield Member(key, name, oracle_values.short(oracle_values.found_content(attribute)))
+
+
+def _key_content(attribute: Mapping[str, Any]) -> list[str]:
+    return oracle_values.found_content(attribute).split(":", 1)

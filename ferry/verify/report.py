@@ -1,0 +1,45 @@
+"""The differences that a verify lists: by table and key, with types and never values."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from ferry.verify.diff import Difference
+from ferry.verify.oracle.mapping_entry import Pair
+
+SHOWN = 10
+
+
+@contextmanager
+def listing(file: Path | None, tell: Callable[[str], None]) -> Iterator[Callable[[Pair, Difference], None]]:
+    """Takes differences: the first are told, all are written to the file."""
+    count = 0
+    out: TextIO | None = file.open("w", encoding="utf-8") if file else None
+
+    def report(pair: Pair, difference: Difference) -> None:
+        nonlocal count
+        count += 1
+        line = json.dumps(_fields(pair, difference), ensure_ascii=False)
+        if count <= SHOWN:
+            tell(line)
+        if out:
+            print(line, file=out)
+
+    try:
+        yield report
+    finally:
+        if out:
+            out.close()
+
+
+def _fields(pair: Pair, difference: Difference) -> dict[str, Any]:
+    return {
+        "table": pair.target,
+        "key": pair.key_fields(difference.place.key),
+        "member": difference.place.member or None,
+        "kind": difference.kind,
+        "expected": difference.expected,
+        "found": difference.found,
+    }

@@ -1,0 +1,209 @@
+"""What verify reads at a time, and its reading: a range of a table's rows, a page of a target's items."""
+
+import os
+import signal
+import threading
+from ast import literal_eval
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, field
+from itertools import chain
+from multiprocessing import get_context, parent_process
+from typing import Any
+
+from pymysql.err import OperationalError
+
+from ferry.verify.oracle import source_text
+from ferry.verify.oracle.mapping_entry import Pair
+from ferry.verify.oracle.members import PRESENT, Member, expected, found
+from ferry.verify.point_reads import types_of
+from ferry.verify.ranges import Range
+from rowferry.errors import Unapplied
+
+LOST = (2006, 2013)
+"""MySQL's errors for a connection that ended."""
+TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RowRange:
+    """A range of a table's rows; `pair` is its number among all."""
+
+    pair: int
+    range: Range
+
+
+@dataclass(frozen=True, slots=True)
+class ScanPage:
+    """
+    A page of a segment of a target's scan; `pairs` are the numbers of its sources. `start` is the key behind
+    which it begins, as DynamoDB gave it; None: at the beginning.
+    """
+
+    pairs: tuple[int, ...]
+    segment: int
+    segments: int
+    start: Mapping[str, Any] | None = None
+
+
+type ReadTask = RowRange | ScanPage
+
+
+def as_note(piece: ReadTask) -> str:
+    """As the working file has it."""
+    return repr((type(piece).__name__, astuple(piece)))
+
+
+def from_note(text: str) -> ReadTask:
+    """What `noted` has written."""
+    kind, fields = literal_eval(text)
+    if kind == ScanPage.__name__:
+        return ScanPage(*fields)
+    pair, range_ = fields
+    return RowRange(pair, Range(*range_))
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCounts:
+    """What was read."""
+
+    rows: int = 0
+    items: int = 0
+    members: int = 0
+
+    def __add__(self, other: "ReadCounts") -> "ReadCounts":
+        return ReadCounts(self.rows + other.rows, self.items + other.items, self.members + other.members)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """A piece's places, what it cost in read units of DynamoDB, and the piece that follows it."""
+
+    places: list[tuple[str, str, str]]
+    counts: ReadCounts
+    units: float = 0.0
+    following: ReadTask | None = None
+
+
+@dataclass(slots=True)
+class TaskReader:
+    """Reads pieces over one connection. It connects again where that has ended."""
+
+    pairs: Sequence[Pair]
+    connect: Callable[[], Any]
+    client: Any
+    _connection: Any = None
+    _types: dict[int, dict[str, str]] = field(default_factory=dict)
+
+    def read(self, piece: ReadTask) -> TaskResult:
+        """One piece. Refused when the table cannot be read."""
+        return self._page(piece) if isinstance(piece, ScanPage) else self._rows(piece)
+
+    def _rows(self, piece: RowRange) -> TaskResult:
+        for _ in range(TRIES):
+            try:
+                return self._rows_once(piece)
+            except OperationalError as error:
+                if error.args[0] not in LOST:
+                    raise
+                self._connection = None
+        raise Unapplied("the connection to the source ends while it is read", "see the server's error log")
+
+    def _rows_once(self, piece: RowRange) -> TaskResult:
+        pair = self.pairs[piece.pair]
+        if self._connection is None:
+            self._connection = self.connect()
+        if piece.pair not in self._types:
+            self._types[piece.pair] = types_of(self._connection, pair)
+        types, where, count = self._types[piece.pair], piece.range.condition, 0
+        places: list[tuple[str, str, str]] = []
+        for some in source_text.rows(self._connection, pair.schema, pair.table, types, where):
+            count += len(some)
+            places.extend(_plain(expected(pair, types, iter(some))))
+        return TaskResult(places, ReadCounts(rows=count))
+
+    def _page(self, piece: ScanPage) -> TaskResult:
+        pair, *others = (self.pairs[number] for number in piece.pairs)
+        start = {"ExclusiveStartKey": piece.start} if piece.start else {}
+        answer = self.client.scan(
+            TableName=pair.target,
+            Segment=piece.segment,
+            TotalSegments=piece.segments,
+            ConsistentRead=True,
+            ReturnConsumedCapacity="TOTAL",
+            **start,
+        )
+        items = [list(found(pair, item, others)) for item in answer["Items"]]
+        places = list(chain.from_iterable(items))
+        return TaskResult(
+            list(_plain(places)),
+            ReadCounts(items=sum(map(bool, items)), members=sum(map(_is_member, places))),
+            answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0),
+            self._next(piece, answer),
+        )
+
+    def _next(self, piece: ScanPage, answer: Mapping[str, Any]) -> ScanPage | None:
+        start = answer.get("LastEvaluatedKey")
+        return ScanPage(piece.pairs, piece.segment, piece.segments, start) if start else None
+
+
+def _plain(places: Iterable[Member]) -> Iterator[tuple[str, str, str]]:
+    """They go to another process, where plain tuples arrive twice as fast."""
+    return ((key, member, value) for key, member, value in places)
+
+
+def _is_member(place: Member) -> bool:
+    return place.member != PRESENT
+
+
+type Open = Callable[[], TaskReader]
+
+
+_own = threading.local()
+
+
+@contextmanager
+def started(open_: Open, processes: int) -> Iterator[Executor]:
+    """
+    So many readers; 0: a thread, as a process takes half a second to start. Unapplied when one was killed.
+    """
+    executor: Executor = (
+        ProcessPoolExecutor(processes, get_context("spawn"), _begin_process, (open_,))
+        if processes
+        else ThreadPoolExecutor(1, "reader", _begin, (open_,))
+    )
+    try:
+        yield executor
+    except BrokenExecutor as error:
+        raise Unapplied(
+            "a reader was killed, as the system does for lack of memory",
+            "run it again with a smaller --parallel: it goes on",
+        ) from error
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def read(piece: ReadTask) -> TaskResult:
+    """Reads one piece, in a reader's process or thread."""
+    if not hasattr(_own, "reader"):  # not when it began: what fails here is told
+        _own.reader = _own.open()
+    reader: TaskReader = _own.reader
+    return reader.read(piece)
+
+
+def _begin(open_: Open) -> None:
+    _own.open = open_
+
+
+def _begin_process(open_: Open) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the operator's Ctrl-C is for the command itself
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _begin(open_)
+
+
+def _end_with_parent() -> None:
+    """A command that was killed leaves no readers behind."""
+    if parent := parent_process():
+        parent.join()
+    os._exit(1)

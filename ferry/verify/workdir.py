@@ -1,0 +1,89 @@
+"""The folder in which a verify keeps what it has read, so that one that was interrupted goes on."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
+
+from rowferry.errors import Refused
+
+LONGEST = 86_400.0
+"""Seconds for which an interrupted verify goes on. What was read before proves little now."""
+_BEGUN = "begun.json"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkDir:
+    """What one verify has read. It began when the source's position was `since`, at `at` (s since 1970)."""
+
+    folder: Path
+    since: str
+    at: float
+    goes_on: bool = False
+
+    def file(self, target: str) -> Path:
+        """The working file of a target."""
+        return self.folder / f"{target}.places"
+
+
+@contextmanager
+def at_rest() -> Iterator[WorkDir]:
+    """A folder that is gone afterwards: what was read of a source that stands still says nothing later."""
+    with TemporaryDirectory(prefix="rowferry-verify-") as folder:
+        yield WorkDir(Path(folder), "", 0.0)
+
+
+@contextmanager
+def under_traffic(where: Path | None, what: str, since: str, now: float, *, again: bool) -> Iterator[WorkDir]:
+    """
+    The folder of a verify of `what`, in `where` or the system's folder for temporary files. It is gone when
+    the verify has ended by itself, and stays when that was interrupted.
+
+    Refused when another verify works in it, or somebody else owns it.
+    """
+    name = f"rowferry-verify-{blake2b(what.encode(), digest_size=8).hexdigest()}"
+    folder = (where or Path(gettempdir())) / name
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _alone(folder):
+        begun = None if again else _begun(folder, now)
+        if begun is None:
+            _clear(folder)
+            begun = WorkDir(folder, since, now)
+            (folder / _BEGUN).write_text(json.dumps({"since": begun.since, "at": begun.at}))
+        yield begun
+        _clear(folder)
+        folder.rmdir()
+
+
+def _begun(folder: Path, now: float) -> WorkDir | None:
+    try:
+        found = json.loads((folder / _BEGUN).read_text())
+        work = WorkDir(folder, str(found["since"]), float(found["at"]), goes_on=True)
+    except (OSError, ValueError, LookupError, TypeError):  # killed while it was written
+        return None
+    return work if 0 <= now - work.at < LONGEST else None
+
+
+def _clear(folder: Path) -> None:
+    for file in (folder / _BEGUN, *folder.glob("*.places*")):
+        file.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        if os.fstat(descriptor).st_uid != os.getuid():
+            raise Refused(f"{folder} belongs to somebody else", "name another place with --work")
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Refused(f"another verify works in {folder}", "wait for its end, or end it") from error
+        yield
+    finally:
+        os.close(descriptor)
