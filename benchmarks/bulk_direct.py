@@ -22,12 +22,13 @@ from botocore.config import Config
 
 from benchmarks.capture import MAPPING
 from benchmarks.decoder import PURCHASE, Figure
-from bulkload.connection import Address, connect
+from bulkload.connection import connect
 from bulkload.direct import chunks
 from bulkload.direct.reader import ChunkReader
 from bulkload.dynamodb.batch_writer import Patience, Writer, batches
 from bulkload.dynamodb.client import write_bodies
 from lab.database import Server, database
+from rowferry.mysql.address import Address
 from rowferry.mysql.server import columns, identify
 
 NAME = "bulk_direct"

@@ -19,13 +19,14 @@ from typing import Any, NamedTuple
 
 from benchmarks.bulk_direct import answering, client
 from benchmarks.capture import MAPPING
-from bulkload.connection import Address, connect
+from bulkload.connection import connect
 from bulkload.direct.chunks import Chunk, describe, plan
 from bulkload.direct.pool import Pool
 from bulkload.direct.worker import Loaded, Task, WorkerParts
 from bulkload.dynamodb.client import write_bodies
 from bulkload.throttle.shared_counters import Board
 from lab.database import Server, database
+from rowferry.mysql.address import Address
 from rowferry.mysql.server import columns, identify
 
 CHUNK = 5000

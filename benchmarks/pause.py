@@ -20,12 +20,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from ferry.cutover.journal import CUTOVER
 from lab.cloud import cloud
 from lab.database import database
 from lab.rehearsal import ROOT, Rehearsal, wait_for
 from lab.shop import Shop
-from rowferry.control_table import APPLIED, CHECKPOINT
+from rowferry.control_table import APPLIED, CHECKPOINT, CUTOVER
 
 FOLDER = ROOT / "build/pause"
 

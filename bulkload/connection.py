@@ -2,7 +2,6 @@
 
 import codecs
 from collections.abc import Buffer, Callable
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
@@ -10,6 +9,7 @@ import pymysql
 from pymysql.constants import FIELD_TYPE
 from pymysql.converters import conversions
 
+from rowferry.mysql.address import Address
 from rowferry.mysql.select import without_halves
 from rowferry.values import parse_time
 
@@ -18,21 +18,6 @@ HALVES = "rowferry_utf8"
 
 type Connect = Callable[[], Any]
 """Opens a connection; raises pymysql.err.OperationalError when the server cannot be reached."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """
-    Where the source is, and who asks.
-
-    `ca` is a PEM file: the server's certificate must come from it and name `host`.
-    """
-
-    host: str
-    port: int
-    user: str
-    password: str = field(repr=False)
-    ca: str | None = None
 
 
 def _decoded(data: Buffer, _errors: str = "strict", /) -> tuple[str, int]:

@@ -9,11 +9,9 @@ from socket import gethostname
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from rowferry.control_table import ControlTable
+from rowferry.control_table import LOADER, ControlTable
 from rowferry.errors import LeaseLost, Refused
 
-LOADER = "loader"
-"""Control table key: owner(str), renewals(int), ttl_ms(int), released(bool)."""
 TTL = 15.0  # seconds
 SAFE = 0.5  # of the TTL: later than that after a renewal no request is begun
 LONGEST_REQUEST = TTL * (1 - SAFE)

@@ -12,11 +12,10 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from rowferry.control_table import ControlTable, Plain
+from rowferry.control_table import AUDIT, ControlTable, Plain
 
 STARTED = "started"
 """The outcome of an action that still runs, or was killed: nothing has said how it ended."""
-PREFIX = "audit#"
 _PASSWORD = re.compile(r"(//[^:/@\s]*):[^@\s]*@")
 
 
@@ -27,7 +26,7 @@ def record(control: ControlTable, action: str, outcome: str, **facts: Plain) -> 
     `facts` are shown as they are: no secrets, no row values. The time in the key has a fixed width.
     """
     now = time.time_ns() // 1_000_000
-    pk = f"{PREFIX}{now:014d}#{secrets.token_hex(4)}"
+    pk = f"{AUDIT}{now:014d}#{secrets.token_hex(4)}"
     fields: dict[str, Plain] = {"at": now, "who": who(), "action": action, "outcome": outcome}
     control.put(pk, {**fields, **facts})
     return pk
@@ -82,7 +81,7 @@ def recorded(
 
 def actions(control: ControlTable) -> list[dict[str, Any]]:
     """All actions, oldest first."""
-    found = sorted(control.items(PREFIX), key=lambda item: str(item["pk"]))
+    found = sorted(control.items(AUDIT), key=lambda item: str(item["pk"]))
     return [{name: value for name, value in item.items() if name != "pk"} for item in found]
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pymysql
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ferry import audit_log, context, operator_hooks
+from ferry import audit_log, operator_hooks
 from ferry.commands import (
     audit,
     cutover,
@@ -33,11 +33,12 @@ from ferry.commands import (
     throttle,
     verify,
 )
+from ferry.context import EXAMPLE, Context
 from rowferry.errors import RowferryError
 
 EPILOG = f"""\
 a move, in its order:
-  export ROWFERRY_SOURCE={context.EXAMPLE} ROWFERRY_SOURCE_PASSWORD=...
+  export ROWFERRY_SOURCE={EXAMPLE} ROWFERRY_SOURCE_PASSWORD=...
   ferry preflight         # what must hold before, each with its fix
   ferry mapping check     # what some rows become; writes nothing
   ferry load              # copy the rows that exist; the capturer must be running
@@ -101,7 +102,7 @@ def _common() -> argparse.ArgumentParser:
     group.add_argument(
         "--source",
         metavar="URL",
-        help=f"MySQL server, {context.EXAMPLE} (default: ROWFERRY_SOURCE); ?ca=FILE checks TLS",
+        help=f"MySQL server, {EXAMPLE} (default: ROWFERRY_SOURCE); ?ca=FILE checks TLS",
     )
     group.add_argument(
         "--password-file",
@@ -136,19 +137,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
-    setting = context.Context(arguments)
+    context = Context(arguments)
     with operator_hooks.around(
         arguments.hooks, arguments.command, audit_log.without_secrets(argv), _tell
     ) as ended:
-        ended.append(_recorded(arguments, argv, setting))
+        ended.append(_recorded(arguments, argv, context))
     return ended[0]
 
 
-def _recorded(arguments: argparse.Namespace, argv: Sequence[str], setting: context.Context) -> int:
+def _recorded(arguments: argparse.Namespace, argv: Sequence[str], context: Context) -> int:
     if not _changes(arguments):
-        return int(arguments.run(arguments, setting))
-    with audit_log.recorded(setting.control, arguments.command, argv) as exit_status:
-        exit_status.append(int(arguments.run(arguments, setting)))
+        return int(arguments.run(arguments, context))
+    with audit_log.recorded(context.control, arguments.command, argv) as exit_status:
+        exit_status.append(int(arguments.run(arguments, context)))
     return exit_status[0]
 
 

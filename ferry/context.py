@@ -13,10 +13,11 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from bulkload.connection import Address, connect
+from bulkload.connection import connect
 from rowferry.control_table import ControlTable
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping
+from rowferry.mysql.address import Address
 
 _ROOT = Path(__file__).resolve().parent.parent
 FUNCTIONS: Any = zipfile.Path(_ROOT, "functions/") if _ROOT.is_file() else _ROOT / "functions"

@@ -13,10 +13,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bulkload.throttle.rate import TokenBucket
-from rowferry.control_table import ControlTable, Plain
+from rowferry.control_table import FINALIZE, ControlTable, Plain
 from rowferry.mapping.table import EXPIRES, POSITION
 
-FINALIZE = "finalize#"
 SEGMENTS = 4
 
 

@@ -22,15 +22,15 @@ def has(folder: Path | None, phase: str) -> bool:
     return folder is not None and (folder / phase).exists()
 
 
-def run(folder: Path | None, phase: str, context: Mapping[str, object]) -> bool:
+def run(folder: Path | None, phase: str, facts: Mapping[str, object]) -> bool:
     """
     Runs the hook of the phase, if there is one; returns whether there was.
 
-    `context` travels as ROWFERRY_NAME, the phase as ROWFERRY_PHASE. PhaseFailed on any exit status but 0.
+    `facts` travel as ROWFERRY_NAME, the phase as ROWFERRY_PHASE. PhaseFailed on any exit status but 0.
     """
     if folder is None or not has(folder, phase):
         return False
-    call(folder / phase, [], {"phase": phase, **context})
+    call(folder / phase, [], {"phase": phase, **facts})
     return True
 
 
@@ -51,10 +51,10 @@ def around(folder: Path | None, command: str, line: str, tell: Callable[[str], N
             tell(f"warning: {failed}")
 
 
-def call(hook: Path, arguments: list[str], context: Mapping[str, object]) -> None:
+def call(hook: Path, arguments: list[str], facts: Mapping[str, object]) -> None:
     """Runs one executable; its output goes where ours goes, standard output to standard error."""
     environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
-    environment |= {f"ROWFERRY_{name.upper()}": str(value) for name, value in context.items()}
+    environment |= {f"ROWFERRY_{name.upper()}": str(value) for name, value in facts.items()}
     sys.stderr.flush()
     try:
         done = subprocess.run(

@@ -13,6 +13,7 @@ check() {
 check format ruff format --check --quiet .
 check lint ruff check --quiet .
 check types mypy --no-error-summary "$@"
+check imports env PYTHONPATH=functions:. lint-imports --no-cache --no-logo
 check locks python -m lab.check_locks
 if [ -f lab/check_docs.py ]; then check docs python -m lab.check_docs; fi
 if [ -f template.yaml ]; then check template sam validate --lint --region us-east-1; fi

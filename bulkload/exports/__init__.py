@@ -14,8 +14,8 @@ from bulkload.exports.manifest import ExportPart
 
 __all__ = [
     "FORMATS",
-    "ExportColumn",
     "Export",
+    "ExportColumn",
     "ExportPart",
     "open_export",
     "parse_watermark",

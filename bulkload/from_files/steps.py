@@ -4,9 +4,8 @@ The two steps over a target's rows, and what is known of them in a place that su
 1. each part's rows become lines (bulkload.lines);
 2. each partition's lines, all of an item together, become items, which a sink takes.
 
-Who runs the steps brings the lines from one to the other (bulkload.from_files.local_runner, bulkload.spark). A
-step's result is kept after everything that it made; a step that was interrupted is done again and makes the
-same.
+Who runs the steps brings the lines from one to the other (from_files.local_runner, or spark.runner). A step's
+result is kept after everything that it made; a step that was interrupted is done again and makes the same.
 """
 
 import hashlib

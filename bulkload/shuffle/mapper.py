@@ -2,9 +2,10 @@ r"""
 Rows on standard input to lines on standard output, for `sort` or Hadoop streaming.
 
     python -m bulkload.shuffle.mapper --mapping purchase.toml --export export/test.purchase < part.csv \
-        | LC_ALL=C sort | python -m bulkload.shuffle.reducer --mapping purchase.toml --position POSITION > items.json
+        | LC_ALL=C sort \
+        | python -m bulkload.shuffle.reducer --mapping purchase.toml --position POSITION > items.json
 
-bulkload/lines.py says what a line is. Hadoop cuts its input at line ends, so there no value may hold one.
+`lines` says what a line is. Hadoop cuts its input at line ends, so there no value may hold one.
 """
 
 import argparse

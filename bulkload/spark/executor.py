@@ -18,12 +18,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from bulkload.dynamodb.batch_writer import Writer
 from bulkload.from_files.steps import Refusals
 from bulkload.from_files.table_sink import Put
-from bulkload.lock import LOADER, refuse_late
+from bulkload.lock import refuse_late
 from bulkload.shuffle.assembly import Assembled
 from bulkload.throttle.controller import EVERY, Governor
 from bulkload.throttle.shared_counters import Board
 from bulkload.throttle.worker_limiter import Meter
-from rowferry.control_table import ControlTable
+from rowferry.control_table import LOADER, ControlTable
 from rowferry.errors import LeaseLost
 from rowferry.mapping import TableMapping
 

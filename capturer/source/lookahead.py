@@ -18,8 +18,8 @@ _NO_REPLICA = 0  # as mysqlbinlog says: a replica's id would throw the capturer'
 _KIND = 5  # the type's place in a packet: behind the status byte and the time
 # Besides statements, what tells where they stand; rows are passed over unread.
 _READ = frozenset([
-    EventType.QUERY, EventType.QUERY_COMPRESSED, EventType.ROTATE, EventType.FORMAT_DESCRIPTION, EventType.GTID,
-    EventType.ANONYMOUS_GTID, EventType.TAGGED_GTID, EventType.MARIADB_GTID,
+    EventType.QUERY, EventType.QUERY_COMPRESSED, EventType.ROTATE, EventType.FORMAT_DESCRIPTION,
+    EventType.GTID, EventType.ANONYMOUS_GTID, EventType.TAGGED_GTID, EventType.MARIADB_GTID,
 ])  # fmt: skip
 
 
@@ -29,7 +29,7 @@ def statements(
     """
     The statements from `start` up to `end`, each with where it begins.
 
-    Raises what Source.explain makes of the driver's errors, CaptureStopped for a damaged event.
+    Raises what ReplicationClient.explain makes of the driver's errors, CaptureStopped for a damaged event.
     """
     yield from _within(packets(source, start), start, end)
 
@@ -38,7 +38,7 @@ def packets(source: ReplicationClient, start: BinlogOffset) -> Generator[bytes]:
     """
     The binlog from `start` to where it ends now: a status byte, then the event. No replica is thrown out.
 
-    Raises what Source.explain makes of the driver's errors.
+    Raises what ReplicationClient.explain makes of the driver's errors.
     """
     connection = source.connect()
     try:

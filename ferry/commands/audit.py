@@ -38,9 +38,9 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace, setting: Context) -> int:
+def run(arguments: argparse.Namespace, context: Context) -> int:
     """Parses, reads and prints."""
-    found = actions(setting.control)
+    found = actions(context.control)
     if arguments.json:
         print(json.dumps(found))
     else:

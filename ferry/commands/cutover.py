@@ -14,11 +14,9 @@ from typing import Any
 import pymysql
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bulkload.connection import Address, connect
+from bulkload.connection import connect
 from ferry import audit_log, operator_hooks
-from ferry import context as ferry_context
-from ferry.commands.cutover_options import POINT, parser_in
-from ferry.context import Context
+from ferry.context import Context, source_address
 from ferry.cutover import fences
 from ferry.cutover.fences import Fence
 from ferry.cutover.journal import IMPATIENT, Journal
@@ -30,26 +28,121 @@ from ferry.markers import source_end
 from ferry.verify.tail import Tail
 from rowferry.control_table import VERIFIED, ControlTable
 from rowferry.errors import Refused, RowferryError
+from rowferry.mysql.address import Address
 from rowferry.position import Position
 
+POINT = "point-to-dynamodb"
+"""The hook that moves the application."""
+
+
+EPILOG = """\
+examples:
+  ferry cutover --hooks hooks/                         # checks, says what it would do, asks
+  ferry cutover --hooks hooks/ --execute
+  ferry cutover --execute --fence revoke:shop@10.%,jobs@% --hooks hooks/ --json
+  ferry cutover --lift                                 # of a run that died: lift its fence
+  ferry cutover --continue --hooks hooks/              # after the point of no return: the hook again
+  ferry cutover --back --application-is-on-mysql       # after it: the application is on MySQL again
+
+checks; hook before-fence; verify of what changed; fence; hook fenced; drain; verify of the rest; hook
+point-to-dynamodb; hook moved or lifted. Only point-to-dynamodb has to be in the folder of --hooks.
+Whatever goes wrong before point-to-dynamodb begins, also a signal, a death of this command or --pause-limit,
+lifts the fence. From then on the fence stays, because both sides must never take writes.
+
+--fence is one of
+  super-read-only      the default; MariaDB: read_only
+  revoke:USER@HOST,... takes the right to write from these accounts, ends their sessions, gives back the same
+  hook:PATH            your program, called with `up` and with `lift`; each may be called again
+  already              somebody else has fenced, and lifts it
+
+--admin is the account that fences (default: the source's); its password is in ROWFERRY_ADMIN_PASSWORD.
+
+--json prints {"cutover", "phase", "position", "pause_seconds", "seconds": {"fence", "drain", "verify",
+"hook"}}.
+exit status: 0 the application has moved; 1 not moved, MySQL takes writes, as before; 2 an error before the
+fence; 3 the fence stays, and the message says how to go on or back; 130 interrupted, MySQL takes writes"""
 LIFTED, STAYS = 1, 3
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
     """Adds the command to the parser."""
-    parser_in(commands, common).set_defaults(run=run)
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "cutover",
+        parents=[common],
+        help="fence MySQL, prove that all has arrived, move the application",
+        description="Moves the application from MySQL to DynamoDB, or leaves everything as it was.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--execute", action="store_true", help="do it without asking")
+    what.add_argument(
+        "--lift", action="store_true", help="lift the fence of a run that died before the point of no return"
+    )
+    what.add_argument(
+        "--continue", dest="continue_", action="store_true", help="go on after the point of no return"
+    )
+    what.add_argument("--back", action="store_true", help="go back after the point of no return")
+    parser.add_argument(
+        "--fence",
+        default="super-read-only",
+        metavar="HOW",
+        help="how writes are stopped (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--no-hook", action="store_true", help="point the application by hand: it waits for Enter"
+    )
+    parser.add_argument(
+        "--pointed", action="store_true", help="with --continue: the application is on DynamoDB already"
+    )
+    parser.add_argument(
+        "--application-is-on-mysql",
+        action="store_true",
+        help="with --back: your word that nothing writes to DynamoDB",
+    )
+    parser.add_argument(
+        "--verified-within",
+        type=float,
+        default=60.0,
+        metavar="MINUTES",
+        help="how old the last `ferry verify` may be (default: 60)",
+    )
+    parser.add_argument(
+        "--max-lag",
+        type=float,
+        default=10.0,
+        metavar="SECONDS",
+        help="a marker must come through within (default: 10)",
+    )
+    parser.add_argument(
+        "--pause-limit",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="lift the fence after (default: 30)",
+    )
+    parser.add_argument(
+        "--admin", metavar="URL", help="account that may fence (default: ROWFERRY_ADMIN, or the source's)"
+    )
+    parser.add_argument(
+        "--admin-password-file",
+        type=Path,
+        metavar="FILE",
+        help="holds its password (default: ROWFERRY_ADMIN_PASSWORD)",
+    )
+    parser.set_defaults(run=run)
 
 
 def run(
-    arguments: argparse.Namespace, setting: Context, make_tail: Callable[[Context, Position], Tail] = Tail
+    arguments: argparse.Namespace, context: Context, make_tail: Callable[[Context, Position], Tail] = Tail
 ) -> int:
     """Parses, wires and prints. `make_tail`: another one, of tests."""
-    control = ControlTable(setting.client("dynamodb", **IMPATIENT), setting.control.name)
+    control = ControlTable(context.client("dynamodb", **IMPATIENT), context.control.name)
     journal = Journal(control, secrets.token_hex(8), audit_log.who())
     try:
         if going_on := _going_on(arguments):
-            return going_on(arguments, setting, journal)
-        return _cut_over(arguments, setting, journal, make_tail)
+            return going_on(arguments, context, journal)
+        return _cut_over(arguments, context, journal, make_tail)
     except FenceStays as error:
         tell(f"error: {error}")
         return STAYS
@@ -68,13 +161,13 @@ def tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _admin(arguments: argparse.Namespace, setting: Context) -> Address:
-    environ = setting.environ
+def _admin(arguments: argparse.Namespace, context: Context) -> Address:
+    environ = context.environ
     url = arguments.admin or environ.get("ROWFERRY_ADMIN")
     if not url:
-        return setting.source
+        return context.source
     password = {"ROWFERRY_SOURCE_PASSWORD": environ.get("ROWFERRY_ADMIN_PASSWORD", "")}
-    return ferry_context.source_address(url, arguments.admin_password_file, password)
+    return source_address(url, arguments.admin_password_file, password)
 
 
 def _pointer(arguments: argparse.Namespace) -> Callable[[dict[str, object]], None]:
@@ -90,13 +183,13 @@ def _pointer(arguments: argparse.Namespace) -> Callable[[dict[str, object]], Non
     return partial(_hooked, arguments.hooks, POINT)
 
 
-def _hooked(folder: Path | None, phase: str, context: dict[str, object]) -> None:
-    operator_hooks.run(folder, phase, context)
+def _hooked(folder: Path | None, phase: str, facts: dict[str, object]) -> None:
+    operator_hooks.run(folder, phase, facts)
 
 
-def _by_hand(context: dict[str, object]) -> None:
+def _by_hand(facts: dict[str, object]) -> None:
     print(
-        f"all up to {context['position']} is in DynamoDB. Point the application to it, then press Enter ",
+        f"all up to {facts['position']} is in DynamoDB. Point the application to it, then press Enter ",
         end="",
         file=sys.stderr,
         flush=True,
@@ -107,34 +200,34 @@ def _by_hand(context: dict[str, object]) -> None:
 
 def _cut_over(
     arguments: argparse.Namespace,
-    setting: Context,
+    context: Context,
     journal: Journal,
     make_tail: Callable[[Context, Position], Tail],
 ) -> int:
-    point, admin = _pointer(arguments), _admin(arguments, setting)
+    point, admin = _pointer(arguments), _admin(arguments, context)
     limits = CutoverLimits(arguments.verified_within, arguments.max_lag, arguments.pause_limit)
     if not may_begin(journal.read(), journal.now_ms()):
         tell(f"a run of {journal.state.who} died: its fence is lifted first")
         _lifted(journal, admin)
     with closing(connect(admin)) as connection:
         fence = fences.planned(arguments.fence, connection)
-        if not _checked(setting, connection, fence, limits, journal):
+        if not _checked(context, connection, fence, limits, journal):
             return 2
     if not arguments.execute and not _agreed(fence):
         return 2
-    operator_hooks.run(arguments.hooks, "before-fence", {"stack": setting.stack.name})
-    tail = make_tail(setting, Position.parse(setting.control.get(VERIFIED)["position"]))
+    operator_hooks.run(arguments.hooks, "before-fence", {"stack": context.stack.name})
+    tail = make_tail(context, Position.parse(context.control.get(VERIFIED)["position"]))
     tail.rounds(tell)
     fenced = partial(_hooked, arguments.hooks, "fenced")
-    cutover = Cutover(setting, admin, journal, fence, limits, point, tell, fenced)
+    cutover = Cutover(context, admin, journal, fence, limits, point, tell, fenced)
     return _told(arguments, cutover, tail)
 
 
 def _checked(
-    setting: Context, connection: Any, fence: Fence, limits: CutoverLimits, journal: Journal
+    context: Context, connection: Any, fence: Fence, limits: CutoverLimits, journal: Journal
 ) -> bool:
     held = True
-    for check in checks(setting, connection, fence, limits, journal.now_ms):
+    for check in checks(context, connection, fence, limits, journal.now_ms):
         tell(str(check))
         held &= check.holds
     if not held:
@@ -170,7 +263,7 @@ def _afterwards(hooks: Path | None, phase: str, cutover: Cutover) -> None:
     """What it comes to changes nothing any more."""
     seconds = f"{cutover.seconds.get('pause', 0.0):.3f}"
     try:
-        operator_hooks.run(hooks, phase, {"stack": cutover.setting.stack.name, "pause_seconds": seconds})
+        operator_hooks.run(hooks, phase, {"stack": cutover.context.stack.name, "pause_seconds": seconds})
     except operator_hooks.PhaseFailed as failed:
         tell(f"warning: {failed}")
 
@@ -208,16 +301,16 @@ def _record(cutover: Cutover, trouble: BaseException | None) -> None:
         tell("the end of the cutover could not be recorded")
 
 
-def _lift(arguments: argparse.Namespace, setting: Context, journal: Journal) -> int:
+def _lift(arguments: argparse.Namespace, context: Context, journal: Journal) -> int:
     phase = journal.read().phase
     if phase not in LIFTABLE:
         raise Refused(f"the cutover is {phase}: there is no fence that may be lifted just so", advice(phase))
-    _lifted(journal, _admin(arguments, setting))
+    _lifted(journal, _admin(arguments, context))
     print("the fence is lifted: MySQL takes writes")
     return 0
 
 
-def _back(arguments: argparse.Namespace, setting: Context, journal: Journal) -> int:
+def _back(arguments: argparse.Namespace, context: Context, journal: Journal) -> int:
     phase = journal.read().phase
     if phase not in (Phase.POINTING, Phase.DONE):
         raise Refused(f"the cutover is {phase}", advice(phase))
@@ -226,7 +319,7 @@ def _back(arguments: argparse.Namespace, setting: Context, journal: Journal) -> 
             "lifting the fence while the application writes to DynamoDB would give two truths",
             "point the application to MySQL, then add --application-is-on-mysql",
         )
-    _lifted(journal, _admin(arguments, setting))
+    _lifted(journal, _admin(arguments, context))
     print("the fence is lifted: MySQL takes writes; what DynamoDB took meanwhile is not in MySQL")
     return 0
 
@@ -238,13 +331,13 @@ def _lifted(journal: Journal, admin: Address) -> None:
     journal.move(Phase.LIFTED)
 
 
-def _continue(arguments: argparse.Namespace, setting: Context, journal: Journal) -> int:
+def _continue(arguments: argparse.Namespace, context: Context, journal: Journal) -> int:
     state = journal.read()
     if state.phase != Phase.POINTING:
         raise Refused(f"the cutover is {state.phase}", advice(state.phase))
     point = _pointer(arguments)
-    with closing(setting.connect()) as connection:
-        if (end := str(source_end(setting.control, connection))) != state.end and not arguments.pointed:
+    with closing(context.connect()) as connection:
+        if (end := str(source_end(context.control, connection))) != state.end and not arguments.pointed:
             raise Refused(
                 f"MySQL has been written to since: it ends at {end}, the fence stood at {state.end}",
                 "keep the application on MySQL: `ferry cutover --back --application-is-on-mysql`",

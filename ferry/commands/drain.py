@@ -43,13 +43,13 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace, setting: Context) -> int:
+def run(arguments: argparse.Namespace, context: Context) -> int:
     """Parses, wires and prints."""
-    if not setting.stack.switch_is_on:
+    if not context.stack.switch_is_on:
         raise Refused("the switch is OFF, so nothing is applied", "run `ferry switch on` first")
-    connection = setting.connect()
+    connection = context.connect()
     try:
-        drained = drain(setting.control, connection, arguments.timeout, _tell)
+        drained = drain(context.control, connection, arguments.timeout, _tell)
     finally:
         connection.close()
     if arguments.json:
@@ -59,7 +59,8 @@ def run(arguments: argparse.Namespace, setting: Context) -> int:
         print(f"drained: everything before {drained.position} is applied, in all {drained.lanes} lanes")
     if not drained.complete:
         print(
-            f"not drained in {drained.seconds:.0f} s: {progress_of(drained)}: see `ferry status`, run it again",
+            f"not drained in {drained.seconds:.0f} s: {progress_of(drained)}:"
+            " see `ferry status`, run it again",
             file=sys.stderr,
         )
     return 0 if drained.complete else 1

@@ -74,34 +74,34 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace, setting: Context) -> int:
+def run(arguments: argparse.Namespace, context: Context) -> int:
     """Parses, wires and prints."""
     if arguments.format == "parquet" and arguments.compression != "none":
         raise Refused("Parquet compresses by itself", "leave --compression out")
-    tables = [table for table in setting.mapping.tables if arguments.table in (None, table.source)]
+    tables = [table for table in context.mapping.tables if arguments.table in (None, table.source)]
     if not tables:
         raise Refused(
             f"{arguments.table} is not mapped",
-            f"name one of {', '.join(table.source for table in setting.mapping.tables)}",
+            f"name one of {', '.join(table.source for table in context.mapping.tables)}",
         )
     with progress("export") as shown:
-        exporter = _exporter(arguments, setting, shown, [table.source for table in tables])
+        exporter = _exporter(arguments, context, shown, [table.source for table in tables])
         results = [exporter.run(table, _opener(arguments.to, table.source)) for table in tables]
     fields = list(map(_fields, results))
     print(json.dumps(fields) if arguments.json else "\n".join(map(_line, fields)))
     return 0
 
 
-def _exporter(arguments: argparse.Namespace, setting: Context, shown: Shown, tables: list[str]) -> Exporter:
-    connection = setting.connect()
+def _exporter(arguments: argparse.Namespace, context: Context, shown: Shown, tables: list[str]) -> Exporter:
+    connection = context.connect()
     try:
         server = identify(connection)
-        conditions.require(conditions.check(connection, server, setting.mapping))
-        epoch = captured_epoch(setting.control, connection, server, tables)
+        conditions.require(conditions.check(connection, server, context.mapping))
+        epoch = captured_epoch(context.control, connection, server, tables)
     finally:
         connection.close()
     return Exporter(
-        connect=partial(connect, setting.source),
+        connect=partial(connect, context.source),
         server=server,
         epoch=epoch,
         settings=ExportSettings(

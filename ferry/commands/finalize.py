@@ -7,11 +7,10 @@ from typing import Any
 
 from ferry import consumer_switch
 from ferry.context import Context
-from ferry.cutover.journal import CUTOVER
-from ferry.metadata_removal import FINALIZE, Pace, TargetTable, finalize
+from ferry.metadata_removal import Pace, TargetTable, finalize
 from ferry.options import positive
 from ferry.progress import progress
-from rowferry.control_table import ControlTable
+from rowferry.control_table import CUTOVER, FINALIZE, ControlTable
 from rowferry.errors import Refused
 from rowferry.mapping.table import POSITION, Layout
 
@@ -59,11 +58,11 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace, setting: Context) -> int:
+def run(arguments: argparse.Namespace, context: Context) -> int:
     """Parses, wires and prints."""
-    _require_moved(setting.control, word=arguments.moved_without_cutover)
-    keys = {table.target: _keys(setting.dynamodb, table.target) for table in setting.mapping.tables}
-    grouped = {table.target for table in setting.mapping.tables if table.layout is not Layout.ITEM_PER_ROW}
+    _require_moved(context.control, word=arguments.moved_without_cutover)
+    keys = {table.target: _keys(context.dynamodb, table.target) for table in context.mapping.tables}
+    grouped = {table.target for table in context.mapping.tables if table.layout is not Layout.ITEM_PER_ROW}
     if not arguments.execute:
         print(
             f"would turn the switch OFF and remove {POSITION} and tombstones from"
@@ -71,15 +70,15 @@ def run(arguments: argparse.Namespace, setting: Context) -> int:
         )
         return 0
     with progress("finalize", unit="items") as shown:
-        clients = setting.client("cloudformation"), setting.client("lambda")
+        clients = context.client("cloudformation"), context.client("lambda")
         # Before the switch is touched: from here on it may not go ON again.
-        setting.control.update(FINALIZE, set={"begun": int(time.time() * 1000)})
-        consumer_switch.turn(*clients, setting.stack, "OFF", shown.tell)
+        context.control.update(FINALIZE, set={"begun": int(time.time() * 1000)})
+        consumer_switch.turn(*clients, context.stack, "OFF", shown.tell)
         pace = Pace(arguments.max_wcu)
         found = {
             target: finalize(
-                setting.control,
-                setting.dynamodb,
+                context.control,
+                context.dynamodb,
                 TargetTable(target, names, target in grouped),
                 pace,
                 shown.step,

@@ -90,10 +90,10 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace, setting: Context) -> int:
+def run(arguments: argparse.Namespace, context: Context) -> int:
     """Parses, wires and prints."""
     if arguments.plan:
-        return plan.run(setting, as_json=arguments.json)
+        return plan.run(context, as_json=arguments.json)
     if arguments.exports:
         from_files.refuse_limits(arguments)
     elif arguments.spark:
@@ -105,13 +105,13 @@ def run(arguments: argparse.Namespace, setting: Context) -> int:
         _unusable(arguments.unusable_file, shown) as unusable,
     ):
         road = from_files.load if arguments.exports else _direct
-        outcomes = road(arguments, setting, shown, unusable)
+        outcomes = road(arguments, context, shown, unusable)
     print(json.dumps(list(map(_fields, outcomes))) if arguments.json else "\n".join(map(_line, outcomes)))
     return _status(arguments, outcomes)
 
 
 def _direct(
-    arguments: argparse.Namespace, setting: Context, shown: Shown, unusable: Callable[[Unusable], None]
+    arguments: argparse.Namespace, context: Context, shown: Shown, unusable: Callable[[Unusable], None]
 ) -> list[LoadOutcome]:
     settings = LoadSettings(
         processes=arguments.processes,
@@ -123,15 +123,15 @@ def _direct(
         limits=limits.limits_of(arguments),
     )
     return Loader(
-        connect=partial(connect, setting.source),
-        client=ClientOf(setting.region, arguments.requests),
-        control=setting.control,
-        mapping=setting.mapping,
+        connect=partial(connect, context.source),
+        client=ClientOf(context.region, arguments.requests),
+        control=context.control,
+        mapping=context.mapping,
         settings=settings,
         reports=Reports(shown.tell, lambda tally: _step(shown, tally), unusable),
-        lock=LoaderLock(setting.control),
-        replica=_replica(arguments, setting),
-    ).run(setting.stack.switch_is_on)
+        lock=LoaderLock(context.control),
+        replica=_replica(arguments, context),
+    ).run(context.stack.switch_is_on)
 
 
 def _status(arguments: argparse.Namespace, outcomes: Sequence[LoadOutcome]) -> int:
@@ -153,13 +153,13 @@ def _status(arguments: argparse.Namespace, outcomes: Sequence[LoadOutcome]) -> i
     return 1
 
 
-def _replica(arguments: argparse.Namespace, setting: Context) -> Connect | None:
+def _replica(arguments: argparse.Namespace, context: Context) -> Connect | None:
     if arguments.replica is None:
         if arguments.max_lag:
             raise Refused("--max-lag is given, and no replica to ask", "name it with --replica HOST:PORT")
         return None
     host, port = server_address(arguments.replica)
-    return partial(connect, replace(setting.source, host=host, port=port))
+    return partial(connect, replace(context.source, host=host, port=port))
 
 
 @contextmanager

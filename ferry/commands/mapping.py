@@ -79,7 +79,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     given.set_defaults(run=run_export)
 
 
-def run_import(arguments: argparse.Namespace, setting: Context) -> int:  # noqa: ARG001 - needs no stack
+def run_import(arguments: argparse.Namespace, context: Context) -> int:  # noqa: ARG001 - needs no stack
     """Prints TOML; what the operator should know stands in its comments."""
     try:
         rules = json.loads(arguments.file.read_text(encoding="utf-8"))
@@ -93,18 +93,18 @@ def run_import(arguments: argparse.Namespace, setting: Context) -> int:  # noqa:
     return 0
 
 
-def run_export(arguments: argparse.Namespace, setting: Context) -> int:  # noqa: ARG001 - --mapping is in setting
+def run_export(arguments: argparse.Namespace, context: Context) -> int:  # noqa: ARG001 - --mapping is in context
     """Prints JSON; names what cannot be expressed."""
-    found, beyond = export(setting.mapping)
+    found, beyond = export(context.mapping)
     print(json.dumps(found, indent=2, ensure_ascii=False))
     for reason in beyond:
         print(f"not expressed: {reason}", file=sys.stderr)
     return 1 if beyond else 0
 
 
-def run_check(arguments: argparse.Namespace, setting: Context) -> int:
+def run_check(arguments: argparse.Namespace, context: Context) -> int:
     """Prints what the sample becomes."""
-    mapping, connection = setting.mapping, setting.connect()
+    mapping, connection = context.mapping, context.connect()
     try:
         told = [look(connection, table, arguments.sample) for table in mapping.tables]
     finally:

@@ -66,12 +66,12 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace, setting: Context) -> int:
+def run(arguments: argparse.Namespace, context: Context) -> int:
     """Parses, wires and prints."""
     if arguments.grants:
-        print(";\n".join(server_side.least("'rowferry'@'%'", setting.mapping.tables)) + ";")
+        print(";\n".join(server_side.least("'rowferry'@'%'", context.mapping.tables)) + ";")
         return 0
-    groups = found(arguments, setting)
+    groups = found(arguments, context)
     every = [condition for conditions in groups.values() for condition in conditions]
     broken = [condition for condition in every if condition.needed and not condition.holds]
     if arguments.json:
@@ -83,15 +83,15 @@ def run(arguments: argparse.Namespace, setting: Context) -> int:
     return 1 if broken else 0
 
 
-def found(arguments: argparse.Namespace, setting: Context) -> dict[str, list[Condition]]:
+def found(arguments: argparse.Namespace, context: Context) -> dict[str, list[Condition]]:
     """All conditions, by what they are of."""
-    tables = setting.mapping.tables
-    with closing(setting.connect()) as connection:
+    tables = context.mapping.tables
+    with closing(context.connect()) as connection:
         server = identify(connection)
-        checked = mysql_conditions.check(connection, server, setting.mapping)
+        checked = mysql_conditions.check(connection, server, context.mapping)
         readable = all(one.holds for one in checked if one.name.startswith(("table ", "column ")))
-        hours = arguments.load_hours or (_guess(connection, setting) if readable else 0.0)
-        checked += server_side.conditions(connection, server, tables, hours, _server_id(setting))
+        hours = arguments.load_hours or (_guess(connection, context) if readable else 0.0)
+        checked += server_side.conditions(connection, server, tables, hours, _server_id(context))
         for table in tables:
             checked += schema.conditions(connection, table)
         rate = server_side.rate(connection, arguments.measure, time.sleep)
@@ -101,19 +101,19 @@ def found(arguments: argparse.Namespace, setting: Context) -> dict[str, list[Con
             if readable and arguments.max_seconds
             for condition in Data(connection, server, table, arguments.max_seconds).conditions()
         ]
-    there = list(target.conditions(setting.client, setting.stack, tables, hours, rate))
+    there = list(target.conditions(context.client, context.stack, tables, hours, rate))
     return {"source": checked, "rows": rows, "target": there}
 
 
-def _guess(connection: Any, setting: Context) -> float:
-    rows = sum(expected(connection, table).rows for table in setting.mapping.tables)
+def _guess(connection: Any, context: Context) -> float:
+    rows = sum(expected(connection, table).rows for table in context.mapping.tables)
     return rows / DEFAULT_ROWS_A_SECOND / 3600
 
 
-def _server_id(setting: Context) -> int | None:
-    if setting.control.get(CHECKPOINT):
+def _server_id(context: Context) -> int | None:
+    if context.control.get(CHECKPOINT):
         return None
-    return int(setting.stack.parameters.get("SourceServerId", "0"))
+    return int(context.stack.parameters.get("SourceServerId", "0"))
 
 
 def _lines(conditions: Iterable[Condition]) -> Iterable[str]:

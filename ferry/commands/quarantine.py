@@ -78,10 +78,10 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         action.set_defaults(run=run, what=name)
 
 
-def run_list(arguments: argparse.Namespace, setting: Context) -> int:
+def run_list(arguments: argparse.Namespace, context: Context) -> int:
     """Parses, wires and prints."""
-    messages = _received(setting)
-    _show(setting, messages)
+    messages = _received(context)
+    _show(context, messages)
     for message in messages:
         print(json.dumps(message.fields, default=str) if arguments.json else _line(message))
     print(f"{len(messages):,} messages", file=sys.stderr)
@@ -96,19 +96,19 @@ def _line(message: Message) -> str:
     )
 
 
-def run_retry(arguments: argparse.Namespace, setting: Context) -> int:
+def run_retry(arguments: argparse.Namespace, context: Context) -> int:
     """Parses, wires and prints."""
-    if not setting.stack.switch_is_on:
+    if not context.stack.switch_is_on:
         raise Refused("the switch is OFF, so nothing passes through the lanes", "run `ferry switch on` first")
-    messages = _received(setting)
+    messages = _received(context)
     wanted = {key for message in messages for key in message.keys}
     with progress("retry", unit="items") as shown:
         shown.step(0, len(wanted), f"{len(wanted):,} items of {len(messages):,} messages")
-        right = _repaired(setting, wanted)
+        right = _repaired(context, wanted)
     mended = [message for message in messages if message.keys and right.issuperset(message.keys)]
-    _delete(setting, mended)
+    _delete(context, mended)
     left = [message for message in messages if message not in mended]
-    _show(setting, left)
+    _show(context, left)
     if arguments.json:
         print(json.dumps({"mended": len(mended), "left": len(left)}))
     else:
@@ -117,10 +117,10 @@ def run_retry(arguments: argparse.Namespace, setting: Context) -> int:
     return 1 if left else 0
 
 
-def _repaired(setting: Context, wanted: set[ItemKey]) -> set[ItemKey]:
+def _repaired(context: Context, wanted: set[ItemKey]) -> set[ItemKey]:
     """Those that are right then."""
-    live, right = Live(setting), set[ItemKey]()
-    pairs = read_pairs(setting.mapping_file)
+    live, right = Live(context), set[ItemKey]()
+    pairs = read_pairs(context.mapping_file)
     for target in {key.table for key in wanted}:
         together = [pair for pair in pairs if pair.target == target]
         right |= _repaired_of(live, together, [key for key in wanted if key.table == target])
@@ -140,9 +140,9 @@ def _repaired_of(live: Live, pairs: Sequence[Pair], keys: Sequence[ItemKey]) -> 
         return {key for name, key in named.items() if name not in wrong | set(settling.unsettled)}
 
 
-def _received(setting: Context) -> list[Message]:
+def _received(context: Context) -> list[Message]:
     """All messages that can be had now; they are hidden from others for a while."""
-    sqs, url = setting.client("sqs"), setting.stack.output("QuarantineUrl")
+    sqs, url = context.client("sqs"), context.stack.output("QuarantineUrl")
     found: dict[str, Message] = {}
     while True:
         answer = sqs.receive_message(
@@ -150,7 +150,7 @@ def _received(setting: Context) -> list[Message]:
         )
         for message in answer.get("Messages", ()):
             body = json.loads(message["Body"])
-            keys = tuple(dict.fromkeys(_keys(body, setting.mapping)))
+            keys = tuple(dict.fromkeys(_keys(body, context.mapping)))
             found[message["MessageId"]] = Message(message["ReceiptHandle"], body, keys)
         if not answer.get("Messages"):
             return list(found.values())
@@ -169,9 +169,9 @@ def _keys(body: dict[str, Any], mapping: Mapping) -> Iterator[ItemKey]:
                 yield from (effect.key for effect in places_of(row, table))
 
 
-def _show(setting: Context, messages: Sequence[Message]) -> None:
+def _show(context: Context, messages: Sequence[Message]) -> None:
     """To others, before their time."""
-    sqs, url = setting.client("sqs"), setting.stack.output("QuarantineUrl")
+    sqs, url = context.client("sqs"), context.stack.output("QuarantineUrl")
     for some in batched(messages, AT_ONCE, strict=False):
         sqs.change_message_visibility_batch(
             QueueUrl=url,
@@ -182,8 +182,8 @@ def _show(setting: Context, messages: Sequence[Message]) -> None:
         )
 
 
-def _delete(setting: Context, messages: Sequence[Message]) -> None:
-    sqs, url = setting.client("sqs"), setting.stack.output("QuarantineUrl")
+def _delete(context: Context, messages: Sequence[Message]) -> None:
+    sqs, url = context.client("sqs"), context.stack.output("QuarantineUrl")
     for some in batched(messages, AT_ONCE, strict=False):
         entries = [{"Id": str(n), "ReceiptHandle": message.handle} for n, message in enumerate(some)]
         failed = sqs.delete_message_batch(QueueUrl=url, Entries=entries).get("Failed", ())

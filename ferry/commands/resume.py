@@ -79,12 +79,12 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace, setting: Context) -> int:
+def run(arguments: argparse.Namespace, context: Context) -> int:
     """Parses, wires and prints."""
-    stop = find_stop(setting.control)
+    stop = find_stop(context.control)
     if arguments.execute:
-        stop = execute(setting.control, stop, arguments.without_load)
-    told = steps(stop, setting.mapping, switch_is_on=setting.stack.switch_is_on) if stop else []
+        stop = execute(context.control, stop, arguments.without_load)
+    told = steps(stop, context.mapping, switch_is_on=context.stack.switch_is_on) if stop else []
     if arguments.json:
         print(json.dumps({"stopped": stop is not None, **(asdict(stop) if stop else {}), "steps": told}))
     elif stop is None:

@@ -59,18 +59,18 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace, setting: Context) -> int:
+def run(arguments: argparse.Namespace, context: Context) -> int:
     """Parses, wires and prints."""
-    connection = setting.connect() if setting.has_source else None
+    connection = context.connect() if context.has_source else None
     try:
         if arguments.watch and arguments.json:
             for state, found in watch.watched(
-                lambda: look(setting, connection), arguments.watch, time.monotonic, time.sleep
+                lambda: look(context, connection), arguments.watch, time.monotonic, time.sleep
             ):
                 print(json.dumps({**state, "rates": found and found.fields}), flush=True)
         if arguments.watch:
-            watch.show(lambda: look(setting, connection), arguments.watch, line, table)
-        state = look(setting, connection)
+            watch.show(lambda: look(context, connection), arguments.watch, line, table)
+        state = look(context, connection)
     finally:
         if connection is not None:
             connection.close()

@@ -34,17 +34,17 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace, setting: Context) -> int:
+def run(arguments: argparse.Namespace, context: Context) -> int:
     """Parses, wires and prints."""
     wanted = arguments.to.upper()
     if wanted == "ON":
-        if setting.control.get("finalize#"):
+        if context.control.get("finalize#"):
             raise Refused(
                 "`ferry finalize` has begun: without _pos old changes would be applied again",
                 "leave it OFF; to start over, empty the targets and load again into a new stack",
             )
-        require_load(setting.control, [table.source for table in setting.mapping.tables])
-    changed = turn(setting.client("cloudformation"), setting.client("lambda"), setting.stack, wanted, _tell)
+        require_load(context.control, [table.source for table in context.mapping.tables])
+    changed = turn(context.client("cloudformation"), context.client("lambda"), context.stack, wanted, _tell)
     if arguments.json:
         print(json.dumps({"switch": wanted, "changed": changed}))
     else:

@@ -7,9 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ferry.context import Context
-from ferry.cutover.journal import CUTOVER
-from ferry.metadata_removal import FINALIZE
-from rowferry.control_table import ControlTable
+from rowferry.control_table import CUTOVER, FINALIZE, ControlTable
 
 EPILOG = """\
 examples:
@@ -45,14 +43,14 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace, setting: Context) -> int:
+def run(arguments: argparse.Namespace, context: Context) -> int:
     """Parses, reads and prints."""
-    moved = setting.control.get(CUTOVER).get("phase") == "done"
-    targets = {table.target for table in setting.mapping.tables}
-    stripped = all(_is_stripped(setting.control, target) for target in targets)
-    user = setting.source.user if setting.has_source else "rowferry"
+    moved = context.control.get(CUTOVER).get("phase") == "done"
+    targets = {table.target for table in context.mapping.tables}
+    stripped = all(_is_stripped(context.control, target) for target in targets)
+    user = context.source.user if context.has_source else "rowferry"
     found = list(
-        leftovers(setting.stack.name, dict(setting.stack.outputs), user, moved=moved, stripped=stripped)
+        leftovers(context.stack.name, dict(context.stack.outputs), user, moved=moved, stripped=stripped)
     )
     if arguments.json:
         print(json.dumps([asdict(leftover) for leftover in found]))

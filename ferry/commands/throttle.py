@@ -5,10 +5,10 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from bulkload.lock import LOADER
 from bulkload.throttle.limits import Limits
 from ferry.context import Context
 from ferry.loading.limits import add_limits, given_limits
+from rowferry.control_table import LOADER
 from rowferry.errors import Refused
 
 EPILOG = """\
@@ -41,15 +41,15 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace, setting: Context) -> int:
+def run(arguments: argparse.Namespace, context: Context) -> int:
     """Parses, changes and prints."""
-    if setting.control.get(LOADER).get("released", True):
+    if context.control.get(LOADER).get("released", True):
         raise Refused("no load is running", "give the limits to `ferry load`, which has the same options")
     changes: dict[str, Any] = given_limits(arguments)
     if arguments.paused is not None:
         changes["paused"] = arguments.paused
-    limits = Limits.read(setting.control).changed(changes)
+    limits = Limits.read(context.control).changed(changes)
     if changes:
-        limits.write(setting.control)
+        limits.write(context.control)
     print(json.dumps(asdict(limits)) if arguments.json else limits)
     return 0

@@ -15,7 +15,6 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from bulkload.connection import Address
 from ferry.context import Context
 from ferry.options import positive
 from ferry.progress import Shown, progress
@@ -31,6 +30,7 @@ from ferry.verify.summary import Summary
 from ferry.verify.tasks import ReadCounts, TaskReader
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping
+from rowferry.mysql.address import Address
 
 WORTH = 100_000
 """Rows and items from which on processes are worth their start."""
@@ -127,32 +127,32 @@ def _add_reading(group: Any) -> None:
     )
 
 
-def run(arguments: argparse.Namespace, setting: Context) -> int:
+def run(arguments: argparse.Namespace, context: Context) -> int:
     """Parses, wires and prints."""
-    Mapping.load(setting.mapping_file)  # explains what is wrong with it; what it read is not used here
-    pairs = read_pairs(setting.mapping_file)
+    Mapping.load(context.mapping_file)  # explains what is wrong with it; what it read is not used here
+    pairs = read_pairs(context.mapping_file)
     if arguments.sample:
-        return _sampled(arguments, setting, pairs)
+        return _sampled(arguments, context, pairs)
     with progress("verify", unit="rows and items") as shown:
-        live = None if _is_at_rest(arguments, setting, shown.tell) else Live(setting)
-        with _work(arguments, setting, live) as work, listing(arguments.differences, shown.tell) as report:
-            summary = _compared(arguments, setting, pairs, live, work, report, shown)
+        live = None if _is_at_rest(arguments, context, shown.tell) else Live(context)
+        with _work(arguments, context, live) as work, listing(arguments.differences, shown.tell) as report:
+            summary = _compared(arguments, context, pairs, live, work, report, shown)
             if live:
                 live.keep(work.since, summary.fields)
     return _say(arguments, summary)
 
 
 def _work(
-    arguments: argparse.Namespace, setting: Context, live: Live | None
+    arguments: argparse.Namespace, context: Context, live: Live | None
 ) -> AbstractContextManager[workdir.WorkDir]:
     """Where what was read is kept. Another move, mapping or source has another one."""
     if live is None:
         return workdir.at_rest()
-    what = (setting.control.name, setting.region, setting.source.host, setting.source.port)
+    what = (context.control.name, context.region, context.source.host, context.source.port)
     since = live.end()
     return workdir.under_traffic(
         arguments.work,
-        repr((*what, since.epoch, setting.mapping_file.read_bytes())),
+        repr((*what, since.epoch, context.mapping_file.read_bytes())),
         str(since),
         time.time(),
         again=arguments.again,
@@ -161,7 +161,7 @@ def _work(
 
 def _compared(
     arguments: argparse.Namespace,
-    setting: Context,
+    context: Context,
     pairs: list[Pair],
     live: Live | None,
     work: workdir.WorkDir,
@@ -171,12 +171,12 @@ def _compared(
     if work.goes_on:
         began = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(work.at))
         shown.tell(f"goes on with the verify that began at {began}; --again begins anew")
-    total = _estimate(pairs, setting)
+    total = _estimate(pairs, context)
     processes = arguments.parallel if total >= WORTH else 0
-    with tasks.started(partial(_reader, pairs, setting.source, setting.region), processes) as executor:
+    with tasks.started(partial(_reader, pairs, context.source, context.region), processes) as executor:
         gathering = Scanner(
             pairs,
-            partial(source_text.connect, setting.source),
+            partial(source_text.connect, context.source),
             executor,
             processes or 1,
             arguments.max_rows or inf,
@@ -191,12 +191,12 @@ def _reader(pairs: list[Pair], address: Address, region: str | None) -> TaskRead
     return TaskReader(pairs, partial(source_text.connect, address), client)
 
 
-def _estimate(pairs: list[Pair], setting: Context) -> int:
+def _estimate(pairs: list[Pair], context: Context) -> int:
     """Rows and items, as the source and DynamoDB count them now and then."""
-    with closing(source_text.connect(setting.source)) as connection:
+    with closing(source_text.connect(context.source)) as connection:
         rows = sum(source_text.estimate(connection, pair.schema, pair.table) for pair in pairs)
     targets = {pair.target for pair in pairs}
-    found = [setting.dynamodb.describe_table(TableName=target)["Table"] for target in targets]
+    found = [context.dynamodb.describe_table(TableName=target)["Table"] for target in targets]
     return rows + sum(int(table.get("ItemCount", 0)) for table in found)
 
 
@@ -205,13 +205,13 @@ def _step(shown: Shown, total: int, read: ReadCounts) -> None:
     shown.step(done, max(done, total), f"{read.rows:,} rows, {read.items:,} items read")
 
 
-def _sampled(arguments: argparse.Namespace, setting: Context, pairs: list[Pair]) -> int:
+def _sampled(arguments: argparse.Namespace, context: Context, pairs: list[Pair]) -> int:
     """Of each target some, looked at as what differs is in a verify of everything."""
     if arguments.repair:
         raise Refused("--repair is for a verify of everything", "leave --sample out")
-    live, summary = Live(setting), Summary()
+    live, summary = Live(context), Summary()
     with progress("verify") as shown, listing(arguments.differences, shown.tell) as report:
-        moving = not _is_at_rest(arguments, setting, shown.tell)
+        moving = not _is_at_rest(arguments, context, shown.tell)
         for target in dict.fromkeys(pair.target for pair in pairs):
             together = [pair for pair in pairs if pair.target == target]
             with live.looking(together, None if moving else _nothing) as look:
@@ -224,12 +224,12 @@ def _nothing() -> None:
     """Nothing is on its way, or counts as lost."""
 
 
-def _is_at_rest(arguments: argparse.Namespace, setting: Context, tell: Callable[[str], None]) -> bool:
+def _is_at_rest(arguments: argparse.Namespace, context: Context, tell: Callable[[str], None]) -> bool:
     if arguments.at_rest:
         if arguments.repair:
             raise Refused("--repair is for a target that the consumer writes", "leave --at-rest out")
         return True
-    if setting.stack.switch_is_on:
+    if context.stack.switch_is_on:
         return False
     if arguments.repair:
         raise Refused("the switch is OFF, so the target lacks what waits", "run `ferry switch on` first")

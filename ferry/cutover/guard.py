@@ -25,13 +25,14 @@ import pymysql
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bulkload.connection import Address, connect
+from bulkload.connection import connect
 from ferry import audit_log
 from ferry.cutover import fences
 from ferry.cutover.journal import IMPATIENT, Journal
 from ferry.cutover.phases import LIFTABLE, Phase, State
 from rowferry.control_table import ControlTable
 from rowferry.errors import Refused, RowferryError
+from rowferry.mysql.address import Address
 
 POINT, DONE = b"p", b"d"
 READY = b"ready\n"

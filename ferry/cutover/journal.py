@@ -8,10 +8,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ferry.cutover.phases import Phase, State
-from rowferry.control_table import ControlTable
+from rowferry.control_table import CUTOVER, ControlTable
 from rowferry.errors import Refused
 
-CUTOVER = "cutover"
 IMPATIENT: Mapping[str, Any] = {
     "connect_timeout": 2,
     "read_timeout": 3,

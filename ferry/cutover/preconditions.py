@@ -44,19 +44,19 @@ class CutoverLimits:
 
 
 def checks(
-    setting: Context, connection: Any, fence: Fence, limits: CutoverLimits, now_ms: Callable[[], int]
+    context: Context, connection: Any, fence: Fence, limits: CutoverLimits, now_ms: Callable[[], int]
 ) -> Iterator[Check]:
     """All of them, the quick ones first; nothing is changed but the marker."""
-    on = setting.stack.switch_is_on
+    on = context.stack.switch_is_on
     yield Check("switch", on, "ON" if on else "OFF", "run `ferry switch on`")
-    yield _asked("load", lambda: _loaded(setting))
-    waiting = state.queued(setting.client("sqs"), setting.stack.output("QuarantineUrl"))
+    yield _asked("load", lambda: _loaded(context))
+    waiting = state.queued(context.client("sqs"), context.stack.output("QuarantineUrl"))
     yield Check("quarantine", not waiting, f"{waiting} messages", "run `ferry quarantine retry`")
-    yield verified(setting.control, limits.verified_within, now_ms())
+    yield verified(context.control, limits.verified_within, now_ms())
     yield _asked("fence", lambda: "; ".join([fence.facts["kind"], *fence.check(connection)]))
     yield _asked("prepared XA transactions", lambda: _no_prepared(connection))
     if on:
-        yield _asked("lag", lambda: _lag(setting, limits.max_lag))
+        yield _asked("lag", lambda: _lag(context, limits.max_lag))
 
 
 def verified(control: ControlTable, minutes: float, now_ms: int) -> Check:
@@ -85,15 +85,15 @@ def _asked(name: str, ask: Callable[[], str]) -> Check:
         return Check(name, False, error.found, error.fix)
 
 
-def _loaded(setting: Context) -> str:
-    tables = [table.source for table in setting.mapping.tables]
-    consumer_switch.require_load(setting.control, tables)
+def _loaded(context: Context) -> str:
+    tables = [table.source for table in context.mapping.tables]
+    consumer_switch.require_load(context.control, tables)
     return f"done, {len(tables)} tables"
 
 
-def _lag(setting: Context, most: float) -> str:
-    with setting.connect() as connection:
-        drained = drain(setting.control, connection, most, lambda _: None)
+def _lag(context: Context, most: float) -> str:
+    with context.connect() as connection:
+        drained = drain(context.control, connection, most, lambda _: None)
     if not drained.complete:
         raise Refused(
             f"a marker has not come through within {most:g} s", "wait until `ferry status` shows no backlog"

@@ -9,7 +9,7 @@ from typing import Any
 import pymysql
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bulkload.connection import Address, connect
+from bulkload.connection import connect
 from ferry.context import Context
 from ferry.cutover import fences, guard
 from ferry.cutover.fences import Fence
@@ -20,6 +20,7 @@ from ferry.cutover.signals import TimedOut, deferred, interruptible
 from ferry.markers import Draining, begin, source_end
 from ferry.verify.tail import Tail
 from rowferry.errors import Refused, RowferryError
+from rowferry.mysql.address import Address
 from rowferry.position import Position
 
 LOOK = 0.02  # seconds between two looks at whether the lanes have applied the marker
@@ -39,7 +40,7 @@ class Cutover:
     `seconds` is filled as it goes: how long each part of the pause took.
     """
 
-    setting: Context
+    context: Context
     admin: Address
     journal: Journal
     fence: Fence
@@ -88,14 +89,14 @@ class Cutover:
             self.fence.up(connection)
         self.tell(f"fenced: {self.fence.facts['kind']}")
         require_still(connection, self.fence.facts["kind"])
-        draining = begin(self.setting.control, connection)  # the marker travels while the rows are read
+        draining = begin(self.context.control, connection)  # the marker travels while the rows are read
         end = draining.end
         self.journal.move(Phase.FENCED, end=str(end))
-        self.fenced({"stack": self.setting.stack.name, "position": end})
+        self.fenced({"stack": self.context.stack.name, "position": end})
         with self._timed("verify"):
             self._verify(tail, draining)
         self.seconds["verify"] = round(self.seconds["verify"] - self.seconds["drain"], 3)
-        if source_end(self.setting.control, connection) != end:
+        if source_end(self.context.control, connection) != end:
             raise Refused(
                 "MySQL still takes writes: its binlog has grown behind the fence", "fence all writers"
             )
@@ -121,13 +122,13 @@ class Cutover:
 
     def _move(self, end: Position) -> None:
         """The operator's hook. Whatever happens now, the fence stays."""
-        context: dict[str, object] = {
+        facts: dict[str, object] = {
             "position": end,
-            "target_tables": ",".join(sorted({t.target for t in self.setting.mapping.tables})),
+            "target_tables": ",".join(sorted({t.target for t in self.context.mapping.tables})),
         }
         with self._timed("hook"):
             try:
-                self.point(context)
+                self.point(facts)
             except (RowferryError, OSError, EOFError) as error:
                 raise FenceStays(str(error), advice(Phase.POINTING)) from error
         pause = self._pause_ms()
@@ -195,7 +196,7 @@ class Cutover:
     def _guarded(self) -> guard.Guard:
         state = self.journal.planned(Phase.FENCING, **self._planned)
         seconds = self.limits.pause + GRACE
-        facts = guard.facts(self.admin, self.setting.control, self.setting.region, state, seconds)
+        facts = guard.facts(self.admin, self.context.control, self.context.region, state, seconds)
         return guard.Guard.start(facts)
 
     # Small

@@ -85,16 +85,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def load(
-    arguments: argparse.Namespace, setting: Context, shown: Shown, unusable: Callable[[Unusable], None]
+    arguments: argparse.Namespace, context: Context, shown: Shown, unusable: Callable[[Unusable], None]
 ) -> list[LoadOutcome]:
     """Wires and runs the load."""
-    s3 = setting.client("s3")
-    road = _Road(arguments, setting, s3, shown, LoaderLock(setting.control), _cluster(arguments))
+    s3 = context.client("s3")
+    road = _Road(arguments, context, s3, shown, LoaderLock(context.control), _cluster(arguments))
     return FileLoad(
-        targets=targets(setting.mapping, _exports(arguments, setting, s3)),
-        mapping=setting.mapping,
-        mapping_text=setting.mapping_file.read_bytes(),
-        control=setting.control,
+        targets=targets(context.mapping, _exports(arguments, context, s3)),
+        mapping=context.mapping,
+        mapping_text=context.mapping_file.read_bytes(),
+        control=context.control,
         arrival=road.arrival(),
         place=road.work(),
         passes=_passes(road),
@@ -107,7 +107,7 @@ def load(
         given=arguments.watermark,
         accept_unusable=arguments.accept_unusable,
         again=arguments.again,
-    ).run(setting.stack.switch_is_on)
+    ).run(context.stack.switch_is_on)
 
 
 def _passes(road: "_Road") -> Passes:
@@ -139,10 +139,10 @@ def _cluster(arguments: argparse.Namespace) -> Cluster | None:
     return found
 
 
-def _exports(arguments: argparse.Namespace, setting: Context, s3: Any) -> list[Export]:
-    connection = setting.connect() if setting.has_source else None
+def _exports(arguments: argparse.Namespace, context: Context, s3: Any) -> list[Export]:
+    connection = context.connect() if context.has_source else None
     try:
-        return [_export(arguments, table, s3, connection) for table in setting.mapping.tables]
+        return [_export(arguments, table, s3, connection) for table in context.mapping.tables]
     finally:
         if connection is not None:
             connection.close()
@@ -172,7 +172,7 @@ class _Road:
     """Wires what is particular to a road."""
 
     arguments: argparse.Namespace
-    setting: Context
+    context: Context
     s3: Any
     shown: Shown
     lock: LoaderLock
@@ -188,7 +188,7 @@ class _Road:
     def arrival(self) -> Arrival:
         """How items come into the table."""
         if self.arguments.road == FILES:
-            client = ClientOf(self.setting.region, self.arguments.requests)
+            client = ClientOf(self.context.region, self.arguments.requests)
             return IntoTable(client(), partial(self._put, client))
         if not self.arguments.to:
             raise Refused(
@@ -206,7 +206,7 @@ class _Road:
         table, requests = target.sources[0].table, self.arguments.requests
         if self.cluster:
             each = max(_LEAST_REQUESTS, requests // self.cluster.tasks)
-            control, share = self.setting.control.name, self.cluster.tasks
+            control, share = self.context.control.name, self.cluster.tasks
             return PutFrom(ExecutorParts(client, control, self.lock.owner, self.lock.ttl, share, each), table)
         meter = Meter(self.board, 0, self.lock.check)
         return Put(Writer(client(), target.name, self.lock.check, meter=meter), table, requests)
@@ -215,9 +215,9 @@ class _Road:
         assert isinstance(files, S3Prefix)  # `arrival` asks
         tables = [source.table for source in target.sources]
         return TableImport(
-            self.setting.dynamodb,
-            self.setting.client("logs"),
-            self.setting.control,
+            self.context.dynamodb,
+            self.context.client("logs"),
+            self.context.control,
             tables,
             files,
             self.arguments.compression,

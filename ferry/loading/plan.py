@@ -23,16 +23,16 @@ class Capacity:
     exists: bool
 
 
-def run(setting: Context, *, as_json: bool) -> int:
+def run(context: Context, *, as_json: bool) -> int:
     """Prints the plan; writes nothing."""
-    connection = setting.connect()
+    connection = context.connect()
     try:
         sizes: dict[str, Size] = {}
-        for table in setting.mapping.tables:
+        for table in context.mapping.tables:
             sizes[table.target] = sizes.get(table.target, Size()) + expected(connection, table)
     finally:
         connection.close()
-    found = [_target(setting.dynamodb, name, size) for name, size in sizes.items()]
+    found = [_target(context.dynamodb, name, size) for name, size in sizes.items()]
     if as_json:
         print(json.dumps({"prices": PRICES, "targets": found}))
         return 0

@@ -146,11 +146,11 @@ class Data:
 
     def _limit(self, seconds: float) -> None:
         mysql = self._server.flavor == "mysql"
-        setting = (
+        context = (
             f"max_execution_time = {int(seconds * 1000)}" if mysql else f"max_statement_time = {seconds}"
         )
         with self._connection.cursor() as cursor:
-            cursor.execute(f"SET SESSION {setting}")
+            cursor.execute(f"SET SESSION {context}")
 
 
 def _line(row: dict[str, Any], unit: str) -> str:

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ferry.context import Context, Stack, find_stack
-from ferry.cutover.journal import CUTOVER
 from ferry.status.advice import waits
 from ferry.status.backlog import backlog, kept, oldest_seconds
 from ferry.status.lag import lag_bytes, lag_seconds
-from rowferry.control_table import APPLIED, CHECKPOINT, MARKER, VERIFIED, ControlTable
+from rowferry.control_table import APPLIED, CHECKPOINT, CUTOVER, MARKER, VERIFIED, ControlTable
 from rowferry.mysql import server
 from rowferry.position import BinlogOffset
 
@@ -17,18 +16,18 @@ LAG_BASE = 1.25
 """The consumer counts lags in buckets: N holds those above 1.25**(N-1) and up to 1.25**N milliseconds."""
 
 
-def look(setting: Context, connection: server.Connection | None) -> dict[str, Any]:
+def look(context: Context, connection: server.Connection | None) -> dict[str, Any]:
     """Everything, by a dozen of small requests."""
-    control, stack = setting.control, find_stack(setting.client("cloudformation"), setting.stack.name)
+    control, stack = context.control, find_stack(context.client("cloudformation"), context.stack.name)
     checkpoint, counters, now = control.get(CHECKPOINT), control.get(APPLIED), time.time()
     state: dict[str, Any] = {
         "stack": stack.name,
         "switch": stack.output("SwitchState"),
-        "bulk": bulk(control, [table.source for table in setting.mapping.tables]),
-        "capture": capture(checkpoint, connection, now) | behind(setting, connection, checkpoint),
+        "bulk": bulk(control, [table.source for table in context.mapping.tables]),
+        "capture": capture(checkpoint, connection, now) | behind(context, connection, checkpoint),
         **applied(counters),
-        "queue": queued(setting.client("sqs"), stack.output("QuarantineUrl")),
-        "backlog": waiting(setting, stack, checkpoint, counters, now),
+        "queue": queued(context.client("sqs"), stack.output("QuarantineUrl")),
+        "backlog": waiting(context, stack, checkpoint, counters, now),
         "marker": marker(control),
         "verified": verified(control.get(VERIFIED), now),
         "cutover": control.get(CUTOVER).get("phase", "open"),
@@ -38,20 +37,20 @@ def look(setting: Context, connection: server.Connection | None) -> dict[str, An
 
 
 def behind(
-    setting: Context, connection: server.Connection | None, checkpoint: Mapping[str, Any]
+    context: Context, connection: server.Connection | None, checkpoint: Mapping[str, Any]
 ) -> dict[str, Any]:
     """For how long what capture has not reached has been in the binlog."""
     if connection is None or not checkpoint:
         return {"lag_seconds": None}
     reached = BinlogOffset(checkpoint["file"], checkpoint["offset"])
-    return {"lag_seconds": lag_seconds(connection, setting.source, reached)}
+    return {"lag_seconds": lag_seconds(connection, context.source, reached)}
 
 
 def waiting(
-    setting: Context, stack: Stack, checkpoint: Mapping[str, Any], counters: Mapping[str, Any], now: float
+    context: Context, stack: Stack, checkpoint: Mapping[str, Any], counters: Mapping[str, Any], now: float
 ) -> dict[str, Any]:
     """The backlog; `now` in seconds since 1970."""
-    kinesis, stream = setting.client("kinesis"), stack.output("StreamName")
+    kinesis, stream = context.client("kinesis"), stack.output("StreamName")
     oldest = oldest_seconds(counters, kinesis, stream, now, applying=stack.switch_is_on)
     described = kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]
     return kept(backlog(checkpoint, counters, oldest), described["RetentionPeriodHours"])

@@ -9,12 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import batched
 
-from bulkload.connection import Address
-from capturer.source import lookahead
-from capturer.source.binlog import ReplicationClient
-from capturer.source.column_definitions import Definitions
-from capturer.source.transactions import Transactions
-from capturer.source.translation import Translation
+from capturer.replay import Replay
 from ferry.verify.live import Live, Looking
 from ferry.verify.oracle.mapping_entry import Pair
 from ferry.verify.point_reads import Key
@@ -24,9 +19,8 @@ from rowferry.change import RowChange
 from rowferry.errors import CaptureStopped, Refused, UnusableChange
 from rowferry.items.effects import ItemKey, effects
 from rowferry.mapping import Mapping
-from rowferry.position import BinlogOffset, Position, file_name
-
-_NOT_A_REPLICA = 0
+from rowferry.mysql.address import Address
+from rowferry.position import BinlogOffset
 
 
 def changed_items(
@@ -37,28 +31,14 @@ def changed_items(
 
     Refused where the binlog does not tell.
     """
-    source = ReplicationClient(
-        address.host, address.port, address.user, address.password, _NOT_A_REPLICA, address.ca
-    )
     try:
-        changes = _changes(source, mapping, epoch, start, skip)
+        changes = Replay(address).row_changes(mapping, epoch, start, skip)
         return {key for change in changes for key in _keys(change, mapping)}
     except CaptureStopped as error:
         raise Refused(
             f"what changed since the last verify cannot be told ({error.found})",
             "run `ferry verify` again, then go on from there",
         ) from error
-
-
-def _changes(
-    source: ReplicationClient, mapping: Mapping, epoch: int, start: BinlogOffset, skip: Sequence[BinlogOffset]
-) -> Iterator[RowChange]:
-    transactions = Transactions(mapping, epoch, start, skip)
-    definitions = Definitions(source, mapping, lambda: epoch, lambda: transactions.boundary, dict)
-    definitions.learn()
-    translation = Translation(mapping, start, definitions=definitions, reshaped=definitions.reshaped)
-    for event in translation.events(lookahead.packets(source, start)):
-        yield from transactions.feed(event)
 
 
 def _keys(change: RowChange, mapping: Mapping) -> Iterator[ItemKey]:
@@ -103,8 +83,3 @@ def _looks(
         together = [pair for pair in pairs if pair.target == target]
         with live.looking(together, passed) as look:
             yield look, {look.items.key(key.attributes()): key for key in some}
-
-
-def boundary(position: Position, file: str) -> BinlogOffset:
-    """The place in the binlog whose files are called like `file`."""
-    return BinlogOffset(file_name(file.rpartition(".")[0], position.file), position.offset)

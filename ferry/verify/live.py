@@ -56,12 +56,12 @@ class Looking:
 class Live:
     """A source that is written to, and a consumer that runs."""
 
-    setting: Context
+    context: Context
 
     def end(self) -> Position:
         """The source's position now."""
-        with closing(self.setting.connect()) as connection:
-            return source_end(self.setting.control, connection)
+        with closing(self.context.connect()) as connection:
+            return source_end(self.context.control, connection)
 
     def rest(self, looks: int) -> None:
         """The longer the more often an item was looked at: it is one that is written often."""
@@ -73,17 +73,17 @@ class Live:
         Looks at a target's items. Where the source stands still, `passed` waits until all of it has been
         applied; else markers tell, over a connection of their own.
         """
-        setting = self.setting
+        context = self.context
         with ExitStack() as stack:
-            connection = stack.enter_context(closing(source_text.connect(setting.source)))
+            connection = stack.enter_context(closing(source_text.connect(context.source)))
             rows = [RowLookup(pair, types_of(connection, pair), connection) for pair in pairs]
             still = passed is not None
             if passed is None:
-                passed = partial(self._passed, stack.enter_context(closing(setting.connect())))
-            yield Looking(rows, ItemLookup(setting.dynamodb, pairs), passed, still)
+                passed = partial(self._passed, stack.enter_context(closing(context.connect())))
+            yield Looking(rows, ItemLookup(context.dynamodb, pairs), passed, still)
 
     def _passed(self, connection: Any) -> None:
-        drained = drain(self.setting.control, connection, PASSING, lambda _: None)
+        drained = drain(self.context.control, connection, PASSING, lambda _: None)
         if not drained.complete:
             raise Refused(
                 f"after {PASSING:.0f} s not all lanes have applied what was in the source",
@@ -108,7 +108,7 @@ class Live:
         """How many items were written, and how many differences that mended."""
         left = {each[0].place.key: len(each) for each in differing}
         total = sum(left.values())
-        with closing(self.setting.connect()) as connection:
+        with closing(self.context.connect()) as connection:
             repair = self._repair(pairs, look, connection)
             for _ in range(_TRIES):
                 repair.run(list(left))
@@ -120,13 +120,13 @@ class Live:
         return repair.written, total - sum(left.values())
 
     def _repair(self, pairs: Sequence[Pair], look: Looking, connection: Any) -> Repair:
-        setting = self.setting
-        days = int(setting.stack.parameters["TombstoneDays"])
-        by_source = {table.source: table for table in setting.mapping.tables}
+        context = self.context
+        days = int(context.stack.parameters["TombstoneDays"])
+        by_source = {table.source: table for table in context.mapping.tables}
         return Repair(
             connection,
             server.identify(connection),
-            setting.control.get(CHECKPOINT)["epoch"],
+            context.control.get(CHECKPOINT)["epoch"],
             [by_source[f"{pair.schema}.{pair.table}"] for pair in pairs],
             look.rows,
             look.items,
@@ -136,4 +136,4 @@ class Live:
     def keep(self, since: str, found: dict[str, int]) -> None:
         """Everything was compared up to this position at least."""
         at = int(time.time() * 1000)
-        self.setting.control.put(VERIFIED, {**found, "at": at, "position": since})
+        self.context.control.put(VERIFIED, {**found, "at": at, "position": since})

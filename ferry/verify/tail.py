@@ -12,7 +12,7 @@ from ferry.verify.summary import Summary
 from rowferry.control_table import CHECKPOINT
 from rowferry.errors import Refused
 from rowferry.items.effects import ItemKey
-from rowferry.position import Position
+from rowferry.position import BinlogOffset, Position
 
 ENOUGH = 0.5  # seconds that a round may take: the tail behind the fence is shorter still
 FEW = 100  # items of a round: behind the fence they take less than the connections do
@@ -28,7 +28,7 @@ class Tail:
     with the next. So a round takes one marker's time, and the last one, behind the fence, has little left.
     """
 
-    setting: Context
+    context: Context
     since: Position
     _carried: set[ItemKey] = field(default_factory=set)
 
@@ -42,15 +42,15 @@ class Tail:
                 return
 
     def _further(self) -> int:
-        end = Live(self.setting).end()
+        end = Live(self.context).end()
         keys = self._changed()
-        self._carried, self.since = changed.unequal(Live(self.setting), self._pairs, keys), end
+        self._carried, self.since = changed.unequal(Live(self.context), self._pairs, keys), end
         return len(keys)
 
     def _first(self) -> int:
-        end = Live(self.setting).end()
+        end = Live(self.context).end()
         keys = self._changed()
-        found = changed.compare(Live(self.setting), self._pairs, keys)
+        found = changed.compare(Live(self.context), self._pairs, keys)
         if count := found.left + found.unsettled:
             raise Refused(
                 f"{count} differences in what changed since the last verify",
@@ -62,17 +62,17 @@ class Tail:
     def behind_fence(self, passed: Callable[[], None]) -> Summary:
         """The rest. `passed` returns when all that is in the source has been applied."""
         keys = self._changed()
-        found = changed.compare(Live(self.setting), self._pairs, keys, passed)
+        found = changed.compare(Live(self.context), self._pairs, keys, passed)
         passed()  # also where nothing has changed
         return found
 
     def _changed(self) -> set[ItemKey]:
         """Up to the present end; and what the last round left."""
-        setting, checkpoint = self.setting, self.setting.control.get(CHECKPOINT)
-        start = changed.boundary(self.since, checkpoint["file"])
-        keys = changed.changed_items(setting.source, setting.mapping, checkpoint["epoch"], start)
+        context, checkpoint = self.context, self.context.control.get(CHECKPOINT)
+        start = BinlogOffset.of(self.since, checkpoint["file"])
+        keys = changed.changed_items(context.source, context.mapping, checkpoint["epoch"], start)
         return keys | self._carried
 
     @property
     def _pairs(self) -> list[Pair]:
-        return read_pairs(self.setting.mapping_file)
+        return read_pairs(self.context.mapping_file)

@@ -29,6 +29,9 @@ LEASE, CHECKPOINT, FLOORS, MARKER, APPLIED = "lease", "checkpoint", "floors", "m
 THROTTLE = "throttle"
 VERIFIED = "verified"
 PASSED = "passed"
+CUTOVER = "cutover"
+LOADER = "loader"
+FINALIZE, AUDIT = "finalize#", "audit#"
 
 type Plain = bool | int | str | list["Plain"] | set[int] | dict[str, "Plain"] | None
 

@@ -61,7 +61,7 @@ class BinlogOffset(NamedTuple):
     """
     A place between two transactions of the binlog: file name and byte offset.
 
-    Reading resumes at such a place and nowhere else. As a watermark it is what a snapshot shows everything up to.
+    Reading resumes at such a place and nowhere else. A snapshot's watermark is one, too.
     """
 
     file: str
@@ -78,6 +78,11 @@ class BinlogOffset(NamedTuple):
     def position(self, epoch: int) -> Position:
         """Above every change before this place, below every change that starts at it or after it."""
         return Position(epoch, *self.order)
+
+    @classmethod
+    def of(cls, position: Position, file: str) -> Self:
+        """The place of a position in the binlog whose files are named like `file`."""
+        return cls(file_name(file.rpartition(".")[0], position.file), position.offset)
 
     @classmethod
     def parse(cls, text: str) -> Self:

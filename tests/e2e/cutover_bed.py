@@ -14,11 +14,11 @@ from typing import Any
 
 import pymysql
 
-from ferry.cutover.journal import CUTOVER
 from lab.cloud import Cloud
 from lab.database import Server
 from lab.rehearsal import ROOT, Rehearsal, wait_for
 from lab.shop import Shop
+from rowferry.control_table import CUTOVER
 from tests.conftest import empty
 
 READY = "ready"

@@ -10,13 +10,12 @@ from pathlib import Path
 from random import Random
 
 from bulkload.exports.locations import Location, location
-from bulkload.lock import LOADER
 from lab.cloud import Cloud, tail
 from lab.database import Server
 from lab.process import spawn
 from lab.rehearsal import ROOT, Rehearsal, wait_for
 from lab.shop import Shop
-from rowferry.control_table import APPLIED, CHECKPOINT
+from rowferry.control_table import APPLIED, CHECKPOINT, LOADER
 from tests.e2e.roads import BUCKET, Road, Stage, Step
 
 RATE = 100  # row changes a second; the emulated cloud applies some hundred

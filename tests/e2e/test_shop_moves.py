@@ -15,12 +15,12 @@ from random import Random
 
 import pytest
 
-from ferry.cutover.journal import CUTOVER
 from lab.cloud import Cloud
 from lab.database import Server
 from lab.moving_shop import MovingShop
 from lab.rehearsal import ROOT, Rehearsal, wait_for
 from lab.shop import Shop
+from rowferry.control_table import CUTOVER
 from tests.conftest import empty
 
 pytestmark = pytest.mark.integration

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from bulkload.lock import LOADER
 from ferry.spark.package import package
 from lab.cloud import Cloud
+from rowferry.control_table import LOADER
 from tests.integration.test_import import (  # noqa: F401 - the same with Spark's bed
     BUCKET,
     NEW,

@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from bulkload.connection import Address, connect
+from bulkload.connection import connect
 from bulkload.direct.grouping import Unusable
 from bulkload.direct.loader import Loader, LoadOutcome, LoadSettings, LoadTally, Reports
 from bulkload.dynamodb.batch_writer import request_config
@@ -21,6 +21,7 @@ from lab.database import Server
 from rowferry.control_table import CHECKPOINT, ControlTable
 from rowferry.mapping import Mapping as RowMapping
 from rowferry.mysql import snapshot
+from rowferry.mysql.address import Address
 from rowferry.mysql.server import identify
 
 PURCHASE = """
@@ -252,7 +253,7 @@ def make_bed(server: Server, cloud: Cloud) -> Bed:
 
 
 @contextmanager
-def settings_of(server: Server, **wanted: int | str) -> Iterator[None]:
+def context_of(server: Server, **wanted: int | str) -> Iterator[None]:
     """Global settings of the server while a test needs them."""
     with server.connect() as connection, connection.cursor() as cursor:
         before: dict[str, Any] = {}

@@ -10,7 +10,7 @@ from typing import Any
 
 from apply_changes.applier import Applier
 from apply_changes.store import DynamoStore
-from bulkload.connection import Address, connect
+from bulkload.connection import connect
 from bulkload.direct import chunks
 from bulkload.direct.reader import ChunkReader
 from bulkload.dynamodb.batch_writer import Patience
@@ -26,6 +26,7 @@ from rowferry.errors import UnusableChange
 from rowferry.mapping import Mapping, TableMapping
 from rowferry.mapping.table import POSITION
 from rowferry.mysql import conditions
+from rowferry.mysql.address import Address
 from rowferry.mysql.server import columns, identify
 from rowferry.position import BinlogOffset
 from tests.simulation.dynamo import Dynamo

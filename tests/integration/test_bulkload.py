@@ -11,17 +11,19 @@ from typing import Any
 import pymysql
 import pytest
 
-from bulkload.connection import Address, connect
+from bulkload.connection import connect
 from bulkload.direct import chunks
-from bulkload.lock import LOADER, LoaderLock
+from bulkload.lock import LoaderLock
 from lab.cloud import Cloud
 from lab.database import Server
+from rowferry.control_table import LOADER
 from rowferry.errors import LeaseLost, Refused, SourceNotReady
 from rowferry.mapping import Mapping
 from rowferry.mysql import server as mysql_server
 from rowferry.mysql import snapshot
+from rowferry.mysql.address import Address
 from rowferry.position import BinlogOffset, Position
-from tests.integration.move_bed import PURCHASE, Bed, make_bed, settings_of, without_positions
+from tests.integration.move_bed import PURCHASE, Bed, context_of, make_bed, without_positions
 
 pytestmark = pytest.mark.integration
 
@@ -173,7 +175,7 @@ def test_values_come_as_the_binlog_has_them(bed: Bed) -> None:
         " 123456789012345678901234567890123456789012345678901, 7)",
     )
     bed.table("kinds", id="N")
-    with settings_of(bed.server, sql_mode="PAD_CHAR_TO_FULL_LENGTH"):
+    with context_of(bed.server, sql_mode="PAD_CHAR_TO_FULL_LENGTH"):
         bed.load(SINGLE.format(table="kinds", type="N"))
     item = bed.items("kinds")[("1",)]
     del item["_pos"]
@@ -403,7 +405,7 @@ def test_a_load_while_the_switch_is_on_is_refused(bed: Bed) -> None:
 
 
 def test_a_load_from_a_source_that_is_not_ready_is_refused(bed: Bed) -> None:
-    minimal = settings_of(bed.server, binlog_row_image="MINIMAL")
+    minimal = context_of(bed.server, binlog_row_image="MINIMAL")
     with minimal, pytest.raises(SourceNotReady, match="binlog_row_image is MINIMAL"):
         bed.load()
 
@@ -450,7 +452,7 @@ def test_a_commit_in_the_binlog_may_not_be_visible_yet_and_the_snapshot_waits_fo
     The trap that `begin_snapshot` is for. The delay between a transaction's
     place in the binlog and its visibility is drawn out to half a second.
     """
-    with settings_of(bed.server, sync_binlog=1, binlog_group_commit_sync_delay=500_000):
+    with context_of(bed.server, sync_binlog=1, binlog_group_commit_sync_delay=500_000):
         for take, sees_it in ((_naively, False), (snapshot.begin_snapshot, True)):
             bed.sql("DELETE FROM purchase")
             before = current_end(bed)

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet as pq
 
-from bulkload.connection import Address, connect
+from bulkload.connection import connect
 from bulkload.exports import ExportColumn, open_export, source_columns, watermark_of
 from bulkload.exports.exporter import Exported, Exporter, ExportSettings
 from bulkload.exports.locations import Folder
@@ -35,6 +35,7 @@ from lab.server import Server
 from rowferry.errors import BadPart, Refused, Unapplied
 from rowferry.mapping import Mapping, TableMapping
 from rowferry.mysql import snapshot
+from rowferry.mysql.address import Address
 from rowferry.mysql.server import identify
 from rowferry.position import BinlogOffset
 from rowferry.values import time_text

@@ -11,10 +11,11 @@ import pytest
 
 from ferry import cli
 from ferry.commands.teardown import leftovers
-from ferry.metadata_removal import FINALIZE, Pace, TargetTable, finalize
+from ferry.metadata_removal import Pace, TargetTable, finalize
 from lab.cloud import Cloud
 from lab.database import Server
 from lab.rehearsal import ROOT
+from rowferry.control_table import FINALIZE
 from tests.integration.move_bed import Bed, make_bed
 
 pytestmark = pytest.mark.integration

@@ -18,7 +18,7 @@ from rowferry.mysql.server import identify, rows
 from rowferry.position import BinlogOffset
 from tests.integration import matrix_cases
 from tests.integration.matrix_bed import both, rows_as_items, run, server
-from tests.integration.move_bed import settings_of
+from tests.integration.move_bed import context_of
 from tests.integration.roads import Place, changes, stream_road
 from tests.integration.test_capturer import Ferry, _ferry, wait_for, work
 from tests.integration.test_ferry import bed, differences, moved
@@ -273,7 +273,7 @@ def test_places_that_the_server_does_not_have_are_told_apart(server: Server) -> 
 
 
 def test_a_row_of_40_mb_is_read_whole_and_set_aside(server: Server) -> None:
-    with settings_of(server, max_allowed_packet=1 << 30):
+    with context_of(server, max_allowed_packet=1 << 30):
         start = run(
             server,
             "CREATE TABLE t (id INT PRIMARY KEY, a LONGTEXT)",

@@ -24,9 +24,8 @@ from bulkload.dynamodb.json_text import loads
 from bulkload.exports.columns import ExportColumn
 from bulkload.exports.locations import S3Prefix
 from bulkload.from_files.import_table import TableImport
-from bulkload.lock import LOADER
 from lab.cloud import Cloud
-from rowferry.control_table import CHECKPOINT, FLOORS, ControlTable
+from rowferry.control_table import CHECKPOINT, FLOORS, LOADER, ControlTable
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping
 from rowferry.position import Position

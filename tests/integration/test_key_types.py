@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from bulkload.connection import Address, connect
+from bulkload.connection import connect
 from bulkload.direct import chunks
 from bulkload.direct.reader import rows_of
 from lab.server import Server
 from rowferry.errors import EmptyKey
 from rowferry.items.keys import key_of
 from rowferry.mapping import Mapping
+from rowferry.mysql.address import Address
 from rowferry.mysql.server import columns
 from rowferry.values import Row
 

@@ -19,10 +19,10 @@ from botocore.exceptions import ClientError
 from bulkload.connection import connect
 from bulkload.direct import chunks, reader
 from bulkload.dynamodb.batch_writer import Patience
-from bulkload.lock import LOADER
 from bulkload.throttle.limits import Limits
 from lab.cloud import Cloud
 from lab.database import Server
+from rowferry.control_table import LOADER
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping
 from rowferry.mysql.server import columns, identify

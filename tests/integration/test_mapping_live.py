@@ -13,13 +13,14 @@ import pytest
 
 from apply_changes.applier import Applier
 from apply_changes.store import DynamoStore
-from bulkload.connection import Address, connect
+from bulkload.connection import connect
 from bulkload.direct.loader import Loader, LoadSettings, Reports
 from bulkload.lock import LoaderLock
 from lab.cloud import Cloud
 from lab.database import Server
 from rowferry.change import encode_change, encode_record
 from rowferry.mapping import Mapping
+from rowferry.mysql.address import Address
 from tests.integration.test_capturer import Ferry, wait_for
 from tests.integration.test_mapping import HOOK, LINES, ORDERS, SET, TEMPLATE
 from tests.integration.verified import verified

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bulkload.connection import Address, connect
+from bulkload.connection import connect
 from ferry.cli import main
 from ferry.context import find_stack
 from ferry.preflight import schema, target
@@ -20,9 +20,10 @@ from lab.database import Server
 from rowferry.mapping import Mapping
 from rowferry.mysql import conditions as mysql_conditions
 from rowferry.mysql import server as mysql_server
+from rowferry.mysql.address import Address
 from rowferry.mysql.conditions import Condition
 from rowferry.mysql.server import identify
-from tests.integration.move_bed import CREATE, PURCHASE, make_stack, settings_of
+from tests.integration.move_bed import CREATE, PURCHASE, context_of, make_stack
 
 pytestmark = pytest.mark.integration
 MAPPING = Mapping.parse(PURCHASE)
@@ -94,15 +95,15 @@ def test_a_version_that_was_not_tried(flavor: str, version: tuple[int, ...]) -> 
 
 
 def test_binlogs_that_end_too_soon(server: Server) -> None:
-    with settings_of(server, binlog_expire_logs_seconds=7200):
+    with context_of(server, binlog_expire_logs_seconds=7200):
         found = conditions(server)["binlog retention"]
         assert (found.holds, found.needed, found.found) == (False, True, "2 hours")
         assert "at least 24 hours" in found.fix
-    with settings_of(server, binlog_expire_logs_seconds=48 * 3600):
+    with context_of(server, binlog_expire_logs_seconds=48 * 3600):
         assert conditions(server)["binlog retention"].holds
         assert "at least 50 hours" in conditions(server, hours=25)["binlog retention"].fix
         assert not conditions(server, hours=25)["binlog retention"].holds
-    with settings_of(server, binlog_expire_logs_seconds=0):
+    with context_of(server, binlog_expire_logs_seconds=0):
         assert conditions(server, hours=1000)["binlog retention"].holds
 
 
@@ -118,7 +119,7 @@ def test_on_rds_the_hours_are_in_a_table(server: Server, hours: str, holds: bool
 
 
 def test_a_server_id_that_is_in_use(server: Server) -> None:
-    with settings_of(server, server_id=NUMBER):
+    with context_of(server, server_id=NUMBER):
         assert not conditions(server)[f"server id {NUMBER}"].holds
     assert conditions(server)[f"server id {NUMBER}"].holds
 
@@ -218,7 +219,7 @@ def test_a_number_of_more_digits_than_dynamodb_has(server: Server) -> None:
 def test_a_time_to_live_without_a_zone(server: Server, kind: str, name: str, holds: bool) -> None:
     run(server, f"ALTER TABLE purchase ADD until {kind}")
     text = WHOLE + 'ttl = { attribute = "expires_at", column = "until" }\n'
-    with settings_of(server, time_zone=name):
+    with context_of(server, time_zone=name):
         found = has(server, text)["time zone"]
     assert (found.holds, found.needed, found.found) == (holds, False, f"{name}, for the ttl from until")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bulkload.connection import Address, connect
+from bulkload.connection import connect
 from bulkload.direct import chunks
 from bulkload.direct.chunks import Chunk
 from bulkload.direct.reader import ChunkReader, rows_of
@@ -17,6 +17,7 @@ from bulkload.dynamodb.batch_writer import Patience
 from lab.server import Server
 from rowferry.mapping import Mapping
 from rowferry.mysql import server as mysql_server
+from rowferry.mysql.address import Address
 from rowferry.mysql.server import identify
 from rowferry.values import Json, Value, parse_time
 from tests.integration.test_decoder import changes, definitions_of, run, shown

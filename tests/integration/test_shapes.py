@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bulkload.connection import Address, connect
+from bulkload.connection import connect
 from bulkload.direct.chunks import Chunk, CutTable, describe
 from bulkload.direct.reader import ChunkReader as LoadReader
 from bulkload.dynamodb.batch_writer import Patience
@@ -23,10 +23,11 @@ from lab.cloud import Cloud
 from lab.database import Server
 from rowferry.errors import LOAD, PASS, CaptureStopped, Refused
 from rowferry.mapping import Mapping
+from rowferry.mysql.address import Address
 from rowferry.mysql.server import columns, identify
 from rowferry.mysql.snapshot import current_offset
 from rowferry.position import BinlogOffset, Position, file_number
-from tests.integration.move_bed import make_bed, settings_of
+from tests.integration.move_bed import context_of, make_bed
 from tests.integration.test_anew import Move
 from tests.integration.test_capturer import wait_for
 
@@ -50,7 +51,7 @@ hash_key = { attribute = "id", type = "N" }
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     chosen: Server = request.getfixturevalue(request.param)
     minimal = "NO_LOG" if chosen.flavor == "mariadb" else "MINIMAL"
-    with settings_of(chosen, binlog_row_metadata=minimal):
+    with context_of(chosen, binlog_row_metadata=minimal):
         yield chosen
 
 
@@ -278,7 +279,7 @@ def test_a_table_that_is_gone_by_now_stops(server: Server, reading: Reading) -> 
 
 def test_events_that_name_their_columns_need_no_question(server: Server, reading: Reading) -> None:
     run(server, "CREATE TABLE t (id INT PRIMARY KEY, a INT, b INT)")
-    with settings_of(server, binlog_row_metadata="FULL"):
+    with context_of(server, binlog_row_metadata="FULL"):
         reader = reading(server)
         run(
             server,
@@ -603,7 +604,7 @@ def test_a_move_without_column_names(move: Move) -> None:
     """Also over an ALTER that capture reads too late: the load shows the rows that nobody can read."""
     bed = move.bed
     minimal = "NO_LOG" if bed.server.flavor == "mariadb" else "MINIMAL"
-    with settings_of(bed.server, binlog_row_metadata=minimal):
+    with context_of(bed.server, binlog_row_metadata=minimal):
         process = move.capture()
         move.wait_captured()
         bed.fill([("c", "o", f"p{number}", number) for number in range(50)])

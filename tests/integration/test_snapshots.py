@@ -13,7 +13,7 @@ from rowferry.mysql import snapshot
 from rowferry.mysql.server import identify, rows
 from rowferry.position import Position
 from tests.integration.matrix_bed import rows_as_items, run, server
-from tests.integration.move_bed import settings_of
+from tests.integration.move_bed import context_of
 from tests.integration.roads import changes
 
 __all__ = ["server"]
@@ -73,7 +73,7 @@ def snapshots(server: Server) -> Iterator[tuple[Position, set[int]]]:
 )
 def test_a_snapshot_shows_what_stands_before_its_watermark(server: Server, shapes: list[Shape]) -> None:
     start = run(server, "CREATE TABLE t (id INT PRIMARY KEY)")
-    to_disk = settings_of(server, sync_binlog=1, innodb_flush_log_at_trx_commit=1)  # the gap is wider
+    to_disk = context_of(server, sync_binlog=1, innodb_flush_log_at_trx_commit=1)  # the gap is wider
     with to_disk, busy(server, shapes):
         taken = list(snapshots(server))
     committed = {

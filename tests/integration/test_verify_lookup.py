@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from bulkload.connection import Address
 from ferry.verify.oracle import source_text
 from ferry.verify.oracle.mapping_entry import Pair
 from ferry.verify.oracle.members import expected
 from ferry.verify.point_reads import RowLookup, together, types_of
 from lab.database import Server
+from rowferry.mysql.address import Address
 
 pytestmark = pytest.mark.integration
 

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from bulkload.connection import Address
 from ferry.verify.diff import Difference
 from lab.cloud import Cloud
 from lab.server import Server
-from tests.integration.move_bed import settings_of
+from rowferry.mysql.address import Address
+from tests.integration.move_bed import context_of
 from tests.integration.verified import verified
 
 pytestmark = pytest.mark.integration
@@ -334,7 +334,7 @@ def test_every_type_is_read_as_documented_and_every_falsehood_is_named(
     for row, which in rows.items():
         items.put(row, right(cases, which))
     modes = "ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH,REAL_AS_FLOAT,HIGH_NOT_PRECEDENCE"
-    with reader_of(server) as address, settings_of(server, sql_mode=modes, time_zone="+09:00"):
+    with reader_of(server) as address, context_of(server, sql_mode=modes, time_zone="+09:00"):
         assert [(one.place, one.expected, one.found) for one in differences(address, items, tmp_path)] == []
         told = []
         for number in range(falsehoods):

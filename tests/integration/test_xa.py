@@ -3,7 +3,7 @@
 import pytest
 
 from lab.database import Server
-from tests.integration.move_bed import settings_of
+from tests.integration.move_bed import context_of
 from tests.integration.test_shapes import Reading, reading, run, server
 
 __all__ = ["reading", "server"]
@@ -30,7 +30,7 @@ def test_compressed_and_larger_than_a_portion(mysql: Server, reading: Reading) -
     run(mysql, "CREATE TABLE t (id INT PRIMARY KEY, v INT)")
     many = ",".join(f"({number}, 1)" for number in range(3000))
     back = ["SAVEPOINT a", "UPDATE t SET v = 2 WHERE id < 5", "ROLLBACK TO a"]
-    with settings_of(mysql, binlog_transaction_compression="ON"):
+    with context_of(mysql, binlog_transaction_compression="ON"):
         reader = reading(mysql)
         run(mysql, *xa("c", f"INSERT INTO t VALUES {many}", *back), *xa("d", "DELETE FROM t WHERE id = 7"))
     assert len(reader.up_to()) == 3001

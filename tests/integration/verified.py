@@ -5,7 +5,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bulkload.connection import Address
 from ferry.verify import tasks
 from ferry.verify.diff import Difference
 from ferry.verify.full import verify
@@ -14,6 +13,7 @@ from ferry.verify.oracle.mapping_entry import read_pairs
 from ferry.verify.scan import Scanner
 from ferry.verify.summary import Summary
 from ferry.verify.tasks import TaskReader
+from rowferry.mysql.address import Address
 
 
 def verified(

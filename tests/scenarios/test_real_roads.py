@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bulkload.connection import Address, connect
+from bulkload.connection import connect
 from bulkload.direct import chunks
 from bulkload.direct.chunks import Chunk
 from bulkload.direct.reader import ChunkReader
@@ -15,6 +15,7 @@ from lab.cloud import Cloud
 from lab.database import Server
 from rowferry.mapping import EXPIRES, Mapping
 from rowferry.mysql import server as mysql_server
+from rowferry.mysql.address import Address
 from rowferry.values import time_text, untag
 from tests.conftest import empty
 from tests.scenarios.roads import Case, Item, deliver

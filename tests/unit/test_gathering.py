@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ferry.verify import readers, scan, workdir
+from ferry.verify import scan, tasks, workdir
 from ferry.verify.diff import Sides, sides_in
 from ferry.verify.oracle.mapping_entry import Pair
 from ferry.verify.ranges import Range
@@ -73,7 +73,7 @@ class AtOnce(Executor):
 def source(monkeypatch: pytest.MonkeyPatch) -> Source:
     found = Source()
     monkeypatch.setattr(scan, "cut", found.cut)
-    monkeypatch.setattr(readers, "read", found)
+    monkeypatch.setattr(tasks, "read", found)
     return found
 
 

@@ -11,7 +11,7 @@ from rowferry.mapping import Mapping
 from rowferry.mysql import conditions as mysql_conditions
 from rowferry.mysql import snapshot
 from rowferry.mysql.server import identify, rows
-from tests.integration.move_bed import settings_of
+from tests.integration.move_bed import context_of
 from tests.scenarios.roads import PURCHASE
 
 pytestmark = pytest.mark.integration
@@ -63,7 +63,7 @@ def test_a_wrong_setting_is_found(server: Server, setting: str, wrong: str, righ
 
 
 def test_events_without_names_are_advised_against(server: Server) -> None:
-    with settings_of(server, binlog_row_metadata="MINIMAL"), server.connect(server.capture) as connection:
+    with context_of(server, binlog_row_metadata="MINIMAL"), server.connect(server.capture) as connection:
         conditions = mysql_conditions.check(connection, identify(connection), MAPPING)
     mysql_conditions.require(conditions)
     assert [line.partition(":")[0] for line in mysql_conditions.advice(conditions)] == [

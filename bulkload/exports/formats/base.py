@@ -86,6 +86,7 @@ AGAIN = "export or copy all files again"
 
 
 def refuse_gap(request: Request, found: Iterable[int], first: int) -> None:
+    """BadPart where the files' numbers, which begin with `first`, lack one."""
     expected = first
     for number in sorted(found):
         if number != expected:
@@ -94,6 +95,7 @@ def refuse_gap(request: Request, found: Iterable[int], first: int) -> None:
 
 
 def of_parquet(request: Request, format_: str, parts: Sequence[str]) -> Export:
+    """The export in Parquet files without a schema of ours: columns as the source has them."""
     from bulkload.exports.formats import parquet
 
     columns = request.source_columns()

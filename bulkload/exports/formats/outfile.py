@@ -217,6 +217,7 @@ def open_outfile(request: Request) -> Export | None:
 
 
 def of_text(request: Request, format_: str, parts: Sequence[str]) -> Export:
+    """The export in text files that do not name their columns: they are the source's."""
     columns = request.source_columns()
     read = reader(columns, request.places(columns), Dialect.parse(request.dialect or ""))
     return answer(request, format_, columns, parts, read)

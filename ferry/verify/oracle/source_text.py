@@ -12,8 +12,8 @@ import pymysql
 from pymysql.converters import escape_str
 from pymysql.cursors import SSCursor
 
-from bulkload.connection import Address
 from ferry.verify.oracle.values import BINARIES, Cell
+from rowferry.mysql.address import Address
 
 ROWS_AT_ONCE = 1000
 SESSION = (
