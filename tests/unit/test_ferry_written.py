@@ -1,11 +1,9 @@
 """Verify's own reading of values, names, keys and filters, from what MySQL prints."""
 # ruff: noqa: DTZ001  values of MySQL have no time zone
 
-import ast
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -313,33 +311,3 @@ def test_the_time_to_live_of_every_type(kind: str, cell: str, seconds: int | Non
     words = EntryWords({"ttl": {"attribute": "t", "column": "c"}})
     found = dict(words.ttl(Row({"c": cell}, {"c": kind})))
     assert found == ({} if seconds is None else {"t": f"N:{seconds}"})
-
-
-SHARED = {
-    ("bulkload.connection", "Address"),
-    ("rowferry.mapping", "dms"),
-    ("rowferry.values", "Json"),
-    ("rowferry.errors", "Refused"),
-    ("rowferry.errors", "Unapplied"),
-    ("rowferry.mapping", "Mapping"),
-}
-
-
-@pytest.mark.parametrize(
-    "module",
-    [
-        *("comparing", "comparison", "exact", "gathering", "hooked", "listing", "literals", "lookup"),
-        *("pieces", "places", "ranges", "readers", "reading", "sample", "settling", "summary", "unfinished"),
-        *("verify", "wording", "written"),
-    ],
-)
-def test_verify_shares_no_code_with_what_it_checks(module: str) -> None:
-    tree = ast.parse(Path(f"ferry/{module}.py").read_text())
-    found = {
-        (name.module or "", alias.name)
-        for name in ast.walk(tree)
-        if isinstance(name, ast.ImportFrom)
-        for alias in name.names
-    } | {(alias.name, "") for one in ast.walk(tree) if isinstance(one, ast.Import) for alias in one.names}
-    ours = {one for one in found if one[0].partition(".")[0] in {"rowferry", "bulkload", "capturer", "hooks"}}
-    assert ours <= SHARED

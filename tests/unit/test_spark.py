@@ -270,10 +270,10 @@ def test_the_package_runs_without_a_checkout(tmp_path: Path) -> None:
     names = zipfile.ZipFile(archive).namelist()
     assert "functions/purchase.toml" in names and "rowferry/position.py" in names
     program = (
-        "import sys, bulkload.spark.steps, ferry.cli, ferry.settings as s\n"
+        "import sys, bulkload.spark.tasks, ferry.cli, ferry.context as s\n"
         "assert 'pyspark' not in sys.modules\n"
         "assert (s.FUNCTIONS / 'purchase.toml').read_text()\n"
-        "assert all('rowferry.zip' in m.__file__ for m in (s, bulkload.spark.steps))"
+        "assert all('rowferry.zip' in m.__file__ for m in (s, bulkload.spark.tasks))"
     )
     command = [sys.executable, "-c", program]
     subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(archive)}, check=True)
