@@ -1,5 +1,6 @@
 """
-Writes tests/unit/binlog/{mysql,mariadb}{,-types}.hex: real events, one a line, for tests that need no server.
+Writes tests/unit/capturer/decoder/binlog/{mysql,mariadb}{,-types}.hex: real events, one a line, for tests
+that need no server.
 
     python -m lab.record_binlog
 """
@@ -11,7 +12,7 @@ from pathlib import Path
 from lab.binlog_dump import dump, end_of_binlog
 from lab.database import Server, database
 
-FOLDER = Path(__file__).parent.parent / "tests/unit/binlog"
+FOLDER = Path(__file__).parent.parent / "tests/unit/capturer/decoder/binlog"
 COLUMNS = (
     "id BIGINT UNSIGNED PRIMARY KEY, a TINYINT, m MEDIUMINT, f FLOAT, d DECIMAL(12,3), y YEAR,"
     " b BIT(9), dt DATETIME(3), ts TIMESTAMP NULL, tm TIME(6), day DATE, c CHAR(9),"

@@ -4,11 +4,11 @@ import os
 import signal
 from collections.abc import Iterator
 
-import pymysql
 import pytest
 
 from lab.database import Server, database
-from tests.integration.cloud_fixtures import cloud, fresh_cloud
+from tests.support.cloud_fixtures import cloud, fresh_cloud
+from tests.support.databases import empty
 
 __all__ = ["cloud", "fresh_cloud"]
 
@@ -41,10 +41,3 @@ def mariadb(mariadb_server: Server) -> Server:
     """The session's MariaDB, its database `test` empty."""
     empty(mariadb_server)
     return mariadb_server
-
-
-def empty(server: Server) -> None:
-    connection: pymysql.Connection[pymysql.cursors.Cursor]
-    with server.connect(database=None) as connection, connection.cursor() as cursor:
-        cursor.execute("DROP DATABASE IF EXISTS test")
-        cursor.execute("CREATE DATABASE test CHARACTER SET utf8mb4")

@@ -15,7 +15,7 @@ from lab.cloud import Cloud
 from lab.database import Server
 from lab.rehearsal import Rehearsal, wait_for
 from rowferry.control_table import VERIFIED
-from tests.e2e.cutover_bed import NOTHING, Bed, a_bed, rehearsed, waits
+from tests.support.cutover_bed import NOTHING, Bed, a_bed, rehearsed, waits
 
 pytestmark = pytest.mark.integration
 

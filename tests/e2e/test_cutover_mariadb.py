@@ -10,7 +10,7 @@ import pytest
 from lab.cloud import Cloud
 from lab.database import Server
 from lab.rehearsal import Rehearsal
-from tests.e2e.cutover_bed import Bed, a_bed, rehearsed, waits
+from tests.support.cutover_bed import Bed, a_bed, rehearsed, waits
 
 pytestmark = pytest.mark.integration
 

@@ -16,7 +16,7 @@ import pytest
 from lab.cloud import Cloud
 from lab.database import Server
 from lab.rehearsal import ROOT, Rehearsal, wait_for
-from tests.e2e.cutover_bed import Bed, a_bed, rehearsed, waits
+from tests.support.cutover_bed import Bed, a_bed, rehearsed, waits
 
 pytestmark = pytest.mark.integration
 

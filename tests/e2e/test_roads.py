@@ -15,9 +15,9 @@ import pytest
 from lab.cloud import Cloud
 from lab.cloud import cloud as run_cloud
 from lab.database import Server
-from tests.e2e.move import LAYOUTS, Moving, Report
-from tests.e2e.roads import FILES, IMPORTED, ROADS, SPARK, Road
-from tests.spark import NEEDED
+from tests.support.kill_stages import FILES, IMPORTED, ROADS, SPARK, Road
+from tests.support.killed_move import LAYOUTS, Moving, Report
+from tests.support.spark import NEEDED
 
 pytestmark = pytest.mark.integration
 

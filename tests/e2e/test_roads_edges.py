@@ -11,11 +11,11 @@ import pytest
 
 from lab.cloud import Cloud
 from lab.database import Server
-from tests.conftest import empty
-from tests.e2e.edge_cases import CASES, TABLES, Case, Table
-from tests.e2e.load_roads import ROADS, Loaded
-from tests.integration.move_bed import Bed, make_stack
-from tests.spark import NEEDED
+from tests.support.databases import empty
+from tests.support.edge_cases import CASES, TABLES, Case, Table
+from tests.support.load_commands import ROADS, Loaded
+from tests.support.move_bed import Bed, make_stack
+from tests.support.spark import NEEDED
 
 pytestmark = pytest.mark.integration
 EVERY = [pytest.param(road, marks=NEEDED if road == "spark" else ()) for road in ROADS]  # direct first

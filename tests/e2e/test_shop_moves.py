@@ -21,7 +21,7 @@ from lab.moving_shop import MovingShop
 from lab.rehearsal import ROOT, Rehearsal, wait_for
 from lab.shop import Shop
 from rowferry.control_table import CUTOVER
-from tests.conftest import empty
+from tests.support.databases import empty
 
 pytestmark = pytest.mark.integration
 

@@ -25,7 +25,7 @@ from tests.integration.test_import import (  # noqa: F401 - the same with Spark'
     shuffled,
     test_several_tables_of_one_item_are_grouped_over_all_exports,
 )
-from tests.spark import NEEDED, PYTHON, SHORT_LIVED, SPARK
+from tests.support.spark import NEEDED, PYTHON, SHORT_LIVED, SPARK
 
 KILLS = int(os.environ.get("ROWFERRY_KILLS", "1"))
 pytestmark = [

@@ -22,7 +22,7 @@ from rowferry.errors import Refused
 from rowferry.mapping import Mapping
 from rowferry.mysql import server, snapshot
 from rowferry.position import file_number
-from tests.integration.move_bed import PURCHASE, Bed, make_bed, without_positions
+from tests.support.move_bed import PURCHASE, Bed, make_bed, without_positions
 
 pytestmark = pytest.mark.integration
 

@@ -23,7 +23,7 @@ from rowferry.mysql import server as mysql_server
 from rowferry.mysql import snapshot
 from rowferry.mysql.address import Address
 from rowferry.position import BinlogOffset, Position
-from tests.integration.move_bed import PURCHASE, Bed, context_of, make_bed, without_positions
+from tests.support.move_bed import PURCHASE, Bed, context_of, make_bed, without_positions
 
 pytestmark = pytest.mark.integration
 

@@ -13,7 +13,7 @@ from ferry.cutover.grants import Grants
 from lab.database import Account, Server
 from rowferry.errors import Refused
 from rowferry.mysql import server as mysql_server
-from tests.conftest import empty
+from tests.support.databases import empty
 
 pytestmark = pytest.mark.integration
 

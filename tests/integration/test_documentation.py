@@ -1,6 +1,5 @@
 """What docs/mapping.md shows, from its own examples, on rows of a real server."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,10 +7,11 @@ import pytest
 from ferry.commands.mapping import look
 from lab.database import Server
 from rowferry.mapping import Mapping
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.integration
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = ROOT / "docs"
 TEXT = (DOCS / "mapping.md").read_text(encoding="utf-8")
 FIRST, CUSTOMER, WHERE, SHARED, HOOK = [
     part.partition("```")[0].replace('"shop.', '"test.') for part in TEXT.split("```toml\n")[1:]

@@ -39,10 +39,10 @@ from rowferry.mysql.address import Address
 from rowferry.mysql.server import identify
 from rowferry.position import BinlogOffset
 from rowferry.values import time_text
-from tests.integration.move_bed import PURCHASE, Bed, make_bed
 from tests.integration.test_select import COMMON, MAPPED, MARIADB, MYSQL, SESSION, Cases, execute, table_of
 from tests.integration.test_select import differences as differences_of
 from tests.integration.test_select import server as server  # noqa: PLC0414  a fixture
+from tests.support.move_bed import PURCHASE, Bed, make_bed
 
 pytestmark = pytest.mark.integration
 

@@ -23,7 +23,7 @@ from rowferry.errors import Refused
 from rowferry.mysql import snapshot
 from rowferry.mysql.server import identify
 from rowferry.position import BinlogOffset
-from tests.integration.move_bed import Bed, make_bed
+from tests.support.move_bed import Bed, make_bed
 
 pytestmark = pytest.mark.integration
 

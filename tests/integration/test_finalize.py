@@ -16,7 +16,7 @@ from lab.cloud import Cloud
 from lab.database import Server
 from lab.rehearsal import ROOT
 from rowferry.control_table import FINALIZE
-from tests.integration.move_bed import Bed, make_bed
+from tests.support.move_bed import Bed, make_bed
 
 pytestmark = pytest.mark.integration
 

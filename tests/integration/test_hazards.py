@@ -16,25 +16,27 @@ from rowferry.mapping import Mapping
 from rowferry.mysql import conditions as mysql_conditions
 from rowferry.mysql.server import identify, rows
 from rowferry.position import BinlogOffset
-from tests.integration import matrix_cases
-from tests.integration.matrix_bed import both, rows_as_items, run, server
-from tests.integration.move_bed import context_of
-from tests.integration.roads import Place, changes, stream_road
 from tests.integration.test_capturer import Ferry, _ferry, wait_for, work
 from tests.integration.test_ferry import bed, differences, moved
 from tests.integration.test_ferry import ferry as command
+from tests.support import matrix_cases
+from tests.support.matrix_bed import both, rows_as_items, run, server
+from tests.support.move_bed import context_of
+from tests.support.paths import ROOT
+from tests.support.rows_to_items import Place, changes, stream_road
 
 __all__ = ["bed", "command", "moved", "server"]
 pytestmark = pytest.mark.integration
 
 CAPTURER, SHAPES, DECODER = (f"integration/test_{name}.py" for name in ("capturer", "shapes", "decoder"))
-HERE, STREAM = "integration/test_hazards.py", "unit/test_decoder_stream.py"
+HERE, STREAM = "integration/test_hazards.py", "unit/capturer/decoder/test_stream.py"
+TRANSLATION, SERVER = "unit/capturer/source/test_translation.py", "unit/rowferry/mysql/test_server.py"
 STOPS, CUT_OFF = "test_what_it_cannot_follow_stops_before_it", "test_a_transaction_in_which_the_connection"
 SHOWN: dict[str, list[tuple[str, str]]] = {
     "compressed transactions": [
         (CAPTURER, "test_rows_are_read_whatever_way_the_server_packs_them"),
         ("integration/test_values_matrix.py", "test_packed_changes"),
-        ("unit/test_capturer_translation.py", "test_a_compressed_transaction_that_is_damaged_ends_where"),
+        (TRANSLATION, "test_a_compressed_transaction_that_is_damaged_ends_where"),
     ],
     "resume inside a transaction": [
         (CAPTURER, CUT_OFF), (HERE, "test_reading_that_begins_inside_a_transaction_stops"),
@@ -77,13 +79,13 @@ SHOWN: dict[str, list[tuple[str, str]]] = {
     "a row of 40 MB": [(HERE, "test_a_row_of_40_mb_is_read_whole_and_set_aside")],
     "a server that starts again": [(CAPTURER, "test_a_killed_server_that_comes_back_is_read_on")],
     "SHOW MASTER STATUS": [
-        ("unit/test_source_answers.py", "test_the_end_of_the_binlog_is_asked_for_in_the_servers_words"),
+        (SERVER, "test_the_end_of_the_binlog_is_asked_for_in_the_servers_words"),
     ],
     "checksums": [(DECODER, "test_checksums_are_switched_while_reading")],
     # A file over 4 GB takes too long to write here: the arithmetic of its offsets is shown.
     "files over 4 GB": [
         (STREAM, "test_offsets_go_on_beyond_4_gib"),
-        ("unit/test_capturer_translation.py", "test_offsets_go_on_beyond_4_gib"),
+        (TRANSLATION, "test_offsets_go_on_beyond_4_gib"),
     ],
 }  # fmt: skip
 CASES = {
@@ -113,7 +115,7 @@ CASES = {
 
 @pytest.mark.parametrize(("file", "test"), sorted(set(chain(*SHOWN.values()))))
 def test_what_shows_a_hazard_is_there(file: str, test: str) -> None:
-    assert f"\ndef {test}" in (Path(__file__).parents[1] / file).read_text()
+    assert f"\ndef {test}" in (ROOT / "tests" / file).read_text()
 
 
 @pytest.mark.parametrize("hazard", CASES)

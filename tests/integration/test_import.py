@@ -29,8 +29,8 @@ from rowferry.control_table import CHECKPOINT, FLOORS, LOADER, ControlTable
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping
 from rowferry.position import Position
-from tests.integration.move_bed import PURCHASE, make_stack
-from tests.unit.export_files import COLUMNS, Rows, write_export
+from tests.support.export_files import COLUMNS, Rows, write_export
+from tests.support.move_bed import PURCHASE, make_stack
 
 pytestmark = pytest.mark.integration
 KILLS = int(os.environ.get("ROWFERRY_KILLS", "3"))

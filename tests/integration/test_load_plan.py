@@ -10,7 +10,7 @@ import pytest
 from bulkload.dynamodb.item_size import item_bytes
 from lab.cloud import Cloud
 from lab.database import Server
-from tests.integration.move_bed import PURCHASE, Bed, make_bed
+from tests.support.move_bed import PURCHASE, Bed, make_bed
 
 pytestmark = pytest.mark.integration
 

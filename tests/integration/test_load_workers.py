@@ -26,7 +26,7 @@ from rowferry.control_table import LOADER
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping
 from rowferry.mysql.server import columns, identify
-from tests.integration.move_bed import Bed, make_bed, without_positions
+from tests.support.move_bed import Bed, make_bed, without_positions
 
 pytestmark = pytest.mark.integration
 

@@ -23,12 +23,13 @@ from rowferry.mapping import Mapping
 from rowferry.mysql.address import Address
 from tests.integration.test_capturer import Ferry, wait_for
 from tests.integration.test_mapping import HOOK, LINES, ORDERS, SET, TEMPLATE
-from tests.integration.verified import verified
-from tests.scenarios.roads import Kept
+from tests.support.paths import FUNCTIONS
+from tests.support.scenarios import Kept
+from tests.support.verified import verified
 
 pytestmark = pytest.mark.integration
 
-DMS = (Path(__file__).parents[2] / "functions" / "article-dms.json").read_text().replace("mydatabase", "test")
+DMS = (FUNCTIONS / "article-dms.json").read_text().replace("mydatabase", "test")
 FILTERED = LINES.replace("[[table]]", '[[table]]\n    where = { column = "quantity", between = [200, 700] }')
 ROW = LINES.replace('"quantity"', '"*"').replace('"nested-map"', '"attribute-per-row"').replace(
     'attribute = "lines"', 'prefix = "line_"'

@@ -12,9 +12,9 @@ from rowferry.mapping import Mapping
 from rowferry.mysql import snapshot
 from rowferry.mysql.server import identify, rows
 from rowferry.position import Position
-from tests.integration.matrix_bed import rows_as_items, run, server
-from tests.integration.move_bed import context_of
-from tests.integration.roads import changes
+from tests.support.matrix_bed import rows_as_items, run, server
+from tests.support.move_bed import context_of
+from tests.support.rows_to_items import changes
 
 __all__ = ["server"]
 pytestmark = pytest.mark.integration

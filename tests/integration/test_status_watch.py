@@ -14,7 +14,7 @@ import pytest
 from lab.cloud import Cloud
 from lab.database import Server
 from rowferry.control_table import APPLIED, VERIFIED
-from tests.integration.move_bed import Bed, make_bed
+from tests.support.move_bed import Bed, make_bed
 
 pytestmark = pytest.mark.integration
 WATCH = [sys.executable, "-m", "ferry.cli", "status", "--watch", "0.3"]

@@ -9,8 +9,8 @@ import pytest
 from lab.binlog_dump import end_of_binlog
 from lab.server import Server
 from rowferry.mapping import Mapping
-from tests.integration.matrix_bed import rows_as_items, run, server
-from tests.integration.roads import Arrived, bulk_road, stream_road
+from tests.support.matrix_bed import rows_as_items, run, server
+from tests.support.rows_to_items import Arrived, bulk_road, stream_road
 
 __all__ = ["server"]
 pytestmark = pytest.mark.integration

@@ -13,10 +13,10 @@ from lab.cloud import Cloud
 from lab.server import Server
 from rowferry.errors import SourceNotReady
 from rowferry.mapping import Mapping
-from tests.integration import matrix_cases as cases
-from tests.integration.matrix_bed import SESSION, both, by_value, rows_as_items, run, server
-from tests.integration.matrix_cases import Attribute, Differs
-from tests.integration.roads import Item, Place, bulk_road
+from tests.support import matrix_cases as cases
+from tests.support.matrix_bed import SESSION, both, by_value, rows_as_items, run, server
+from tests.support.matrix_cases import Attribute, Differs
+from tests.support.rows_to_items import Item, Place, bulk_road
 
 __all__ = ["server"]
 pytestmark = pytest.mark.integration

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from lab.server import Server
 from rowferry.mapping import Mapping
-from tests.integration.matrix_bed import SESSION, run
-from tests.integration.roads import Arrived, bulk_road, stream_road
-from tests.integration.value_strategies import KEYS, Made, tables
+from tests.support.matrix_bed import SESSION, run
+from tests.support.rows_to_items import Arrived, bulk_road, stream_road
+from tests.support.value_strategies import KEYS, Made, tables
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "0"))
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(0 if EXAMPLES else 300)]

@@ -13,9 +13,9 @@ from ferry.verify import tasks
 from ferry.verify.ranges import Range
 from ferry.verify.tasks import ReadCounts, ReadTask, RowRange, TaskResult
 from rowferry.errors import Unapplied
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.integration
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class Slow:

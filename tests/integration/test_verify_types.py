@@ -16,8 +16,8 @@ from ferry.verify.diff import Difference
 from lab.cloud import Cloud
 from lab.server import Server
 from rowferry.mysql.address import Address
-from tests.integration.move_bed import context_of
-from tests.integration.verified import verified
+from tests.support.move_bed import context_of
+from tests.support.verified import verified
 
 pytestmark = pytest.mark.integration
 

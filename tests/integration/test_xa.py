@@ -3,8 +3,8 @@
 import pytest
 
 from lab.database import Server
-from tests.integration.move_bed import context_of
 from tests.integration.test_shapes import Reading, reading, run, server
+from tests.support.move_bed import context_of
 
 __all__ = ["reading", "server"]
 pytestmark = pytest.mark.integration

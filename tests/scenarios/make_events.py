@@ -8,13 +8,12 @@ A test proves that they are up to date.
 
 import json
 from base64 import b64encode
-from pathlib import Path
 from typing import Any
 
 from rowferry.change import decode_record
-from tests.scenarios.roads import cases, records, story
+from tests.support.paths import ROOT
+from tests.support.scenarios import cases, records, story
 
-ROOT = Path(__file__).parent.parent.parent
 RECORDED = {
     "batch-several-lanes": "several-items-in-one-batch",
     "batch-compressed": "all-of-many-members-deleted",

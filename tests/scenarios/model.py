@@ -8,7 +8,7 @@ from rowferry.errors import UnusableChange
 from rowferry.mapping import Layout, Mapping, TableMapping
 from rowferry.mapping.template import Template
 from rowferry.values import text, untag
-from tests.scenarios.roads import Case, story
+from tests.support.scenarios import Case, story
 
 type Members = dict[tuple[str, ...], Any]
 """By path: an attribute; an attribute and an entry of a map; or an attribute, a name and `:` of a set."""

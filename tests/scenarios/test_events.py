@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from rowferry.change import Record, decode_record
-from tests.scenarios.make_events import RECORDED, ROOT, event
+from tests.scenarios.make_events import RECORDED, event
+from tests.support.paths import ROOT
 
 
 def decoded(events: dict[str, Any]) -> list[Record]:

@@ -9,7 +9,7 @@ from ferry.verify.oracle.hooks import cell_of
 from ferry.verify.oracle.mapping_entry import Pair, read_pairs
 from ferry.verify.oracle.members import Member, expected, found
 from rowferry.values import untag
-from tests.scenarios.roads import PURCHASE, Case, cases
+from tests.support.scenarios import PURCHASE, Case, cases
 
 CASES = {name: case for name, case in cases().items() if case.rows is not None or case.sources}
 

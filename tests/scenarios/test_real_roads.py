@@ -1,7 +1,6 @@
 """Every case with the real parts: the applier on the emulated DynamoDB, the bulk load from the real MySQL."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +16,10 @@ from rowferry.mapping import EXPIRES, Mapping
 from rowferry.mysql import server as mysql_server
 from rowferry.mysql.address import Address
 from rowferry.values import time_text, untag
-from tests.conftest import empty
-from tests.scenarios.roads import Case, Item, deliver
 from tests.scenarios.test_scenarios import CASES, check, ordered
+from tests.support.databases import empty
+from tests.support.paths import SCENARIOS
+from tests.support.scenarios import Case, Item, deliver
 
 pytestmark = pytest.mark.integration
 
@@ -29,7 +29,7 @@ def tables(mysql_server: Server) -> Server:
     """The server with all tables of the cases."""
     empty(mysql_server)
     with mysql_server.connect() as connection, connection.cursor() as cursor:
-        for statement in (Path(__file__).parent / "tables.sql").read_text().split(";")[:-1]:
+        for statement in (SCENARIOS / "tables.sql").read_text().split(";")[:-1]:
             cursor.execute(statement)
     return mysql_server
 

@@ -7,8 +7,8 @@ import pytest
 from rowferry.mapping import EXPIRES, POSITION, Mapping
 from rowferry.position import Position
 from tests.scenarios.model import item_of, replay
-from tests.scenarios.roads import DAY, Case, Item, cases, deliver, load
-from tests.simulation.dynamo import Dynamo
+from tests.support.dynamo import Dynamo
+from tests.support.scenarios import DAY, Case, Item, cases, deliver, load
 
 CASES = cases()
 NOW = 1_800_000_000.0

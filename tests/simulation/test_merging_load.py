@@ -20,7 +20,7 @@ from rowferry.items.effects import effects
 from rowferry.items.folding import FoldStep, writes
 from rowferry.mapping import EXPIRES, POSITION, Mapping
 from rowferry.position import Position
-from tests.simulation.dynamo import Dynamo, Item
+from tests.support.dynamo import Dynamo, Item
 
 LAYOUTS = ("attribute-per-row", "nested-map", "string-set")
 TABLES = {"orders": ("id", "status"), "lines": ("id", "product", "quantity")}

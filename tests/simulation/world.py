@@ -28,9 +28,9 @@ from rowferry.mapping import EXPIRES, POSITION, Mapping
 from rowferry.mysql import snapshot
 from rowferry.mysql.server import Server, execute
 from rowferry.position import BinlogOffset, Position
-from tests.scenarios.roads import PURCHASE, Item
-from tests.simulation.dynamo import Dynamo
 from tests.simulation.source import MYSQL, ORDERS, Connection, Disconnected, Source, row
+from tests.support.dynamo import Dynamo
+from tests.support.scenarios import PURCHASE, Item
 
 MAPPINGS = {
     layout: Mapping.parse(
