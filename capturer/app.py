@@ -19,6 +19,7 @@ from capturer.source.binlog import HEARTBEAT, ReplicationClient
 from capturer.state.lease import TTL, Lease
 from capturer.stream.sender import kinesis_config, require_stream
 from capturer.telemetry import Metrics, say, set_up
+from rowferry import __version__
 from rowferry.control_table import CHECKPOINT, ControlTable
 from rowferry.errors import CaptureStopped, LeaseLost, Refused, RowferryError
 from rowferry.mapping import Mapping
@@ -55,6 +56,8 @@ def arguments(argv: Sequence[str] | None, environment: Dict[str, str]) -> argpar
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+    parser.add_argument("--version", action="version", version=f"rowferry {__version__}")
 
     def add(option: str, variable: str, text: str, default: str | None = None, **more: Any) -> None:
         given = environment.get(variable) or default

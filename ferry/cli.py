@@ -34,6 +34,7 @@ from ferry.commands import (
     verify,
 )
 from ferry.context import EXAMPLE, Context
+from rowferry import __version__
 from rowferry.errors import RowferryError
 
 EPILOG = f"""\
@@ -65,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    root.add_argument("--version", action="version", version=f"rowferry {__version__}")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
     for module in (
         preflight,
