@@ -50,13 +50,13 @@ class Sides:
 
     def _set_up(self) -> None:
         # It has to survive the end of the process. When the machine fails verify begins anew.
-        for context in (
+        for setting in (
             "journal_mode=TRUNCATE",
             "synchronous=OFF",
             "temp_store=FILE",
             f"cache_size=-{CACHE_KIB}",
         ):
-            self._base.execute(f"PRAGMA {context}")
+            self._base.execute(f"PRAGMA {setting}")
         for side in ("source", "target"):
             self._base.execute(f"CREATE TABLE IF NOT EXISTS {side} (key TEXT, member TEXT, value TEXT)")
         self._base.execute(

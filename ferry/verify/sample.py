@@ -36,4 +36,4 @@ def _of_items(items: ItemLookup, random: Random) -> Iterator[Key]:
         answer = items.client.scan(
             TableName=items.target, Segment=segment, TotalSegments=segments, Limit=PAGE, ConsistentRead=True
         )
-        yield from (items.key(item) for item in answer["ItemLookup"] if "_ttl" not in item)
+        yield from (items.key(item) for item in answer["Items"] if "_ttl" not in item)
