@@ -1,14 +1,12 @@
 """Every metric of the consumer, and the counters that it keeps in the control table."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 
 from apply_changes.applier import ApplyResult
+from rowferry.histogram import FIELD, bucket
 
 NAMESPACE = "Rowferry"
-LAG_BASE = 1.25
-"""Each bucket of the lag histogram is a quarter wider than the one before: percentiles are right to 25 %."""
 
 METRICS: Mapping[str, tuple[str, str]] = {
     "ChangesApplied": ("Count", "row changes written to items"),
@@ -47,25 +45,5 @@ def counters(result: ApplyResult, records: int, now: int) -> Counter[str]:
         requests=result.requests,
     )
     for committed, changes in result.committed.items():
-        counted[f"lag_{lag_bucket(now - committed)}"] += changes
+        counted[f"{FIELD}{bucket(now - committed)}"] += changes
     return counted
-
-
-def lag_bucket(milliseconds: int) -> int:
-    """Bucket N holds lags above 1.25**(N-1) and up to 1.25**N milliseconds."""
-    return max(0, math.ceil(math.log(max(milliseconds, 1), LAG_BASE)))
-
-
-def percentile(counted: Mapping[str, int], share: float) -> float | None:
-    """
-    The lag in milliseconds that `share` (0 to 1) of the changes did not exceed.
-
-    `counted` is the control table's `applied` item, or the difference of two. None without changes.
-    """
-    buckets = sorted((int(name[4:]), count) for name, count in counted.items() if name.startswith("lag_"))
-    left = share * sum(count for _, count in buckets)
-    for bucket, count in buckets:
-        left -= count
-        if left <= 0 and count:
-            return LAG_BASE**bucket
-    return None

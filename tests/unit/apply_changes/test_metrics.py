@@ -1,31 +1,9 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from apply_changes.applier import ApplyResult
-from apply_changes.metrics import LAG_BASE, METRICS, counters, lag_bucket, metric_values, percentile
-
-
-@given(st.integers(0, 10**9))
-def test_a_lag_is_within_its_bucket(lag: int) -> None:
-    bucket = lag_bucket(lag)
-    assert max(lag, 1) <= LAG_BASE**bucket * (1 + 1e-9)
-    assert bucket == 0 or lag > LAG_BASE ** (bucket - 1) * (1 - 1e-9)
-
-
-@given(st.lists(st.integers(1, 10**6), min_size=1, max_size=200), st.floats(0.01, 1))
-def test_a_percentile_is_right_to_a_quarter(lags: list[int], share: float) -> None:
-    counted = Counter(f"lag_{lag_bucket(lag)}" for lag in lags)
-    found = percentile(counted, share)
-    exact = sorted(lags)[max(0, -int(-share * len(lags) // 1) - 1)]
-    assert found is not None and exact * (1 - 1e-9) <= found <= exact * LAG_BASE * (1 + 1e-9)
-
-
-def test_there_is_no_percentile_of_nothing() -> None:
-    assert percentile({"applied": 7}, 0.5) is None
-
+from apply_changes.metrics import METRICS, counters, metric_values
 
 RESULT = ApplyResult(
     received=6,
