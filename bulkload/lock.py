@@ -4,12 +4,12 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from socket import gethostname
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from rowferry.control_table import LOADER, ControlTable
+from rowferry.control_table import LOADER, ConditionFailed, ControlTable
 from rowferry.errors import LeaseLost, Refused
 
 TTL = 15.0  # seconds
@@ -54,8 +54,7 @@ class LoaderLock:
                 add={"renewals": 1},
                 only_if={"renewals": found.get("renewals")},
             )
-        except ClientError as error:
-            _unless_condition(error)
+        except ConditionFailed as error:
             raise Refused("another loader began at the same moment", _FIX) from error
         self._renewed = started
 
@@ -65,8 +64,7 @@ class LoaderLock:
         try:
             with self._naming:
                 self.control.update(LOADER, add={"renewals": 1}, only_if={"owner": self.owner})
-        except ClientError as error:
-            _unless_condition(error)
+        except ConditionFailed as error:
             self._renewed = float("-inf")
             raise LeaseLost("another loader has taken over", _FIX) from error
         self._renewed = started
@@ -79,8 +77,7 @@ class LoaderLock:
         with self._naming:
             try:
                 self.control.update(LOADER, set={"owner": name}, only_if={"owner": self.owner})
-            except ClientError as error:
-                _unless_condition(error)
+            except ConditionFailed:
                 return
             self.owner = name
 
@@ -95,10 +92,8 @@ class LoaderLock:
 
     def release(self) -> None:
         """Gives the lock back; when it was lost meanwhile, there is nothing to give back."""
-        try:
+        with suppress(ConditionFailed):
             self.control.update(LOADER, set={"released": True}, only_if={"owner": self.owner})
-        except ClientError as error:
-            _unless_condition(error)
 
     @contextmanager
     def held(
@@ -136,8 +131,3 @@ def refuse_late(now: float, renewed: float, ttl: float) -> None:
         raise LeaseLost(
             "this loader could not renew its lock", "run the load again: it goes on with the open chunks"
         )
-
-
-def _unless_condition(error: ClientError) -> None:
-    if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-        raise error

@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from rowferry.control_table import AUDIT, ControlTable, Plain
+from rowferry.control_table import AUDIT, ControlTable, Plain, audit_key
 
 STARTED = "started"
 """The outcome of an action that still runs, or was killed: nothing has said how it ended."""
@@ -23,10 +23,10 @@ def record(control: ControlTable, action: str, outcome: str, **facts: Plain) -> 
     """
     Writes one action; returns its key.
 
-    `facts` are shown as they are: no secrets, no row values. The time in the key has a fixed width.
+    `facts` are shown as they are: no secrets, no row values.
     """
     now = time.time_ns() // 1_000_000
-    pk = f"{AUDIT}{now:014d}#{secrets.token_hex(4)}"
+    pk = audit_key(now, secrets.token_hex(4))
     fields: dict[str, Plain] = {"at": now, "who": who(), "action": action, "outcome": outcome}
     control.put(pk, {**fields, **facts})
     return pk

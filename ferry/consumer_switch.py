@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ferry.context import Stack, find_stack
-from rowferry.control_table import CHECKPOINT, ControlTable
+from rowferry.control_table import CHECKPOINT, ControlTable, load_key
 from rowferry.errors import Refused
 
 TIMEOUT = 900.0  # seconds; AWS takes a minute or two
@@ -25,7 +25,7 @@ def require_load(control: ControlTable, sources: Iterable[str]) -> None:
                 f"the capturer does not capture {source}",
                 "deploy the capturer with this mapping first, then run `ferry load`",
             )
-        if lacking := _lacking(control.get(f"load#{source}"), checkpoint["epoch"]):
+        if lacking := _lacking(control.get(load_key(source)), checkpoint["epoch"]):
             raise Refused(
                 f"the load of {source} {lacking}", "run `ferry load` to its end, then turn the switch ON"
             )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from rowferry.control_table import CHECKPOINT, LEASE, MARKER, ControlTable
+from rowferry.control_table import CHECKPOINT, LEASE, MARKER, ControlTable, marker_key
 from rowferry.errors import Refused
 from rowferry.mysql import snapshot
 from rowferry.mysql.server import Connection, identify
@@ -128,7 +128,7 @@ def _look(control: ControlTable, end: Position, seconds: float) -> Drained:
     if request["position"] < str(end):  # another drain, which began before, has asked after this one
         _ask(control, end)
         request = control.get(MARKER)
-    applied = control.get(f"{MARKER}#{request['id']}").get("applied", set())
+    applied = control.get(marker_key(request["id"])).get("applied", set())
     checkpoint = control.get(CHECKPOINT)
     if checkpoint.get("epoch") != end.epoch:  # a position of the old server says nothing about the new one
         raise Refused(

@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bulkload.throttle.rate import TokenBucket
-from rowferry.control_table import FINALIZE, ControlTable, Plain
+from rowferry.control_table import ControlTable, Plain, finalize_key, is_condition_failed, segment_key
 from rowferry.mapping.table import EXPIRES, POSITION
 
 SEGMENTS = 4
@@ -74,7 +74,7 @@ def finalize(
 
     Its progress is in the control table, an item a segment. A table that is done is done.
     """
-    pk = f"{FINALIZE}{target.name}"
+    pk = finalize_key(target.name)
     segments = int(control.get(pk).get("segments", segments))
     control.update(pk, set={"segments": segments})
     total = int(
@@ -109,7 +109,7 @@ class Segment:
 
     def run(self) -> Iterator[int]:
         """Goes on where it was left; yields how many items have been looked at."""
-        pk = f"{FINALIZE}{self.target.name}#{self.number}"
+        pk = segment_key(self.target.name, self.number)
         saved = self.control.get(pk)
         self.counts.update(json.loads(saved.get("counts", "{}")))
         self.looked = int(saved.get("looked", 0))
@@ -149,7 +149,7 @@ class Segment:
                 return "deleted"
             self._strip(item)
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            if not is_condition_failed(error):
                 raise
             return "skipped"
         return "stripped"

@@ -2,7 +2,7 @@
 What the documents say is held against the project: links, make targets, commands, parameters, metrics.
 
     python -m lab.check_docs            exit status 1 and one line for each claim that does not hold
-    python -m lab.check_docs --write    writes docs/metrics.md anew
+    python -m lab.check_docs --write    writes what the documents have from the code again
 """
 
 import argparse
@@ -14,9 +14,11 @@ from pathlib import Path
 import apply_changes.metrics
 import capturer.telemetry
 import ferry.cli
+from rowferry.control_table import KEYS
 
 ROOT = Path(__file__).resolve().parent.parent
 METRICS = ROOT / "docs/metrics.md"
+ARCHITECTURE = ROOT / "docs/architecture.md"
 
 
 def main() -> int:
@@ -26,14 +28,34 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--write", action="store_true", help="write docs/metrics.md")
+    parser.add_argument("--write", action="store_true", help="write what is made from the code")
     if parser.parse_args().write:
-        METRICS.write_text(metrics_page(), encoding="utf-8")
+        for page, text in made().items():
+            page.write_text(text, encoding="utf-8")
     wrong = [line for page in pages() for line in check(page)]
-    if METRICS.read_text(encoding="utf-8") != metrics_page():
-        wrong.append("docs/metrics.md is not what the code says: python -m lab.check_docs --write")
+    wrong += [
+        f"{page.relative_to(ROOT)} is not what the code says: python -m lab.check_docs --write"
+        for page, text in made().items()
+        if page.read_text(encoding="utf-8") != text
+    ]
     print("\n".join(wrong), end="\n" if wrong else "", file=sys.stderr)
     return 1 if wrong else 0
+
+
+def made() -> dict[Path, str]:
+    """The documents that are made from the code, in whole or in part, as they have to be."""
+    return {METRICS: metrics_page(), ARCHITECTURE: with_keys(ARCHITECTURE.read_text(encoding="utf-8"))}
+
+
+def with_keys(text: str) -> str:
+    """docs/architecture.md with the control table's keys between its two marks. ValueError without these."""
+    lines = [f"| {key.pattern} | {key.written_by} | {key.holds} |" for key in KEYS]
+    table = "\n".join(["| pk | written by | holds |", "| --- | --- | --- |", *lines])
+    before, mark, rest = text.partition("<!-- control table -->\n")
+    _, end, after = rest.partition("\n<!-- end -->")
+    if not (mark and end):
+        raise ValueError("docs/architecture.md lacks the marks of the control table")
+    return before + mark + "\n" + table + "\n" + end + after
 
 
 def pages() -> list[Path]:

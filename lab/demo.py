@@ -19,15 +19,15 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from apply_changes.metrics import percentile
 from lab.cloud import CloudFailed, cloud
 from lab.database import database
 from lab.deploy import SAM, DeployFailed
 from lab.moving_shop import MovingShop
 from lab.rehearsal import ROOT, Rehearsal, StepFailed, wait_for
 from lab.shop import Shop
-from rowferry.control_table import APPLIED, CHECKPOINT
+from rowferry.control_table import APPLIED, CHECKPOINT, load_key
 from rowferry.errors import RowferryError
+from rowferry.histogram import FIELD, percentile
 
 FOLDER = ROOT / "build/demo"
 DIFFERENCES = FOLDER / "differences.jsonl"
@@ -158,7 +158,7 @@ def _preflight(demo: Demo) -> None:
 def _load(demo: Demo) -> None:
     control = demo.rehearsal.control
     demo.ferry("load")
-    loaded = [item for item in control.items("load#") if item["state"] == "done"]
+    loaded = [item for item in control.items(load_key("")) if item["state"] == "done"]
     demo.report["rows_loaded"] = sum(item["rows"] for item in loaded)
     demo.report["items"] = sum(item["items"] for item in loaded)
     demo.report["applied_before_switch"] = control.get(APPLIED).get("changes", 0)
@@ -193,7 +193,7 @@ def _live(demo: Demo) -> None:
     before = control.get(APPLIED)
     time.sleep(demo.arguments.live)
     after = control.get(APPLIED)
-    counted = {name: value - before.get(name, 0) for name, value in after.items() if name.startswith("lag_")}
+    counted = {name: value - before.get(name, 0) for name, value in after.items() if name.startswith(FIELD)}
     for name, share in (("lag_ms_p50", 0.50), ("lag_ms_p99", 0.99)):
         lag = percentile(counted, share)
         demo.report[name] = None if lag is None else round(lag)

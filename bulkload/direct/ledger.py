@@ -11,7 +11,17 @@ from itertools import batched
 
 from bulkload.direct.chunks import Chunk, bound_text, read_bound
 from bulkload.dynamodb.batch_writer import ITEMS_IN_A_REQUEST, Writer
-from rowferry.control_table import FLOORS, ControlTable, Plain, wrap
+from rowferry.control_table import (
+    FLOORS,
+    ControlTable,
+    Plain,
+    chunk_key,
+    chunk_number,
+    chunks_of,
+    load_key,
+    merge_key,
+    wrap,
+)
 from rowferry.position import Position
 from rowferry.values import Attribute
 
@@ -61,7 +71,7 @@ class Ledger:
 
     @property
     def _load(self) -> str:
-        return f"load#{self.source}"
+        return load_key(self.source)
 
     @property
     def state(self) -> str | None:
@@ -87,13 +97,13 @@ class Ledger:
 
     def start_of(self, target: str) -> str | None:
         """The watermark at the start of the first load that merged into the target in this epoch."""
-        found: str | None = self.control.get(f"merge#{target}").get("watermark")
+        found: str | None = self.control.get(merge_key(target)).get("watermark")
         return found if found and Position.parse(found).epoch == self.epoch else None
 
     def begin(self, target: str, watermark: str) -> str:
         """Keeps that watermark for the whole epoch; returns the one that counts."""
         return self.start_of(target) or str(
-            self.control.update(f"merge#{target}", set={"watermark": watermark})["watermark"]
+            self.control.update(merge_key(target), set={"watermark": watermark})["watermark"]
         )
 
     def forget(self) -> None:
@@ -150,7 +160,7 @@ class Ledger:
         return {name: wrap(value) for name, value in fields.items()}
 
     def _chunk(self, number: int) -> str:
-        return f"chunk#{self.source}#{number:06d}"
+        return chunk_key(self.source, number)
 
     @property
     def planned(self) -> int:
@@ -160,8 +170,8 @@ class Ledger:
     def entries(self) -> Iterator[Entry]:
         """The plan's chunks, in no order; leftovers of an interrupted planning are left out."""
         count = self.control.get(self._load)["chunks"]
-        for item in self.control.items(f"chunk#{self.source}#"):
-            number = int(item["pk"].rpartition("#")[2])
+        for item in self.control.items(chunks_of(self.source)):
+            number = chunk_number(item["pk"])
             if number <= count:
                 chunk = Chunk(read_bound(item["lower"]), read_bound(item["upper"]), item["nulls"])
                 result = ChunkResult(item.get("rows", 0), item.get("items", 0), item.get("unusable", 0))

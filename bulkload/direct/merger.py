@@ -8,6 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bulkload.dynamodb.batch_writer import TOO_LARGE, Item, Writer, error_code, refusal
+from rowferry.control_table import is_condition_failed
 from rowferry.errors import Refused
 from rowferry.items.effects import ItemKey
 from rowferry.items.folding import Write
@@ -68,7 +69,7 @@ class Merger:
             while self.writer.answer(call, 1) is None:
                 self.writer.pause(pauses)
         except ClientError as error:
-            if error_code(error) != "ConditionalCheckFailedException":
+            if not is_condition_failed(error):
                 raise
             response: dict[str, Any] = {**error.response}
             return dict(response.get("Item", {}))

@@ -21,7 +21,7 @@ from bulkload.dynamodb.batch_writer import ITEM_TOO_LARGE, error_code
 from bulkload.exports.locations import S3Prefix
 from bulkload.exports.records import opened
 from bulkload.shuffle.assembly import item_of, key_of_item
-from rowferry.control_table import ControlTable
+from rowferry.control_table import ControlTable, import_key
 from rowferry.errors import Refused
 from rowferry.mapping import EXPIRES, TableMapping
 
@@ -65,7 +65,7 @@ class TableImport:
 
     @property
     def _record(self) -> str:
-        return f"import#{self.name}"
+        return import_key(self.name)
 
     def refuse_existing(self) -> None:
         """Refused where the table exists and this import has not made it."""

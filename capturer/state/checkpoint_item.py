@@ -1,14 +1,21 @@
 """What the control table says of capture: the checkpoint item and the marker that ferry asks for."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from capturer.state.lease import was_refused
 from capturer.state.status import AFRESH, CaptureStatus, Counters
 from rowferry.change import Marker
-from rowferry.control_table import CHECKPOINT, FLOORS, MARKER, PASSED, ControlTable, Plain
+from rowferry.control_table import (
+    CHECKPOINT,
+    FLOORS,
+    MARKER,
+    PASSED,
+    ConditionFailed,
+    ControlTable,
+    Plain,
+    load_key,
+)
 from rowferry.errors import CaptureStopped, LeaseLost, Refused
 from rowferry.position import BinlogOffset, Position
 
@@ -117,7 +124,7 @@ class Progress:
             floors.get(table, "") > here
             or (
                 floors.get(table, "") < before
-                and self._table.get(f"load#{table}").get("epoch", 0) < self.epoch
+                and self._table.get(load_key(table)).get("epoch", 0) < self.epoch
             )
             for table in self._tables
         )
@@ -170,13 +177,10 @@ class Progress:
 
     def marker_sent(self, marker: Marker) -> None:
         """The marker is on the stream, in every lane. Says nothing when another one is wanted by now."""
-        try:
+        with suppress(ConditionFailed):
             self._table.update(
                 MARKER, set={"sent": marker.id, "lanes": self._lanes}, only_if={"id": marker.id}
             )
-        except ClientError as error:
-            if not was_refused(error):
-                raise
 
     def _first(self, server: str, start: BinlogOffset, now_ms: int) -> BinlogOffset:
         self._item = self._update(
@@ -208,9 +212,7 @@ class Progress:
     def _update(self, fields: Mapping[str, Plain], token: int | None) -> dict[str, Any]:
         try:
             return self._table.update(CHECKPOINT, set=fields, only_if={"token": token})
-        except ClientError as error:
-            if not was_refused(error):
-                raise
+        except ConditionFailed as error:
             raise _lost() from error
 
 

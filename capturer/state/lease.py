@@ -1,10 +1,9 @@
 """One capturer at a time (I6)."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
-from botocore.exceptions import ClientError
-
-from rowferry.control_table import LEASE, ControlTable, Plain
+from rowferry.control_table import LEASE, ConditionFailed, ControlTable, Plain
 from rowferry.errors import LeaseLost
 
 TTL = 15.0
@@ -81,9 +80,7 @@ class Lease:
         before = self._clock()
         try:
             self._table.update(LEASE, add={"renewals": 1}, only_if={"token": self.token, "released": False})
-        except ClientError as error:
-            if not was_refused(error):
-                raise
+        except ConditionFailed as error:
             self._renewed = float("-inf")
             raise LeaseLost(
                 f"another capturer has the lease (this one's token was {self.token})",
@@ -94,11 +91,8 @@ class Lease:
     def release(self) -> None:
         """Gives the lease back, so that the next capturer need not wait. Nothing may be in flight."""
         self._renewed = float("-inf")
-        try:
+        with suppress(ConditionFailed):
             self._table.update(LEASE, set={"released": True}, only_if={"token": self.token})
-        except ClientError as error:
-            if not was_refused(error):
-                raise
 
     def _take(self, item: dict[str, int]) -> bool:
         before = self._clock()
@@ -110,14 +104,7 @@ class Lease:
         unchanged = {name: item.get(name) for name in ("token", "renewals", "released")}
         try:
             self._table.update(LEASE, set=fields, only_if=unchanged)
-        except ClientError as error:
-            if not was_refused(error):
-                raise
+        except ConditionFailed:
             return False
         self.token, self._renewed = token, before
         return True
-
-
-def was_refused(error: ClientError) -> bool:
-    """Whether the table's condition did not hold, as opposed to a request that failed."""
-    return bool(error.response["Error"]["Code"] == "ConditionalCheckFailedException")

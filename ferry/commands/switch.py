@@ -7,6 +7,7 @@ from typing import Any
 
 from ferry.consumer_switch import require_load, turn
 from ferry.context import Context
+from rowferry.control_table import FINALIZE
 from rowferry.errors import Refused
 
 EPILOG = """\
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     """Parses, wires and prints."""
     wanted = arguments.to.upper()
     if wanted == "ON":
-        if context.control.get("finalize#"):
+        if context.control.get(FINALIZE):
             raise Refused(
                 "`ferry finalize` has begun: without _pos old changes would be applied again",
                 "leave it OFF; to start over, empty the targets and load again into a new stack",

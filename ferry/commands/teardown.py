@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ferry.context import Context
-from rowferry.control_table import CUTOVER, FINALIZE, ControlTable
+from rowferry.control_table import CUTOVER, ControlTable, finalize_key, segment_key
 
 EPILOG = """\
 examples:
@@ -62,9 +62,9 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _is_stripped(control: ControlTable, target: str) -> bool:
-    segments = int(control.get(f"{FINALIZE}{target}").get("segments", 0))
+    segments = int(control.get(finalize_key(target)).get("segments", 0))
     return segments > 0 and all(
-        control.get(f"{FINALIZE}{target}#{number}").get("done") for number in range(segments)
+        control.get(segment_key(target, number)).get("done") for number in range(segments)
     )
 
 

@@ -5,10 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from ferry.cutover.phases import Phase, State
-from rowferry.control_table import CUTOVER, ControlTable
+from rowferry.control_table import CUTOVER, ConditionFailed, ControlTable
 from rowferry.errors import Refused
 
 IMPATIENT: Mapping[str, Any] = {
@@ -52,9 +50,7 @@ class Journal:
             self.control.update(
                 CUTOVER, set={**fields, "phase": str(to), "fence": dict(after.fence)}, only_if=condition
             )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise
+        except ConditionFailed as error:
             found = self.read()
             if (found.phase, found.id) != (to, self.id):  # else an answer was lost, and the request repeated
                 raise Refused(

@@ -8,12 +8,21 @@ from ferry.context import Context, Stack, find_stack
 from ferry.status.advice import waits
 from ferry.status.backlog import backlog, kept, oldest_seconds
 from ferry.status.lag import lag_bytes, lag_seconds
-from rowferry.control_table import APPLIED, CHECKPOINT, CUTOVER, MARKER, VERIFIED, ControlTable
+from rowferry.control_table import (
+    APPLIED,
+    CHECKPOINT,
+    CUTOVER,
+    MARKER,
+    VERIFIED,
+    ControlTable,
+    chunk_number,
+    chunks_of,
+    load_key,
+    marker_key,
+)
+from rowferry.histogram import percentile
 from rowferry.mysql import server
 from rowferry.position import BinlogOffset
-
-LAG_BASE = 1.25
-"""The consumer counts lags in buckets: N holds those above 1.25**(N-1) and up to 1.25**N milliseconds."""
 
 
 def look(context: Context, connection: server.Connection | None) -> dict[str, Any]:
@@ -71,13 +80,11 @@ def bulk(control: ControlTable, sources: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _bulk_of(control: ControlTable, name: str, epoch: int | None) -> dict[str, Any]:
-    plan = control.get(f"load#{name}")
+    plan = control.get(load_key(name))
     if plan.get("epoch") != epoch:  # capture has begun anew since: the load has to be done again
         plan = {}
     count = int(plan.get("chunks", 0))
-    chunks = [
-        chunk for chunk in control.items(f"chunk#{name}#") if int(chunk["pk"].rpartition("#")[2]) <= count
-    ]
+    chunks = [chunk for chunk in control.items(chunks_of(name)) if chunk_number(chunk["pk"]) <= count]
     done = [chunk for chunk in chunks if chunk["state"] == "done"]
     sums = {field: sum(int(chunk.get(field, 0)) for chunk in done) for field in ("rows", "items", "unusable")}
     return {"table": name, "state": plan.get("state", "none"), "done": len(done), "chunks": count, **sums}
@@ -105,22 +112,19 @@ def capture(
 
 def applied(counters: Mapping[str, Any]) -> dict[str, Any]:
     """Counters of the consumer, and the lag in milliseconds of half and of 99 in 100 changes."""
-    lags = sorted((int(name[4:]), int(count)) for name, count in counters.items() if name.startswith("lag_"))
     return {
         "applied": counters.get("applied", 0),
         "repeats": counters.get("repeats", 0),
         "quarantined": counters.get("quarantined", 0),
-        "lag_ms": {"half": _share(lags, 0.5), "99 of 100": _share(lags, 0.99)},
+        "lag_ms": {
+            "half": _rounded(percentile(counters, 0.5)),
+            "99 of 100": _rounded(percentile(counters, 0.99)),
+        },
     }
 
 
-def _share(lags: Sequence[tuple[int, int]], share: float) -> int | None:
-    left = share * sum(count for _, count in lags)
-    for bucket, count in lags:
-        left -= count
-        if left <= 0:
-            return round(LAG_BASE**bucket)
-    return None
+def _rounded(lag: float | None) -> int | None:
+    return None if lag is None else round(lag)
 
 
 def queued(sqs: Any, url: str) -> int:
@@ -134,5 +138,5 @@ def marker(control: ControlTable) -> dict[str, Any]:
     """How many lanes have applied the last marker; None without one."""
     asked = control.get(MARKER)
     lanes = asked.get("lanes", 0)
-    done = control.get(f"{MARKER}#{asked['id']}").get("applied", set()) if asked else set()
+    done = control.get(marker_key(asked["id"])).get("applied", set()) if asked else set()
     return {"position": asked.get("position"), "applied": len(done), "lanes": lanes}

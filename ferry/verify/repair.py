@@ -19,10 +19,10 @@ from pymysql.cursors import SSCursor
 
 from bulkload.direct.chunks import CutTable, describe
 from bulkload.direct.grouping import Unusable
-from bulkload.dynamodb.batch_writer import error_code
 from bulkload.shuffle.assembly import Assembly, item_of
 from bulkload.shuffle.lines import Line, Liner
 from ferry.verify.point_reads import AT_ONCE, ItemLookup, Key, RowLookup
+from rowferry.control_table import is_condition_failed
 from rowferry.mapping import EXPIRES, POSITION, TableMapping
 from rowferry.mysql import snapshot
 from rowferry.mysql.server import Server, columns
@@ -102,7 +102,7 @@ class Repair:
                 ExpressionAttributeValues={":w": stamp[POSITION]},
             )
         except ClientError as error:
-            if error_code(error) != "ConditionalCheckFailedException":
+            if not is_condition_failed(error):
                 raise
             return
         self.written += 1

@@ -18,7 +18,7 @@ from apply_changes.applier import Applier, ApplyResult
 from apply_changes.metrics import METRICS, NAMESPACE, counters, metric_values
 from apply_changes.quarantine import SqsQuarantine
 from apply_changes.store import DynamoStore
-from rowferry.control_table import APPLIED, FLOORS, MARKER, ControlTable
+from rowferry.control_table import APPLIED, FLOORS, ControlTable, marker_key
 from rowferry.mapping import EXPIRES, Mapping
 
 WORKERS = 32
@@ -106,7 +106,7 @@ def _account(control: ControlTable, result: ApplyResult, records: int) -> None:
     control.update(APPLIED, set=oldest, add=counters(result, records, now))
     for marker, lanes in result.markers.items():
         control.update(
-            f"{MARKER}#{marker.id}",
+            marker_key(marker.id),
             set={"position": marker.position, "updated_ms": now, EXPIRES: now // 1000 + MARKER_SECONDS},
             add={"applied": lanes},
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from rowferry.control_table import is_condition_failed
 from rowferry.errors import OversizedItem, Unapplied, ValueOutOfRange
 from rowferry.items.folding import Write, newer
 from rowferry.items.requests import bury, lookup, merged, missing_maps, replacement, request
@@ -120,7 +121,7 @@ class DynamoStore:
         try:
             answer: dict[str, Any] = getattr(self._client, method)(**arguments)
         except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            if is_condition_failed(error):
                 response: dict[str, Any] = {**error.response}
                 raise _Held(response.get("Item", {})) from None
             raise _sorted(error, arguments["TableName"]) from error

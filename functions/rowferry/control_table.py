@@ -1,43 +1,141 @@
 """
-The control table: one item a subject, so that each has one writer or one atomic update.
+The control table, the one place of the move's state: an item a subject, with one writer or one atomic update.
 
-| pk | written by | holds |
-| --- | --- | --- |
-| lease | capturer | who captures, with the fencing token |
-| checkpoint | capturer | the position up to which every change is on the stream, state, counters |
-| load#SCHEMA.TABLE | bulk load | the plan, its epoch, and whether it is done |
-| merge#TARGET | bulk load | the watermark at the start of a load that merges members into items |
-| chunk#SCHEMA.TABLE#N | bulk load | bounds, watermark and result of one chunk |
-| throttle | bulk load, ferry | how fast the load may be, and whether it rests |
-| floors | bulk load | for each source table, the position up to which changes are in the load |
-| verified | ferry | the last verify: when it ended, up to where it compared everything, what it found |
-| passed | ferry | the boundary at which capture stopped and that it may pass over, with its epoch |
-| marker | ferry | the marker that the capturer has to send next |
-| marker#ID | consumer | the lanes in which the marker has been applied |
-| applied | consumer | counters of what was applied |
-
-Functions take the low-level DynamoDB client and the table's name.
+KEYS lists every key; docs/architecture.md has it as a table. Functions take the low-level DynamoDB client
+and the table's name.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from rowferry.values import Attribute
 
-LEASE, CHECKPOINT, FLOORS, MARKER, APPLIED = "lease", "checkpoint", "floors", "marker", "applied"
+LEASE = "lease"
+CHECKPOINT = "checkpoint"
+FLOORS = "floors"
+LOADER = "loader"
 THROTTLE = "throttle"
+MARKER = "marker"
+APPLIED = "applied"
 VERIFIED = "verified"
 PASSED = "passed"
 CUTOVER = "cutover"
-LOADER = "loader"
-FINALIZE, AUDIT = "finalize#", "audit#"
+FINALIZE = "finalize#"
+AUDIT = "audit#"
+"""Begins every `audit_key`; FINALIZE is an item, too."""
+
+
+def load_key(source: str) -> str:
+    """Of the load of a source table, `schema.table`."""
+    return f"load#{source}"
+
+
+def chunks_of(source: str) -> str:
+    """Begins the keys of a source table's chunks."""
+    return f"chunk#{source}#"
+
+
+def chunk_key(source: str, number: int) -> str:
+    """Of one chunk, counted from 1."""
+    return f"{chunks_of(source)}{number:06d}"
+
+
+def chunk_number(pk: str) -> int:
+    """The number of the chunk whose key that is."""
+    return int(pk.rpartition("#")[2])
+
+
+def merge_key(target: str) -> str:
+    """Of the loads that merge members into a target's items."""
+    return f"merge#{target}"
+
+
+def import_key(target: str) -> str:
+    """Of the ImportTable that makes a target."""
+    return f"import#{target}"
+
+
+def marker_key(marker: str) -> str:
+    """Of the lanes that have applied the marker with that id."""
+    return f"{MARKER}#{marker}"
+
+
+def finalize_key(target: str) -> str:
+    """Of the removal of metadata from a target."""
+    return f"{FINALIZE}{target}"
+
+
+def segment_key(target: str, number: int) -> str:
+    """Of one segment of that removal, counted from 0."""
+    return f"{finalize_key(target)}#{number}"
+
+
+def audit_key(milliseconds: int, action: str) -> str:
+    """Of an action, any unique text, at that time since 1970: of a fixed width, so that keys sort by it."""
+    return f"{AUDIT}{milliseconds:014d}#{action}"
+
+
+@dataclass(frozen=True, slots=True)
+class ControlKey:
+    """An item of the control table, or many: capitals in `pattern` are what a key is made for."""
+
+    pattern: str
+    written_by: str
+    holds: str
+
+
+KEYS = (
+    ControlKey(LEASE, "capturer", "who captures, with the fencing token"),
+    ControlKey(
+        CHECKPOINT,
+        "capturer",
+        "position up to which every change is on the stream, epoch, server, lanes, state, counters",
+    ),
+    ControlKey(load_key("SCHEMA.TABLE"), "bulk load", "epoch and method, whether it is done, rows, items"),
+    ControlKey(f"{chunks_of('SCHEMA.TABLE')}N", "bulk load", "bounds, watermark and result of one chunk"),
+    ControlKey(merge_key("TARGET"), "bulk load", "the watermark at the start of a load that merges members"),
+    ControlKey(import_key("TARGET"), "bulk load", "the ImportTable that was started, and its files"),
+    ControlKey(
+        FLOORS, "bulk load", "for each source table, the position up to which its load shows every change"
+    ),
+    ControlKey(LOADER, "bulk load", "which loader is at work, with its renewals"),
+    ControlKey(THROTTLE, "bulk load, ferry", "how fast the load may be, and whether it is paused"),
+    ControlKey(PASSED, "ferry", "where capture stopped and may go on after, with the epoch"),
+    ControlKey(VERIFIED, "ferry", "the last verify: when, up to which position, what it found"),
+    ControlKey(CUTOVER, "ferry, its guard", "phase, fence, grants to give back, the source's end, pause"),
+    ControlKey(FINALIZE, "ferry", "that the removal of metadata has begun"),
+    ControlKey(finalize_key("TARGET"), "ferry", "the number of its segments in that table"),
+    ControlKey(f"{finalize_key('TARGET')}#N", "ferry", "how far one segment is"),
+    ControlKey(f"{AUDIT}MS#ID", "ferry", "who did what, and how it ended"),
+    ControlKey(MARKER, "ferry, capturer", "the marker to send, and whether it was sent"),
+    ControlKey(marker_key("ID"), "consumer", "the lanes that have applied that marker, for a week (TTL)"),
+    ControlKey(
+        APPLIED, "consumer", "counters (changes = applied + repeats + quarantined), histogram of the lag"
+    ),
+)
+"""Every item that the project writes."""
 
 type Plain = bool | int | str | list["Plain"] | set[int] | dict[str, "Plain"] | None
 
 
 type Client = Any
 """boto3's low-level DynamoDB client; not imported, the core is standard library only."""
+
+
+class ConditionFailed(Exception):
+    """An item of the control table is not as `only_if` expects it: nothing was written."""
+
+
+def is_condition_failed(error: Exception) -> bool:
+    """
+    Whether DynamoDB refused a conditional write because the condition does not hold.
+
+    `error` is what the client raised. False says that the request failed: it may have been carried out.
+    """
+    response: Mapping[str, Any] = getattr(error, "response", {})
+    return bool(response.get("Error", {}).get("Code") == "ConditionalCheckFailedException")
 
 
 def wrap(value: Plain) -> Attribute:
@@ -111,8 +209,7 @@ class ControlTable:
         Sets fields, adds to counters and number sets; returns the item as it is afterwards.
 
         `only_if` names fields and the values they must have (None: the field
-        must be absent); the client's ConditionalCheckFailedException comes
-        through when they have not.
+        must be absent). ConditionFailed when they have not.
         """
         names: dict[str, str] = {}
         values: dict[str, Attribute] = {}
@@ -134,15 +231,20 @@ class ControlTable:
         expression = " ".join(
             f"{verb} {','.join(parts)}" for verb, parts in (("SET", setting), ("ADD", adding)) if parts
         )
-        answer = self.client.update_item(
-            TableName=self.name,
-            Key={"pk": {"S": pk}},
-            UpdateExpression=expression,
-            ExpressionAttributeNames=names,
-            ExpressionAttributeValues=values,
-            ReturnValues="ALL_NEW",
-            **({"ConditionExpression": " AND ".join(conditions)} if conditions else {}),
-        )
+        try:
+            answer = self.client.update_item(
+                TableName=self.name,
+                Key={"pk": {"S": pk}},
+                UpdateExpression=expression,
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=values,
+                ReturnValues="ALL_NEW",
+                **({"ConditionExpression": " AND ".join(conditions)} if conditions else {}),
+            )
+        except Exception as error:
+            if is_condition_failed(error):
+                raise ConditionFailed(f"{pk} is not as expected") from error
+            raise
         return {name: unwrap(value) for name, value in answer["Attributes"].items()}
 
     def items(self, prefix: str) -> Iterator[dict[str, Any]]:

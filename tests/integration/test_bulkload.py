@@ -16,7 +16,7 @@ from bulkload.direct import chunks
 from bulkload.lock import LoaderLock
 from lab.cloud import Cloud
 from lab.database import Server
-from rowferry.control_table import LOADER
+from rowferry.control_table import CHECKPOINT, LOADER, chunk_key, chunks_of
 from rowferry.errors import LeaseLost, Refused, SourceNotReady
 from rowferry.mapping import Mapping
 from rowferry.mysql import server as mysql_server
@@ -119,6 +119,7 @@ def test_a_group_larger_than_a_chunk_is_not_split(bed: Bed) -> None:
     assert without_positions(bed.items()) == bed.expected()
 
 
+CHUNKS = chunks_of("test.purchase")
 SINGLE = """
     [[table]]
     source = "test.{table}"
@@ -268,12 +269,12 @@ def test_after_a_failure_only_the_open_chunks_are_loaded(bed: Bed, slow_client: 
     bed.fill(rows(3000))
     with pytest.raises(RuntimeError, match="cut"):
         bed.loader(client=slow_client, workers=2, chunk_rows=200).run(False)
-    done = {item["pk"] for item in bed.control.items("chunk#") if item["state"] == "done"}
+    done = {item["pk"] for item in bed.control.items(CHUNKS) if item["state"] == "done"}
     assert 0 < len(done) < 15
-    marks = {item["pk"]: item["watermark"] for item in bed.control.items("chunk#") if item["pk"] in done}
+    marks = {item["pk"]: item["watermark"] for item in bed.control.items(CHUNKS) if item["pk"] in done}
     bed.sql("INSERT INTO purchase VALUES ('zz', 'later', 'p', 1)")
     assert bed.load().state == "done"
-    after = {item["pk"]: item["watermark"] for item in bed.control.items("chunk#")}
+    after = {item["pk"]: item["watermark"] for item in bed.control.items(CHUNKS)}
     assert {pk: after[pk] for pk in done} == marks
     assert max(after.values()) > max(marks.values())
     assert without_positions(bed.items()) == bed.expected()
@@ -284,17 +285,17 @@ def test_killed_at_any_moment_it_goes_on(bed: Bed) -> None:
     command = [sys.executable, "-m", "ferry.cli", "load", "--chunk-rows", "100", "--processes", "2"]
     process = subprocess.Popen(command, env=bed.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
-        _wait_for(lambda: sum(item["state"] == "done" for item in bed.control.items("chunk#")) > 10)
+        _wait_for(lambda: sum(item["state"] == "done" for item in bed.control.items(CHUNKS)) > 10)
     finally:
         process.kill()
         process.communicate()
-    marks = {item["pk"]: item["watermark"] for item in bed.control.items("chunk#") if item["state"] == "done"}
+    marks = {item["pk"]: item["watermark"] for item in bed.control.items(CHUNKS) if item["state"] == "done"}
     assert len(marks) < 200
     bed.sql("INSERT INTO purchase VALUES ('zz', 'later', 'p', 1)")
     finished = subprocess.run(command, env=bed.environment, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     assert "watching 15 s for signs of life" in finished.stderr
-    after = {item["pk"]: item["watermark"] for item in bed.control.items("chunk#")}
+    after = {item["pk"]: item["watermark"] for item in bed.control.items(CHUNKS)}
     assert {pk: after[pk] for pk in marks} == marks
     assert without_positions(bed.items()) == bed.expected()
 
@@ -310,7 +311,7 @@ def test_an_interrupted_planning_leaves_no_trace(bed: Bed) -> None:
     bed.fill(rows(1000))
     for number in range(1, 60):  # a plan of smaller chunks that was never finished
         bed.control.put(
-            f"chunk#test.purchase#{number:06d}",
+            chunk_key("test.purchase", number),
             {"lower": '["c0", "o1"]', "upper": '["c0", "o2"]', "nulls": False, "state": "open"},
         )
     assert bed.load(chunk_rows=100).result.rows == 1000
@@ -382,7 +383,7 @@ def test_the_servers_certificate_must_name_the_host(bed: Bed) -> None:
 
 
 def test_a_load_without_a_capturer_is_refused(bed: Bed) -> None:
-    bed.dynamodb.delete_item(TableName=bed.control.name, Key={"pk": {"S": "checkpoint"}})
+    bed.dynamodb.delete_item(TableName=bed.control.name, Key={"pk": {"S": CHECKPOINT}})
     with pytest.raises(Refused, match=r"no capturer has run yet.*start the capturer"):
         bed.load()
 

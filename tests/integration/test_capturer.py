@@ -26,7 +26,7 @@ from capturer.telemetry import Metrics
 from lab.cloud import Cloud
 from lab.database import Account, Server, database
 from rowferry.change import Kind, Record, RowChange, decode_record
-from rowferry.control_table import CHECKPOINT, LEASE, MARKER, ControlTable
+from rowferry.control_table import CHECKPOINT, LEASE, MARKER, ControlTable, load_key
 from rowferry.mapping import Mapping
 from rowferry.mysql.server import identify
 from rowferry.mysql.snapshot import current_offset
@@ -597,7 +597,7 @@ def test_what_is_prepared_outlives_the_capturer_and_what_was_before_it_needs_a_l
     assert sorted(customers) == ["one", "plain"]
     ferry.sql("XA COMMIT 'first'")  # no load has begun: each will show it
     ferry.wait_captured()
-    ferry.control.put("load#test.purchase", {"epoch": 1})
+    ferry.control.put(load_key("test.purchase"), {"epoch": 1})
     ferry.sql("XA COMMIT 'early'")
     assert second.wait(20) == 3
     assert "prepared before capture began" in ferry.checkpoint["reason"]

@@ -32,6 +32,7 @@ from ferry import cli
 from ferry.commands.export import open_below
 from lab.cloud import Cloud
 from lab.server import Server
+from rowferry.control_table import CHECKPOINT
 from rowferry.errors import BadPart, Refused, Unapplied
 from rowferry.mapping import Mapping, TableMapping
 from rowferry.mysql import snapshot
@@ -526,7 +527,7 @@ def test_an_export_of_another_epoch_or_table_is_refused(
 def test_without_a_capturer_nothing_is_exported(
     bed: Bed, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    bed.dynamodb.delete_item(TableName=bed.control.name, Key={"pk": {"S": "checkpoint"}})
+    bed.dynamodb.delete_item(TableName=bed.control.name, Key={"pk": {"S": CHECKPOINT}})
     assert cli.main(["export", "--to", str(tmp_path)]) == 2
     assert "no capturer has run yet" in capfd.readouterr()[1]
     assert not list(tmp_path.iterdir())

@@ -18,7 +18,17 @@ from ferry.context import Stack, find_stack
 from ferry.status.lag import lag_bytes, lag_seconds
 from lab.cloud import Cloud
 from lab.database import Server
-from rowferry.control_table import LEASE, MARKER
+from rowferry.control_table import (
+    APPLIED,
+    CHECKPOINT,
+    LEASE,
+    LOADER,
+    MARKER,
+    VERIFIED,
+    chunks_of,
+    load_key,
+    marker_key,
+)
 from rowferry.errors import Refused
 from rowferry.mysql import snapshot
 from rowferry.mysql.server import identify
@@ -150,10 +160,10 @@ def test_on_is_refused_until_every_load_is_done(bed: Bed) -> None:
     sources = ["test.purchase"]
     with pytest.raises(Refused, match=r"the load of test.purchase has not begun"):
         consumer_switch.require_load(bed.control, sources)
-    bed.control.put("load#test.purchase", {"state": "loading", "epoch": 1})
+    bed.control.put(load_key("test.purchase"), {"state": "loading", "epoch": 1})
     with pytest.raises(Refused, match=r"the load of test.purchase is not done"):
         consumer_switch.require_load(bed.control, sources)
-    bed.control.put("load#test.purchase", {"state": "done", "epoch": 1})
+    bed.control.put(load_key("test.purchase"), {"state": "done", "epoch": 1})
     consumer_switch.require_load(bed.control, sources)
     with pytest.raises(Refused, match=r"the load of test.single has not begun"):
         consumer_switch.require_load(bed.control, [*sources, "test.single"])
@@ -162,7 +172,7 @@ def test_on_is_refused_until_every_load_is_done(bed: Bed) -> None:
     bed.capture(epoch=2)
     with pytest.raises(Refused, match=r"test.purchase was done before capture began anew"):
         consumer_switch.require_load(bed.control, sources)
-    bed.dynamodb.delete_item(TableName=bed.control.name, Key={"pk": {"S": "checkpoint"}})
+    bed.dynamodb.delete_item(TableName=bed.control.name, Key={"pk": {"S": CHECKPOINT}})
     with pytest.raises(Refused, match=r"no capturer has run yet"):
         consumer_switch.require_load(bed.control, sources)
 
@@ -264,7 +274,7 @@ def send(bed: Bed, marker: str) -> None:
 
 
 def apply(*lanes: int) -> Callable[[Bed, str], None]:
-    return lambda bed, marker: bed.control.update(f"{MARKER}#{marker}", add={"applied": set(lanes)}) and None
+    return lambda bed, marker: bed.control.update(marker_key(marker), add={"applied": set(lanes)}) and None
 
 
 def drained(bed: Bed, *steps: Callable[[Bed, str], None], timeout: float = 60.0) -> markers.Drained:
@@ -337,7 +347,7 @@ def test_the_marker_of_an_earlier_position_is_asked_for_again(bed: Bed) -> None:
         bed.control.update(
             MARKER, set={"id": "other", "position": "0001.00000000", "sent": "other", "lanes": 4}
         )
-        bed.control.put(f"{MARKER}#other", {"applied": {0, 1, 2, 3}})
+        bed.control.put(marker_key("other"), {"applied": {0, 1, 2, 3}})
 
     assert not drained(bed, another, timeout=3).complete
     assert bed.control.get(MARKER)["id"] != "other"
@@ -353,7 +363,7 @@ def test_status_says_at_each_step_why_it_waits(bed: Bed, ferry: Ferry) -> None:
         assert exit_status == 0, err
         return str(json.loads(out)["waits"])
 
-    bed.dynamodb.delete_item(TableName=bed.control.name, Key={"pk": {"S": "checkpoint"}})
+    bed.dynamodb.delete_item(TableName=bed.control.name, Key={"pk": {"S": CHECKPOINT}})
     assert "no capturer has run yet" in waits()
     bed.capture(state="stopped", reason="the binlog was purged", fix="load again")
     assert waits() == "the capturer has stopped (the binlog was purged): load again"
@@ -374,7 +384,7 @@ def test_status_says_at_each_step_why_it_waits(bed: Bed, ferry: Ferry) -> None:
 def test_status_is_one_line_with_constant_fields_then_a_table(bed: Bed, ferry: Ferry) -> None:
     fill(bed)
     ferry("load", "--chunk-rows", "100")
-    bed.control.update("applied", add={"applied": 7, "repeats": 2, "lag_10": 3, "lag_30": 1})
+    bed.control.update(APPLIED, add={"applied": 7, "repeats": 2, "lag_10": 3, "lag_30": 1})
     exit_status, out, _ = ferry("status")
     line, *table = out.splitlines()
     assert exit_status == 0
@@ -413,13 +423,13 @@ def test_the_backlog_has_an_age_and_says_how_long_it_is_kept(bed: Bed, ferry: Fe
     for lane in ("0", "1"):
         kinesis.put_record(StreamName=stream, Data=b"{}", PartitionKey=lane)
         time.sleep(0.6)
-    bed.control.update("checkpoint", add={"changes": 5, "records": 2})
+    bed.control.update(CHECKPOINT, add={"changes": 5, "records": 2})
     found = waiting()
     assert (found["changes"], found["records"]) == (5, 2) and 1.2 <= found["oldest_seconds"] < 60
     assert ferry("load")[0] == ferry("switch", "on")[0] == 0
     assert 1.2 <= waiting()["oldest_seconds"] < 60, "nothing has been applied"
     now = time.time_ns() // 1_000_000
-    bed.control.update("applied", set={"committed_ms": now - 150 * 3_600_000}, add={"records": 1})
+    bed.control.update(APPLIED, set={"committed_ms": now - 150 * 3_600_000}, add={"records": 1})
     found = waiting()
     assert (found["records"], found["hours_left"]) == (1, 18.0)
     assert ferry("status")[1].count("the stream loses the oldest changes in 18 hours") == 1
@@ -529,7 +539,7 @@ def test_a_sample_finds_what_is_often_wrong(moved: Bed, ferry: Ferry) -> None:
     assert (summary["different"], summary["missing"]) == (50, 5)
     exit_status, out, _ = ferry("verify", "--sample", "20", "--json")
     assert exit_status == 1 and 20 <= json.loads(out)["items"] <= 40 and json.loads(out)["different"] > 0
-    assert moved.control.get("verified") == {}
+    assert moved.control.get(VERIFIED) == {}
 
 
 def test_verify_shows_ten_differences_and_says_that_there_are_more(moved: Bed, ferry: Ferry) -> None:
@@ -613,12 +623,12 @@ def interrupted(bed: Bed) -> Iterator["subprocess.Popen[str]"]:
 
 
 def test_control_c_ends_the_load_in_order(bed: Bed, interrupted: "subprocess.Popen[str]") -> None:
-    while sum(item["state"] == "done" for item in bed.control.items("chunk#")) < 5:
+    while sum(item["state"] == "done" for item in bed.control.items(chunks_of("test.purchase"))) < 5:
         time.sleep(0.05)
     interrupted.send_signal(signal.SIGINT)
     _, err = interrupted.communicate(timeout=20)
     assert interrupted.returncode == 130
     assert err.splitlines()[-1] == "interrupted: run the command again, it goes on"
     assert "Traceback" not in err
-    assert bed.control.get("loader")["released"]  # so the next run need not wait
+    assert bed.control.get(LOADER)["released"]  # so the next run need not wait
     assert bed.load().state == "done"

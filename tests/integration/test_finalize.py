@@ -15,7 +15,7 @@ from ferry.metadata_removal import Pace, TargetTable, finalize
 from lab.cloud import Cloud
 from lab.database import Server
 from lab.rehearsal import ROOT
-from rowferry.control_table import FINALIZE
+from rowferry.control_table import CUTOVER, finalize_key
 from tests.support.move_bed import Bed, make_bed
 
 pytestmark = pytest.mark.integration
@@ -113,7 +113,7 @@ def test_killed_and_run_again_it_goes_on_and_the_switch_stays_off(bed: Bed, capf
         put(bed, f"c{number}", p={"N": "1"}, _pos=POS)
     assert cli.main(["finalize", "--execute"]) == 2
     assert "the cutover is open, not done" in capfd.readouterr().err
-    bed.control.put("cutover", {"phase": "done"})
+    bed.control.put(CUTOVER, {"phase": "done"})
     environment = bed.environment | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "functions")])}
     command = [sys.executable, "-m", "ferry.cli", "finalize", "--execute", "--max-wcu", "400"]
     process = subprocess.Popen(command, cwd=ROOT, env=environment)
@@ -128,7 +128,7 @@ def test_killed_and_run_again_it_goes_on_and_the_switch_stays_off(bed: Bed, capf
     assert _left(bed) == 0 and len(bed.items()) == 1200
     assert cli.main(["switch", "on"]) == 2
     assert "finalize` has begun" in capfd.readouterr().err
-    assert all(item["done"] for item in bed.control.items(f"{FINALIZE}purchase#"))
+    assert all(item["done"] for item in bed.control.items(finalize_key("purchase") + "#"))
     assert cli.main(["teardown"]) == 0
     assert "NOT YET" not in capfd.readouterr().out
 

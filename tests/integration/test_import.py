@@ -25,7 +25,7 @@ from bulkload.exports.columns import ExportColumn
 from bulkload.exports.locations import S3Prefix
 from bulkload.from_files.import_table import TableImport
 from lab.cloud import Cloud
-from rowferry.control_table import CHECKPOINT, FLOORS, LOADER, ControlTable
+from rowferry.control_table import APPLIED, CHECKPOINT, FLOORS, LOADER, ControlTable, import_key, load_key
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping
 from rowferry.position import Position
@@ -227,7 +227,7 @@ def test_an_existing_table_is_refused_with_the_fix(bed: Bed) -> None:
     bed.export(ROWS[:50])
     _, said = bed.load("--road", "import", "--to", f"s3://{BUCKET}", status=2)
     assert "exists" in said and "--road files" in said
-    assert not bed.files() and not bed.control.get("load#test.purchase")
+    assert not bed.files() and not bed.control.get(load_key("test.purchase"))
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
@@ -306,8 +306,8 @@ def test_an_import_whose_answer_was_lost_is_found_again(bed: Bed) -> None:
     bed.cloud.client("s3").put_object(Bucket=BUCKET, Key="a/i.json.gz", Body=gzip.compress(line))
     arn = importer(bed, "a").start()
     bed.control.put(
-        "import#imported",
-        {k: v for k, v in bed.control.get("import#imported").items() if k not in ("pk", "arn")},
+        import_key("imported"),
+        {k: v for k, v in bed.control.get(import_key("imported")).items() if k not in ("pk", "arn")},
     )
     importer(bed, "a").refuse_existing()
     assert importer(bed, "a").start() == arn
@@ -382,7 +382,7 @@ def test_what_is_newer_than_the_export_is_not_overwritten(bed: Bed, more: dict[s
     newer = put(bed, "o1", Position(1, 1, 101), **more)
     assert "newer" in bed.load(status=2)[1]
     assert bed.items("purchase") == [newer]
-    assert not bed.control.get("load#test.purchase") and not bed.control.get(FLOORS)
+    assert not bed.control.get(load_key("test.purchase")) and not bed.control.get(FLOORS)
 
 
 def test_a_floor_rises_only_over_an_empty_target(bed: Bed) -> None:
@@ -406,7 +406,7 @@ def test_items_of_an_earlier_epoch_are_refused(bed: Bed) -> None:
     bed.export(ROWS[:20])
     put(bed, "o1", Position(0, 9, 9))
     assert "capture began anew" in bed.load(status=2)[1]
-    assert not bed.control.get("load#test.purchase") and not bed.control.get(FLOORS)
+    assert not bed.control.get(load_key("test.purchase")) and not bed.control.get(FLOORS)
 
 
 def test_a_finished_load_says_that_its_target_was_emptied(bed: Bed) -> None:
@@ -421,7 +421,7 @@ def test_a_finished_load_says_that_its_target_was_emptied(bed: Bed) -> None:
 def test_an_emptied_target_lacks_what_was_applied(bed: Bed) -> None:
     bed.export(ROWS[:5])
     bed.load()
-    bed.control.update("applied", set={"changes": 1})
+    bed.control.update(APPLIED, set={"changes": 1})
     assert bed.load("--again")[0][0]["state"] == "done"
     bed.lose("purchase", "o0")
     assert "without --from" in bed.load("--again", status=2)[1]
@@ -444,7 +444,7 @@ def test_another_export_is_another_load(bed: Bed, road: str) -> None:
 def test_what_was_put_counts_no_more_when_another_road_has_begun(bed: Bed) -> None:
     bed.export([*ROWS[:200], ("", "o", "p", 1)])  # not done: one row is unusable
     bed.load(status=1)
-    bed.control.update("load#test.purchase", set={"road": "direct"})
+    bed.control.update(load_key("test.purchase"), set={"road": "direct"})
     bed.lose("purchase")
     bed.load("--accept-unusable")
     assert bed.items("purchase") == expected(ROWS[:200])

@@ -28,7 +28,7 @@ from lab.lambda_runtime import (
     provided_packages,
 )
 from rowferry.change import Kind, Marker, RowChange, encode_change, encode_marker, encode_record
-from rowferry.control_table import MARKER, ControlTable
+from rowferry.control_table import ControlTable, marker_key
 from rowferry.position import Position
 
 pytestmark = pytest.mark.integration
@@ -242,7 +242,7 @@ def failed(place: int) -> dict[str, Any]:
 def applied(stack: Stack, cloud: Cloud, name: str) -> Any:
     """The lanes in which the marker is recorded as applied; None where it is not recorded."""
     control = ControlTable(cloud.client("dynamodb"), stack.environment["CONTROL_TABLE"])
-    found = control.get(f"{MARKER}#{name}")
+    found = control.get(marker_key(name))
     assert not found or 6 * 86_400 < found["_ttl"] - time.time() < 8 * 86_400
     return found.get("applied")
 

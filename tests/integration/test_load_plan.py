@@ -10,6 +10,7 @@ import pytest
 from bulkload.dynamodb.item_size import item_bytes
 from lab.cloud import Cloud
 from lab.database import Server
+from rowferry.control_table import load_key
 from tests.support.move_bed import PURCHASE, Bed, make_bed
 
 pytestmark = pytest.mark.integration
@@ -47,7 +48,7 @@ def test_the_plan_is_near_what_the_load_makes(bed: Bed, tmp_path: Any, count: in
     assert roads["direct"]["hours"] == pytest.approx(target["items"] / 4000 / 3600, abs=1e-3)
     assert roads["import"]["dollars"] == pytest.approx(target["import_bytes"] * 0.15e-9, abs=1e-4)
     assert target["cheapest"] == "import" or not count
-    assert not bed.items() and not bed.control.get("load#test.purchase")  # nothing is written
+    assert not bed.items() and not bed.control.get(load_key("test.purchase"))  # nothing is written
     if count == 3000:
         bed.load()
         assert target["bytes"] == sum(

@@ -22,7 +22,7 @@ from bulkload.dynamodb.batch_writer import Patience
 from bulkload.throttle.limits import Limits
 from lab.cloud import Cloud
 from lab.database import Server
-from rowferry.control_table import LOADER
+from rowferry.control_table import LOADER, chunks_of, load_key
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping
 from rowferry.mysql.server import columns, identify
@@ -48,11 +48,11 @@ def wait_for(condition: Callable[[], Any], seconds: float = 60) -> None:
 
 
 def done(bed: Bed) -> int:
-    return sum(item["state"] == "done" for item in bed.control.items("chunk#"))
+    return sum(item["state"] == "done" for item in bed.control.items(chunks_of("test.purchase")))
 
 
 def total(bed: Bed) -> int:
-    return int(bed.control.get("load#test.purchase")["chunks"])
+    return int(bed.control.get(load_key("test.purchase"))["chunks"])
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def test_a_worker_that_is_killed_loses_and_doubles_nothing(bed: Bed) -> None:
         assert killed.pid
         os.kill(killed.pid, signal.SIGKILL)
     assert any("a worker process died" in line for line in bed.said)
-    load = bed.control.get("load#test.purchase")
+    load = bed.control.get(load_key("test.purchase"))
     assert (load["state"], load["rows"], load["items"]) == ("done", 12_000, 1200)
     assert without_positions(bed.items()) == bed.expected()
     assert not multiprocessing.active_children()
@@ -153,7 +153,7 @@ def test_no_chunk_is_begun_while_the_source_is_busy(bed: Bed) -> None:
         thread.start()
     wait_for(lambda: _running(bed) > 6)
     with loading(bed, chunk_rows=100, limits=Limits(threads_running=5)):
-        wait_for(lambda: "load#test.purchase" in {item["pk"] for item in bed.control.items("load#")})
+        wait_for(lambda: bed.control.get(load_key("test.purchase")))
         while _running(bed) > 6:
             assert not done(bed)
         for thread in busy:

@@ -12,7 +12,7 @@ from bulkload.direct.ledger import Ledger
 from ferry.verify.diff import Difference
 from lab.cloud import Cloud
 from lab.database import Server
-from rowferry.control_table import CHECKPOINT
+from rowferry.control_table import CHECKPOINT, merge_key
 from rowferry.errors import Refused, SourceNotReady
 from rowferry.mapping import Mapping as RowMapping
 from rowferry.mysql import conditions, server
@@ -124,7 +124,7 @@ def test_parts_of_a_key_that_make_one_text_lie_in_one_item(bed: Bed) -> None:
 
 def test_items_that_are_shared_stand_at_the_start_of_the_load(bed: Bed) -> None:
     bed.loader(ORDERS + LINES, chunk_rows=7, workers=2).run(False)
-    start = bed.control.get("merge#purchase")["watermark"]
+    start = bed.control.get(merge_key("purchase"))["watermark"]
     assert {item["_pos"]["S"] for item in bed.items().values()} == {start}
     bed.sql("INSERT INTO purchase VALUES ('new', 'order', 'p1', 1)")
     bed.loader(ORDERS + LINES, chunk_rows=7, again=True).run(False)

@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from capturer.state.lease import MARGIN, Lease
+from rowferry.control_table import ConditionFailed
 from rowferry.errors import LeaseLost
 
 
@@ -32,7 +33,7 @@ class Table:
     ) -> dict[str, Any]:
         self._tremble(0.03)
         if any(self.item.get(name) != value for name, value in only_if.items()):
-            raise ClientError({"Error": {"Code": "ConditionalCheckFailedException"}}, "UpdateItem")
+            raise ConditionFailed(pk)
         self.item |= {**set, **{name: self.item.get(name, 0) + more for name, more in add.items()}}
         self._tremble(0.03)
         return dict(self.item)

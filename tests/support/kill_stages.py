@@ -12,6 +12,7 @@ from bulkload.exports import manifest, plan
 from bulkload.exports.locations import Location, S3Prefix
 from bulkload.from_files.import_table import TableImport
 from lab.rehearsal import Rehearsal
+from rowferry.control_table import chunks_of, import_key, load_key
 from rowferry.mapping import Mapping
 from tests.support.spark import PYTHON
 
@@ -87,8 +88,8 @@ class Road:
 def chunks_loaded(move: Move) -> float:
     """Of the direct load's plan."""
     control = move.rehearsal.control
-    planned = control.get(f"load#{SOURCE}").get("chunks")
-    done = sum(item["state"] == "done" for item in control.items(f"chunk#{SOURCE}#"))
+    planned = control.get(load_key(SOURCE)).get("chunks")
+    done = sum(item["state"] == "done" for item in control.items(chunks_of(SOURCE)))
     return done / planned if planned else 0.0
 
 
@@ -125,7 +126,7 @@ def items_written(move: Move) -> float:
 
 def import_started(move: Move) -> float:
     """All or nothing: from just before it is asked for."""
-    return float(bool(move.rehearsal.control.get(f"import#{TARGET}")))
+    return float(bool(move.rehearsal.control.get(import_key(TARGET))))
 
 
 def export(where: str, rows: int = 20) -> Step:

@@ -1,8 +1,9 @@
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from rowferry.control_table import ControlTable, unwrap, wrap
+from rowferry.control_table import ConditionFailed, ControlTable, is_condition_failed, unwrap, wrap
 
 
 @pytest.mark.parametrize(
@@ -60,3 +61,28 @@ def test_all_pages_of_a_scan_are_read() -> None:
     client.pages[1]["LastEvaluatedKey"] = {"pk": {"S": "x"}}
     assert [item["pk"] for item in ControlTable(client, "control").items("chunk#")] == ["a", "b"]
     assert client.calls[2]["ExclusiveStartKey"] == {"pk": {"S": "x"}}
+
+
+class Refusing:
+    """A client whose every update fails with that code."""
+
+    def __init__(self, code: str) -> None:
+        self.error = ClientError({"Error": {"Code": code, "Message": ""}}, "UpdateItem")
+
+    def update_item(self, **_: Any) -> Any:
+        raise self.error
+
+
+def test_a_condition_that_does_not_hold_is_told_from_a_request_that_failed() -> None:
+    table = ControlTable(Refusing("ConditionalCheckFailedException"), "control")
+    with pytest.raises(ConditionFailed, match="lease"):
+        table.update("lease", set={"owner": "a"}, only_if={"token": 4})
+    with pytest.raises(ClientError, match="ProvisionedThroughputExceeded"):
+        ControlTable(Refusing("ProvisionedThroughputExceededException"), "control").update(
+            "lease", set={"n": 1}
+        )
+
+
+def test_an_error_without_an_answer_is_no_failed_condition() -> None:
+    assert not is_condition_failed(OSError("reset"))
+    assert is_condition_failed(Refusing("ConditionalCheckFailedException").error)

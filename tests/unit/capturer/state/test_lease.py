@@ -10,7 +10,7 @@ from capturer.state.checkpoint_item import Progress
 from capturer.state.lease import Lease
 from capturer.state.status import CaptureStatus, Counters
 from rowferry.change import Marker
-from rowferry.control_table import CHECKPOINT, LEASE, MARKER
+from rowferry.control_table import CHECKPOINT, LEASE, MARKER, ConditionFailed
 from rowferry.errors import CaptureStopped, LeaseLost, Refused
 from rowferry.position import BinlogOffset, Position
 
@@ -35,7 +35,7 @@ class Table:
     ) -> dict[str, Any]:
         item = self.items.get(pk, {"pk": pk})
         if any(item.get(name) != value for name, value in (only_if or {}).items()):
-            raise failure("ConditionalCheckFailedException")
+            raise ConditionFailed(pk)
         item = {**item, **(set or {})}
         for name, amount in (add or {}).items():
             item[name] = item.get(name, 0) + amount

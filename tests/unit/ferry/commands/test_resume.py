@@ -9,7 +9,7 @@ from bulkload.preconditions import refuse_before_capture
 from capturer.state.checkpoint_item import Progress
 from capturer.state.status import CaptureStatus, Counters
 from ferry.commands import resume
-from rowferry.control_table import CHECKPOINT, FLOORS
+from rowferry.control_table import CHECKPOINT, FLOORS, load_key
 from rowferry.errors import LOAD, PASS, CaptureStopped, Refused
 from rowferry.mapping import Mapping
 from rowferry.position import BinlogOffset, Position
@@ -209,12 +209,12 @@ def test_loads_show_what_was_committed_before_each_began_or_before_any() -> None
     progress = Progress(table, 1, 8, ["shop.customer", "shop.purchase"])
     progress.claim()
     assert progress.is_shown(AT)
-    table.items["load#shop.purchase"] = {"epoch": 1}
+    table.items[load_key("shop.purchase")] = {"epoch": 1}
     assert not progress.is_shown(AT)
     load(table)
     assert progress.is_shown(AT)
     assert not progress.is_shown(AT._replace(offset=AT.offset + 1))
-    del table.items["load#shop.purchase"]
+    del table.items[load_key("shop.purchase")]
     assert not progress.is_shown(AT._replace(offset=AT.offset + 1))
     progress.epoch = 2
     assert progress.is_shown(AT)
