@@ -6,12 +6,13 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from multiprocessing import Pipe, get_context
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from typing import Protocol
 
 from bulkload.direct.worker import Failed, Loaded, Task, WorkerParts, process, serve
 from bulkload.lock import LONGEST_REQUEST
+from bulkload.processes import SPAWN
 from bulkload.throttle.shared_counters import Board
 from rowferry.errors import Unapplied
 
@@ -51,10 +52,9 @@ type Launch = Callable[[WorkerParts, Board, int], Worker]
 
 
 def in_process(means: WorkerParts, board: Board, slot: int) -> Worker:
-    """A worker with a processor of its own. Spawned: a forked one would share sockets and locks."""
-    context = get_context("spawn")
-    ours, theirs = context.Pipe()
-    running = context.Process(target=process, args=(means, theirs, board, slot), daemon=True)
+    """A worker with a processor of its own."""
+    ours, theirs = SPAWN.Pipe()
+    running = SPAWN.Process(target=process, args=(means, theirs, board, slot), daemon=True)
     running.start()
     theirs.close()  # so that the end of the process is the end of the connection
     return Worker(running, ours)

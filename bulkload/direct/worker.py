@@ -26,6 +26,7 @@ from bulkload.direct.merger import Merger
 from bulkload.direct.reader import ChunkReader
 from bulkload.dynamodb.batch_writer import Item, Patience, Writer, batches
 from bulkload.lock import refuse_late
+from bulkload.processes import leave_interrupts
 from bulkload.throttle.shared_counters import Board
 from bulkload.throttle.worker_limiter import Meter
 from rowferry.errors import RowferryError
@@ -90,7 +91,7 @@ class Stopped(Exception):
 
 def process(means: WorkerParts, connection: Connection, board: Board, slot: int) -> None:
     """What a worker process does. It ends at once when the load's own process is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the load tells its workers itself
+    leave_interrupts()  # the load itself stops its workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     serve(means, connection, board, slot)
     os._exit(0)  # threads may still be at work, for nobody

@@ -5,13 +5,13 @@ The plan and a small file for each part that is whole lie beside the parts, so t
 continued by the next run. Each part has the watermark of its own snapshot; no lock is taken.
 """
 
-import multiprocessing
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import Any
 
+from bulkload import processes
 from bulkload.connection import Connect
 from bulkload.direct import chunks
 from bulkload.exports import manifest, part_maker, plan
@@ -157,8 +157,7 @@ class Exporter:
         if not numbers:
             return
         workers = min(self.settings.workers, len(numbers))
-        context = multiprocessing.get_context("spawn")  # a fork would share sockets and locks of threads
-        with ProcessPoolExecutor(workers, context, part_maker.begin, (made,)) as pool:
+        with processes.pool(workers, part_maker.begin, made) as pool:
             running = [pool.submit(part_maker.make, number) for number in numbers]
             try:
                 for future in as_completed(running):

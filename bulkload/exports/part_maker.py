@@ -3,15 +3,10 @@
 import gzip
 import hashlib
 import io
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -154,18 +149,9 @@ _making: Making | None = None
 
 
 def begin(making: Making) -> None:
-    """Begins a process: it ends with its parent, also when that is killed, and leaves Ctrl-C to it."""
+    """What the process makes from now on."""
     global _making  # noqa: PLW0603
     _making = making
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
 
 
 @cache

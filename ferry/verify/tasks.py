@@ -1,19 +1,17 @@
 """What verify reads at a time, and its reading: a range of a table's rows, a page of a target's items."""
 
-import os
-import signal
 import threading
 from ast import literal_eval
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field
 from itertools import chain
-from multiprocessing import get_context, parent_process
 from typing import Any
 
 from pymysql.err import OperationalError
 
+from bulkload.processes import pool
 from ferry.verify.oracle import source_text
 from ferry.verify.oracle.mapping_entry import Pair
 from ferry.verify.oracle.members import PRESENT, Member, expected, found
@@ -169,9 +167,7 @@ def started(open_: Open, processes: int) -> Iterator[Executor]:
     So many readers; 0: a thread, as a process takes half a second to start. Unapplied when one was killed.
     """
     executor: Executor = (
-        ProcessPoolExecutor(processes, get_context("spawn"), _begin_process, (open_,))
-        if processes
-        else ThreadPoolExecutor(1, "reader", _begin, (open_,))
+        pool(processes, _begin, open_) if processes else ThreadPoolExecutor(1, "reader", _begin, (open_,))
     )
     try:
         yield executor
@@ -194,16 +190,3 @@ def read(piece: ReadTask) -> TaskResult:
 
 def _begin(open_: Open) -> None:
     _own.open = open_
-
-
-def _begin_process(open_: Open) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the operator's Ctrl-C is for the command itself
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _begin(open_)
-
-
-def _end_with_parent() -> None:
-    """A command that was killed leaves no readers behind."""
-    if parent := parent_process():
-        parent.join()
-    os._exit(1)
