@@ -24,24 +24,24 @@ from rowferry.mapping import EXPIRES, Mapping
 WORKERS = 32
 """Items written at the same time; each mostly waits for the network."""
 ATTEMPTS, CONNECT, READ = 5, 1, 3
-"""How often a request is tried, and the seconds that each try has to connect and to be answered."""
+"""Attempts of a request, and the seconds that each has to connect and to be answered."""
 LONGEST_REQUEST = ATTEMPTS * (CONNECT + READ) + 2 ** (ATTEMPTS - 1) - 1
-"""Seconds, with botocore's pauses in between: up to 1, 2, 4, ... (retry mode `standard`)."""
+"""Seconds, with botocore's pauses between attempts: up to 1, 2, 4, ... (retry mode `standard`)."""
 MARGIN = 2 * LONGEST_REQUEST * 1000
 """
-Milliseconds before the timeout at which no further write is begun: one that goes through at the last try,
-and the counters behind it, still end in time. Else the whole batch would come again.
+Milliseconds before the timeout at which no further write is begun: one that succeeds at the last attempt, and
+the update of the counters after it, still end in time. Otherwise the whole batch would be delivered again.
 """
 
 MARKER_SECONDS = 7 * 86_400
-"""For which a marker is kept in the control table after a lane has applied it: nobody waits for longer."""
+"""How long a marker is kept in the control table after a lane has applied it; no command waits that long."""
 
 logger = Logger(service="apply_changes")
 metrics = Metrics(namespace=NAMESPACE, service="apply_changes")
 
 
 class _Wiring:
-    """What lives as long as the runtime: clients, pool, mapping. Made at the first batch."""
+    """What lives as long as the runtime: clients, pool, mapping. Created at the first batch."""
 
     def __init__(self) -> None:
         config = Config(
@@ -70,7 +70,13 @@ _wiring = cache(_Wiring)
 @event_source(data_class=KinesisStreamEvent)
 @metrics.log_metrics
 def handler(event: KinesisStreamEvent, context: LambdaContext) -> dict[str, list[dict[str, str]]]:
-    """Applies a batch; names the first record that is not wholly applied, so that it comes again."""
+    """
+    Applies a batch; returns the sequence number of the first record that is not completely applied.
+
+    Lambda delivers that record and all after it again
+    (https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-batchfailurereporting.html), so records
+    after it may be applied already: repeats change nothing. Raises if the counters cannot be written.
+    """
     wiring = _wiring()
     wiring.milliseconds_left = context.get_remaining_time_in_millis
     records = wiring.quarantine.records = list(event.records)
@@ -84,9 +90,10 @@ def handler(event: KinesisStreamEvent, context: LambdaContext) -> dict[str, list
 
 def _account(control: ControlTable, result: ApplyResult, records: int) -> None:
     """
-    Log, metrics, counters and markers: after the changes, so that a marker never runs ahead of them.
+    Writes log line, metrics, counters and markers: after the changes, because a marker proves that they are
+    applied.
 
-    `records` are those that do not come again.
+    `records` is the number of records that will not be delivered again.
     """
     now = int(time.time() * 1000)
     for name, value in metric_values(result, now).items():

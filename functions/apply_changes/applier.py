@@ -1,10 +1,9 @@
 """
 Applies a batch of stream records: decode, group by item, fold, write.
 
-Items are independent of each other and are written in parallel; the changes of
-one item keep their order. What can never be applied is set aside and the rest
-goes on; what may succeed later is reported by its record, and the stream
-delivers again from there. Repeats change nothing.
+Items are independent of each other and are written in parallel; the changes of one item keep their order. A
+change that can never be applied is quarantined and the others continue; for one that may succeed later its
+record is reported, and the stream delivers again from there. Repeats change nothing.
 """
 
 from collections import Counter
@@ -26,7 +25,9 @@ class Store(Protocol):
     """Where items are written."""
 
     def write(self, write: Write) -> tuple[WriteOutcome, int]:
-        """What became of the write, and the requests it took."""
+        """
+        The outcome of the write, and the number of requests it took. Raises UnusableChange or Unapplied.
+        """
 
 
 class Quarantine(Protocol):
@@ -34,25 +35,26 @@ class Quarantine(Protocol):
 
     def add(self, error: UnusableChange, change: RowChange | None, data: bytes, origin: int) -> None:
         """
-        Keeps the change, or the whole record where it cannot be read. Unapplied when it cannot be kept.
+        Stores the change, or the whole record `data` if it cannot be decoded (`change` is None).
 
-        `origin` is the record's index in the batch.
+        `origin` is the record's index in the batch. Raises Unapplied if it cannot be stored now. The same
+        change may be stored twice, because the stream delivers at least once.
         """
 
 
 NO_FLOORS: Dict[str, str] = Fixed({})
 
 type Each = Callable[[Callable[["_Item"], None], Iterable["_Item"]], Iterable[None]]
-"""`map`, or the `map` of a thread pool."""
+"""`map`, or the `map` method of a thread pool."""
 
 
 @dataclass(slots=True)
 class ApplyResult:
     """
-    What became of a batch: received = applied + repeats + quarantined + unapplied changes.
+    Outcome of a batch, in changes: received = applied + repeats + quarantined + unapplied.
 
-    `failed` is the index of the first record that is not wholly applied;
-    `markers` are those before it, with the lanes in which they arrived.
+    `requests` counts the writes' requests to DynamoDB. `failed` is the index of the first record that is not
+    completely applied, `markers` are those before it, with the lanes in which they arrived.
     """
 
     received: int = 0
@@ -65,12 +67,12 @@ class ApplyResult:
     errors: Counter[str] = field(default_factory=Counter)
     markers: dict[Marker, set[int]] = field(default_factory=dict)
     committed: Counter[int] = field(default_factory=Counter)
-    """Commit times (milliseconds since 1970) of the records wholly applied, with their changes."""
+    """Number of changes by commit time (milliseconds since 1970), of the records before `failed`."""
 
 
 @dataclass(slots=True)
 class _Item:
-    """One item's part of the batch; a worker has it to itself."""
+    """One item's part of the batch; only one worker uses it."""
 
     key: ItemKey
     steps: list[tuple[FoldStep, RowChange]] = field(default_factory=list)
@@ -78,7 +80,7 @@ class _Item:
 
 
 class Applier:
-    """Applies batches. All that it needs from outside is handed in."""
+    """Applies batches. Everything it needs from outside is an argument, so that tests can use fakes."""
 
     def __init__(
         self, mapping: Mapping, store: Store, quarantine: Quarantine, each: Each, in_time: Callable[[], bool]
@@ -92,10 +94,11 @@ class Applier:
 
     def apply(self, batch: Sequence[bytes], floors: Dict[str, str] = NO_FLOORS) -> ApplyResult:
         """
-        Applies the records' data, given in stream order.
+        Applies the data of the records, given in stream order.
 
-        `floors` has for `schema.table` the position up to which the bulk load
-        shows everything: changes at or below it are repeats.
+        `floors` has by `schema.table` the position up to which the bulk load has everything: changes at or
+        below it are repeats. Success does not mean that everything is applied: see `failed` of the result.
+        Raises no error for a single change.
         """
         result = ApplyResult()
         items: dict[ItemKey, _Item] = {}
@@ -151,7 +154,9 @@ class Applier:
             item.result.errors[halted.reason] += 1
 
     def _write(self, write: Write, changes: dict[int, RowChange], result: ApplyResult) -> None:
-        """One write; when a fold holds something unusable, its steps one by one."""
+        """
+        One write; if a fold holds something unusable, its steps one by one, so that only that is quarantined.
+        """
         try:
             outcome, requests = self._attempt(write)
         except UnusableChange as error:
@@ -163,7 +168,7 @@ class Applier:
                 return
             step = write.steps[0]
             try:
-                self._set_aside(error, changes[id(step)], b"", step.origin, result)
+                self._send_to_quarantine(error, changes[id(step)], b"", step.origin, result)
             except Unapplied as unkept:  # a later write would make the redelivered change a repeat: lost
                 raise _Halted(step.origin, unkept.found) from unkept
             return
@@ -186,16 +191,18 @@ class Applier:
     def _refuse(
         self, error: UnusableChange, change: RowChange | None, data: bytes, origin: int, result: ApplyResult
     ) -> None:
-        """Sets aside what gets to no item; it is refused again when it comes again."""
+        """
+        Quarantines what belongs to no item. If that fails, it is refused again when it is delivered again.
+        """
         try:
-            self._set_aside(error, change, data, origin, result)
+            self._send_to_quarantine(error, change, data, origin, result)
         except Unapplied as unkept:
             result.errors[unkept.found] += 1
             result.received += 1
             result.unapplied += 1
             result.failed = _lower(result.failed, origin)
 
-    def _set_aside(
+    def _send_to_quarantine(
         self, error: UnusableChange, change: RowChange | None, data: bytes, origin: int, result: ApplyResult
     ) -> None:
         self._quarantine.add(error, change, data, origin)
@@ -216,7 +223,7 @@ def _is_loaded(change: RowChange, floors: Dict[str, str]) -> bool:
     """
     The load was planned after this change was visible.
 
-    Its effect is in no item where the row is gone: there the item's own position cannot tell.
+    The item's own position cannot decide this: the load has no item for a row that is deleted.
     """
     floor = floors.get(f"{change.schema}.{change.table}")
     return floor is not None and change.position is not None and change.position <= floor

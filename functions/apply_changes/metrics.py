@@ -1,4 +1,7 @@
-"""Every metric of the consumer, and the counters that it keeps in the control table."""
+"""
+Every metric of the consumer, and the counters that it keeps in the control table. docs/metrics.md is made of
+it.
+"""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -11,7 +14,7 @@ NAMESPACE = "Rowferry"
 METRICS: Mapping[str, tuple[str, str]] = {
     "ChangesApplied": ("Count", "row changes written to items"),
     "RepeatsSkipped": ("Count", "row changes that the item already held"),
-    "ChangesQuarantined": ("Count", "row changes set aside on the quarantine queue"),
+    "ChangesQuarantined": ("Count", "row changes sent to the quarantine queue"),
     "ChangesUnapplied": ("Count", "row changes that the stream will deliver again"),
     "WriteRequests": ("Count", "requests to DynamoDB for items"),
     "ApplyLag": ("Milliseconds", "from the commit in MySQL of a batch's oldest change to its being applied"),
@@ -34,7 +37,11 @@ def metric_values(result: ApplyResult, now: int) -> dict[str, int]:
 
 
 def counters(result: ApplyResult, records: int, now: int) -> Counter[str]:
-    """What a batch, of which so many records do not come again, adds to the item `applied` at `now`."""
+    """
+    What a batch adds to the item `applied` in the control table.
+
+    `records` is the number of records that will not be delivered again, `now` milliseconds since 1970.
+    """
     counted = Counter(
         invocations=1,
         records=records,

@@ -1,4 +1,6 @@
-"""Keeps what can never be applied, with everything needed to repair it, on an SQS queue."""
+"""
+The quarantine, a dead-letter queue on SQS: changes that can never be applied, with what their repair needs.
+"""
 
 import json
 from base64 import b64encode
@@ -13,7 +15,7 @@ from rowferry.change import RowChange, encode_change
 from rowferry.errors import Unapplied, UnusableChange
 
 MAX_BODY = 250_000
-"""Characters, all ASCII; a queue may be limited to 262,144 bytes."""
+"""Characters, all ASCII; a queue may be limited to 262,144 bytes, attributes included."""
 _FETCH = (
     "the record did not fit into this message: before the stream's retention, counted from `arrived`, ends, "
     "fetch it with kinesis get-shard-iterator --shard-iterator-type AT_SEQUENCE_NUMBER, get-records --limit 1"
@@ -22,9 +24,10 @@ _FETCH = (
 
 class SqsQuarantine:
     """
-    The queue. A message names the reason, the fix and the change with its values: it is no log.
+    The quarantine on an SQS queue. A message has the reason, the fix and the change WITH its values, unlike a
+    log.
 
-    `records` is the batch at hand: a message says where its record stands on the stream.
+    `records` is the batch in progress, set by the handler: a message says where its record is on the stream.
     """
 
     def __init__(self, client: Any, queue_url: str) -> None:
@@ -33,19 +36,19 @@ class SqsQuarantine:
         self.records: Sequence[KinesisStreamRecord] = ()
 
     def add(self, error: UnusableChange, change: RowChange | None, data: bytes, origin: int) -> None:
-        """Sends the message. Unapplied when the queue does not take it."""
+        """As in `applier.Quarantine`."""
         body = _body(error, change, data, _place(self.records[origin]))
         try:
             self._client.send_message(QueueUrl=self._queue_url, MessageBody=body)
         except (ClientError, BotoCoreError) as failure:
             raise Unapplied(
                 f"the quarantine queue does not answer ({type(failure).__name__})",
-                "it is tried again; check the queue and the role",
+                "it is retried; check the queue and the role",
             ) from failure
 
 
 def _place(record: KinesisStreamRecord) -> dict[str, str]:
-    """Where the record stands on the stream, and since when: what it takes to fetch it again."""
+    """Where the record is on the stream, and since when: what is needed to fetch it again."""
     return {
         "stream": record.event_source_arn,
         "shard": record.event_id.partition(":")[0],
@@ -70,7 +73,7 @@ def _body(error: UnusableChange, change: RowChange | None, data: bytes, place: d
 
 
 def _shortened(message: dict[str, Any], longest: int) -> dict[str, Any]:
-    """Without the values that are long: the row's short ones, its key among them, find it in MySQL."""
+    """Without the long values: the short ones, the key among them, are enough to find the row in MySQL."""
     row = message.get("change", {"row": {}})["row"]
     kept = {name: value for name, value in message.items() if name not in ("change", "data")}
     images = {

@@ -1,16 +1,18 @@
-"""Hooks to begin from. Each takes a row as a dictionary of its own and returns a row, several, or None."""
+"""
+Examples of hooks. Each takes a copy of a row as a dictionary and returns one row, a list of rows, or None.
+"""
 
 from typing import Any
 
 
 def open_only(row: dict[str, Any]) -> dict[str, Any] | None:
-    """None leaves the row behind."""
+    """Returning None filters the row out: it gets no item."""
     return row if row["status"] == "open" else None
 
 
 def one_row_a_tag(row: dict[str, Any]) -> list[dict[str, Any]]:
     """
-    Several rows of one: `tags` holds `red,large`, each becomes a row with its `tag`.
+    Splits one row into several: `tags` holds `red,large`, each tag becomes a row of its own with its `tag`.
 
     >>> one_row_a_tag({"id": 1, "tags": "red,large"})
     [{'id': 1, 'tag': 'red'}, {'id': 1, 'tag': 'large'}]
@@ -20,6 +22,6 @@ def one_row_a_tag(row: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def cents(row: dict[str, Any]) -> dict[str, Any]:
-    """A value of its own kind: a DECIMAL price as whole cents."""
+    """Converts a value: a DECIMAL price becomes a whole number of cents."""
     row["price"] = None if row["price"] is None else int(row["price"] * 100)
     return row

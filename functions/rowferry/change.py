@@ -1,10 +1,9 @@
 """
 A row change, and the stream record that carries the changes of one lane.
 
-A record is JSON, deflated when that is smaller; the reader tells by the first
-byte. Inside, each change is the event that the binlog reader gave plus its
-position, so a single event without any of our fields is a record as well:
-that is what people replay by hand.
+A record is JSON, compressed with zlib when that is smaller; the first byte says which. Inside, each change is
+the event as the binlog reader gave it plus its position. A single event without Rowferry's own fields is a
+record as well: that is what people replay by hand.
 """
 
 import json
@@ -33,21 +32,22 @@ _COMPRESS_FROM = 256  # bytes; below this, deflate rarely wins
 
 
 class Kind(StrEnum):
-    """What happened to the row, named as the binlog events are."""
+    """Kind of a row change, named like mysql-replication's events, because records are replayed by hand."""
 
     INSERT = "WriteRowsEvent"
     UPDATE = "UpdateRowsEvent"
     DELETE = "DeleteRowsEvent"
     OVERSIZED = "OversizedChange"
-    """Only the key columns travel, as the before image: the change itself does not fit into a record."""
+    """Carries only the key columns, as the before image: the change itself does not fit into a record."""
 
 
 class RowChange(NamedTuple):
     """
     One row of one binlog row event. `position` is Position's text; None for an event replayed by hand.
 
-    `lanes` is their number where the row has items in several lanes: then the
-    change travels in each of them and is meant for the items of that lane.
+    `before` is None for an insert, `after` for a delete. `lanes` is the number of lanes if the row has items
+    in several of them: then the whole change is sent in each of these lanes, and in each the consumer applies
+    only the effects on the items of that lane.
     """
 
     schema: str
@@ -60,7 +60,7 @@ class RowChange(NamedTuple):
 
     @property
     def image(self) -> Row:
-        """The row as it is after the change, or was when it is gone."""
+        """The row after the change; for a delete, the row before it."""
         image = self.after if self.after is not None else self.before
         assert image is not None  # every kind has one of the two
         return image
@@ -68,7 +68,12 @@ class RowChange(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """Proves, once applied in every lane, that everything captured before it has been applied."""
+    """
+    Sent in every lane; once all lanes have applied it, everything captured before it has been applied.
+
+    `position` is the text of the boundary it was sent at. A marker seen in one lane proves nothing of the
+    others.
+    """
 
     id: str
     position: str
@@ -109,7 +114,7 @@ def _head(schema: str, table: str, kind: Kind) -> str:
 
 
 def encode_record(lane: int, sender: int, committed: int, changes: Sequence[bytes]) -> bytes:
-    """A record of changes that `encode_change` wrote: they are encoded once, when their size is needed."""
+    """A record of changes that `encode_change` wrote: each is encoded once, when its size is needed."""
     head = _dumps({"lane": lane, "sender": sender, "committed": committed})
     return _deflated(head[:-1] + b',"changes":[' + b",".join(changes) + b"]}")
 
@@ -121,7 +126,11 @@ def encode_marker(lane: int, sender: int, committed: int, marker: Marker) -> byt
 
 
 def decode_record(data: bytes) -> Record:
-    """The record in these bytes. MalformedRecord when they are none."""
+    """
+    The record in a Kinesis record's data. Raises MalformedRecord if it is not one.
+
+    Success does not mean that the changes can be applied: the mapping is not consulted.
+    """
     try:
         plain = data if data[:1] == b"{" else zlib.decompress(data)
         body = json.loads(plain)
@@ -147,7 +156,7 @@ def decode_record(data: bytes) -> Record:
 
 
 def decode_change(event: dict[str, Any]) -> RowChange:
-    """The change in a decoded event. KeyError, ValueError or TypeError when it is none."""
+    """The change in a decoded event. Raises KeyError, ValueError or TypeError if it is not one."""
     kind, row = Kind(event["type"]), event["row"]
     before = after = None
     if kind is Kind.UPDATE:
@@ -158,7 +167,9 @@ def decode_change(event: dict[str, Any]) -> RowChange:
         before = _row(row["values"])
     position = event.get("pos")
     if position is not None and not _POSITION.fullmatch(position):
-        raise ValueError("not a position")  # stored, it would stand above every later change of the item
+        raise ValueError(
+            "not a position"
+        )  # stored, it may sort after every later change, which would be lost
     lanes = event.get("lanes")
     if lanes is not None and (type(lanes) is not int or lanes < 1):
         raise ValueError("not a number of lanes")
@@ -166,7 +177,7 @@ def decode_change(event: dict[str, Any]) -> RowChange:
 
 
 def refuse_oversized(change: RowChange) -> None:
-    """OversizedChange when the change travelled without its values."""
+    """Raises OversizedChange if the change was sent without its values."""
     if change.kind is Kind.OVERSIZED:
         raise OversizedChange(
             f"a change of {change.schema}.{change.table} is larger than a stream record",
@@ -178,7 +189,7 @@ def _row(values: dict[str, Any]) -> Row:
     return {name: untag(value) for name, value in values.items()}
 
 
-# What json.JSONEncoder makes anew for each text, which takes as long as the text of a row.
+# json.JSONEncoder creates this encoder again for each text, which takes as long as encoding a row.
 _pieces = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
     None, tag, json.encoder.encode_basestring, None, ":", ",", False, False, True
 )
@@ -195,5 +206,5 @@ def _dumps(value: object) -> bytes:
 def _deflated(plain: bytes) -> bytes:
     if len(plain) < _COMPRESS_FROM:
         return plain
-    packed = zlib.compress(plain, 1)
+    packed = zlib.compress(plain, 1)  # the fastest level: it costs the capturer's time for every record
     return packed if len(packed) < len(plain) else plain

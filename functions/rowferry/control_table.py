@@ -1,8 +1,8 @@
 """
-The control table, the one place of the move's state: an item a subject, with one writer or one atomic update.
+The control table, which holds all state of a move: one item for each subject, with one writer or one atomic
+update.
 
-KEYS lists every key; docs/architecture.md has it as a table. Functions take the low-level DynamoDB client
-and the table's name.
+KEYS lists every key; docs/architecture.md has it as a table.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,21 +24,21 @@ PASSED = "passed"
 CUTOVER = "cutover"
 FINALIZE = "finalize#"
 AUDIT = "audit#"
-"""Begins every `audit_key`; FINALIZE is an item, too."""
+"""Prefix of every `audit_key`. FINALIZE is an item as well as a prefix."""
 
 
 def load_key(source: str) -> str:
-    """Of the load of a source table, `schema.table`."""
+    """Key of the load of a source table, `schema.table`."""
     return f"load#{source}"
 
 
 def chunks_of(source: str) -> str:
-    """Begins the keys of a source table's chunks."""
+    """Prefix of the keys of a source table's chunks."""
     return f"chunk#{source}#"
 
 
 def chunk_key(source: str, number: int) -> str:
-    """Of one chunk, counted from 1."""
+    """Key of one chunk, counted from 1."""
     return f"{chunks_of(source)}{number:06d}"
 
 
@@ -48,38 +48,42 @@ def chunk_number(pk: str) -> int:
 
 
 def merge_key(target: str) -> str:
-    """Of the loads that merge members into a target's items."""
+    """Key of the loads that merge members into a target's items."""
     return f"merge#{target}"
 
 
 def import_key(target: str) -> str:
-    """Of the ImportTable that makes a target."""
+    """Key of the ImportTable that creates a target."""
     return f"import#{target}"
 
 
 def marker_key(marker: str) -> str:
-    """Of the lanes that have applied the marker with that id."""
+    """Key of the lanes that have applied the marker with that id."""
     return f"{MARKER}#{marker}"
 
 
 def finalize_key(target: str) -> str:
-    """Of the removal of metadata from a target."""
+    """Key of the removal of metadata from a target."""
     return f"{FINALIZE}{target}"
 
 
 def segment_key(target: str, number: int) -> str:
-    """Of one segment of that removal, counted from 0."""
+    """Key of one segment of that removal, counted from 0."""
     return f"{finalize_key(target)}#{number}"
 
 
 def audit_key(milliseconds: int, action: str) -> str:
-    """Of an action, any unique text, at that time since 1970: of a fixed width, so that keys sort by it."""
+    """
+    Key of an action, any unique text, at that time since 1970: of fixed width, so that keys sort by time.
+    """
     return f"{AUDIT}{milliseconds:014d}#{action}"
 
 
 @dataclass(frozen=True, slots=True)
 class ControlKey:
-    """An item of the control table, or many: capitals in `pattern` are what a key is made for."""
+    """
+    An item of the control table, or a family of them: capitals in `pattern` stand for the variable parts.
+    """
 
     pattern: str
     written_by: str
@@ -181,19 +185,23 @@ def unwrap(value: Attribute) -> Any:
 
 
 class ControlTable:
-    """Reads and writes items of the control table as plain dictionaries."""
+    """
+    Reads and writes items of the control table as plain dictionaries.
+
+    Used by every part. The client's own errors come through; it retries what the network loses.
+    """
 
     def __init__(self, client: Client, name: str) -> None:
         self.client = client
         self.name = name
 
     def get(self, pk: str) -> dict[str, Any]:
-        """The item, read consistently; empty when there is none."""
+        """The item, read consistently; empty if there is none."""
         answer = self.client.get_item(TableName=self.name, Key={"pk": {"S": pk}}, ConsistentRead=True)
         return {name: unwrap(value) for name, value in answer.get("Item", {}).items()}
 
     def put(self, pk: str, fields: Mapping[str, Plain]) -> None:
-        """Replaces the item."""
+        """Replaces the whole item, without a condition: only for items with one writer."""
         item = {name: wrap(value) for name, value in fields.items()}
         self.client.put_item(TableName=self.name, Item={**item, "pk": {"S": pk}})
 

@@ -2,7 +2,7 @@
 Every error that Rowferry raises on purpose.
 
 * RowferryError
-  + UnusableChange        can never be applied as it is: goes to the quarantine
+  + UnusableChange        can never be applied as it is: goes to the quarantine (a dead-letter queue)
     - MalformedRecord
     - UnknownTable
     - MissingColumn
@@ -12,10 +12,10 @@ Every error that Rowferry raises on purpose.
     - OversizedItem
     - OversizedChange
     - HookFailed
-  + Unapplied             the same change may succeed next time
+  + Unapplied             not applied now, a retry may succeed
   + MappingError          the mapping file is wrong
-  + SourceNotReady        the source server, or access to it, must be mended first
-  + CaptureStopped        the binlog holds something that cannot be carried
+  + SourceNotReady        the source server, or access to it, must be fixed first
+  + CaptureStopped        the binlog holds something that cannot be captured
   + LeaseLost             another capturer has taken over
   + BadPart               a file of an export cannot be loaded as it is
   + Refused               the operator asked for something that is not safe now
@@ -29,7 +29,12 @@ from typing import Self
 
 
 class RowferryError(Exception):
-    """Base of all. `fix` is the sentence that tells the operator what to do."""
+    """
+    Base of all errors that are raised on purpose.
+
+    `found` says what was found and what was expected, `fix` what the operator can do about it.
+    Neither may hold row values or secrets: both are logged.
+    """
 
     def __init__(self, found: str, fix: str) -> None:
         super().__init__(f"{found}: {fix}")
@@ -37,11 +42,11 @@ class RowferryError(Exception):
         self.fix = fix
 
     def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
-        return type(self), (self.found, self.fix)  # from one process to another
+        return type(self), (self.found, self.fix)  # pickled between the load's processes
 
 
 class UnusableChange(RowferryError):
-    """A change that can never be applied as it is."""
+    """A change that can never be applied as it is, however often it is retried: it is quarantined."""
 
 
 class MalformedRecord(UnusableChange):
@@ -65,7 +70,7 @@ class ReservedName(UnusableChange):
 
 
 class ValueOutOfRange(UnusableChange):
-    """DynamoDB has no place for the value."""
+    """DynamoDB cannot store the value."""
 
 
 class OversizedItem(UnusableChange):
@@ -77,11 +82,15 @@ class OversizedChange(UnusableChange):
 
 
 class HookFailed(UnusableChange):
-    """The user's hook raised, or gave what is no row."""
+    """The user's hook raised an exception, or returned something that is not a row."""
 
 
 class Unapplied(RowferryError):
-    """The write did not happen, and may the next time."""
+    """
+    The write did not happen now, and a retry may succeed.
+
+    Raised by stores and quarantines; the consumer then reports the record, and the stream delivers it again.
+    """
 
 
 class MappingError(RowferryError):
@@ -97,11 +106,11 @@ PASS, LOAD = "pass", "load"
 
 class CaptureStopped(RowferryError):
     """
-    Capture stands still at the position before something that it cannot carry.
+    Capture stopped at the position before something that it cannot capture.
 
-    `remedy` is PASS where the transaction may be passed over once the source tables in `tables` have been
-    loaded again, LOAD where capture then goes on by itself; empty where only the fix helps. `at` is the
-    place, FILE:OFFSET.
+    `remedy` is PASS if the transaction may be skipped once the source tables in `tables` have been loaded
+    again, LOAD if capture continues by itself after that load, and empty if only the fix helps. `at` is the
+    position of the stop, FILE:OFFSET.
     """
 
     def __init__(
@@ -114,7 +123,7 @@ class CaptureStopped(RowferryError):
 
 
 class LeaseLost(RowferryError):
-    """This capturer may not send any more."""
+    """This capturer must not send any more: another one may hold the lease."""
 
 
 class BadPart(RowferryError):
@@ -122,4 +131,4 @@ class BadPart(RowferryError):
 
 
 class Refused(RowferryError):
-    """The command would endanger the data now."""
+    """A command of the operator that would endanger the data in the present state."""

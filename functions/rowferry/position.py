@@ -1,18 +1,17 @@
-"""Where a change stands in the binlog."""
+"""Where a change is in the binlog."""
 
 from typing import NamedTuple, Self
 
 
 class Position(NamedTuple):
     """
-    Totally ordered within one source, and ordered the same way as stored text.
+    Position of a row change: totally ordered within one source, and ordered the same way as stored text.
 
-    `offset` is where the change's TRANSACTION starts in binlog file number
-    `file`, `row` counts the transaction's row changes from 1. So all rows of a
-    transaction stand together also where the server gives them one offset
-    (compressed transactions), and a position with row 0 is a boundary: above
-    everything that ended before it, below everything that starts there.
-    `epoch` rises when the source server changes.
+    `offset` is where the change's TRANSACTION starts in binlog file number `file`, `row` counts the
+    transaction's row changes from 1. So the rows of a transaction are adjacent even if the server gives them
+    one offset (compressed transactions), and a position with row 0 is a boundary: greater than everything
+    that ended before it, less than everything that starts there. `epoch` rises when capture begins on another
+    source, or again on the same one.
     """
 
     epoch: int
@@ -31,7 +30,7 @@ class Position(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The position that `str` wrote. ValueError when it is none."""
+        """The position that `str` wrote. Raises ValueError if the text is not one."""
         epoch, file, offset, row = text.split(".")
         if tuple(map(len, (epoch, file, offset, row))) != (4, 8, 16, 8):
             raise ValueError(f"not a position: {text!r}")
@@ -47,21 +46,22 @@ def file_number(name: str) -> int:
     """
     The number of a binlog file: `binlog.000012` is 12.
 
-    ValueError when the name does not end in a number.
+    Raises ValueError if the name does not end in a number.
     """
     return int(name.rpartition(".")[2])
 
 
 def file_name(base: str, number: int) -> str:
-    """The binlog file of that number; MySQL pads to six digits and goes on with more."""
+    """The binlog file of that number; MySQL pads to six digits, and numbers above 999999 have more."""
     return f"{base}.{number:06d}"
 
 
 class BinlogOffset(NamedTuple):
     """
-    A place between two transactions of the binlog: file name and byte offset.
+    A position between two transactions of the binlog: file name and byte offset.
 
-    Reading resumes at such a place and nowhere else. A snapshot's watermark is one, too.
+    Reading may only resume at such a position: inside a transaction, the rows whose table map was written
+    before it would be lost. A snapshot's watermark is one, too.
     """
 
     file: str
@@ -72,21 +72,21 @@ class BinlogOffset(NamedTuple):
 
     @property
     def order(self) -> tuple[int, int]:
-        """Compares offsets: names do not, because numbers may outgrow their padding."""
+        """Sort key for offsets. File names do not sort as text: numbers may outgrow their padding."""
         return file_number(self.file), self.offset
 
     def position(self, epoch: int) -> Position:
-        """Above every change before this place, below every change that starts at it or after it."""
+        """Greater than every change before this offset, less than every change that starts at or after it."""
         return Position(epoch, *self.order)
 
     @classmethod
     def of(cls, position: Position, file: str) -> Self:
-        """The place of a position in the binlog whose files are named like `file`."""
+        """The offset of a position in the binlog whose files are named like `file`."""
         return cls(file_name(file.rpartition(".")[0], position.file), position.offset)
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The offset in `binlog.000012:345`. ValueError when it is none."""
+        """The offset in `binlog.000012:345`. Raises ValueError if the text is not one."""
         file, _, offset = text.partition(":")
         if not (file.rpartition(".")[2].isdecimal() and offset.isdecimal()):
             raise ValueError(f"not FILE:OFFSET: {text!r}")

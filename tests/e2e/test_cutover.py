@@ -242,7 +242,7 @@ def test_nothing_happens_without_execute_or_a_terminal(bed: Bed) -> None:
     assert bed.phase == "open" and bed.mysql_takes_writes()
 
 
-def test_each_condition_is_told_with_its_fix(bed: Bed) -> None:
+def test_each_condition_is_reported_with_its_fix(bed: Bed) -> None:
     control = bed.rehearsal.control
     control.update(VERIFIED, set={"left": 3})
     process = bed.cut_over()

@@ -163,7 +163,7 @@ def test_a_load_again_over_live_items_leaves_the_waiting_changes_to_the_stream(m
     assert move.bed.load().nothing_to_do and "run `ferry load --again`" in move.bed.said[-1]
 
 
-def test_capture_that_begins_anew_leaves_the_old_records_below_the_new_load(move: Move) -> None:
+def test_capture_that_begins_again_leaves_the_old_records_below_the_new_load(move: Move) -> None:
     bed = move.bed
     for _ in range(3):
         bed.sql("FLUSH BINARY LOGS")

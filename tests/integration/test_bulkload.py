@@ -232,7 +232,7 @@ def test_unusable_rows_are_named_and_the_load_is_not_done_until_accepted(bed: Be
     assert bed.load(accept_unusable=True).state == "done"
 
 
-def test_a_finished_load_does_nothing_and_can_be_begun_anew(bed: Bed) -> None:
+def test_a_finished_load_does_nothing_and_can_be_begun_again(bed: Bed) -> None:
     bed.fill(rows(100))
     bed.load()
     before = bed.items()

@@ -659,7 +659,7 @@ def test_another_server_stops_and_another_number_of_lanes_is_refused(ferry: Ferr
     assert ferry.checkpoint["state"] == "stopped"
 
 
-def test_a_source_that_is_not_ready_is_told_with_the_fix(ferry: Ferry) -> None:
+def test_a_source_that_is_not_ready_is_reported_with_the_fix(ferry: Ferry) -> None:
     cases = [
         ({"SOURCE_PASSWORD": "wrong"}, "does not let", "SOURCE_PASSWORD"),
         ({"SOURCE_PORT": "1"}, "cannot be reached", "SOURCE_HOST"),
@@ -675,7 +675,7 @@ def test_a_source_that_is_not_ready_is_told_with_the_fix(ferry: Ferry) -> None:
         assert ferry.server.capture.password not in text
 
 
-def test_missing_rights_and_wrong_settings_are_told_with_the_fix(ferry: Ferry) -> None:
+def test_missing_rights_and_wrong_settings_are_reported_with_the_fix(ferry: Ferry) -> None:
     poor = Account("poor", "poor-Password-1")
     ferry.sql(
         "DROP USER IF EXISTS poor@'127.0.0.1'",
@@ -694,7 +694,7 @@ def test_missing_rights_and_wrong_settings_are_told_with_the_fix(ferry: Ferry) -
     assert ferry.checkpoint == {}
 
 
-def test_a_server_without_binlog_is_told(mysql: Server, fresh_cloud: Cloud, tmp_path: Path) -> None:
+def test_a_server_without_binlog_is_reported(mysql: Server, fresh_cloud: Cloud, tmp_path: Path) -> None:
     with database(tmp_path / "server", mysql.flavor, options=["--skip-log-bin", "--gtid-mode=OFF"]) as server:
         for ferry in _ferry(server, fresh_cloud, tmp_path):
             code, text = ferry.refused()

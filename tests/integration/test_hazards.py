@@ -74,9 +74,9 @@ SHOWN: dict[str, list[tuple[str, str]]] = {
     ],
     "purged, unknown and bad places": [
         (CAPTURER, "test_a_purged_binlog_stops_with_the_fix"),
-        (HERE, "test_places_that_the_server_does_not_have_are_told_apart"),
+        (HERE, "test_places_that_the_server_does_not_have_are_distinguished"),
     ],
-    "a row of 40 MB": [(HERE, "test_a_row_of_40_mb_is_read_whole_and_set_aside")],
+    "a row of 40 MB": [(HERE, "test_a_row_of_40_mb_is_read_whole_and_quarantined")],
     "a server that starts again": [(CAPTURER, "test_a_killed_server_that_comes_back_is_read_on")],
     "SHOW MASTER STATUS": [
         (SERVER, "test_the_end_of_the_binlog_is_asked_for_in_the_servers_words"),
@@ -243,7 +243,7 @@ def test_capture_goes_on_when_its_dump_thread_is_killed(ferry: Ferry) -> None:
 
 
 @pytest.mark.timeout(30)  # a place that is not refused is waited at
-def test_places_that_the_server_does_not_have_are_told_apart(server: Server) -> None:
+def test_places_that_the_server_does_not_have_are_distinguished(server: Server) -> None:
     old, _ = run(server, TABLE, "FLUSH BINARY LOGS", "INSERT INTO t VALUES (1, 'a')", "FLUSH BINARY LOGS")
     account = server.capture
     reader = ReplicationClient(server.host, server.port, account.user, account.password, 4721)
@@ -274,7 +274,7 @@ def test_places_that_the_server_does_not_have_are_told_apart(server: Server) -> 
     assert "cannot read its binlog at the checkpoint" in inside.found and "error log" in inside.fix
 
 
-def test_a_row_of_40_mb_is_read_whole_and_set_aside(server: Server) -> None:
+def test_a_row_of_40_mb_is_read_whole_and_quarantined(server: Server) -> None:
     with context_of(server, max_allowed_packet=1 << 30):
         start = run(
             server,

@@ -167,7 +167,7 @@ def test_a_target_that_removes_its_items_already_is_refused(bed: Bed) -> None:
         bed.loader(ORDERS + LINES).run(False)
 
 
-def test_what_fits_no_row_is_told_and_refused_by_the_load_and_stops_no_capturer(
+def test_what_fits_no_row_is_reported_and_refused_by_the_load_and_stops_no_capturer(
     bed: Bed, tmp_path: Path
 ) -> None:
     unfit = LINES + "    where = { column = 'productid', eq = 03:04:05 }\n"

@@ -90,7 +90,7 @@ def test_a_table_that_does_not_fit_is_found(server: Server, change: str, expecte
     assert broken(server) == expected
 
 
-def test_an_account_without_rights_is_told_which(server: Server) -> None:
+def test_an_account_without_rights_sees_which(server: Server) -> None:
     run(
         server,
         "DROP USER IF EXISTS poor@'%'",

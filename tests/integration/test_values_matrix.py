@@ -92,7 +92,7 @@ def compare(server: Server, tables: Sequence[Laid], start: Place) -> list[str]:
     return wrong
 
 
-def test_every_type_is_the_same_on_both_roads(server: Server) -> None:
+def test_every_type_is_the_same_on_both_methods(server: Server) -> None:
     tables = [
         laid(name, columns, server.flavor, elsewhere)
         for name, columns in cases.TABLES[server.flavor].items()
@@ -126,7 +126,7 @@ def test_old_temporal_formats_of_mariadb(mariadb: Server) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_what_dynamodb_cannot_take_is_set_aside_by_both_roads_with_one_reason(server: Server) -> None:
+def test_what_dynamodb_cannot_take_is_quarantined_by_both_methods_with_one_reason(server: Server) -> None:
     refused = cases.REFUSED[server.flavor]
     tables = [f"r{number}" for number in range(len(refused))]
     statements = [

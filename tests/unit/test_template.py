@@ -315,7 +315,7 @@ def test_the_example_table_is_the_one_that_the_example_mapping_names() -> None:
     assert keys == RESOURCES["PurchaseTable"]["Properties"]["KeySchema"]
 
 
-def test_the_capturer_can_be_told_what_its_fixes_name() -> None:
+def test_the_capturer_can_be_given_what_its_fixes_name() -> None:
     for variable, parameter in (("SKIP", "CapturerSkip"), ("ANEW", "CapturerAnew")):
         assert {"Name": variable, "Value": {"Ref": parameter}} in CONTAINER["Environment"]
     allowed = re.compile(PARAMETERS["CapturerSkip"]["AllowedPattern"])

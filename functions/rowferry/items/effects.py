@@ -1,4 +1,4 @@
-"""What a row change does to which item, and the lanes that it travels in."""
+"""What a row change does to which item, and the lanes in which it is sent."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -29,9 +29,8 @@ class Effect:
     """
     What one row change does to one item.
 
-    `members` holds what changes by its place: a value, or None where it goes
-    away. With `whole` the item has these members and no others; then `members`
-    itself is None when the row is gone.
+    `members` maps each place that changes to its new value, or to None if it is removed. With `whole` the
+    item has these members and no others; `members` itself is then None if the row was deleted.
     """
 
     key: ItemKey
@@ -42,10 +41,12 @@ class Effect:
 
 def effects(change: RowChange, mapping: Mapping, lane: int = 0) -> list[Effect]:
     """
-    An effect for each item that the row leaves, then for each that it is in afterwards.
+    The effects of a change: first on each item that the row leaves, then on each that it is in afterwards.
 
-    A change that says that its items have several lanes is meant for those of
-    `lane` alone. Raises an UnusableChange when the change can never be applied.
+    Called by the consumer with the record's lane: a change with `lanes` set is sent in several of them, and
+    only the effects on items of `lane` are returned. Raises an UnusableChange if the change can never be
+    applied. Nothing is said about the item as it is now: repeats are found by its position when it is
+    written.
     """
     refuse_oversized(change)
     table = table_of(change, mapping)
@@ -68,14 +69,19 @@ def _present(members: Members) -> Members:
 
 
 def places_of(row: Row, table: TableMapping) -> list[Effect]:
-    """What both the bulk load and the stream write for a row: one item, none or several."""
+    """
+    The effects of a row that exists: on one item, on none (filtered out) or on several (a hook).
+
+    Called by the bulk load and by repair, so that they write what the stream writes for an insert.
+    Raises an UnusableChange if the row can have no item.
+    """
     return [_effect(key, None, members, table) for key, members in _placed(row, table, members_of).items()]
 
 
 def _placed(
     row: Row, table: TableMapping, read: Callable[[Row, TableMapping], Members]
 ) -> dict[ItemKey, Members]:
-    """What `read` finds for the row, or for the rows that it becomes, by item."""
+    """What `read` finds by item, for the row or for the rows that the hook makes of it."""
     if table.simple:
         return {key_of(row, table): read(row, table)}
     items: dict[ItemKey, Members] = {}
@@ -86,8 +92,8 @@ def _placed(
             items[key] = members
         elif table.whole or held.keys() & members.keys():
             raise HookFailed(
-                f"the hook of {table.source} gave two rows that have one place",
-                "let it give each its own key",
+                f"the hook of {table.source} returned two rows with the same place in an item",
+                "let it give each row a key of its own",
             )
         else:
             held.update(members)
@@ -95,7 +101,7 @@ def _placed(
 
 
 def _carried(row: Row, table: TableMapping) -> list[Row]:
-    """The rows that a row of MySQL becomes."""
+    """The rows that filter and hook make of a row of MySQL."""
     if table.where is not None and not table.where.matches(row):
         return []
     return [row] if table.hook is None else table.hook.rows(row)
@@ -103,8 +109,10 @@ def _carried(row: Row, table: TableMapping) -> list[Row]:
 
 def _before[T](change: RowChange, table: TableMapping, read: Callable[[Row, TableMapping], T]) -> T | None:
     """
-    What `read` finds in the before image. None also where the row could have no
-    place: then it was quarantined, and the update that mends it only adds.
+    What `read` finds in the before image.
+
+    None also if that row could have no item: then it was quarantined, and the update that repairs it only
+    adds.
     """
     if change.before is None:
         return None
@@ -121,7 +129,7 @@ def _leaving(row: Row, table: TableMapping) -> dict[ItemKey, Members]:
 
 
 def table_of(change: RowChange, mapping: Mapping) -> TableMapping:
-    """The mapping's entry for the change. UnknownTable when there is none."""
+    """The mapping's entry for the change. Raises UnknownTable if there is none."""
     table = mapping.find(change.schema, change.table)
     if table is None:
         raise UnknownTable(
@@ -133,11 +141,12 @@ def table_of(change: RowChange, mapping: Mapping) -> TableMapping:
 
 def by_lane(change: RowChange, mapping: Mapping, lanes: int) -> Sequence[tuple[int, RowChange]]:
     """
-    The lanes that a change travels in, none where the row is not carried.
+    The lanes (0 to `lanes` - 1) in which a change is sent, each with the change; empty if the row is filtered
+    out.
 
-    A move to another item is a delete in the old item's lane and an insert in
-    the new one's. Where a hook makes several rows, the whole change travels in
-    each lane and says so. Raises an UnusableChange when the row has no key.
+    Called by the capturer. A move to another item is a delete in the old item's lane and an insert in the new
+    item's. If a hook makes several rows, the whole change is sent in each lane, with `lanes` set. Raises an
+    UnusableChange if the row has no key; success does not mean that the change can be applied.
     """
     table = table_of(change, mapping)
     lane = straight_lane(change.image, change.before, table, lanes)

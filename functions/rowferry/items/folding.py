@@ -1,15 +1,13 @@
 """
 Many changes of one item folded into few conditional writes.
 
-Only a RUN is folded: changes of one sender with rising positions. A repeat, or
-another sender, starts a new run with a conditional write of its own; folding
-across runs would let a stale capturer's old value win.
+Only a RUN is folded: changes of one sender with rising positions. A repeat, or another sender, starts a new
+run with a conditional write of its own; folding across runs would let a stale capturer's old value win.
 
-A folded update happens only where the item is older than its FIRST change, so
-that it does what each change alone would do. Where the item is newer, the
-changes that it already holds are left out first: a record that arrives a
-second time, late, begins a run in which changes between it and the next are
-missing, and would bring back what they deleted.
+A folded update is conditional on the item being older than its FIRST change, so that it does what each change
+alone would do. If the item is newer, the changes that it already holds are removed from the fold first. The
+trap: a record that arrives a second time, late, begins a run in which the changes between it and the next one
+are missing; folded without this care it would restore a member that one of them deleted.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +20,7 @@ from rowferry.values import Attribute
 
 MAX_MEMBERS, MAX_ENTRIES = 400, 280
 """
-Members in one update, and as many where some lie in a map: an expression may have 4,096 bytes of text
+Most members in one update, without and with members in a map: an expression may have 4,096 bytes of text
 (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html).
 A member takes 10 at most ("#18f=:18f,"), 14 in a map ("#m0.#18f=:18f,"), the rest of the expression under 60.
 """
@@ -31,10 +29,10 @@ A member takes 10 at most ("#18f=:18f,"), 14 in a map ("#m0.#18f=:18f,"), the re
 @dataclass(frozen=True, slots=True)
 class FoldStep:
     """
-    One effect and where it came from.
+    One effect and its origin.
 
-    `position` is Position's text, None for an event replayed by hand; `origin`
-    is the index of the stream record in its batch.
+    `position` is Position's text, None for an event replayed by hand; `sender` is the capturer's fencing
+    token; `origin` is the index of the stream record in its batch.
     """
 
     effect: Effect
@@ -48,8 +46,8 @@ class Write:
     """
     One write of one item, which folds `steps`; `members` and `whole` as in Effect.
 
-    It happens only where the item is older than all its steps, or with `whole`
-    than its last one. Without a position it always happens.
+    It is conditional on the item being older than all its steps, or with `whole` than the last one. Without a
+    position it is unconditional: a replay by hand.
     """
 
     key: ItemKey
@@ -60,41 +58,46 @@ class Write:
 
     @property
     def target(self) -> Target:
-        """What the table's sources agree on."""
         return self.steps[-1].effect.target
 
     @property
     def may_empty(self) -> bool:
-        """Members only go away, so that the item may have none left and become a tombstone."""
+        """It only removes members, so that the item may have none left and become a tombstone."""
         return not self.whole and all(value is None for value in (self.members or {}).values())
 
     @property
     def may_leave_empty(self) -> bool:
-        """It may leave the item without members, or one of its maps."""
+        """It may leave the item, or one of its maps, without members."""
         return self.may_empty or any(
             value is None and isinstance(place, MapEntry) for place, value in (self.members or {}).items()
         )
 
     @property
     def merge(self) -> bool:
-        """It has to read the item first: the place demands it, or a change too large for an expression."""
+        """
+        The item has to be read first: for a string set, or if the change is too large for an expression.
+        """
         return not self.whole and (self.target.merge or not fits(self.members or {}))
 
     @property
     def maps(self) -> frozenset[str]:
-        """The map attributes that it writes into."""
+        """The map attributes that it writes to."""
         return frozenset(place.attribute for place in self.members or {} if isinstance(place, MapEntry))
 
 
 def fits(members: Members) -> bool:
-    """Whether one update can hold so many."""
+    """Whether one update expression can hold the members."""
     if len(members) <= MAX_ENTRIES:
         return True
     return len(members) <= MAX_MEMBERS and not any(isinstance(place, MapEntry) for place in members)
 
 
 def writes(steps: Iterable[FoldStep]) -> Iterator[Write]:
-    """The writes, in order, that give one item the effect of its steps, in as few as the limits allow."""
+    """
+    The writes, in order, that give one item the effect of its steps, as few as the limits allow.
+
+    All steps must be of one item, in stream order.
+    """
     for run in _runs(steps):
         yield from _folded(run)
 
@@ -112,7 +115,7 @@ def _runs(steps: Iterable[FoldStep]) -> Iterator[list[FoldStep]]:
 
 def _continues(last: FoldStep, step: FoldStep) -> bool:
     if last.position is None or step.position is None:
-        return False  # without a position every event stands alone
+        return False  # an event without a position is never folded
     return (
         last.sender == step.sender
         and last.position < step.position
@@ -139,7 +142,9 @@ def _folded(run: list[FoldStep]) -> Iterator[Write]:
 
 
 def newer(write: Write, held: dict[str, Attribute]) -> Write | None:
-    """What is left of a write for the item `held`, which is not older. None: the item has it all."""
+    """
+    The part of a write that the item `held`, which is not older, lacks. None: it has everything already.
+    """
     if write.position is None or write.whole:
         return None
     position = held[POSITION]["S"] if POSITION in held else write.steps[0].position
@@ -151,6 +156,5 @@ def newer(write: Write, held: dict[str, Attribute]) -> Write | None:
 
 
 def write_of(steps: Sequence[FoldStep], members: Members | None) -> Write:
-    """The write that folds the steps."""
     last = steps[-1]
     return Write(last.effect.key, members, last.effect.whole, last.position, steps)

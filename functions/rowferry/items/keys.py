@@ -1,4 +1,4 @@
-"""The key of the item that a row belongs to, and the lane that the item's changes travel in."""
+"""The key of the item that a row belongs to, and the lane in which the item's changes are sent."""
 
 import zlib
 from decimal import Decimal, InvalidOperation
@@ -26,15 +26,16 @@ class ItemKey(NamedTuple):
     values: tuple[KeyValue, ...]
 
     def attributes(self) -> dict[str, Attribute]:
-        """The key as the low-level client takes it."""
+        """The key as an argument of the low-level client."""
         return {name: {kind: value} for name, kind, value in self.values}
 
 
 def key_of(row: Row, table: TableMapping) -> ItemKey:
     """
-    The key of the item that a row belongs to.
+    The key of the item that a row belongs to. Filter and hook have been applied already.
 
-    EmptyKey when a part is NULL, empty or too long; MissingColumn when the row lacks it.
+    Raises EmptyKey if a part is NULL, empty or longer than DynamoDB allows, MissingColumn if the row lacks a
+    column, ValueOutOfRange if a value does not fit the key's type.
     """
     first = _key_value(row, table.hash_key, table, MAX_HASH_KEY)
     if table.range_key is None:
@@ -46,8 +47,8 @@ def lane_of(key: ItemKey, lanes: int) -> int:
     """
     The item's lane, 0 to lanes - 1: the same in every process and version.
 
-    Changing it, or the number of lanes, lets changes of one item overtake
-    each other: only with an empty stream.
+    A change of this function, or of the number of lanes, lets changes of one item overtake each other: it is
+    safe only with an empty stream.
     """
     data = key.table.encode()
     for _, _, value in key.values:
@@ -57,9 +58,9 @@ def lane_of(key: ItemKey, lanes: int) -> int:
 
 def straight_lane(row: Row, before: Row | None, table: TableMapping, lanes: int) -> int | None:
     """
-    The lane of the one item that both images of a row belong to, where that is seen at a glance.
+    The lane of the one item that both images of a row belong to, for simple keys: a fast path.
 
-    None where `key_of` has to tell. It is what lane_of(key_of(row)) gives, in a third of the time.
+    None if `key_of` has to decide. Otherwise the same as lane_of(key_of(row)), in a third of the time.
     """
     if not table.straight_keys:
         return None
@@ -78,7 +79,7 @@ def straight_lane(row: Row, before: Row | None, table: TableMapping, lanes: int)
 
 
 def column_of(row: Row, column: str, table: TableMapping) -> Value:
-    """The row's value. MissingColumn when it has none."""
+    """The row's value. Raises MissingColumn if the row does not have the column."""
     try:
         return row[column]
     except KeyError:
@@ -97,12 +98,12 @@ def _key_value(row: Row, key: KeyAttribute, table: TableMapping, limit: int) -> 
         assert key.template is not None  # the mapping has one of the two
         value = key.template.key(row)
     if type(value) is str and key.type == "S" and 0 < len(value) <= limit // _WIDEST:
-        return KeyValue(key.attribute, "S", value)  # nearly always, and seen without encoding it
+        return KeyValue(key.attribute, "S", value)  # nearly always, and decided without encoding the text
     written = None if value is None else _written(value, key)
     if not written:
         raise EmptyKey(
             f"key attribute {key.attribute!r} of {table.source} is empty or NULL",
-            "DynamoDB takes no empty key: fill the column or choose another one",
+            "DynamoDB refuses an empty key: fill the column or choose another one",
         )
     if len(written if isinstance(written, bytes) else written.encode()) > limit:
         raise EmptyKey(
@@ -135,6 +136,6 @@ def _from_text(value: str, key: KeyAttribute) -> str | bytes:
 
 def _unfit(key: KeyAttribute) -> ValueOutOfRange:
     return ValueOutOfRange(
-        f"{key.column or str(key.template)!r} does not hold what key type {key.type} needs",
+        f"{key.column or str(key.template)!r} does not hold a value for key type {key.type}",
         "change the key's type in the mapping",
     )

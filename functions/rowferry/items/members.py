@@ -1,4 +1,4 @@
-"""What a row owns in its item: the members' places and values."""
+"""The part of an item that a row owns: the places and values of its members."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -17,11 +17,11 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d( .*)?")
 
 type _Named = tuple[str, Attribute | None]
 type Members = dict[Place, Attribute | None]
-"""Values by their places; None: nothing is stored there (any more)."""
+"""Values by their places; None: nothing is stored there, or no longer."""
 
 
 def members_of(row: Row, table: TableMapping) -> Members:
-    """The members of a row. Raises an UnusableChange when it can have none."""
+    """The members of a row, by their places. Raises an UnusableChange if it can have none."""
     if table.layout is Layout.ITEM_PER_ROW:
         return _item(row, table)
     place = _place(row, table)
@@ -34,7 +34,11 @@ def members_of(row: Row, table: TableMapping) -> Members:
 
 
 def places_left(row: Row, table: TableMapping) -> Members:
-    """What goes away with a row. Its values do not count: a row with an unusable one can be deleted."""
+    """
+    The members that are removed with a row, each with None.
+
+    The row's values are not looked at: a row with an unusable value can be deleted.
+    """
     if table.layout is not Layout.ITEM_PER_ROW:
         return {_place(row, table): None}
     if table.whole:
@@ -55,7 +59,7 @@ def _place(row: Row, table: TableMapping) -> Place:
         if name in table.reserved:
             raise ReservedName(
                 f"a member of {table.source} has the name of a key attribute or of {sorted(table.reserved)}",
-                "rename the row, give a `prefix`, or choose other key attribute names",
+                "change the row's name in MySQL, give a `prefix`, or choose other key attribute names",
             )
         return name
     if table.layout is Layout.NESTED_MAP:
@@ -94,12 +98,12 @@ def _map(found: Iterable[_Named], table: TableMapping) -> Attribute:
 def _distinct(
     found: Iterable[_Named], table: TableMapping, reserved: frozenset[str] = frozenset()
 ) -> Members:
-    """Each name with its value. ReservedName: one of two with the same name would be lost."""
+    """The values by name. Raises ReservedName for a name that occurs twice: one of the two would be lost."""
     named: Members = {}
     for name, value in found:
         if name in named or name in reserved:
             raise ReservedName(
-                f"column or attribute {name!r} of {table.source} is a reserved name or stands twice",
+                f"column or attribute {name!r} of {table.source} is a reserved name or occurs twice",
                 "leave it out or rename it in the mapping: `exclude`, or columns.NAME.name",
             )
         named[name] = value
@@ -107,7 +111,7 @@ def _distinct(
 
 
 def _stored(row: Row, table: TableMapping) -> Iterator[_Named]:
-    """The row's columns, and with a member their further attributes."""
+    """The row's columns, and in a member its additional attributes."""
     for column in table.include if table.include is not None else row:
         if found := table.stored(column):
             yield found[0], found[1].attribute_of(row)
@@ -135,7 +139,7 @@ def _plain(value: Attribute, table: TableMapping) -> str:
 
 
 def _is_no_day(written: str) -> bool:
-    """A date as MySQL prints it that no calendar has: 0000-00-00, 2026-02-31."""
+    """Whether it is a date that MySQL stores and the calendar does not have: 0000-00-00, 2026-02-31."""
     try:
         date.fromisoformat(written[:10])
     except ValueError:
@@ -144,7 +148,7 @@ def _is_no_day(written: str) -> bool:
 
 
 def _expiry(row: Row, ttl: Ttl, table: TableMapping) -> Attribute | None:
-    """Seconds since 1970; a DATETIME is taken as UTC. None for NULL, and for a date that no calendar has."""
+    """Seconds since 1970; a DATETIME is read as UTC. None for NULL, and for a date such as 0000-00-00."""
     value = column_of(row, ttl.column, table)
     match value:
         case None:
@@ -159,7 +163,7 @@ def _expiry(row: Row, ttl: Ttl, table: TableMapping) -> Attribute | None:
             seconds = int(datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp())
         case _:
             raise ValueOutOfRange(
-                f"column {ttl.column!r} of {table.source} is no time for a ttl",
+                f"column {ttl.column!r} of {table.source} does not hold a time for a ttl",
                 "name a DATE, DATETIME, TIMESTAMP or a whole number of seconds since 1970",
             )
     return {"N": str(seconds + ttl.days * _DAY)}

@@ -1,10 +1,12 @@
 """
 A planned write as the arguments of a DynamoDB request.
 
-* PutItem         an item that belongs to one row, alone
+* PutItem         an item that belongs to one row alone
 * UpdateItem      members that are attributes, or entries of a map
-* GetItem, PutItem on the position as read
-                  where the old item has to be known: sets, and what is too large for an expression
+* GetItem, then PutItem conditional on the position that was read
+                  if the old item has to be known: sets, and changes too large for an expression
+
+Nothing here sends: `apply_changes.store` does.
 """
 
 from typing import Any
@@ -23,10 +25,11 @@ _ALONE = Target()
 
 def request(write: Write, expires: int, missing: frozenset[str] = frozenset()) -> tuple[str, dict[str, Any]]:
     """
-    The client's method and its arguments for a write that needs not know the old item.
+    The client's method and its arguments for a write that does not need the old item.
 
-    `expires` is when a tombstone that this write makes may be removed, in
-    seconds since 1970. `missing` are the write's maps that the item has not yet.
+    `expires` is when a tombstone that this write makes may be removed, in seconds since 1970. `missing` are
+    those of the write's maps that the item does not have yet. An update without an UpdateExpression has
+    nothing to do and must not be sent.
     """
     if write.whole:
         return "put_item", _put(write, expires)
@@ -34,16 +37,16 @@ def request(write: Write, expires: int, missing: frozenset[str] = frozenset()) -
 
 
 def missing_maps(write: Write, held: Item) -> frozenset[str]:
-    """The maps that the write wants to go into and the item has not."""
+    """Those of the write's maps that the item does not have."""
     return write.maps - held.keys()
 
 
 def bury(write: Write, found: Item, expires: int) -> dict[str, Any] | None:
     """
-    The update_item arguments that mark an item without members as a tombstone, and remove empty maps.
+    The update_item arguments that mark an item without members as a tombstone, and remove its empty maps.
 
-    None when there is nothing to do. `found` is the item as the write left it. An item without members, and
-    a map without, already count as absent; the mark lets DynamoDB remove the item. Harmless when lost.
+    None if there is nothing to do. `found` is the item as the write left it. Items and maps without members
+    count as absent already; the mark only lets DynamoDB remove the item, so a lost request does no harm.
     """
     empty = sorted(name for name in write.target.maps if found.get(name) == {"M": {}})
     removed = {f"#m{index}": name for index, name in enumerate(empty)}
@@ -65,7 +68,7 @@ def bury(write: Write, found: Item, expires: int) -> dict[str, Any] | None:
 
 
 def lookup(write: Write) -> dict[str, Any]:
-    """The get_item arguments for what `replacement` and `merged` have to know."""
+    """The get_item arguments for the item that `replacement` and `merged` need."""
     return {"TableName": write.key.table, "Key": write.key.attributes(), "ConsistentRead": True}
 
 
@@ -73,7 +76,7 @@ def replacement(write: Write, held: Item, expires: int) -> dict[str, Any]:
     """
     The put_item arguments of a whole write without a position, over the item `held` (empty: there is none).
 
-    The item keeps its position. The condition fails when it has changed since.
+    The item keeps its position. The condition fails if the item has changed since it was read.
     """
     arguments = _put(write, expires)
     if POSITION in held:
@@ -83,9 +86,9 @@ def replacement(write: Write, held: Item, expires: int) -> dict[str, Any]:
 
 def merged(write: Write, held: Item, expires: int) -> dict[str, Any] | None:
     """
-    The put_item arguments that merge a write into the item `held` (empty: none). None: it has it all.
+    The put_item arguments that merge a write into the item `held` (empty: there is none).
 
-    The condition fails when the item has changed since it was read.
+    None if the item has everything already. The condition fails if the item has changed since it was read.
     """
     rest: Write | None = write
     if (
@@ -96,7 +99,7 @@ def merged(write: Write, held: Item, expires: int) -> dict[str, Any] | None:
         rest = newer(write, held)
     if rest is None or (rest.position is None and not held and rest.may_empty):
         return None
-    item = {} if EXPIRES in held else dict(held)  # nothing of a tombstone is kept
+    item = {} if EXPIRES in held else dict(held)  # a tombstone has no members to keep
     put_members(item, rest.members or {})
     live = members_of(item, write.key, write.target)
     item = {**(live or _mark(expires)), **write.key.attributes()}
@@ -108,7 +111,7 @@ def merged(write: Write, held: Item, expires: int) -> dict[str, Any] | None:
 
 
 def members_of(item: Item, key: ItemKey, target: Target = _ALONE) -> Item:
-    """The item without its key, Rowferry's own attributes, and maps that have lost all members."""
+    """The item without its key, without Rowferry's own attributes, and without empty maps."""
     hidden = {POSITION, EXPIRES} | {value.name for value in key.values}
     return {
         name: value
@@ -118,7 +121,7 @@ def members_of(item: Item, key: ItemKey, target: Target = _ALONE) -> Item:
 
 
 def put_members(item: Item, members: Members) -> None:
-    """Sets and removes members in an item at hand."""
+    """Sets and removes members in `item`, in place."""
     maps: dict[str, dict[str, Attribute]] = {}
     sets: dict[str, dict[str, Attribute]] = {}
     for place, value in members.items():
@@ -143,14 +146,16 @@ def put_members(item: Item, members: Members) -> None:
 
 
 def _strings(item: Item, place: SetEntry) -> dict[str, Attribute]:
-    """The strings of a set by their names: up to the first separator, which no name holds."""
+    """The strings of a set by their names: the text up to the first separator, which no name contains."""
     separator = place.prefix[-1]
     found = item.get(place.attribute, {}).get("SS", [])
     return {text.partition(separator)[0] + separator: {"S": text} for text in found}
 
 
 def _as_read(held: Item) -> dict[str, Any]:
-    """The condition that the item is as it was read; every change but those by hand raises the position."""
+    """
+    The condition that the item is as it was read: every change raises its position, except a replay by hand.
+    """
     condition: dict[str, Any] = {"ExpressionAttributeNames": {"#p": POSITION}}
     if POSITION not in held:
         return {**condition, "ConditionExpression": "attribute_not_exists(#p)"}
@@ -163,11 +168,11 @@ def _as_read(held: Item) -> dict[str, Any]:
 
 def _mark(expires: int, ttl: str | None = None) -> Item:
     """
-    What makes an item a tombstone.
+    The attributes that make an item a tombstone.
 
-    `ttl` lets DynamoDB remove it where the table's TTL attribute is the user's.
-    Only where the item is always replaced: elsewhere an update that revives it
-    could not tell this time from the one of another row.
+    `ttl` is the table's TTL attribute if that is the user's, so that DynamoDB removes the tombstone as well.
+    Only for items that are always replaced: elsewhere an update that revives the item could not distinguish
+    this time from that of another row.
     """
     return {name: {"N": str(expires)} for name in (EXPIRES, ttl) if name}
 

@@ -1,4 +1,4 @@
-"""UpdateItem: members set and removed where they lie, without reading the item."""
+"""UpdateItem: sets and removes members in place, without reading the item."""
 
 from collections.abc import Iterator
 from itertools import batched
@@ -16,9 +16,9 @@ _NEWER_THAN_FIRST = "attribute_not_exists(#p) OR #p < :s"
 
 class Update:
     """
-    An UpdateItem in the making.
+    Builds the arguments of one UpdateItem.
 
-    Placeholders for every name: members may be reserved words or begin with a digit.
+    Every name has a placeholder: members may be reserved words or begin with a digit.
     """
 
     def __init__(self, write: Write, missing: frozenset[str]) -> None:
@@ -32,13 +32,11 @@ class Update:
         self.adding: list[str] = []
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments of update_item; without an UpdateExpression when there is nothing to do."""
+        """The arguments of update_item; without an UpdateExpression if there is nothing to do."""
         self._members()
         for name in self.missing:
             self._whole_map(name)
-        if (
-            self.setting or self.adding
-        ):  # a write that revives a tombstone lifts its TTL, or the live item would expire
+        if self.setting or self.adding:  # it may revive a tombstone, whose TTL would remove the live item
             self.names["#t"] = EXPIRES
             self.removing.append("#t")
         condition = self._guarded(self._condition())
@@ -58,24 +56,26 @@ class Update:
 
     def _members(self) -> None:
         for index, (place, value) in enumerate((self.write.members or {}).items()):
-            road = f"#{index:x}"
+            path = f"#{index:x}"
             if isinstance(place, SetEntry):
                 continue
             if isinstance(place, MapEntry):
                 if place.attribute in self.missing:
                     continue
-                self.names[road] = place.name
-                road = f"{self.maps[place.attribute]}.{road}"
+                self.names[path] = place.name
+                path = f"{self.maps[place.attribute]}.{path}"
             else:
-                self.names[road] = str(place)
+                self.names[path] = str(place)
             if value is None:
-                self.removing.append(road)
+                self.removing.append(path)
             else:
                 self.values[f":{index:x}"] = value
-                self.setting.append(f"{road}=:{index:x}")
+                self.setting.append(f"{path}=:{index:x}")
 
     def _whole_map(self, name: str) -> None:
-        """A path into a map that is not there is an error, so the map comes with its first members."""
+        """
+        DynamoDB refuses a path into a map that does not exist, so the map is set with its first members.
+        """
         entries = {
             place.name: value
             for place, value in (self.write.members or {}).items()
@@ -87,7 +87,7 @@ class Update:
             self.setting.append(f"{self.maps[name]}={value}")
 
     def _condition(self) -> str:
-        """Adds the names and values that it needs, and the position to what is set."""
+        """The condition; also adds its names and values, and the position to the SET clause."""
         write = self.write
         if write.position is not None:
             self.names["#p"], self.values[":p"] = POSITION, {"S": write.position}
@@ -96,13 +96,13 @@ class Update:
                 return NEWER
             self.values[":s"] = {"S": str(write.steps[0].position)}
             return _NEWER_THAN_FIRST
-        if write.may_empty:  # a delete replayed by hand must not create an empty item
+        if write.may_empty:  # without it, a delete replayed by hand would create an empty item
             self.names["#k"] = write.key.values[0].name
             return "attribute_exists(#k)"
         return ""
 
     def _guarded(self, first: str) -> str:
-        """The condition, and that the maps are there, or are not."""
+        """The condition, and that the maps exist, or do not."""
         if not self.maps:
             return first
         verbs = {name: "not_exists" if name in self.missing else "exists" for name in self.maps}
@@ -112,12 +112,11 @@ class Update:
 
 class LoadMerge(Update):
     """
-    The UpdateItem by which a bulk load puts members into an item that may be there already.
+    The UpdateItem with which a bulk load adds members to an item that may exist already.
 
-    A new item gets the position `start`, the watermark at the start of the
-    load; one that is there keeps its own, which must not be above `seen`, the
-    watermark of the rows at hand. A lower position is always safe, a later one
-    never: it would skip changes of rows that another chunk has shown too early.
+    A new item gets the position `start`, the watermark at the start of the load; an existing one keeps its
+    own, which must not be above `seen`, the watermark of the rows at hand. A lower position is always safe, a
+    later one never: changes of rows that another chunk read at an earlier watermark would be skipped.
     """
 
     def __init__(self, write: Write, missing: frozenset[str], start: str, seen: str) -> None:
@@ -126,7 +125,7 @@ class LoadMerge(Update):
         self._seen = seen
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments of update_item; what it holds comes back where the condition fails."""
+        """The arguments of update_item; if the condition fails, the error has the item."""
         return {**super().arguments(), "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
     def _members(self) -> None:
@@ -147,7 +146,7 @@ class LoadMerge(Update):
 
 
 def load_writes(key: ItemKey, members: Members, target: Target) -> Iterator[Write]:
-    """The writes that put a load's members into an item, each small enough for one update."""
+    """The writes that add a load's members to an item, each small enough for one update expression."""
     present = [(place, value) for place, value in members.items() if value is not None]
     for part in batched(present, MAX_ENTRIES, strict=False):
         effect = Effect(key, dict(part), target=target)

@@ -1,7 +1,8 @@
 """
-Where the value of an attribute comes from: a column, a text with columns, a constant, a map or list of these.
+Where the value of an attribute comes from: a column, a template, a constant, a map or list of these.
 
-`attribute_of` answers None where there is nothing to store: a NULL that is left out.
+`attribute_of` returns None if there is nothing to store (a NULL that is left out) and raises MissingColumn or
+ValueOutOfRange; `columns` are the columns that have to be carried for it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +24,7 @@ NULL: Attribute = {"NULL": True}
 
 
 class AttributeType(StrEnum):
-    """What an attribute is made, instead of what its column's type makes it."""
+    """The type that the mapping gives an attribute, instead of the default for its column's type."""
 
     STRING = "string"
     """S: text; a number with all its digits, JSON as its text, SET as `a,b`."""
@@ -39,14 +40,13 @@ class AttributeType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ColumnSource:
-    """The value of a column. With `keep_null` a NULL is stored as NULL, else left out."""
+    """The value of a column. A NULL is stored as NULL with `keep_null`, and left out without it."""
 
     column: str
     type: AttributeType | None = None
     keep_null: bool = False
 
     def attribute_of(self, row: Row) -> Attribute | None:
-        """The attribute; MissingColumn, ValueOutOfRange."""
         try:
             value = row[self.column]
         except KeyError:
@@ -58,77 +58,68 @@ class ColumnSource:
 
     @property
     def columns(self) -> Iterator[str]:
-        """The columns that have to be carried for it."""
         yield self.column
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text with columns in it. Left out where all its columns are NULL."""
+    """A template: a text with columns in it. Left out if all its columns are NULL."""
 
     template: Template
     type: AttributeType | None = None
     keep_null: bool = False
 
     def attribute_of(self, row: Row) -> Attribute | None:
-        """The attribute; MissingColumn, ValueOutOfRange."""
         value = self.template.value(row)
         return stored(value, self.type, str(self.template), keep_null=self.keep_null)
 
     @property
     def columns(self) -> Iterator[str]:
-        """The columns that have to be carried for it."""
         yield from self.template.columns
 
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """The same for every row."""
+    """The same attribute for every row."""
 
     attribute: Attribute
 
     def attribute_of(self, row: Row) -> Attribute | None:  # noqa: ARG002 - like the others
-        """The attribute."""
         return self.attribute
 
     @property
     def columns(self) -> Iterator[str]:
-        """None."""
         yield from ()
 
 
 @dataclass(frozen=True, slots=True)
 class MapOf:
-    """A map; entries that are left out are not in it. It is never left out itself."""
+    """A map, without the entries that are left out. It is never left out itself, so it may be empty."""
 
     entries: tuple[tuple[str, "AttributeSource"], ...]
 
     def attribute_of(self, row: Row) -> Attribute | None:
-        """The attribute; MissingColumn, ValueOutOfRange."""
         found = {name: source.attribute_of(row) for name, source in self.entries}
         return {"M": {name: value for name, value in found.items() if value is not None}}
 
     @property
     def columns(self) -> Iterator[str]:
-        """The columns that have to be carried for it."""
         for _, source in self.entries:
             yield from source.columns
 
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """A list; what is left out is not in it."""
+    """A list, without the elements that are left out. It is never left out itself."""
 
     elements: tuple["AttributeSource", ...]
 
     def attribute_of(self, row: Row) -> Attribute | None:
-        """The attribute; MissingColumn, ValueOutOfRange."""
         found = [source.attribute_of(row) for source in self.elements]
         return {"L": [value for value in found if value is not None]}
 
     @property
     def columns(self) -> Iterator[str]:
-        """The columns that have to be carried for it."""
         for source in self.elements:
             yield from source.columns
 
@@ -137,7 +128,11 @@ type AttributeSource = ColumnSource | Text | Constant | MapOf | ListOf
 
 
 def stored(value: Value, kind: AttributeType | None, named: str, *, keep_null: bool) -> Attribute | None:
-    """The attribute of a value; None: it is a NULL that is left out. ValueOutOfRange names the column."""
+    """
+    The attribute of a value, as the type `kind` (None: the default); None for a NULL that is left out.
+
+    Raises ValueOutOfRange, which names the column or template as `named` and never holds the value.
+    """
     if value is None:
         return NULL if keep_null else None
     if kind is None:
@@ -146,7 +141,8 @@ def stored(value: Value, kind: AttributeType | None, named: str, *, keep_null: b
         return _AS[kind](value)
     except (ValueError, InvalidOperation, TypeError):
         raise ValueOutOfRange(
-            f"a value of {named!r} is no {kind}", "change its type in the mapping, or mend the value in MySQL"
+            f"a value of {named!r} is not a {kind}",
+            "change its type in the mapping, or correct the value in MySQL",
         ) from None
 
 
@@ -201,7 +197,7 @@ _AS: Mapping[AttributeType, Callable[[Value], Attribute]] = {
 
 
 def plain_attribute(document: Any) -> Attribute:
-    """The attribute of a plain structure: dict, list, str, bool, None and numbers."""
+    """The attribute of a structure of dict, list, str, bool, None and numbers. Raises ValueOutOfRange."""
     match document:
         case bool():
             return {"BOOL": document}

@@ -1,10 +1,10 @@
 """
-The table mapping JSON of AWS DMS, as it is, as a mapping document.
+Converts the table mapping JSON of AWS DMS into a mapping document.
 
 Meaning: https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Target.DynamoDB.html (object mapping),
 CHAP_Tasks.CustomizingTasks.TableMapping.SelectionTransformation.Selections.html and
-CHAP_Tasks.CustomizingTasks.Filters.html. What cannot be done is refused with the rule's id: half
-a mapping would lose data silently.
+CHAP_Tasks.CustomizingTasks.Filters.html. A rule that cannot be expressed is refused with its id: with half a
+mapping, data would be lost silently.
 """
 
 import re
@@ -15,7 +15,7 @@ from typing import Any
 from rowferry.errors import MappingError
 from rowferry.mapping.template import Template
 
-_FIX = "take it out, convert the rest with `ferry mapping import-dms`, and say this in the TOML"
+_FIX = "remove it, convert the rest with `ferry mapping import-dms`, and express it in the TOML"
 _ACTIONS = {"map-record-to-record": None, "map-record-to-document": "_doc"}
 _TYPES = {"string": None, "number": "number", "boolean": "boolean", "binary": "binary"}
 _KEY_TYPES = {"string": "S", "number": "N", "binary": "B"}
@@ -27,14 +27,18 @@ _COMPARES = {"eq": "eq", "noteq": "ne", "ste": "le", "lte": "le", "gte": "ge"}
 
 @dataclass(slots=True)
 class Converted:
-    """The document as it would stand in a TOML file, and what the operator should know of it."""
+    """The document as a TOML file would have it, and what the operator should know about the conversion."""
 
     document: dict[str, Any]
     notes: list[str] = field(default_factory=list)
 
 
 def document(rules: Any) -> Converted:
-    """The document of decoded DMS JSON. MappingError when it is none, or says what cannot be done."""
+    """
+    The mapping document of decoded DMS JSON. Raises MappingError if it is not one, or cannot be expressed.
+
+    Called by Mapping and by verify's oracle. The document is not checked: `file.tables` does that.
+    """
     found = rules.get("rules") if isinstance(rules, dict) else None
     if not isinstance(found, list) or not all(isinstance(rule, dict) for rule in found):
         raise MappingError("no `rules` list", 'DMS JSON is {"rules": [...]}')
@@ -58,7 +62,7 @@ def document(rules: Any) -> Converted:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """One rule; its text names it in messages."""
+    """One rule; `str` is its name in messages."""
 
     body: Dict[str, Any]
 
@@ -94,7 +98,9 @@ class _Rule:
 
     @property
     def exact(self) -> bool:
-        """It names one table. An underscore, a wildcard to DMS, is part of most names."""
+        """
+        It names one table. `_` is a wildcard to DMS, but part of most names, so it does not count as one.
+        """
         return not any(mark in self.schema + self.table for mark in "%[")
 
 
@@ -108,7 +114,7 @@ def _like(pattern: str, name: str) -> bool:
 
 
 def _selected(rule: _Rule, selections: list[_Rule]) -> list[Any] | None:
-    """The filters of the rule that selects a mapped table; None when none does, or one excludes it."""
+    """The filters of the rule that selects a mapped table; None if no rule does, or one excludes it."""
     if not rule.exact:
         raise MappingError(
             f"{rule}: an object-mapping for {rule.schema}.{rule.table}", "write one for each table"
@@ -129,7 +135,9 @@ def _selected(rule: _Rule, selections: list[_Rule]) -> list[Any] | None:
 
 
 def _refuse_unmapped(selections: list[_Rule], mapped: list[_Rule], notes: list[str]) -> None:
-    """DMS takes the primary key where no object-mapping names a key; a mapping cannot know it."""
+    """
+    Without an object-mapping DMS uses the primary key, which is not in the JSON: such tables are refused.
+    """
     tables = {(rule.schema, rule.table) for rule in mapped}
     for rule in selections:
         if rule.action == "exclude" or (rule.schema, rule.table) in tables:
@@ -156,7 +164,7 @@ def _entry(rule: _Rule, filters: list[Any], notes: list[str]) -> dict[str, Any]:
     keys = [parameters[name] for name in ("partition-key-name", "sort-key-name") if name in parameters]
     excluded = parameters.get("exclude-columns", [])
     if not isinstance(excluded, list):
-        raise MappingError(f"{rule}: exclude-columns is no list", 'write ["...", "..."]')
+        raise MappingError(f"{rule}: exclude-columns is not a list", 'write ["...", "..."]')
     excluded = [*excluded]
     if container is None:  # an attribute mapping wins over the column of its name
         excluded += [name for name in dict.fromkeys((*keys, *mapped)) if name not in excluded]
@@ -181,7 +189,7 @@ def _mapped(given: Any, rule: _Rule) -> dict[str, Dict[str, Any]]:
         name = entry.get("target-attribute-name") if isinstance(entry, dict) else None
         if not isinstance(name, str) or not name or name in mapped:
             raise MappingError(
-                f"{rule}: attribute-mappings is no list, or has an entry without a name, or a name twice",
+                f"{rule}: attribute-mappings is not a list, or has an entry without a name, or a name twice",
                 'write [{"target-attribute-name": "...", ...}], each name once',
             )
         mapped[name] = entry
@@ -191,7 +199,7 @@ def _mapped(given: Any, rule: _Rule) -> dict[str, Dict[str, Any]]:
 def _key(name: str, entry: Dict[str, Any] | None, rule: _Rule, notes: list[str]) -> dict[str, Any]:
     if entry is None:
         notes.append(
-            f"{rule}: the type of key {name} is not in the JSON: S is taken; correct it if it is a number"
+            f"{rule}: the type of key {name} is not in the JSON: S is assumed; correct it if it is a number"
         )
         return {"attribute": name, "type": "S", "template": _template("${" + name + "}")}
     kind = str(entry.get("attribute-sub-type")).lower()
@@ -227,15 +235,15 @@ def _tagged(value: Any, rule: _Rule) -> Any:
 
 
 def _typed(written: str, kind: str | None) -> dict[str, Any]:
-    """DMS makes text of a template whatever its columns are; a text without columns is a constant."""
+    """DMS makes text of a template, whatever its columns are; a text without columns is a constant."""
     made = _template(written)
     alone = Template.parse(made).alone
-    value = {"template": made} if alone is None else {"column": alone}  # a template has no place for bytes
+    value = {"template": made} if alone is None else {"column": alone}  # bytes have no text in a template
     return {**value, "type": kind or "string"}
 
 
 def _template(written: str) -> str:
-    """DMS has no way to write a plain `${`: whatever is no column is text."""
+    """DMS has no escape for a plain `${`: everything that is not a column is text."""
     parts = _COLUMN.split(written)
     return str(Template(tuple(parts[::2]), tuple(parts[1::2])))
 
@@ -247,7 +255,7 @@ def _text(value: Any, rule: _Rule) -> str:
 
 
 def _where(filters: list[Any], rule: _Rule) -> dict[str, Any]:
-    """Filters are joined by AND, the conditions of one by OR."""
+    """Filters are joined by AND, the conditions of one filter by OR."""
     parts = [_filter(one, rule) for one in filters]
     return parts[0] if len(parts) == 1 else {"and": parts}
 

@@ -1,4 +1,6 @@
-"""A mapping file's tables. Unknown names are refused: a misspelt option that does nothing would cost data."""
+"""
+The tables of a mapping file. Unknown names are refused: a misspelt option without effect would lose data.
+"""
 
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
@@ -20,11 +22,15 @@ NAMES = frozenset(
     ]
 )
 EVERYTHING = "*"
-"""The member_value that stands for a map of the row's columns."""
+"""The member_value that means a map of the row's columns."""
 
 
 def tables(document: Dict[str, Any]) -> tuple[TableMapping, ...]:
-    """The tables of a document as tomllib gives it. MappingError names the entry and the fix."""
+    """
+    The tables of a document as tomllib returns it. Raises MappingError that names the entry and the fix.
+
+    Each table is checked alone. What two tables of one target must agree on, `Mapping` checks.
+    """
     only(document, {"table"}, "the file")
     entries = document.get("table", [])
     if not isinstance(entries, list) or not entries:
@@ -42,7 +48,7 @@ def _table(entry: Any, where: str) -> TableMapping:
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """Reads one entry; `where` begins its messages."""
+    """Reads one entry; messages begin with `where`."""
 
     entry: Dict[str, Any]
     where: str
@@ -88,7 +94,7 @@ class _Reader:
             raise MappingError(f"{self.where}: layout is {name!r}", f"use one of {known}") from None
 
     def _refuse_misplaced(self, layout: Layout) -> None:
-        """Names that say nothing in this layout, and names that it cannot do without."""
+        """Refuses names that have no meaning in this layout, and the absence of names that it needs."""
         given, where = self.entry.keys(), self.where
         members = {"member_name", "member_value"}
         if layout is Layout.ITEM_PER_ROW and (extra := given & (members | {"separator"})):
@@ -137,7 +143,7 @@ class _Reader:
     def _rules(self) -> dict[str, ColumnRule]:
         entries = self.entry.get("columns", {})
         if not isinstance(entries, dict):
-            raise MappingError(f"{self.where}: columns is no table", "write columns.NAME = { type = ... }")
+            raise MappingError(f"{self.where}: columns is not a table", "write columns.NAME = { type = ... }")
         return {name: self._rule(rule, f"{self.where}: columns.{name}") for name, rule in entries.items()}
 
     def _rule(self, rule: Any, where: str) -> ColumnRule:
@@ -157,7 +163,7 @@ class _Reader:
     def _attributes(self, values: "Values") -> tuple[tuple[str, AttributeSource], ...]:
         entries = self.entry.get("attributes", {})
         if not isinstance(entries, dict):
-            raise MappingError(f"{self.where}: attributes is no table", 'write attributes.NAME = "..."')
+            raise MappingError(f"{self.where}: attributes is not a table", 'write attributes.NAME = "..."')
         return tuple(
             (name, values.source(entry, f"{self.where}: attributes.{name}"))
             for name, entry in entries.items()
@@ -184,7 +190,7 @@ def _key(entry: Any, where: str) -> KeyAttribute:
 
 
 def _name(entry: Any, where: str) -> str | Template:
-    """A column, or a text with ${column}, or a constant."""
+    """A column, a template with ${column}, or a constant."""
     where = f"{where}: member_name"
     if isinstance(entry, dict):
         only(entry, {"constant"}, where)
@@ -215,7 +221,7 @@ def _refuse_names(table: TableMapping) -> None:
     keys = [key.attribute for key in table.keys]
     if len(set(keys)) < len(keys):
         raise MappingError(
-            f"{table.source}: key attribute {keys[0]!r} stands twice",
+            f"{table.source}: key attribute {keys[0]!r} occurs twice",
             "give hash key and range key different names",
         )
     if RESERVED & set(keys):
@@ -233,7 +239,7 @@ def _refuse_names(table: TableMapping) -> None:
     for name in named:
         if name in table.reserved or named.count(name) > 1:
             raise MappingError(
-                f"{table.source}: attribute {name!r} stands twice, is a key, or is Rowferry's own",
+                f"{table.source}: attribute {name!r} occurs twice, is a key, or is Rowferry's own",
                 "choose another name",
             )
 
@@ -249,7 +255,7 @@ def _refuse_set(table: TableMapping) -> None:
     if len(table.separator) != 1:
         raise MappingError(f"{table.source}: separator is {table.separator!r}", "one character")
     if table.keep_null or table.member_value.keep_null:
-        raise MappingError(f"{table.source}: a string set has no NULL", 'remove null = "attribute"')
+        raise MappingError(f"{table.source}: a string set cannot hold NULL", 'remove null = "attribute"')
 
 
 def _names(entry: Dict[str, Any], name: str, where: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The values in a mapping file: what an attribute holds, and the small words that stand in many places."""
+"""Values in a mapping file: what an attribute holds, and the options that occur in many places."""
 
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
@@ -24,13 +24,15 @@ NULLS = {"leave-out": False, "attribute": True}
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """Reads what an attribute holds, with what the mapping says of the columns."""
+    """Reads what an attribute holds, under the mapping's rules for columns and its default for NULL."""
 
     rules: Dict[str, ColumnRule]
     keep_null: bool
 
     def source(self, entry: Any, where: str) -> AttributeSource:
-        """A column, a text with ${column}, or a table with one of column, template, constant, map, list."""
+        """
+        A column, a template with ${column}, or a table with one of column, template, constant, map, list.
+        """
         if isinstance(entry, str) and entry:
             return self.source({"template" if "${" in entry else "column": entry}, where)
         kinds = {"column", "template", "constant", "map", "list"}
@@ -67,7 +69,9 @@ class Values:
             return MapOf(tuple((name, self.source(part, f"{where}.{name}")) for name, part in inside.items()))
         if kind == "list" and isinstance(inside, list):
             return ListOf(tuple(self.source(part, f"{where}[{n}]") for n, part in enumerate(inside)))
-        raise MappingError(f"{where}: {kind} is no {kind}", "write map = { name = ... } or list = [ ... ]")
+        raise MappingError(
+            f"{where}: {kind} has the wrong value", "write map = { name = ... } or list = [ ... ]"
+        )
 
 
 def _constant(given: Any, where: str) -> Attribute:
@@ -75,12 +79,12 @@ def _constant(given: Any, where: str) -> Attribute:
         return plain_attribute(given)
     except ValueOutOfRange:
         raise MappingError(
-            f"{where}: DynamoDB has no such constant", "write a number in its range, or text"
+            f"{where}: DynamoDB cannot store the constant", "write a number in its range, or text"
         ) from None
 
 
 def template_of(text: str, where: str) -> Template:
-    """The template in a text. MappingError when it is none."""
+    """The template in a text. Raises MappingError that begins with `where`."""
     try:
         return Template.parse(text)
     except MappingError as error:
@@ -88,7 +92,7 @@ def template_of(text: str, where: str) -> Template:
 
 
 def type_of(entry: Dict[str, Any], where: str) -> AttributeType | None:
-    """What `type` says; None without it."""
+    """The entry's `type`; None if it has none. Raises MappingError."""
     if "type" not in entry:
         return None
     try:
@@ -100,14 +104,14 @@ def type_of(entry: Dict[str, Any], where: str) -> AttributeType | None:
 
 
 def null_of(given: Any, where: str) -> bool:
-    """Whether a NULL is stored."""
+    """Whether a NULL is stored, from the words of NULLS. Raises MappingError."""
     if not isinstance(given, str) or given not in NULLS:
         raise MappingError(f"{where}: null is {given!r}", 'write "leave-out" or "attribute"')
     return NULLS[given]
 
 
 def only(entry: Any, names: frozenset[str] | set[str], where: str) -> None:
-    """MappingError unless the entry is a table that has no other names."""
+    """Raises MappingError unless the entry is a table with no other names."""
     if not isinstance(entry, dict):
         raise MappingError(f"{where} is missing or not a table", f"it has {', '.join(sorted(names))}")
     for name in entry.keys() - names:
@@ -115,7 +119,7 @@ def only(entry: Any, names: frozenset[str] | set[str], where: str) -> None:
 
 
 def text_of(entry: Dict[str, Any], name: str, where: str) -> str:
-    """A name's text, which must not be empty."""
+    """The text of a name. Raises MappingError if it is missing, not text, or empty."""
     value = entry.get(name)
     if not isinstance(value, str) or not value:
         raise MappingError(f"{where}: {name} is missing or not text", f'write {name} = "..."')

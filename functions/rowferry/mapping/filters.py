@@ -1,4 +1,4 @@
-"""Which rows are carried: conditions as data, no language."""
+"""Which rows are carried: conditions as data, without an expression language."""
 
 import operator
 import re
@@ -27,9 +27,10 @@ _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?)
 @dataclass(frozen=True, slots=True)
 class Compare:
     """
-    One column against constants: `operands` is one value, two for `between`, any number for `in`.
+    Compares one column with constants: `operands` is one value, two for `between`, any number for `in`.
 
-    As in SQL nothing compares with NULL: only `null` asks for it.
+    As in SQL, no comparison with NULL is true: only `null` tests for it. Texts compare by code point, not by
+    the column's collation, which only the server has.
     """
 
     column: str
@@ -37,7 +38,7 @@ class Compare:
     operands: tuple[Any, ...]
 
     def matches(self, row: Row) -> bool:
-        """Whether the row is carried. MissingColumn, ValueOutOfRange when that cannot be said."""
+        """Whether the row is carried. Raises MissingColumn or ValueOutOfRange if that cannot be decided."""
         try:
             value = row[self.column]
         except KeyError:
@@ -62,7 +63,9 @@ class Compare:
         return _ORDER[self.operator](left, right[0])
 
     def refuse_unfit(self, row: Row) -> None:
-        """ValueOutOfRange when the constants can be compared with no value of the type that the row has."""
+        """
+        Raises ValueOutOfRange if the constants cannot be compared with values of the type that the row has.
+        """
         self.matches(row)
         moment = isinstance(row[self.column], date) and self.operator not in ("prefix", "null")
         if moment and not all(_MOMENT.fullmatch(text(operand)) for operand in self.operands):
@@ -70,7 +73,6 @@ class Compare:
 
     @property
     def columns(self) -> Iterator[str]:
-        """The columns that have to be carried for it."""
         yield self.column
 
 
@@ -82,17 +84,14 @@ class Joined:
     parts: tuple["Where", ...]
 
     def matches(self, row: Row) -> bool:
-        """Whether the row is carried."""
         return (all if self.every else any)(part.matches(row) for part in self.parts)
 
     def refuse_unfit(self, row: Row) -> None:
-        """As in Compare, for each part."""
         for part in self.parts:
             part.refuse_unfit(row)
 
     @property
     def columns(self) -> Iterator[str]:
-        """The columns that have to be carried for it."""
         for part in self.parts:
             yield from part.columns
 
@@ -101,9 +100,9 @@ type Where = Compare | Joined
 
 
 def _comparable(constant: Any, value: Value) -> Any:
-    """A constant, or the value itself, in the form in which values of the column's type are compared."""
+    """A constant, or the value itself, converted to the form in which values of the column's type compare."""
     if isinstance(constant, time) and not isinstance(value, timedelta):
-        raise TypeError("a time of day is compared with nothing else")
+        raise TypeError("a time of day only compares with a time of day")
     match value:
         case int() | float() | Decimal():
             return Decimal(repr(constant) if isinstance(constant, float) else constant)
@@ -121,7 +120,7 @@ def _unfit(column: str, fix: str) -> ValueOutOfRange:
 
 
 def _moment(written: str) -> str:
-    """ISO text in one form, which sorts as time does; a date alone is the first moment of its day."""
+    """ISO text in a form that sorts by time; a date alone is the first moment of its day."""
     found = _MOMENT.fullmatch(written)
     if not found:
         return written
@@ -133,7 +132,7 @@ def parse(entry: Any, where: str) -> Where:
     """
     The condition in a TOML table: `{column = "status", eq = "open"}`, `{and = [...]}` or `{or = [...]}`.
 
-    MappingError when it is none; `where` begins its message.
+    Raises MappingError, whose message begins with `where`, if it is not one.
     """
     if not isinstance(entry, dict):
         raise MappingError(f"{where} is not a table", 'write { column = "status", eq = "open" }')
@@ -154,7 +153,7 @@ def _joined(entry: Mapping[str, Any], joint: str, where: str) -> Joined:
     parts = entry[joint]
     if len(entry) != 1 or not isinstance(parts, list) or not parts:
         raise MappingError(
-            f"{where}: `{joint}` stands alone and has a list", f"write {joint} = [{{...}}, {{...}}]"
+            f"{where}: `{joint}` must be the only name and have a list", f"write {joint} = [{{...}}, {{...}}]"
         )
     return Joined(joint == "and", tuple(parse(part, where) for part in parts))
 
@@ -176,5 +175,5 @@ def _operands(name: str, given: Any, where: str) -> tuple[Any, ...]:
     if any(isinstance(operand, datetime | time) and operand.tzinfo for operand in operands):
         raise MappingError(f"{where}: a time with a zone", "write it without: in UTC for a TIMESTAMP column")
     if any(isinstance(operand, float) and not isfinite(operand) for operand in operands):
-        raise MappingError(f"{where}: not a number that a column can hold", "write another constant")
+        raise MappingError(f"{where}: not a number that a column can hold", "write a finite number")
     return operands

@@ -1,11 +1,10 @@
 """
-The user's own code: a function that makes one row into none, one or several.
+The user's own code: a function that turns one row into none, one or several.
 
-It lies in functions/hooks/, so that the capturer, the load and the consumer
-all have it, and is named `hooks.orders:split`. It has to be pure: the same row
-gives the same rows in every process and at any time, because the capturer asks
-it for the lane, the consumer for the item, and a change is applied again when
-it arrives again. For a change it sees the row before and the row after.
+It is in functions/hooks/, so that the capturer, the load and the consumer all have it, and is named
+`hooks.orders:split`. It must be pure: the same row gives the same rows in every process and at any time,
+because the capturer derives the lane from them, the consumer the item, and a change that is delivered again
+is applied again. For an update it is called with the row before and with the row after.
 """
 
 import importlib
@@ -26,38 +25,40 @@ _VALUES = (int, float, Decimal, bytes, date, timedelta, type(None))
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """`name` is as the mapping has it; `function` takes a row of its own and may change it."""
+    """`name` is as in the mapping; `function` is given a copy of the row and may change it."""
 
     name: str
     function: Callable[[dict[str, Any]], Any]
 
     def rows(self, row: Row) -> list[Row]:
-        """What the function makes of the row. HookFailed when it fails, or gives something else than rows."""
+        """
+        The rows that the function makes of the row. Raises HookFailed if it fails or returns anything else.
+        """
         try:
             made = self.function({name: _own(value) for name, value in row.items()})
         except Exception as error:
             # The message is left out: it may quote values.
             raise HookFailed(
-                f"hook {self.name} failed ({type(error).__name__})", "mend the hook, deploy, then retry"
+                f"hook {self.name} failed ({type(error).__name__})", "repair the hook, deploy, then retry"
             ) from error
         rows = [made] if isinstance(made, Mapping) else [] if made is None else made
         if not isinstance(rows, list | tuple) or not _are_rows(rows):
             raise HookFailed(
-                f"hook {self.name} gave no rows",
-                "return a dictionary, a list of dictionaries, or None; values as they were given",
+                f"hook {self.name} returned something that is not a row",
+                "return a dictionary, a list of dictionaries, or None; with values of the types it was given",
             )
         return list(rows)
 
 
 def _own(value: Value) -> Value:
-    """A document is the one value that can be changed: the capturer would send it as the hook left it."""
+    """A copy of a document, the only mutable value: the capturer would send it as the hook changed it."""
     return deepcopy(value) if isinstance(value, Json) else value
 
 
 def _are_rows(rows: Iterable[Any]) -> bool:
     try:
         return all(map(_is_row, rows))
-    except (TypeError, ValueError, RecursionError):  # of a document that is no JSON, and of half surrogates
+    except (TypeError, ValueError, RecursionError):  # a document that is not JSON, or half a surrogate pair
         return False
 
 
@@ -79,7 +80,12 @@ def _is_set(value: Any) -> bool:
 
 
 def load(name: str, where: str) -> Hook:
-    """The hook of that name. MappingError when there is no such function."""
+    """
+    Imports the hook of that name. Raises MappingError, which begins with `where`, if there is no such
+    function.
+
+    The import runs the user's module. That it loads does not mean that the function is pure.
+    """
     module, _, function = name.partition(":")
     if not function or module.partition(".")[0] != PACKAGE:
         raise MappingError(
@@ -90,8 +96,8 @@ def load(name: str, where: str) -> Hook:
     except Exception as error:  # whatever the module does when it is imported
         raise MappingError(
             f"{where}: hook {name} cannot be loaded ({type(error).__name__}: {error})",
-            "put the module into functions/hooks/ and mend it",
+            "put the module into functions/hooks/ and repair it",
         ) from error
     if not callable(found):
-        raise MappingError(f"{where}: hook {name} is no function", "name a function")
+        raise MappingError(f"{where}: hook {name} is not a function", "name a function")
     return Hook(name, found)

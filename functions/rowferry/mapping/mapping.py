@@ -1,5 +1,5 @@
 """
-Which table goes to which item. docs/mapping.md explains every word of it.
+Which table goes to which item. docs/mapping.md explains every option.
 
 Read from TOML, or from the table mapping JSON of AWS DMS where the file ends in .json.
 """
@@ -25,7 +25,11 @@ from rowferry.mapping.table import (
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """All mapped tables. MappingError when two of them cannot stand together."""
+    """
+    All mapped tables. Raises MappingError if two of them would write the same names of one target's items.
+
+    It knows the file only: whether the tables and columns exist, `rowferry.mysql.conditions` checks.
+    """
 
     tables: tuple[TableMapping, ...]
     _by_name: Dict[tuple[str, str], TableMapping] = field(init=False, repr=False, compare=False)
@@ -42,12 +46,14 @@ class Mapping:
         object.__setattr__(self, "_by_name", {(table.schema, table.table): table for table in tables})
 
     def find(self, schema: str, table: str) -> TableMapping | None:
-        """The entry for a source table, None when it is not mapped."""
+        """The entry for a source table; None if it is not mapped."""
         return self._by_name.get((schema, table))
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """The mapping in a TOML file, or in DMS JSON (.json). MappingError names the file and the fix."""
+        """
+        The mapping in a TOML file, or in DMS JSON (.json). Raises MappingError with the file and the fix.
+        """
         try:
             text = path.read_text(encoding="utf-8")
             return cls.parse_dms(text) if path.suffix == ".json" else cls.parse(text)
@@ -60,7 +66,7 @@ class Mapping:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The mapping in TOML text. MappingError when it is not one."""
+        """The mapping in TOML text. Raises MappingError if it is not one."""
         try:
             document = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
@@ -69,7 +75,7 @@ class Mapping:
 
     @classmethod
     def parse_dms(cls, text: str) -> Self:
-        """The mapping in DMS JSON text. MappingError when it is not one, or says what cannot be done."""
+        """The mapping in DMS JSON text. Raises MappingError if it is not one, or cannot be expressed."""
         try:
             rules = json.loads(text)
         except json.JSONDecodeError as error:
@@ -78,7 +84,7 @@ class Mapping:
 
 
 def _joined(table: TableMapping, together: list[TableMapping]) -> TableMapping:
-    """The table with what all sources of its target have to know of each other."""
+    """The table, completed with what the sources of its target have to know of each other."""
     shared = len(together) > 1
     into = Target(
         maps=frozenset(t.attribute for t in together if t.layout is Layout.NESTED_MAP and t.attribute),
@@ -91,11 +97,11 @@ def _joined(table: TableMapping, together: list[TableMapping]) -> TableMapping:
 def _refuse_twice(names: list[str]) -> None:
     for name in names:
         if names.count(name) > 1:
-            raise MappingError(f"source {name!r} stands twice", "map each source table once")
+            raise MappingError(f"source {name!r} occurs twice", "map each source table once")
 
 
 def _refuse_collisions(together: Iterable[TableMapping]) -> None:
-    """Sources of one target need one key and names of their own, or they would write over each other."""
+    """Sources of one target need the same key and distinct names, or they would overwrite each other."""
     for one, other in combinations(together, 2):
         where = f"{one.source} and {other.source} have the target {one.target}"
         if _keys(one) != _keys(other):

@@ -1,4 +1,4 @@
-"""Which names a source may write in its items: two sources of one target must not meet."""
+"""Which names a source may write in its items: those of two sources of one target must not overlap."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,10 @@ from rowferry.mapping.template import Template
 @dataclass(frozen=True, slots=True)
 class AttributeNames:
     """
-    `fixed` names, and any name that begins with `open` (None: no others).
+    The names `fixed`, and any name that begins with `open` (None: no others).
 
-    `inside` are the names of the members in a map or a set, which more than one source may fill.
+    `container` is a map or set attribute with its kind; `inside` are the names of the members in it, because
+    several sources may share a container.
     """
 
     fixed: frozenset[str]
@@ -20,7 +21,7 @@ class AttributeNames:
     inside: "AttributeNames | None" = None
 
     def clash(self, other: "AttributeNames") -> str | None:
-        """A name that both may write, or the beginning of one; None when they never meet."""
+        """A name that both may write, or the common beginning, for a message; None if they cannot overlap."""
         shared = self.container is not None and self.container == other.container
         if shared and self.inside and other.inside:
             return self.inside.clash(other.inside)
@@ -35,7 +36,6 @@ class AttributeNames:
 
     @property
     def every(self) -> frozenset[str]:
-        """All the fixed names of attributes."""
         return self.fixed | {self.container[0]} if self.container else self.fixed
 
 

@@ -1,4 +1,4 @@
-"""One source table and the items that it becomes, as the mapping says it."""
+"""One source table and the items that it becomes, as the mapping defines them."""
 
 from collections.abc import Iterator
 from collections.abc import Mapping as Dict
@@ -22,7 +22,7 @@ MAX_HASH_KEY, MAX_RANGE_KEY = 2048, 1024  # bytes
 
 
 class Layout(StrEnum):
-    """Where a row lies in an item."""
+    """Where a row is in an item."""
 
     ATTRIBUTE_PER_ROW = "attribute-per-row"
     """All rows with one key are one item; each row is one attribute, its member."""
@@ -54,7 +54,7 @@ type Place = str | MapEntry | SetEntry
 
 @dataclass(frozen=True, slots=True)
 class KeyAttribute:
-    """One attribute of the item's key: its name and type (S, N or B), and a MySQL column or a template."""
+    """One attribute of the item's key: name, type (S, N or B), and its source: a column or a template."""
 
     attribute: str
     type: str
@@ -63,12 +63,12 @@ class KeyAttribute:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that it is made of; none for a constant."""
+        """The columns it is built from; none for a constant."""
         return (self.column,) if self.column is not None else self.template.columns if self.template else ()
 
 
 class ColumnRule(NamedTuple):
-    """What becomes of a column: another name, another type, what NULL is. None: as for all."""
+    """How a column is stored: its name, its type, whether NULL is kept. None: the default."""
 
     name: str | None = None
     type: AttributeType | None = None
@@ -77,7 +77,9 @@ class ColumnRule(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Ttl:
-    """The attribute that says when DynamoDB may remove a live item: the column's time and `days` more."""
+    """
+    The attribute with the time after which DynamoDB may remove a live item: the column's time plus `days`.
+    """
 
     attribute: str
     column: str
@@ -89,8 +91,8 @@ class Target:
     """
     A DynamoDB table as all its sources together use it.
 
-    `maps` are its map attributes that hold members: an empty one counts as absent. `ttl` is its TTL
-    attribute where that is the user's. With `merge` a write has to know the old item.
+    `maps` are its map attributes that hold members: an empty one counts as absent. `ttl` is its TTL attribute
+    if that is the user's. With `merge` a write has to read the old item first.
     """
 
     maps: frozenset[str] = frozenset()
@@ -100,7 +102,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableMapping:
-    """One source table and the items it becomes. docs/mapping.md has the meaning of each word."""
+    """One source table and the items that it becomes. docs/mapping.md has the meaning of each option."""
 
     schema: str
     table: str
@@ -109,13 +111,13 @@ class TableMapping:
     hash_key: KeyAttribute
     range_key: KeyAttribute | None = None
     member_name: str | Template | None = None
-    """A column, or a text with columns, that names the row's member; None with item-per-row."""
+    """A column or a template that names the row's member; None with item-per-row."""
     member_value: AttributeSource | None = None
     """What the member holds; None: a map of the row's columns."""
     attribute: str | None = None
-    """The attribute in which the members lie (item-per-row: the columns)."""
+    """The attribute that holds the members (item-per-row: the columns)."""
     prefix: str = ""
-    """Stands before the members' names; with item-per-row before the columns'."""
+    """Precedes the members' names; with item-per-row the columns' names."""
     separator: str = ":"
     include: tuple[str, ...] | None = None
     exclude: frozenset[str] = frozenset()
@@ -126,13 +128,15 @@ class TableMapping:
     ttl: Ttl | None = None
     hook: Hook | None = None
     shared: bool = False
-    """Other sources have the same target, so no item belongs to one row alone. Set by Mapping."""
+    """Other sources have the same target, so that an item may belong to several rows. Set by Mapping."""
     into: Target = field(default_factory=Target)
-    """What all sources of the target agree on. Set by Mapping."""
+    """The target as all its sources use it. Set by Mapping."""
     reserved: frozenset[str] = field(init=False, repr=False, compare=False)
-    """Attribute names that no member may have. Asked for each row, so made once."""
+    """Attribute names that no member may have. Used for each row, so computed once."""
     straight_keys: tuple[tuple[str, int], ...] = field(default=(), init=False, repr=False, compare=False)
-    """The key's columns, and the most bytes of a text there; none where a row's key has to be worked out."""
+    """
+    The key's columns with the most bytes of a text there; empty if the fast path for lanes does not apply.
+    """
     _resolved: dict[str, tuple[str, ColumnSource] | None] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -159,27 +163,27 @@ class TableMapping:
 
     @property
     def whole(self) -> bool:
-        """An item belongs to one row, so that it can be replaced."""
+        """An item belongs to one row alone, so that it can be replaced."""
         return self.layout is Layout.ITEM_PER_ROW and not self.shared
 
     @property
     def holds_columns(self) -> bool:
-        """The row's columns are stored, rather than one value."""
+        """The row's columns are stored, not one value."""
         return self.layout is Layout.ITEM_PER_ROW or self.member_value is None
 
     @property
     def every_column(self) -> bool:
-        """Columns travel that the mapping does not name, also such as are added to the table later."""
+        """Columns that the mapping does not name are carried as well, and columns that are added later."""
         return self.hook is not None or (self.holds_columns and self.include is None)
 
     @property
     def simple(self) -> bool:
-        """Every row is carried, and is one row."""
+        """Neither filter nor hook: every row is carried, as one row."""
         return self.where is None and self.hook is None
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that the mapping names, and the source must have. With a hook only those of `where`."""
+        """The columns that the mapping names and the source must have. With a hook, only those of `where`."""
         if self.hook is not None:
             return tuple(dict.fromkeys(self.where.columns)) if self.where else ()
         return tuple(dict.fromkeys(self._named()))
@@ -205,7 +209,7 @@ class TableMapping:
 
     @property
     def place_columns(self) -> tuple[str, ...]:
-        """The columns that find a row's place, and so the row."""
+        """The columns that identify a row's place in its item, and so the row."""
         name = self.member_name
         named = () if name is None else (name,) if isinstance(name, str) else name.columns
         return tuple(dict.fromkeys((*self.group_columns, *named)))
@@ -213,9 +217,10 @@ class TableMapping:
     @property
     def load_merges(self) -> bool:
         """
-        A chunk of the bulk load may not have the whole item: others write into it, or the rows of one
-        item may lie in two chunks, because their key columns differ where the key is the same: a|b and c,
-        a and b|c; or as a number 1 and 1.0.
+        A chunk of the bulk load may lack a part of the item, so that the load has to merge.
+
+        Other sources write to it, or its rows may be in two chunks, because different key columns give the
+        same key: `a|b` and `c`, `a` and `b|c`; or as numbers 1 and 1.0.
         """
         if self.whole:
             return False
@@ -223,13 +228,13 @@ class TableMapping:
         return self.shared or self.hook is not None or alike or not self.group_columns
 
     def travels(self, column: str) -> bool:
-        """Whether a row carries the column from MySQL."""
+        """Whether the column is carried from MySQL."""
         if self.hook is not None or column in self.columns:
             return True
         return self.every_column and column not in self.exclude
 
     def stored(self, column: str) -> tuple[str, ColumnSource] | None:
-        """The name and the value under which a column is stored among the row's columns; None: it is not."""
+        """The name and the source under which a column is stored among the row's columns; None: it is not."""
         try:
             return self._resolved[column]
         except KeyError:
@@ -243,11 +248,13 @@ class TableMapping:
             return None
         rule = self.rules.get(column, ColumnRule())
         keep = self.keep_null if rule.keep_null is None else rule.keep_null
-        prefix = self.prefix if self.layout is Layout.ITEM_PER_ROW else ""  # else it is in the member's name
+        prefix = (
+            self.prefix if self.layout is Layout.ITEM_PER_ROW else ""
+        )  # otherwise the member's name has it
         return rule.name or prefix + column, ColumnSource(column, rule.type, keep)
 
     @property
     def _elsewhere(self) -> set[str | None]:
-        """Columns that the item holds already, alone, as a key or as the member's name."""
+        """Columns whose value alone is a key attribute or the member's name: the item holds them already."""
         alone: set[str | None] = {key.column for key in self.keys}
         return alone | {self.member_name} if isinstance(self.member_name, str) else alone

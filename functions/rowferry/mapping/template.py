@@ -14,7 +14,7 @@ _TRAILING = re.compile(r"\$+$")
 @dataclass(frozen=True, slots=True)
 class Template:
     """
-    `texts` stand before, between and behind the columns, so there is one more of them.
+    `texts` are before, between and after the columns, so there is one more of them.
 
     >>> Template.parse("${customerid}|${orderid}")
     Template(texts=('', '|', ''), columns=('customerid', 'orderid'))
@@ -26,7 +26,7 @@ class Template:
     @classmethod
     def parse(cls, written: str) -> Self:
         """
-        The template in a text. MappingError for a column that is not closed, or has no name.
+        The template in a text. Raises MappingError for a column that is not closed, or has no name.
 
         Before `{`, two dollars are one plain dollar: `$${` is the text `${`,
         and `$$${price}` is a dollar and the price.
@@ -62,16 +62,16 @@ class Template:
 
     @property
     def alone(self) -> str | None:
-        """The column that it has no text beside; None when it is more."""
+        """The column, if the template is one column and no text; otherwise None."""
         return self.columns[0] if self.texts == ("", "") else None
 
     def key(self, row: Row) -> str | None:
-        """The text for a key or a name: None as soon as one of the columns is NULL."""
+        """The text for a key or a name: None if any of the columns is NULL."""
         values = [_column(row, column) for column in self.columns]
         return None if None in values else self._joined([text(value) for value in values])
 
     def value(self, row: Row) -> str | None:
-        """The text for an attribute: NULL is empty there, and None where all the columns are NULL."""
+        """The text for an attribute: a NULL column is empty; None if all the columns are NULL."""
         values = [_column(row, column) for column in self.columns]
         if values and all(value is None for value in values):
             return None

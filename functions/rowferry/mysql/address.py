@@ -1,4 +1,4 @@
-"""Where the source is, and who asks."""
+"""Address of the source server, and the user that connects to it."""
 
 from dataclasses import dataclass, field
 
@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True, slots=True)
 class Address:
     """
-    Where the source is, and who asks.
+    Address of the source server, and the user that connects to it.
 
-    `ca` is a PEM file: the server's certificate must come from it and name `host`.
+    `ca` is a PEM file of certificate authorities: with it, the server's certificate must be issued by one of
+    them and name `host`. None: the connection is not verified.
     """
 
     host: str

@@ -1,7 +1,7 @@
 """
-Questions to the MySQL or MariaDB server, over any DB-API connection.
+What must hold at the MySQL or MariaDB server before a byte is copied.
 
-What must hold before a byte is copied, and the watermark that a chunk starts from.
+Checked by preflight, and again by the load and the capturer when they start.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,9 +17,9 @@ from rowferry.mysql.server import Connection, Server, carried, columns, rows, sp
 @dataclass(frozen=True, slots=True)
 class Condition:
     """
-    One thing that must hold: what was found, whether it will do, and the fix if not.
+    One condition: what was found, whether it holds, and the fix if it does not.
 
-    What is not `needed` is advice: a move goes without it, with what `fix` says it is good for.
+    A condition that is not `needed` is advice: a move works without it, and `fix` says what it is good for.
     """
 
     name: str
@@ -30,7 +30,13 @@ class Condition:
 
 
 def check(connection: Connection, server: Server, mapping: Mapping) -> list[Condition]:
-    """Everything that must hold at the source, whether it does or not."""
+    """
+    All conditions of the source server and the mapped tables, whether they hold or not.
+
+    Raises no error for one that does not hold: `require` does. That all hold does not mean that every session
+    writes as the global settings say (old sessions keep their binlog_format), nor that the binlog is kept
+    long enough.
+    """
     settings = {
         row["variable_name"].lower(): str(row["value"])
         for row in rows(
@@ -47,7 +53,7 @@ def check(connection: Connection, server: Server, mapping: Mapping) -> list[Cond
 
 
 def require(conditions: Iterable[Condition]) -> None:
-    """SourceNotReady with every needed condition that does not hold."""
+    """Raises SourceNotReady that names every needed condition that does not hold."""
     broken = [condition for condition in conditions if condition.needed and not condition.holds]
     if broken:
         raise SourceNotReady(
@@ -57,7 +63,7 @@ def require(conditions: Iterable[Condition]) -> None:
 
 
 def advice(conditions: Iterable[Condition]) -> list[str]:
-    """What does not hold and should, a sentence each."""
+    """A sentence for each condition that is only advice and does not hold."""
     return [
         f"{condition.name} is {condition.found}: {condition.fix}"
         for condition in conditions
@@ -142,7 +148,7 @@ def _table(connection: Connection, table: TableMapping, logged: bool) -> Iterato
 
 
 def _kind(connection: Connection, table: TableMapping) -> Condition:
-    """The binlog has no changes of a view, and those of a system-versioned table mixed with its history."""
+    """The binlog has no changes of a view, and mixes those of a system-versioned table with its history."""
     found = rows(
         connection,
         "SELECT table_type AS type FROM information_schema.tables"
@@ -159,7 +165,11 @@ def _kind(connection: Connection, table: TableMapping) -> Condition:
 
 
 def _fractions(connection: Connection, table: TableMapping) -> Condition:
-    """Rows of MariaDB 5.3's temporal types do not say how long a fraction is, of columns left out neither."""
+    """
+    MariaDB 5.3's temporal types do not say in the binlog how many bytes a fraction takes.
+
+    Excluded columns count as well: a row can only be read across them if their length is known.
+    """
     found = rows(
         connection,
         "SELECT column_name AS name FROM information_schema.columns"
@@ -176,13 +186,17 @@ def _fractions(connection: Connection, table: TableMapping) -> Condition:
 
 
 def _logs_foreign_keys(server: Server, settings: dict[str, str]) -> bool:
-    """Whether what a foreign key does to a child's rows is in the binlog: where the server does it itself."""
+    """
+    Whether the binlog has the changes that a foreign key makes to a child's rows.
+
+    It has them where the server executes the action (MySQL 9.6 and later), not where InnoDB does.
+    """
     native = settings.get("innodb_native_foreign_keys", "OFF").upper() == "ON"
     return server.flavor == "mysql" and server.version >= (9, 6) and not native
 
 
 def _foreign_keys(connection: Connection, table: TableMapping) -> Condition:
-    """Of keys that change or delete rows of this table inside the engine, unseen by the binlog."""
+    """Foreign keys that change or delete rows of this table inside the engine, without a binlog entry."""
     address = ".".join("`" + name.replace("`", "``") + "`" for name in (table.schema, table.table))
     definition = list(rows(connection, f"SHOW CREATE TABLE {address}")[0].values())[1]
     acting = actions(str(definition), table.travels)

@@ -1,4 +1,4 @@
-"""What foreign keys do to the rows of a child table by themselves. Pure."""
+"""Actions of foreign keys (CASCADE, SET NULL) on the rows of a child table. Pure."""
 
 import re
 from collections.abc import Callable
@@ -11,9 +11,9 @@ _GONE = "ON DELETE CASCADE"
 
 def actions(definition: str, travels: Callable[[str], bool]) -> list[str]:
     r"""
-    The keys that delete rows, or change columns that travel, in the text of SHOW CREATE TABLE.
+    The foreign keys in the text of SHOW CREATE TABLE that delete rows, or change columns that are carried.
 
-    information_schema tells the same, but on MariaDB not to who may only SELECT.
+    information_schema has the same, but on MariaDB hides it from a user who may only SELECT.
 
     >>> key = "CONSTRAINT `k` FOREIGN KEY (`a`) REFERENCES `p` (`id`) ON DELETE CASCADE ON UPDATE SET NULL"
     >>> actions("CREATE TABLE `c` (\n  " + key, lambda column: column != "a")

@@ -1,8 +1,8 @@
 """
-How each column is selected, so that a SELECT gives exactly the value that the binlog has.
+The expression that selects each column, so that a SELECT gives exactly the value that the binlog has.
 
-Of the session it needs what bulkload.connection sets: UTC, utf8mb4, no PAD_CHAR_TO_FULL_LENGTH. Of the driver
-only that numbers and temporal values are made from their text, and that binary strings are bytes.
+It needs a session set up as in bulkload.connection (UTC, utf8mb4, no PAD_CHAR_TO_FULL_LENGTH), and a driver
+that makes numbers and temporal values from their text and returns binary strings as bytes.
 """
 
 import re
@@ -26,8 +26,8 @@ class SourceColumn:
     """
     One column of a source table, as information_schema has it.
 
-    `type` is its data_type in lower case, `charset` and `collation` None for what is not text, `digits` a
-    number's precision.
+    `type` is its data_type in lower case; `charset` and `collation` are None unless it is text; `digits` is
+    numeric_precision, None unless it is a number.
     """
 
     name: str
@@ -40,7 +40,10 @@ class SourceColumn:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """`expression` selects the column at `{}`; `convert` makes the value of what the driver gives."""
+    """
+    How one column is read: `expression` selects the column at `{}`, `convert` turns what the driver returns
+    into the value (None: it is the value already).
+    """
 
     expression: str = "{}"
     convert: Convert | None = None
@@ -48,14 +51,19 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The columns `names`, `listed` as a SELECT lists them, and where their values have to be made."""
+    """
+    The columns `names`, the select list `listed`, and the conversions by the column's index.
+
+    Used by everything that reads rows with a SELECT (load, export, `ferry mapping check`), so that all read
+    alike.
+    """
 
     names: tuple[str, ...]
     listed: str
     conversions: tuple[tuple[int, Convert], ...] = ()
 
     def values(self, fetched: Iterable[Sequence[Any]]) -> Iterable[Sequence[Value]]:
-        """The values of rows as the driver gave them."""
+        """The values of rows as the driver returned them."""
         return map(self._converted, fetched) if self.conversions else fetched
 
     def _converted(self, row: Sequence[Any]) -> Sequence[Value]:
@@ -67,10 +75,12 @@ class Selection:
 
 
 class _Labels(dict[str, tuple[str, ...]]):
-    """The printed text of a SET to its labels, which hold no comma. An empty one is as good as none."""
+    """
+    Cache from the printed text of a SET to its labels, which cannot hold a comma; an empty label is dropped.
+    """
 
     def __missing__(self, text: str) -> tuple[str, ...]:
-        if len(self) > 4096:
+        if len(self) > 4096:  # bounds the memory: a SET may have 2^64 values
             self.clear()
         self[text] = tuple(filter(None, text.split(",")))
         return self[text]
@@ -85,12 +95,12 @@ def _document(text: str) -> Json:
 
 
 def _ucs2(data: bytes) -> str:
-    """Knows no surrogate pairs: two halves that would make one are two halves."""
+    """ucs2 has no surrogate pairs: two adjacent halves stay two halves."""
     return without_halves("".join(map(chr, struct.unpack(f">{len(data) // 2}H", data))))
 
 
 def without_halves(text: str) -> str:
-    """Half a surrogate pair, which servers store, is no text: it becomes U+FFFD."""
+    """Replaces each half of a surrogate pair, which servers store but UTF-8 lacks, by U+FFFD."""
     return _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
@@ -109,10 +119,10 @@ _READINGS: dict[str, Reading] = {
     "float": Reading("{} * 1e0", _single),
     "bit": Reading("{} + 0"),
     "json": Reading(convert=_document),
-    "vector": _BYTES,  # announced as a type of its own, which drivers take for text
+    "vector": _BYTES,  # the protocol has a type of its own for it, which drivers take for text
 }
-"""By information_schema's data_type; SET, and text in ucs2, besides."""
-_UCS2 = Reading(_BYTES.expression, _ucs2)  # half surrogates would come as bytes that are no UTF-8
+"""By information_schema's data_type. `reading` handles SET, and text in ucs2."""
+_UCS2 = Reading(_BYTES.expression, _ucs2)  # half surrogates would arrive as bytes that are not UTF-8
 
 CHARSETS = frozenset([
     "armscii8", "ascii", "big5", "binary", "cp1250", "cp1251", "cp1256", "cp1257", "cp850", "cp852",
@@ -121,20 +131,20 @@ CHARSETS = frozenset([
     "macroman", "sjis", "swe7", "tis620", "ucs2", "ujis", "utf16", "utf16le", "utf32", "utf8",
     "utf8mb3", "utf8mb4",
 ])  # fmt: skip
-"""Character sets that both roads read alike."""
+"""Character sets that a SELECT and the binlog decoder read alike."""
 
 
 def quoted(name: str) -> str:
-    """The name as SQL takes it; percent signs doubled for the driver's parameters."""
+    """The name quoted for SQL; percent signs are doubled for the driver's parameters."""
     return "`" + name.replace("`", "``").replace("%", "%%") + "`"
 
 
 def reading(column: SourceColumn) -> Reading | None:
-    """How the column is selected; None for a type or character set that is not known."""
+    """How the column is selected; None if its type or character set is not supported."""
     if column.charset is not None and column.charset not in CHARSETS:
         return None
     if column.type in ("enum", "set") and column.charset in (None, "binary"):
-        return None  # labels that are bytes are no text
+        return None  # labels that are bytes are not text
     if column.type == "set":
         return Reading(convert=_Labels().__getitem__)
     textual = column.type in ("char", "varchar", "tinytext", "text", "mediumtext", "longtext")
@@ -142,7 +152,7 @@ def reading(column: SourceColumn) -> Reading | None:
 
 
 def selection(columns: Sequence[SourceColumn]) -> Selection:
-    """What is selected of these columns. SourceNotReady for one that is not carried."""
+    """The select list for these columns. Raises SourceNotReady for a column that is not supported."""
     readings = [(column, reading(column)) for column in columns]
     listed, conversions = [], []
     for place, (column, found) in enumerate(readings):
@@ -158,13 +168,13 @@ NOT_CARRIED = "leave the column out of the mapping (exclude), or convert it to a
 
 
 def described(column: SourceColumn) -> str:
-    """The column's type in words."""
+    """The column's type and character set, for messages."""
     charset = column.charset or ("binary" if column.type in ("enum", "set") else None)
     return column.type + (f" in {charset}" if charset else "")
 
 
 def note(column: SourceColumn) -> str | None:
-    """What the operator should know of a column that is carried."""
+    """What the operator should know about a supported column; None if nothing."""
     if column.type == "decimal" and (column.digits or 0) > MAX_DIGITS:
         return f"{column.name} has {column.digits} digits: with more than {MAX_DIGITS} it becomes text (S)"
     return None

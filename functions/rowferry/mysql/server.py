@@ -1,4 +1,4 @@
-"""Who the server is, and small questions to it, over any DB-API connection."""
+"""Which server it is, and small queries to it, over any DB-API connection."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -12,15 +12,18 @@ NO_SUCH_TABLE = 1146
 
 
 class Connection(Protocol):
-    """What is used of a DB-API connection."""
+    """The part of a DB-API connection that is used. Drivers' own errors come through."""
 
-    def cursor(self) -> Any:
-        """A new cursor."""
+    def cursor(self) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Who answers: flavor (`mysql` or `mariadb`), version, and what tells it from any other server."""
+    """
+    A server: flavor (`mysql` or `mariadb`), version, and what distinguishes it from other servers.
+
+    `identity` is server_uuid (from MariaDB 10.11 on server_uid), or `server_id=N` if there is none.
+    """
 
     flavor: str
     version: tuple[int, ...]
@@ -28,7 +31,7 @@ class Server:
 
 
 def rows(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-    """All rows of a query as dictionaries, names in lower case."""
+    """All rows of a query as dictionaries, with column names in lower case. For small results only."""
     cursor = connection.cursor()
     try:
         cursor.execute(sql, tuple(parameters) or None)
@@ -39,7 +42,6 @@ def rows(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> li
 
 
 def execute(connection: Connection, sql: str) -> None:
-    """Runs a statement that returns nothing."""
     cursor = connection.cursor()
     try:
         cursor.execute(sql)
@@ -48,7 +50,6 @@ def execute(connection: Connection, sql: str) -> None:
 
 
 def identify(connection: Connection) -> Server:
-    """The server behind the connection."""
     text = rows(connection, "SELECT VERSION() AS version")[0]["version"]
     flavor = "mariadb" if "mariadb" in text.lower() else "mysql"
     version = tuple(map(int, re.findall(r"\d+", text.partition("-")[0])))
@@ -59,29 +60,29 @@ def identify(connection: Connection) -> Server:
 
 
 def threads_running(connection: Connection) -> int:
-    """Threads of the server that are not asleep; this one counts."""
+    """Threads of the server that are not sleeping, this session's own included."""
     return int(rows(connection, "SHOW GLOBAL STATUS LIKE 'Threads_running'")[0]["value"])
 
 
 def replica_lag(connection: Connection) -> int | None:
-    """Seconds that a replica is behind its source; None where it does not know, or is none."""
-    found = rows(connection, "SHOW SLAVE STATUS" if _old_words(connection) else "SHOW REPLICA STATUS")
+    """Seconds that a replica is behind its source; None if it does not know, or is not a replica."""
+    found = rows(connection, "SHOW SLAVE STATUS" if _says_slave(connection) else "SHOW REPLICA STATUS")
     behind = [row.get("seconds_behind_source", row.get("seconds_behind_master")) for row in found]
     known = [int(seconds) for seconds in behind if seconds is not None]
     return max(known) if known and len(known) == len(behind) else None
 
 
-def _old_words(connection: Connection) -> bool:
+def _says_slave(connection: Connection) -> bool:
     server = identify(connection)
     return server.flavor == "mariadb" or server.version < (8, 0, 22)
 
 
 def columns(connection: Connection, table: TableMapping) -> list[SourceColumn]:
     """
-    The table's columns in their order, with invisible ones. Empty when there is no such table.
+    The table's columns in their order, invisible ones included. Empty if there is no such table.
 
-    With lower_case_table_names the server finds `Purchase` though the binlog
-    says `purchase`: a name that is not spelled as stored counts as none.
+    With lower_case_table_names the server finds `Purchase` though the binlog says `purchase`: a name that is
+    not spelled as stored counts as missing, because no change would ever match it.
     """
     found = rows(
         connection,
@@ -107,7 +108,7 @@ def columns(connection: Connection, table: TableMapping) -> list[SourceColumn]:
 
 
 def spellings(connection: Connection, table: TableMapping) -> list[str]:
-    """Tables whose name differs from the mapping's in case only."""
+    """Tables whose name differs from the mapping's only in upper and lower case."""
     found = rows(
         connection,
         "SELECT table_schema AS s, table_name AS t FROM information_schema.tables"
@@ -118,5 +119,5 @@ def spellings(connection: Connection, table: TableMapping) -> list[str]:
 
 
 def carried(table: TableMapping, found: Iterable[SourceColumn]) -> list[SourceColumn]:
-    """The columns that a row of the table travels with."""
+    """The columns of the table that the mapping carries."""
     return [column for column in found if table.travels(column.name)]

@@ -1,4 +1,4 @@
-"""The snapshot that a chunk is read in, and the watermark that it shows everything up to."""
+"""The consistent snapshot in which a chunk is read, and its low watermark in the binlog."""
 
 from collections.abc import Callable
 from itertools import count
@@ -7,16 +7,17 @@ from rowferry.errors import SourceNotReady
 from rowferry.mysql.server import Connection, Server, execute, rows
 from rowferry.position import BinlogOffset
 
-SILENT_SECONDS = 5
+SILENT_SECONDS = 5  # a wait is reported every so many seconds
 
-
-LOOK_AGAIN = 0.01  # seconds: what is prepared has its outcome after a round trip or two
+LOOK_AGAIN = 0.01  # seconds; a prepared transaction is mostly decided after one or two round trips
 
 
 def current_offset(connection: Connection, server: Server) -> BinlogOffset:
     """
-    Where the binlog ends. It may be AHEAD of what a SELECT shows: a
-    transaction stands in the binlog before the engine has committed it.
+    Where the binlog ends. Raises SourceNotReady if the binlog is off.
+
+    NOT a watermark for a SELECT: a transaction is in the binlog before the engine has committed it, so a
+    SELECT that follows may not show it. Use `begin_snapshot` for that.
     """
     renamed = server.flavor == "mysql" and server.version >= (8, 2)
     found = rows(connection, f"SHOW {'BINARY LOG' if renamed else 'MASTER'} STATUS")
@@ -26,47 +27,52 @@ def current_offset(connection: Connection, server: Server) -> BinlogOffset:
 
 
 def begin_snapshot(
-    connection: Connection, server: Server, tell: Callable[[str], None] = lambda _: None
+    connection: Connection, server: Server, report: Callable[[str], None] = lambda _: None
 ) -> BinlogOffset:
     """
-    Starts a consistent read and returns its watermark: every change before it
-    is visible in the transaction, changes after it may be.
+    Starts a consistent read and returns its low watermark: every change before it is visible in the
+    transaction; changes after it may be.
 
-    The end of the binlog alone would not do, because a transaction is in the
-    binlog before it is visible; with sync_binlog=1 that gap lasts as long as
-    the disk takes. Every transaction that was under way when the watermark was
-    read is waited for; `tell` hears why, when that takes long.
+    The end of the binlog alone is not enough, because a transaction is in the binlog before it is visible;
+    with sync_binlog=1 that gap lasts as long as a write to the disk. So it waits, without a limit, for every
+    transaction that was in progress when the watermark was read; `report` gets a line on what it waits for
+    every SILENT_SECONDS.
     """
     if server.flavor == "mariadb":
-        return _begin_on_mariadb(connection, tell)
-    end = current_offset(connection, server)
-    _wait_until_visible(connection, tell)
+        return _begin_on_mariadb(connection, report)
+    end = current_offset(connection, server)  # before the wait: in the other order rows would be lost
+    _wait_until_visible(connection, report)
     execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
     return end
 
 
-def _begin_on_mariadb(connection: Connection, tell: Callable[[str], None]) -> BinlogOffset:
+def _begin_on_mariadb(connection: Connection, report: Callable[[str], None]) -> BinlogOffset:
     """
-    MariaDB tells up to where the engine has committed, and the position of a snapshot
-    (https://mariadb.com/kb/en/enhancements-for-start-transaction-with-consistent-snapshot/), with two traps:
-    an XA transaction is committed behind that, and all sessions that ask for status at the same time share
-    one answer, so it may be another session's and too high. What was told before is never above the snapshot.
+    MariaDB has status variables for the offset up to which the engine has committed, and for that of a
+    snapshot (https://mariadb.com/kb/en/enhancements-for-start-transaction-with-consistent-snapshot/), with
+    two traps: an XA transaction is committed by the engine later than that, and all sessions that ask for
+    status at the same time share one answer, so it may be another session's and too high. An offset read
+    before the snapshot is never above it: hence the lower of the two.
     """
     before = _committed(connection)
-    _wait_until_decided(connection, tell)
+    _wait_until_decided(connection, report)
     execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
     return min(before, _committed(connection), key=lambda watermark: watermark.position(0))
 
 
 def _committed(connection: Connection) -> BinlogOffset:
-    """Up to where MariaDB's engine has committed everything but XA transactions; in a snapshot, its own."""
+    """
+    The offset up to which MariaDB's engine has committed all but XA transactions; the snapshot's inside one.
+    """
     found = rows(connection, "SHOW STATUS LIKE 'binlog_snapshot_%'")
     status = {row["variable_name"].lower(): row["value"] for row in found}
     return BinlogOffset(status["binlog_snapshot_file"], int(status["binlog_snapshot_position"]))
 
 
-def _wait_until_decided(connection: Connection, tell: Callable[[str], None]) -> None:
-    """Returns once every XA transaction that is prepared now has its outcome: one may be in the binlog."""
+def _wait_until_decided(connection: Connection, report: Callable[[str], None]) -> None:
+    """
+    Waits for the outcome of every XA transaction that is prepared now: its XA COMMIT may be in the binlog.
+    """
     waiting = _prepared(connection)
     for rounds in count(1):
         if not waiting:
@@ -74,19 +80,19 @@ def _wait_until_decided(connection: Connection, tell: Callable[[str], None]) -> 
         rows(connection, f"SELECT SLEEP({LOOK_AGAIN}) AS slept")
         waiting &= _prepared(connection)
         if waiting and rounds % round(SILENT_SECONDS / LOOK_AGAIN) == 0:
-            tell(
+            report(
                 f"waiting since {round(rounds * LOOK_AGAIN)} s for the outcome of XA transactions:"
                 f" {' '.join(sorted(waiting))}. XA COMMIT or XA ROLLBACK those that nobody decides any more"
             )
 
 
 def _prepared(connection: Connection) -> set[str]:
-    """XA transactions of MariaDB that are prepared: listed until the engine has committed them."""
+    """Prepared XA transactions of MariaDB, which lists them until the engine has committed them."""
     return {row["data"] for row in rows(connection, "XA RECOVER FORMAT='SQL'")}
 
 
-def _wait_until_visible(connection: Connection, tell: Callable[[str], None]) -> None:
-    """Returns once the engine has committed, or rolled back, every transaction that owns a GTID now."""
+def _wait_until_visible(connection: Connection, report: Callable[[str], None]) -> None:
+    """Waits until the engine has committed, or rolled back, every transaction that owns a GTID now."""
     waiting = _owned(connection)
     for seconds in count(1):
         if not waiting:
@@ -95,7 +101,7 @@ def _wait_until_visible(connection: Connection, tell: Callable[[str], None]) -> 
         rows(connection, f"SELECT WAIT_FOR_EXECUTED_GTID_SET('{gtids}', 1) AS timed_out")
         waiting &= _owned(connection)
         if waiting and seconds % SILENT_SECONDS == 0:
-            tell(
+            report(
                 f"waiting since {seconds} s for transactions that the server has not committed yet:"
                 f" {','.join(sorted(waiting))}. @@GLOBAL.gtid_owned names each one's thread (#),"
                 " SHOW PROCESSLIST what it waits for: a semi-synchronous replica, a full disk, or a session"
@@ -115,7 +121,7 @@ def _owned(connection: Connection) -> set[str]:
 
 def parse_owned(text: str) -> set[str]:
     """
-    The GTIDs in the text of gtid_owned: each is followed by its thread, a tag comes before its numbers.
+    The GTIDs in the text of gtid_owned: each is followed by `#` and its thread; a tag precedes its numbers.
 
     >>> sorted(parse_owned("3E11FA47-71CA-11E1-9E33-C80AA9429562:5#31:6#32:tag:7#33"))[-1]
     '3E11FA47-71CA-11E1-9E33-C80AA9429562:tag:7'

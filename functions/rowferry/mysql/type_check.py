@@ -1,6 +1,8 @@
 """
-A row with one value of each column's type, put through the mapping: what can never fit is told before a row
-is copied, rather than by each row's way into the quarantine.
+A trial row with one value of each column's type, put through the mapping.
+
+What can never fit is reported before a row is copied, instead of sending the table to the quarantine row by
+row.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,7 +21,7 @@ from rowferry.values import Value
 from rowferry.values.document import Json
 
 _TEXT = "1"
-"""What text can be: also a number, JSON, true."""
+"""A text that can also be read as a number, as JSON and as a boolean."""
 _VALUES: Dict[str, Value] = {
     **dict.fromkeys(("tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit"), 1),
     **dict.fromkeys(("float", "double"), 1.5),
@@ -38,10 +40,12 @@ _VALUES: Dict[str, Value] = {
 
 def check(connection: server.Connection, mapping: Mapping) -> list[conditions.Condition]:
     """
-    The tables no row of which can have its place; they have the columns that the mapping names.
+    A broken condition for each table of which no row can be put into an item; empty if all can.
 
-    Asked before a load, not by the capturer: one that runs has to go on, and what waited on the stream for a
-    mapping that was mended lies below the load's floor.
+    Precondition: the tables have the columns that the mapping names. That a trial row fits does not mean that
+    every row does: values differ in size and range. Called before a load, not by the capturer: a running one
+    has to continue after a restart, and what waited on the stream while the mapping was repaired is below the
+    load's floor.
     """
     return [
         conditions.Condition(f"mapping of {table.source}", f"such that {problem.found}", False, problem.fix)
@@ -51,7 +55,7 @@ def check(connection: server.Connection, mapping: Mapping) -> list[conditions.Co
 
 
 def problems(table: TableMapping, columns: Iterable[SourceColumn]) -> Iterator[UnusableChange]:
-    """Why no row of a table with these columns can have its place. A hook's rows are not known here."""
+    """Why no row of a table with these columns can be put into an item. The rows of a hook are not tried."""
     row = {column.name: _VALUES.get(column.type, _TEXT) for column in columns}
     try:
         if table.where is not None:

@@ -1,4 +1,4 @@
-"""MySQL values on their way: as JSON on the stream, as text in a key, as a DynamoDB attribute."""
+"""MySQL values in their three forms: JSON on the stream, text in a key, a DynamoDB attribute."""
 
 from rowferry.values.document import Attribute, Json
 from rowferry.values.numeric import number

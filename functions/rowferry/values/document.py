@@ -1,7 +1,7 @@
 """
 JSON documents: from text and to text with exact numbers, and as DynamoDB attributes.
 
-A document is a dict, list, str, bool, None, int or Decimal. Numbers count by their value
+A document is a dict, list, str, bool, None, int or Decimal. Numbers are normalised to their value
 (`rowferry.values.numeric.json_number`), so that a document is the same from the binlog and from a SELECT.
 """
 
@@ -18,7 +18,8 @@ from rowferry.values.numeric import MAX_DIGITS, as_decimal, digits, fits, json_n
 type Attribute = dict[str, Any]
 """One attribute as the low-level client takes it: {"S": "text"}, {"N": "1.5"}, {"NULL": True}."""
 
-# DynamoDB nests 32 levels; one is left for the member that a document may be in.
+# DynamoDB allows 32 levels of nesting; one is reserved for the member that a document may be in.
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 MAX_DEPTH = 31
 _PLAIN = 10**MAX_DIGITS
 
@@ -34,7 +35,8 @@ def parse(text: str) -> Any:
     """
     The document in a JSON text.
 
-    ValueError when it is none, or holds half a surrogate pair, which is no text.
+    Raises ValueError if it is not JSON, is nested too deeply for the parser, or holds half a surrogate pair,
+    which UTF-8 cannot encode.
 
     >>> parse('{"a": [1.0, 2.50, 1e300]}')
     {'a': [1, Decimal('2.5'), Decimal('1E+300')]}
@@ -49,7 +51,7 @@ def parse(text: str) -> Any:
 
 
 def _integer(text: str) -> int | Decimal:
-    return int(text) if len(text) < 20 else _number(text)
+    return int(text) if len(text) < 20 else _number(text)  # shorter ones are below the bound of `json_number`
 
 
 def _number(text: str) -> int | Decimal:
@@ -60,19 +62,19 @@ def _number(text: str) -> int | Decimal:
 
 
 def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def written(document: Any) -> str:
     """
-    The document as text: each number with all its digits, blanks as MySQL sets them.
+    The document as text: each number with all its digits, spaces where MySQL writes them.
 
     >>> written({"a": [1, Decimal("2.5"), None], "b": "é"})
     '{"a": [1, 2.5, null], "b": "é"}'
     """
     try:
         return json.dumps(document, ensure_ascii=False)
-    except TypeError:  # a Decimal, for which the writer of the standard library has no text
+    except TypeError:  # a Decimal, which the standard library's encoder does not write
         return "".join(_pieces(document))
 
 
@@ -98,10 +100,10 @@ def _pieces(document: Any) -> Iterator[str]:
 
 def document_attribute(document: Any, depth: int = 0) -> Attribute:
     """
-    The DynamoDB attribute of a document; a number that DynamoDB lacks becomes S with all its digits.
+    The DynamoDB attribute of a document; a number that DynamoDB cannot store becomes S with all its digits.
 
-    `depth` counts the maps and lists around it.
-    ValueOutOfRange for more than 31 levels or an empty member name.
+    `depth` counts the maps and lists around it. Raises ValueOutOfRange for more than 31 levels or an empty
+    member name. The size of the item is not checked.
     """
     match document:
         case str():

@@ -1,5 +1,5 @@
 """
-A MySQL value on its way: as JSON on the stream, as text in a key, as a DynamoDB attribute.
+A MySQL value in its three forms: JSON on the stream, text in a key, a DynamoDB attribute.
 
 A value is None, int, float, str, bytes, Decimal, date, datetime, timedelta, a JSON document or the labels of
 a SET: the same, in type and value, whether it comes from the binlog or from a SELECT.
@@ -24,7 +24,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 def time_text(value: timedelta) -> str:
     """
-    A TIME as MySQL prints it; the fraction only where there is one.
+    A TIME as MySQL prints it, with a fraction only if there is one.
 
     >>> time_text(timedelta(hours=-26, microseconds=-500))
     '-26:00:00.000500'
@@ -38,9 +38,9 @@ def time_text(value: timedelta) -> str:
 
 def parse_time(text: str) -> timedelta:
     """
-    The TIME that MySQL printed. ValueError when it is none.
+    The TIME that MySQL printed. Raises ValueError if the text is not one.
 
-    Drivers get negative fractions wrong, so both roads use this one.
+    Drivers get negative fractions wrong, so SELECTs and filters use this function.
     """
     clock, _, fraction = text.removeprefix("-").partition(".")
     hours, minutes, seconds = map(int, clock.split(":"))
@@ -72,7 +72,7 @@ def tag(value: Value) -> dict[str, str]:
     """
     The tagged form of a value that JSON lacks, for `json.dumps(default=tag)`. A SET needs none: it is a list.
 
-    TypeError for what is not a value.
+    Raises TypeError for anything that is not a row value.
 
     >>> tag(Decimal("1.10"))
     {'$decimal': '1.10'}
@@ -85,7 +85,9 @@ def tag(value: Value) -> dict[str, str]:
 
 
 def untag(value: Any) -> Value:
-    """The value that was tagged; what JSON has is returned as it is. ValueError for an unknown tag."""
+    """
+    The inverse of `tag`; a value that JSON has is returned as it is. Raises ValueError for an unknown tag.
+    """
     if type(value) is not dict:
         return _labels(value) if type(value) is list else value
     ((name, text),) = value.items()
@@ -96,7 +98,7 @@ def untag(value: Any) -> Value:
 
 def _labels(found: list[Any]) -> tuple[str, ...]:
     if not all(type(label) is str for label in found):
-        raise ValueError("a list that is no SET")
+        raise ValueError("a list that is not a SET")
     return tuple(found)
 
 
@@ -104,7 +106,8 @@ def text(value: Value) -> str:
     """
     The value as a key or a member name; a number without trailing zeros, a SET as MySQL prints it: `a,b`.
 
-    ValueOutOfRange for NULL, bytes and JSON, which have no text.
+    Raises ValueOutOfRange for NULL, bytes and JSON, which have no text form. The result may be empty, which
+    DynamoDB refuses in a key.
     """
     if isinstance(value, str):
         return value
@@ -137,9 +140,10 @@ def attribute(value: Value) -> Attribute:
     """
     The DynamoDB attribute of a value.
 
-    Numbers become N, text and temporal values S, bytes B, a SET L, JSON what it holds. A DECIMAL of more
-    digits than DynamoDB has becomes S, so that no digit is lost.
-    ValueOutOfRange for a DOUBLE that is too large or too small, and for JSON that DynamoDB does not take.
+    Numbers become N, text and temporal values S, bytes B, a SET L, JSON the attribute of its content. A
+    DECIMAL of more digits than DynamoDB stores becomes S, so that no digit is lost. Raises ValueOutOfRange
+    for a DOUBLE that is too large or too small, and for JSON that DynamoDB refuses. The size of the item is
+    not checked.
     """
     if isinstance(value, str):
         return {"S": value}

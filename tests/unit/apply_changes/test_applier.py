@@ -112,7 +112,7 @@ def test_an_event_by_hand_is_above_every_floor() -> None:
     assert apply([record], store, floors={"test.purchase": str(Position(9, 9, 9))}).applied == 1
 
 
-def test_what_is_unusable_in_a_fold_is_set_aside_alone() -> None:
+def test_what_is_unusable_in_a_fold_is_quarantined_alone() -> None:
     dynamo, quarantine = Dynamo(purchase=("customerid", "orderid")), Quarantined()
     sizes = [("p", "small"), ("a", "x" * 150_000), ("b", "y" * 150_000), ("c", "z" * 150_000), ("q", "last")]
     batch = [insert(n, product=name, quantity=value) for n, (name, value) in enumerate(sizes, 1)]
@@ -124,7 +124,7 @@ def test_what_is_unusable_in_a_fold_is_set_aside_alone() -> None:
     assert quarantine.origins == [3]
 
 
-def test_an_item_waits_while_its_unusable_change_cannot_be_set_aside() -> None:
+def test_an_item_waits_while_its_unusable_change_cannot_be_quarantined() -> None:
     """Else the later change would make the redelivered one a repeat, and nobody would hear of it."""
     store = Writes(o1_1=LARGE)
     result = apply([insert(1, "o2"), insert(2), insert(3, "o3")], store, Quarantined(away=True))
@@ -144,7 +144,7 @@ def test_a_later_failure_of_the_item_does_not_hide_the_first() -> None:
 
 
 @pytest.mark.parametrize("away", [False, True])
-def test_a_record_that_cannot_be_read_is_set_aside_with_its_bytes(away: bool) -> None:
+def test_a_record_that_cannot_be_read_is_quarantined_with_its_bytes(away: bool) -> None:
     quarantine = Quarantined(away=away)
     result = apply([insert(1), b"nonsense", insert(2, "o2")], Writes(), quarantine)
     assert result.applied == 2 and result.failed == (1 if away else None)

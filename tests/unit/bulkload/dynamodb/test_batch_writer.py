@@ -83,7 +83,7 @@ def test_without_any_progress_it_gives_up() -> None:
         writer(Table(*[lambda r: r] * 4)).write(items(2))
 
 
-def test_a_refusal_is_told_without_the_services_words() -> None:
+def test_a_refusal_is_reported_without_the_services_words() -> None:
     for message, told in (("Item size has exceeded", "400 KB"), ("key secret", "one of its values")):
         table = Table(refuses="k1", says=message)
         ((_, reason),) = writer(table).write(items(2))

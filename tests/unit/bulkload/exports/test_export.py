@@ -300,7 +300,7 @@ def test_without_pyarrow_the_fix_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     assert done.stdout == "Parquet needs the package pyarrow: pip install pyarrow\n"
 
 
-def test_mysqldump_of_several_databases_is_told_apart(tmp_path: Path) -> None:
+def test_mysqldump_of_several_databases_is_distinguished(tmp_path: Path) -> None:
     for folder, value in (("other", 1), ("another", 3)):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "t.sql").write_text(
@@ -318,7 +318,7 @@ def test_mysqldump_of_several_databases_is_told_apart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("second", ["new/test/t/LOAD00000001.csv", "old/test/t/LOAD00000001.csv.gz"])
-def test_two_full_loads_of_dms_are_told_apart(tmp_path: Path, second: str) -> None:
+def test_two_full_loads_of_dms_are_distinguished(tmp_path: Path, second: str) -> None:
     for name in ("old/test/t/LOAD00000001.csv", "old/test/t/LOAD00000002.csv", second):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1,a\n")
@@ -326,7 +326,7 @@ def test_two_full_loads_of_dms_are_told_apart(tmp_path: Path, second: str) -> No
         open_export(tmp_path, TABLE, format="dms", columns=COLUMNS, dialect="NULL 'NULL'")
 
 
-def test_two_exported_snapshots_are_told_apart(tmp_path: Path) -> None:
+def test_two_exported_snapshots_are_distinguished(tmp_path: Path) -> None:
     for export in ("new", "old"):
         folder = tmp_path / export / "test/test.t/1"
         folder.mkdir(parents=True)

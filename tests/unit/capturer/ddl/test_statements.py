@@ -270,7 +270,7 @@ def test_meaning(sql: str, schema: str, meaning: Meaning) -> None:
         ("TRUNCATE purchase", True, set()),
     ],
 )
-def test_what_has_other_columns_afterwards_is_told(sql: str, stops: bool, reshapes: set[str]) -> None:
+def test_what_has_other_columns_afterwards_is_reported(sql: str, stops: bool, reshapes: set[str]) -> None:
     verdict = judge(sql, "shop", MAPPING)
     assert (verdict.meaning is Meaning.STOP, verdict.reshapes) == (stops, reshapes)
 
@@ -284,7 +284,7 @@ def test_what_has_other_columns_afterwards_is_told(sql: str, stops: bool, reshap
         ("DELETE FROM x", {table.source for table in MAPPING.tables}),
     ],
 )
-def test_the_tables_to_load_again_are_told(sql: str, tables: set[str]) -> None:
+def test_the_tables_to_load_again_are_reported(sql: str, tables: set[str]) -> None:
     assert judge(sql, "shop", MAPPING).tables == tables
 
 

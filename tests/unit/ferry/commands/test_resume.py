@@ -148,7 +148,7 @@ def test_the_word_waits_for_a_load_of_every_table_from_after_the_stop(loaded: An
     assert passed(table) == [AT]
 
 
-def test_the_word_does_not_outlive_a_beginning_anew() -> None:
+def test_the_confirmation_does_not_outlive_a_reset() -> None:
     table = stopped()
     resume.execute(table, resume.find_stop(table), str(AT))
     assert passed(table) == [AT]

@@ -29,7 +29,7 @@ def test_rates_and_what_is_left() -> None:
     assert rates(state(), state(), 1.0).load_left is None
 
 
-def test_counters_that_begin_anew_are_no_negative_rate() -> None:
+def test_counters_that_begin_again_are_no_negative_rate() -> None:
     assert rates(state(900, 900), state(10, 0), 1.0).captured == 0.0
 
 

@@ -163,7 +163,7 @@ def test_a_piece_is_the_same_after_the_working_file(piece: ReadTask, tmp_path: P
         assert sides.pieces() == [(number, piece, False)]
 
 
-def test_a_damaged_working_file_is_told(tmp_path: Path) -> None:
+def test_a_damaged_working_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "places").write_bytes(b"no database" * 500)
     with pytest.raises(Refused, match=r"not a database.*--again"), sides_in(tmp_path / "places"):
         pass
@@ -188,7 +188,7 @@ def test_a_verify_that_was_interrupted_goes_on_with_its_position(tmp_path: Path)
     [("move", 100.0 + workdir.LONGEST, False), ("move", 99.0, False), ("move", 101.0, True)],
     ids=["too late", "the clock went back", "asked for"],
 )
-def test_a_verify_begins_anew(what: str, now: float, again: bool, tmp_path: Path) -> None:
+def test_a_verify_begins_again(what: str, now: float, again: bool, tmp_path: Path) -> None:
     with pytest.raises(Killed), workdir.under_traffic(tmp_path, "move", "1", 100.0, again=False) as work:
         work.file("purchase").write_text("")
         raise Killed
@@ -197,7 +197,7 @@ def test_a_verify_begins_anew(what: str, now: float, again: bool, tmp_path: Path
         assert not work.file("purchase").exists()
 
 
-def test_a_folder_whose_beginning_was_not_written_is_begun_anew(tmp_path: Path) -> None:
+def test_a_folder_whose_beginning_was_not_written_is_begun_again(tmp_path: Path) -> None:
     with pytest.raises(Killed), workdir.under_traffic(tmp_path, "move", "1", 1.0, again=False) as work:
         (work.folder / "begun.json").write_text(json.dumps({"since": "1"})[:-3])
         raise Killed

@@ -193,5 +193,5 @@ def test_a_day_that_no_calendar_has_gives_no_time_to_live(value: Any, seconds: s
 @pytest.mark.parametrize("value", ["2026-01-02", "soon", "a-00", b"1", ()])
 def test_what_is_no_time_has_no_time_to_live(value: Any) -> None:
     (table,) = Mapping.parse(EXPIRING).tables
-    with pytest.raises(errors.ValueOutOfRange, match="no time for a ttl"):
+    with pytest.raises(errors.ValueOutOfRange, match="does not hold a time for a ttl"):
         places_of({"id": 1, "placed": value}, table)

@@ -1,4 +1,4 @@
-"""What a mapping may say, and how it is told that it may not."""
+"""What a mapping may say, and how it is reported that it may not."""
 
 import tomllib
 from typing import Any
@@ -40,13 +40,13 @@ hash_key = { attribute = "id" }
         (GROUPED, '"quantity"', '{ column = "a", template = "b" }', "not understood"),
         (GROUPED, '"quantity"', '{ column = "a", types = "b" }', "unknown name 'types'"),
         (GROUPED, '"quantity"', '{ column = "a", type = "text" }', "type is 'text'"),
-        (GROUPED, '"quantity"', '{ map = ["a"] }', "map is no map"),
+        (GROUPED, '"quantity"', '{ map = ["a"] }', "map has the wrong value"),
         (GROUPED, '"quantity"', '"${quantity"', "not closed"),
         (GROUPED, '"quantity"\n', '"quantity"\ninclude = ["a"]\n', "without columns to store"),
         (GROUPED, '"quantity"\n', '"quantity"\nseparator = "-"\n', "separator has no meaning"),
         (GROUPED, '"quantity"\n', '"quantity"\nttl = { attribute = "e", column = "d" }\n', "may disagree"),
         (GROUPED, "nested-map", 'string-set"\nseparator = "--', "one character"),
-        (GROUPED, "nested-map", 'string-set"\nnull = "attribute', "has no NULL"),
+        (GROUPED, "nested-map", 'string-set"\nnull = "attribute', "cannot hold NULL"),
         (GROUPED.replace("nested-map", "string-set"), '"quantity"', '"*"', "let member_value be"),
         (GROUPED, '"product"', '{ constant = "" }', "constant is ''"),
         (GROUPED, 'column = "order_id"', 'template = "${order_id"', "not closed"),
@@ -55,28 +55,28 @@ hash_key = { attribute = "id" }
         (ROWS, '" }\n', '" }\nseparator = ":"\n', "has no members"),
         (ROWS, '" }\n', '" }\ninclude = ["a"]\nexclude = ["b"]\n', "include and exclude together"),
         (ROWS, '" }\n', '" }\ninclude = "a"\n', "not a list of columns"),
-        (ROWS, '" }\n', '" }\ninclude = ["id", "a"]\n', "'id' stands twice, is a key"),
-        (ROWS, '" }\n', '" }\ninclude = ["a", "b"]\ncolumns.a = { name = "b" }\n', "'b' stands twice"),
+        (ROWS, '" }\n', '" }\ninclude = ["id", "a"]\n', "'id' occurs twice, is a key"),
+        (ROWS, '" }\n', '" }\ninclude = ["a", "b"]\ncolumns.a = { name = "b" }\n', "'b' occurs twice"),
         (ROWS, '" }\n', '" }\nattribute = "doc"\nprefix = "a"\n', "prefix has no meaning"),
         (ROWS, '" }\n', '" }\nnull = "none"\n', "null is 'none'"),
         (ROWS, '" }\n', '" }\ncolumns.a = { rename = "b" }\n', "unknown name 'rename'"),
-        (ROWS, '" }\n', '" }\ncolumns.a = { name = "id" }\n', "'id' stands twice"),
-        (ROWS, '" }\n', '" }\ncolumns.a = { name = "x" }\ncolumns.b = { name = "x" }\n', "'x' stands twice"),
+        (ROWS, '" }\n', '" }\ncolumns.a = { name = "id" }\n', "'id' occurs twice"),
+        (ROWS, '" }\n', '" }\ncolumns.a = { name = "x" }\ncolumns.b = { name = "x" }\n', "'x' occurs twice"),
         (ROWS, '" }\n', '" }\nattribute = "doc"\nprefix = "p_"\n', "prefix has no meaning"),
         (ROWS, '" }\n', '" }\nattributes._pos = "a"\n', "'_pos'"),
-        (ROWS, '" }\n', '" }\nattribute = "doc"\nattributes.doc = "a"\n', "'doc' stands twice"),
+        (ROWS, '" }\n', '" }\nattribute = "doc"\nattributes.doc = "a"\n', "'doc' occurs twice"),
         (ROWS, '" }\n', '" }\nttl = { attribute = "_ttl", column = "a" }\n', "'_ttl'"),
         (ROWS, '" }\n', '" }\nttl = { attribute = "e", column = "a", days = "3" }\n', "days is '3'"),
         (ROWS, '" }\n', '" }\nwhere = { column = "a" }\n', "one operator"),
         (ROWS, '" }\n', '" }\nwhere = { column = "a", eq = nan }\n', "not a number"),
         (ROWS, '" }\n', '" }\nwhere = { column = "a", eq = 2026-01-02T03:04:05Z }\n', "a time with a zone"),
-        (ROWS, '" }\n', '" }\nattributes.a = { constant = inf }\n', "no such constant"),
-        (ROWS, '" }\n', '" }\nattributes.a = { constant = 03:04:05 }\n', "no such constant"),
+        (ROWS, '" }\n', '" }\nattributes.a = { constant = inf }\n', "cannot store the constant"),
+        (ROWS, '" }\n', '" }\nattributes.a = { constant = 03:04:05 }\n', "cannot store the constant"),
         (ROWS, '" }\n', '" }\nhook = "os:system"\n', "functions/hooks/"),
         (ROWS, '" }\n', '" }\nhook = "hooks.example"\n', "functions/hooks/"),
         (ROWS, '" }\n', '" }\nhook = "hooks.nowhere:x"\n', "cannot be loaded (ModuleNotFoundError"),
         (ROWS, '" }\n', '" }\nhook = "hooks.example:nothing"\n', "cannot be loaded (AttributeError"),
-        (ROWS, '" }\n', '" }\nhook = "hooks.example:__doc__"\n', "no function"),
+        (ROWS, '" }\n', '" }\nhook = "hooks.example:__doc__"\n', "not a function"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_the_fix(text: str, old: str, new: str, said: str) -> None:
@@ -204,7 +204,7 @@ def test_of_two_values_with_one_name_none_is_lost_silently(text: str, name: str)
     ],
 )
 def test_a_hook_that_gives_no_rows_has_failed(made: Any) -> None:
-    with pytest.raises(HookFailed, match="gave no rows"):
+    with pytest.raises(HookFailed, match="returned something that is not a row"):
         Hook("hooks.x:y", lambda row: made).rows({"a": 1})
 
 

@@ -78,7 +78,7 @@ def test_conditions_are_joined() -> None:
     ("condition", "value"),
     [({"eq": "abc"}, 5), ({"eq": 5}, b"5"), ({"lt": 5}, b"5"), ({"eq": time(3, 4)}, "03:04:00")],
 )
-def test_a_constant_of_another_type_is_told(condition: dict[str, Any], value: Any) -> None:
+def test_a_constant_of_another_type_is_reported(condition: dict[str, Any], value: Any) -> None:
     entry = {"column": "c", **condition}
     with pytest.raises(ValueOutOfRange, match="'c'"):
         filters.parse(entry, "t").matches({"c": value})

@@ -55,10 +55,10 @@ def test_a_table_is_found_by_schema_and_name() -> None:
         ('member_value = "quantity"', "", "without members"),
         ('type = "S"', 'type = "BOOL"', "type is 'BOOL'"),
         ('type = "S"', 'type = ["S"]', "type is ['S']"),
-        ('"orderid"', '"customerid"', "stands twice"),
+        ('"orderid"', '"customerid"', "occurs twice"),
         ('"orderid"', '"_pos"', "_pos"),
         ('{ attribute = "orderid" }', '"orderid"', "range_key is missing or not a table"),
-        (GOOD, GOOD + GOOD, "stands twice"),
+        (GOOD, GOOD + GOOD, "occurs twice"),
         (GOOD, GOOD + GOOD.replace("test.purchase", "test.other"), "may both write names that begin"),
     ],
 )

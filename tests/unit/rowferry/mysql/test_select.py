@@ -11,11 +11,11 @@ from rowferry.mysql.select import CHARSETS, SourceColumn, note, reading, selecti
 from rowferry.values import Json
 
 
-def test_both_roads_know_the_same_types() -> None:
+def test_both_methods_know_the_same_types() -> None:
     assert {type_ for type_ in DECLARED if reading(SourceColumn("c", type_, "utf8mb4")) is None} == set()
 
 
-def test_both_roads_know_the_same_character_sets() -> None:
+def test_both_methods_know_the_same_character_sets() -> None:
     assert COLLATIONS.keys() | UTF8 == CHARSETS
 
 

@@ -162,7 +162,7 @@ def test_on_mariadb_the_lower_of_two_answers_counts(answers: Any, watermark: Bin
     assert asked == ["SHOW", "XA", "START", "SHOW"]
 
 
-def test_on_mariadb_what_is_prepared_is_waited_for_and_told() -> None:
+def test_on_mariadb_what_is_prepared_is_waited_for_and_reported() -> None:
     """What is prepared later is not: its outcome stands behind the watermark."""
     listed = [[{"data": "X'61',X'',1"}], *[[{"data": "X'61',X'',1"}, {"data": "X'62',X'',1"}]] * 501]
     connection = Answering(
@@ -175,7 +175,7 @@ def test_on_mariadb_what_is_prepared_is_waited_for_and_told() -> None:
     assert "since 5 s for the outcome of XA transactions: X'61',X'',1. XA COMMIT or XA ROLLBACK" in line
 
 
-def test_all_that_is_missing_is_told_at_once_with_each_fix_once() -> None:
+def test_all_that_is_missing_is_reported_at_once_with_each_fix_once() -> None:
     broken = [
         Condition("a", "OFF", False, "fix one"),
         Condition("b", "ON", True, "-"),

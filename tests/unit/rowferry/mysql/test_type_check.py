@@ -1,4 +1,4 @@
-"""What is told of a mapping before a row is copied, from the types of the source's columns."""
+"""What is reported of a mapping before a row is copied, from the types of the source's columns."""
 
 import pytest
 
@@ -54,21 +54,21 @@ def test_what_fits_says_nothing(line: str) -> None:
         ('where = { or = [{ column = "id", eq = 1 }, { column = "id", eq = "x" }] }', "'id' is compared"),
         ('where = { column = "doc", eq = "x" }', "JSON document has no text"),
         ('where = { column = "data", prefix = "x" }', "binary value has no text"),
-        ('columns.day = { type = "number" }', "'day' is no number"),
-        ('columns.name = { name = "price" }', "'price' of s.t is a reserved name or stands twice"),
+        ('columns.day = { type = "number" }', "'day' is not a number"),
+        ('columns.name = { name = "price" }', "'price' of s.t is a reserved name or occurs twice"),
         (
             'attribute = "all"\ncolumns.name = { name = "price" }',
-            "'price' of s.t is a reserved name or stands",
+            "'price' of s.t is a reserved name or occurs",
         ),
-        ('ttl = { attribute = "day", column = "day" }', "'day' of s.t is a reserved name or stands twice"),
-        ('ttl = { attribute = "expires", column = "name" }', "no time for a ttl"),
+        ('ttl = { attribute = "day", column = "day" }', "'day' of s.t is a reserved name or occurs twice"),
+        ('ttl = { attribute = "expires", column = "name" }', "does not hold a time for a ttl"),
         ('attributes.text = "${name} ${doc}"', "JSON document has no text"),
     ],
 )
-def test_what_can_never_fit_is_told_with_the_fix(line: str, said: str) -> None:
+def test_what_can_never_fit_is_reported_with_the_fix(line: str, said: str) -> None:
     assert said in problem(TABLE + line)
 
 
 def test_a_key_of_the_wrong_type_or_a_column_with_a_reserved_name() -> None:
-    assert "'id' does not hold what key type N needs" in problem(TABLE, id="varchar")
+    assert "'id' does not hold a value for key type N" in problem(TABLE, id="varchar")
     assert "'_pos' of s.t is a reserved name" in problem(TABLE, _pos="int")
