@@ -11,6 +11,7 @@ from rowferry.errors import Refused
 from rowferry.mysql import snapshot
 from rowferry.mysql.server import Connection, identify
 from rowferry.position import Position
+from rowferry.renewals import RenewalWatch
 
 PAUSE = 0.2  # seconds
 
@@ -73,7 +74,7 @@ class Draining:
         sleep: Callable[[float], None] = time.sleep,
     ) -> Drained:
         """Until all lanes have applied it, or the timeout. Refused as `drain` says."""
-        said, pulse = "", _Pulse(self.started)
+        said, pulse = "", _Pulse()
         while True:
             drained = _look(self.control, self.end, clock() - self.started)
             if drained.complete or drained.seconds >= timeout:
@@ -90,16 +91,14 @@ class Draining:
 class _Pulse:
     """The capturer's lease, which it renews several times within the time that it is valid."""
 
-    since: float
-    seen: dict[str, Any] = field(default_factory=dict)
+    watch: RenewalWatch = field(default_factory=RenewalWatch)
 
     def feel(self, lease: dict[str, Any], now: float) -> None:
         """Refused when the lease has not changed for its whole time: nobody would send the marker."""
-        if lease != self.seen:
-            self.since, self.seen = now, lease
-        elif lease and now - self.since > lease["ttl_ms"] / 1000:
+        unchanged = self.watch.look(lease, now)
+        if lease and unchanged > lease["ttl_ms"] / 1000:
             raise Refused(
-                f"no capturer runs: its lease has not been renewed for {now - self.since:.0f} s",
+                f"no capturer runs: its lease has not been renewed for {unchanged:.0f} s",
                 "start it (CapturerCount=1) or see its log for why it ends, then run `ferry drain` again",
             )
 

@@ -26,6 +26,7 @@ from bulkload.throttle.worker_limiter import Meter
 from rowferry.control_table import LOADER, ControlTable
 from rowferry.errors import LeaseLost
 from rowferry.mapping import TableMapping
+from rowferry.renewals import RenewalWatch
 
 _GONE = LeaseLost("the load's driver has ended", "run the load again: it goes on")
 
@@ -45,8 +46,7 @@ class Follower:
         self._ttl = ttl
         self._clock = clock
         self._looked = float("-inf")
-        self._renewals: int | None = None
-        self._renewed = float("-inf")
+        self._watch = RenewalWatch()
         self.gone = False
         """Another owner has the lock, or it was given back: nothing may be written any more."""
 
@@ -56,19 +56,19 @@ class Follower:
         found = self._control.get(LOADER)
         if found.get("owner") != self._owner or found["released"]:
             self.gone = True
-        elif found["renewals"] != self._renewals:
-            self._renewals, self._renewed = found["renewals"], before
+        else:
+            self._watch.look(found["renewals"], before)
 
     @property
     def alive(self) -> bool:
         """It has been seen to renew the lock."""
-        return self._renewed > float("-inf")
+        return self._watch.since > float("-inf")
 
     def check(self) -> None:
         """LeaseLost when another loader may be at work."""
         if self.gone:
             raise _GONE
-        refuse_late(self._clock(), self._renewed, self._ttl)
+        refuse_late(self._clock(), self._watch.since, self._ttl)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from rowferry.control_table import LEASE, ConditionFailed, ControlTable, Plain
 from rowferry.errors import LeaseLost
+from rowferry.renewals import RenewalWatch
 
 TTL = 15.0
 """Seconds after which a lease that is not renewed may be taken."""
@@ -39,8 +40,7 @@ class Lease:
         self._table = table
         self._clock = clock
         self._renewed = float("-inf")
-        self._seen: tuple[int, int] | None = None
-        self._seen_at = 0.0
+        self._watch = RenewalWatch()
 
     @property
     def margin(self) -> float:
@@ -70,10 +70,8 @@ class Lease:
             self.token = item["token"]
             self.renew()
             return True
-        seen = (item["token"], item["renewals"])
-        if seen != self._seen:
-            self._seen, self._seen_at = seen, now
-        return now - self._seen_at >= item["ttl_ms"] / 1000 and self._take(item)
+        unchanged = self._watch.look((item["token"], item["renewals"]), now)
+        return unchanged >= item["ttl_ms"] / 1000 and self._take(item)
 
     def renew(self) -> None:
         """Another `ttl` from now on. LeaseLost when another capturer has it."""
