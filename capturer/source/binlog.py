@@ -1,8 +1,6 @@
 """A connection to the source server: its binlog as events, its refusals as errors that end in the fix."""
 
-import contextlib
 import re
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +9,7 @@ import pymysql
 from pymysqlreplication import BinLogStreamReader
 
 from capturer.source.events import Event
+from capturer.source.raw_connection import RawConnection
 from capturer.source.translation import Definitions, Reshaped, Translation
 from capturer.state.status import AFRESH
 from rowferry.errors import CaptureStopped, RowferryError, SourceNotReady
@@ -141,9 +140,10 @@ class _Dump(BinLogStreamReader):  # type: ignore[misc]
         return bool(self._BinLogStreamReader__use_checksum)
 
     @property
-    def connection(self) -> Any:
+    def connection(self) -> RawConnection | None:
         """The driver's connection; None before it is open."""
-        return getattr(self, "_stream_connection", None)
+        made = getattr(self, "_stream_connection", None)
+        return None if made is None else RawConnection(made)
 
 
 class Binlog:
@@ -191,27 +191,18 @@ class Binlog:
         long; CaptureStopped or SourceNotReady when it refuses.
         """
         try:
-            yield from self._translation.events(self._packets())
+            assert self._dump.connection
+            yield from self._translation.events(self._dump.connection.packets())
         except (pymysql.Error, OSError) as error:
             raise self._source.explain(error) from error
         raise ConnectionLost("the server ended the binlog stream", "it is connected again by itself")
 
     def interrupt(self) -> None:
         """Ends `events` soon, from any thread."""
-        connection = self._dump.connection
-        sock = connection._sock if connection else None  # shutting it is the only way to end a read
-        if sock is not None:
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+        if connection := self._dump.connection:
+            connection.interrupt()
 
     def close(self) -> None:
         """Drops the connection without a farewell: the server is busy sending."""
-        if self._dump.connection is not None:
-            self._dump.connection._force_close()
-
-    def _packets(self) -> Iterator[bytes]:
-        while True:
-            packet = self._dump.connection._read_packet()
-            if packet.is_eof_packet():
-                return
-            yield packet.get_all_data()
+        if connection := self._dump.connection:
+            connection.drop()

@@ -1,8 +1,6 @@
 """The statements that stand in a stretch of the binlog, read over a connection of its own."""
 
-import struct
 from collections.abc import Generator, Iterator
-from typing import Any
 
 import pymysql
 
@@ -10,10 +8,9 @@ from capturer.decoder.events import Query, Rotate
 from capturer.decoder.framing import EventType
 from capturer.decoder.stream import EventStream
 from capturer.source.binlog import FIRST_EVENT, LARGEST_START, ReplicationClient
+from capturer.source.raw_connection import RawConnection
 from rowferry.position import BinlogOffset
 
-_COM_BINLOG_DUMP = 0x12
-_NON_BLOCKING = 1  # the server ends the answer where its binlog ends now
 _NO_REPLICA = 0  # as mysqlbinlog says: a replica's id would throw the capturer's own connection out
 _KIND = 5  # the type's place in a packet: behind the status byte and the time
 # Besides statements, what tells where they stand; rows are passed over unread.
@@ -40,25 +37,14 @@ def packets(source: ReplicationClient, start: BinlogOffset) -> Generator[bytes]:
 
     Raises what ReplicationClient.explain makes of the driver's errors.
     """
-    connection = source.connect()
+    connection = RawConnection(source.connect())
     try:
-        yield from _packets(connection, start)
+        offset = start.offset if start.offset <= LARGEST_START else FIRST_EVENT
+        yield from connection.binlog(start.file, offset, _NO_REPLICA)
     except (pymysql.Error, OSError) as error:
         raise source.explain(error) from error
     finally:
-        connection._force_close()  # the server may be busy sending
-
-
-def _packets(connection: Any, start: BinlogOffset) -> Iterator[bytes]:
-    with connection.cursor() as cursor:
-        for variable in ("master_binlog_checksum", "source_binlog_checksum"):
-            cursor.execute(f"SET @{variable} = @@global.binlog_checksum")
-        cursor.execute("SET @mariadb_slave_capability = 4")  # every event as it stands in the file
-    offset = start.offset if start.offset <= LARGEST_START else FIRST_EVENT
-    arguments = struct.pack("<IHI", offset, _NON_BLOCKING, _NO_REPLICA) + start.file.encode()
-    connection._execute_command(_COM_BINLOG_DUMP, arguments)
-    while not (packet := connection._read_packet()).is_eof_packet():
-        yield packet.get_all_data()
+        connection.drop()
 
 
 def _within(

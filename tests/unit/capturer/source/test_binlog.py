@@ -9,6 +9,7 @@ from capturer.decoder.events import Gtid, Heartbeat, Query, Rotate, Xid
 from capturer.source import binlog
 from capturer.source.binlog import Binlog, ConnectionLost, ReplicationClient
 from capturer.source.events import Event
+from capturer.source.raw_connection import RawConnection
 from rowferry.mapping import Mapping
 from rowferry.position import BinlogOffset
 
@@ -46,7 +47,7 @@ class Dump:
     def __init__(self, *_: Any, log_file: str, log_pos: int, **__: Any) -> None:
         self.asked.append((log_file, log_pos))
         self.left = [*self.packets, b""]
-        self.connection = self
+        self.connection = RawConnection(self)
 
     def open(self) -> None: ...
 
