@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from ferry.commands.mapping import toml_text
 from ferry.dms_export import export
-from ferry.toml_text import toml_text
 from ferry.verify.oracle import mapping_words
 from rowferry.errors import MappingError
 from rowferry.items.effects import places_of
