@@ -38,12 +38,14 @@ test-quick: setup ## the tests that need no server
 	@$(PYTHON) -m pytest tests/unit tests/scenarios -m 'not slow and not integration' $(ARGS)
 
 .PHONY: test-kill
-test-kill: spark ## every road of the load killed 20 times under live traffic (KILLS=n)
-	@ROWFERRY_KILLS=$(or $(KILLS),20) $(PYTHON) -m pytest -s -o timeout=1800 tests/e2e/test_roads.py $(ARGS)
+test-kill: spark ## every method of the load killed 20 times under live traffic (KILLS=n)
+	@ROWFERRY_KILLS=$(or $(KILLS),20) $(PYTHON) -m pytest -s -o timeout=1800 tests/e2e/test_methods.py $(ARGS)
 
-.PHONY: test-roads
-test-roads: spark ## a million rows by every road and with both layouts under live traffic (ROWS=n)
-	@ROWFERRY_KILLS=0 ROWFERRY_ROWS=$(or $(ROWS),1000000) $(PYTHON) -m pytest -s -o timeout=3600 tests/e2e/test_roads.py $(ARGS)
+# test-roads: the name before 0.2.0
+.PHONY: test-methods test-roads
+test-roads: test-methods
+test-methods: spark ## a million rows by every method and with both layouts under live traffic (ROWS=n)
+	@ROWFERRY_KILLS=0 ROWFERRY_ROWS=$(or $(ROWS),1000000) $(PYTHON) -m pytest -s -o timeout=3600 tests/e2e/test_methods.py $(ARGS)
 
 .PHONY: test-verify
 test-verify: setup ## 1,000 differences among 100,000 rows under live traffic (ROWS=n, DIFFERENCES=n)

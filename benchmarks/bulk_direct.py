@@ -25,7 +25,7 @@ from benchmarks.decoder import PURCHASE, Figure
 from bulkload.connection import connect
 from bulkload.direct import chunks
 from bulkload.direct.reader import ChunkReader
-from bulkload.dynamodb.batch_writer import Patience, Writer, batches
+from bulkload.dynamodb.batch_writer import RetryPolicy, Writer, batches
 from bulkload.dynamodb.client import write_bodies
 from lab.database import Server, database
 from rowferry.mysql.address import Address
@@ -107,7 +107,7 @@ def direct(server: Server, endpoint: str) -> int:
         found = identify(connection)
         described = chunks.describe(connection, table, columns(connection, table))
         planned = list(chunks.plan(connection, described, CHUNK))
-    reader = ChunkReader(connecting, found, Patience())
+    reader = ChunkReader(connecting, found, RetryPolicy())
     ours = client(endpoint)
     write_bodies(ours)
     writer = Writer(ours, table.target, lambda: None)

@@ -24,7 +24,7 @@ from bulkload.direct.chunks import Chunk, describe, plan
 from bulkload.direct.pool import Pool
 from bulkload.direct.worker import Loaded, Task, WorkerParts
 from bulkload.dynamodb.client import write_bodies
-from bulkload.throttle.shared_counters import Board
+from bulkload.throttle.shared_counters import SharedCounters
 from lab.database import Server, database
 from rowferry.mysql.address import Address
 from rowferry.mysql.server import columns, identify
@@ -97,18 +97,18 @@ def load(server: Server, endpoint: str) -> tuple[int, float]:
         found = identify(connection)
         table = describe(connection, MAPPING.tables[0], columns(connection, MAPPING.tables[0]))
         cuts: list[Chunk] = list(plan(connection, table, CHUNK))
-    means = WorkerParts(connecting, ClientAt(endpoint), (table,), found, 1, readers=2, requests=8, ttl=15.0)
-    board, results = Board(PROCESSES), list[int]()
+    parts = WorkerParts(connecting, ClientAt(endpoint), (table,), found, 1, readers=2, requests=8, ttl=15.0)
+    counters, results = SharedCounters(PROCESSES), list[int]()
 
     def beat() -> bool:
-        board.renewed = time.monotonic()
+        counters.renewed = time.monotonic()
         return True
 
     def done(loaded: Loaded) -> None:
         results.append(loaded.result.rows)
 
     with watched() as highest:
-        pool = Pool(means, board, PROCESSES, beat, print)
+        pool = Pool(parts, counters, PROCESSES, beat, print)
         pool.run([Task(number, 0, chunk) for number, chunk in enumerate(cuts)], done)
     return sum(results), max(highest)
 

@@ -1,4 +1,8 @@
-"""Connections to the source. Values come as the binlog has them, so that both roads agree."""
+"""
+Connections to the source, as load, export and verify open them.
+
+Values come as the binlog has them, so that the bulk load and the change stream agree.
+"""
 
 import codecs
 from collections.abc import Buffer, Callable
@@ -14,7 +18,7 @@ from rowferry.mysql.select import without_halves
 from rowferry.values import parse_time
 
 HALVES = "rowferry_utf8"
-"""For `Connection.encoding`: UTF-8 that may hold halves of surrogate pairs, as servers store them."""
+"""For `Connection.encoding`: UTF-8 that may contain unpaired surrogates, as servers store them."""
 
 type Connect = Callable[[], Any]
 """Opens a connection; raises pymysql.err.OperationalError when the server cannot be reached."""
@@ -60,8 +64,9 @@ _CONVERSIONS: dict[Any, Any] = {
 
 def connect(address: Address, conversions: dict[Any, Any] | None = None) -> Any:
     """
-    A connection in autocommit whose session settings cannot change what is read.
+    A connection in autocommit, with session settings under which no value is read differently.
 
+    `conversions` replaces the driver's (field type to converter of text). Raises
     pymysql.err.OperationalError when the server cannot be reached or refuses.
     """
     connection: Any = pymysql.connect(
@@ -78,7 +83,7 @@ def connect(address: Address, conversions: dict[Any, Any] | None = None) -> Any:
         read_timeout=3600,  # seconds; the first row of a chunk without an index may take long
         program_name="rowferry",
         # A TIMESTAMP is read in the session's zone; PAD_CHAR_TO_FULL_LENGTH would add blanks to a CHAR; only
-        # ALLOW_INVALID_DATES lets a bound be 2026-02-31; a limit of the server's own would lose rows
+        # ALLOW_INVALID_DATES lets a bound be 2026-02-31; a row limit set on the server loses rows
         init_command="SET time_zone = '+00:00', sql_mode = 'ALLOW_INVALID_DATES', net_write_timeout = 3600,"
         " sql_select_limit = 18446744073709551615, sql_big_selects = 1",
     )

@@ -1,4 +1,4 @@
-"""What a load will write and cost, from the source's statistics and some rows put through the mapping."""
+"""What a load will write and cost, from the source's statistics and a sample of rows mapped to items."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -36,7 +36,10 @@ GB = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Rows, items, what these take in DynamoDB in bytes and write units, and as import files in bytes."""
+    """
+    Numbers of rows and items; the items' `bytes` and write `units` in DynamoDB, and `text` bytes in import
+    files.
+    """
 
     rows: float = 0
     items: float = 0
@@ -48,14 +51,14 @@ class Size:
         return Size(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
 
     def grown(self, rows: int) -> "Size":
-        """The same for so many rows, if they are like these."""
+        """Extrapolated to so many rows."""
         factor = rows / self.rows if self.rows else 0
         return Size(*(getattr(self, name) * factor for name in self.__slots__))
 
 
 @dataclass(frozen=True, slots=True)
-class Road:
-    """One road's figures. None: it is not known, or does not arise."""
+class Method:
+    """One method's figures, as `ferry load --plan` shows them. None: unknown, or not applicable."""
 
     name: str
     write_units: int | None
@@ -65,7 +68,11 @@ class Road:
 
 
 def expected(connection: Any, mapping: TableMapping, sample_rows: int = SAMPLE_ROWS) -> Size:
-    """A table's size as items, by rows from the beginning and the end of its key's order."""
+    """
+    The estimated size of a table as items, from rows at the beginning and the end of its key's order.
+
+    An estimate: rows in between may differ. Raises Refused where there is no such table.
+    """
     columns = server.columns(connection, mapping)
     if not columns:
         raise Refused(f"there is no table {mapping.source}", "correct the mapping, or GRANT SELECT on it")
@@ -75,7 +82,7 @@ def expected(connection: Any, mapping: TableMapping, sample_rows: int = SAMPLE_R
 
 
 def _rows(connection: Any, mapping: TableMapping, sampled: int, sample_rows: int) -> int:
-    """The server's estimate; a table that was read as a whole is known."""
+    """The server's estimate of the table's rows; exact where the sample is the whole table."""
     if sampled < sample_rows:
         return sampled
     found = server.rows(
@@ -88,7 +95,10 @@ def _rows(connection: Any, mapping: TableMapping, sampled: int, sample_rows: int
 
 
 def _samples(connection: Any, table: CutTable, most: int) -> Iterator[list[Sequence[Value]]]:
-    """The whole table where it is small; else rows from both ends, without the items that are cut there."""
+    """
+    The whole table where it is small; else rows from both ends, without the last item, which may be
+    incomplete.
+    """
     first = _read(connection, table, "ASC", most)
     if len(first) < most:
         yield first
@@ -113,6 +123,7 @@ def _size(mapping: TableMapping, table: CutTable, rows: list[Sequence[Value]]) -
     together: defaultdict[str, list[str]] = defaultdict(list)
     for key, value in liner.lines(rows):
         together[key].append(value)
+    # any position: all have the same width, so the size is right
     assembly = Assembly([mapping], Position(1, 1, 1), lambda _row: None)
     size = Size(rows=len(rows))
     for key, values in together.items():
@@ -122,8 +133,8 @@ def _size(mapping: TableMapping, table: CutTable, rows: list[Sequence[Value]]) -
     return size
 
 
-def roads(size: Size, capacity: int, *, on_demand: bool, empty: bool) -> list[Road]:
-    """Every road's figures for items of this size, at so many write units a second."""
+def methods(size: Size, capacity: int, *, on_demand: bool, empty: bool) -> list[Method]:
+    """Every method's figures for items of this size, at `capacity` write units a second."""
     units = round(size.units)
     hours = round(size.units / capacity / 3600, 3) if capacity else None
     dollars = round(size.units / 1e6 * DOLLARS_A_MILLION_UNITS, 4) if on_demand else None
@@ -131,14 +142,15 @@ def roads(size: Size, capacity: int, *, on_demand: bool, empty: bool) -> list[Ro
     imported = round(size.text / GB * DOLLARS_AN_IMPORTED_GB, 4)
     into_new = "into a new table" if empty else "into a new table only: the target has items"
     return [
-        Road("direct", units, hours, dollars, "reads MySQL in chunks" + paid),
-        Road("files", units, hours, dollars, "reads exported files" + paid),
-        Road("import", 0, None, imported, f"{into_new}; DynamoDB does not say how long it takes"),
+        Method("direct", units, hours, dollars, "reads MySQL in chunks" + paid),
+        Method("files", units, hours, dollars, "reads exported files" + paid),
+        Method("import", 0, None, imported, f"{into_new}; DynamoDB does not say how long it takes"),
     ]
 
 
-def cheapest(found: Sequence[Road]) -> Road | None:
-    """Of those whose price is known."""
+def cheapest(found: Sequence[Method]) -> Method | None:
     return min(
-        (road for road in found if road.dollars is not None), key=lambda road: road.dollars or 0, default=None
+        (method for method in found if method.dollars is not None),
+        key=lambda method: method.dollars or 0,
+        default=None,
     )

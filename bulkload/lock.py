@@ -1,4 +1,4 @@
-"""One loader at a time: a lock in the control table that its owner renews, so that no clocks are compared."""
+"""One loader at a time: a lock in the control table that its owner renews. No two clocks are compared."""
 
 import threading
 import time
@@ -13,17 +13,21 @@ from rowferry.control_table import LOADER, ConditionFailed, ControlTable
 from rowferry.errors import LeaseLost, Refused
 
 TTL = 15.0  # seconds
-SAFE = 0.5  # of the TTL: later than that after a renewal no request is begun
+SAFE = 0.5  # of the TTL: no request is begun later than that after a renewal
 LONGEST_REQUEST = TTL * (1 - SAFE)
 """
 Seconds. A request begun under the lock has ended, or failed, before another
-loader may begin: else it could put an old chunk over what that one has loaded.
+loader may begin: else it could overwrite that loader's items with an old chunk.
 """
-_FIX = "wait until it has ended, or end it, then run the load again: it goes on with the open chunks"
+_FIX = "wait until it has ended, or end it, then run the load again: it resumes with the open chunks"
 
 
 class LoaderLock:
-    """Held by one loader. `check` is asked before every write."""
+    """
+    Held by one loader: `ferry load`, and whatever must not run beside it. Call `check` before every write.
+
+    Raises Refused when another loader has it, LeaseLost when it was lost meanwhile.
+    """
 
     def __init__(
         self, control: ControlTable, ttl: float = TTL, clock: Callable[[], float] = time.monotonic
@@ -35,17 +39,20 @@ class LoaderLock:
         self._renewed = clock()
         self._naming = threading.Lock()
 
-    def acquire(self, sleep: Callable[[float], None], tell: Callable[[str], None]) -> None:
+    def acquire(self, sleep: Callable[[float], None], report: Callable[[str], None]) -> None:
         """
-        Takes the lock. One that was not given back is watched for its TTL: Refused when its owner lives.
+        Takes the lock. One that was not released is watched for its TTL: raises Refused when its owner renews
+        it.
         """
         found = self.control.get(LOADER)
         if found and not found["released"]:
             pause = found["ttl_ms"] / 1000
-            tell(f"the last loader has not given its lock back: watching {pause:.0f} s for signs of life")
+            report(
+                f"the last loader did not release its lock: waiting {pause:.0f} s to see whether it is alive"
+            )
             sleep(pause)
             if self.control.get(LOADER).get("renewals") != found["renewals"]:
-                raise Refused("another loader is at work", _FIX)
+                raise Refused("another loader is running", _FIX)
         started = self.clock()
         try:
             self.control.update(
@@ -59,7 +66,7 @@ class LoaderLock:
         self._renewed = started
 
     def renew(self) -> None:
-        """Shows that the owner lives. LeaseLost when another loader has taken the lock."""
+        """Shows that the owner is alive. Raises LeaseLost when another loader has taken the lock."""
         started = self.clock()
         try:
             with self._naming:
@@ -71,7 +78,8 @@ class LoaderLock:
 
     def pass_on(self) -> None:
         """
-        Goes on under another name, so that who follows the old one writes no more; nothing where it is lost.
+        Goes on under another owner name, so that followers of the old one stop writing. Does nothing where
+        the lock is lost.
         """
         name = _new_owner()
         with self._naming:
@@ -82,25 +90,25 @@ class LoaderLock:
             self.owner = name
 
     def check(self) -> None:
-        """LeaseLost when the last renewal is so long ago that another loader may be at work."""
+        """Raises LeaseLost when the last renewal is so long ago that another loader may be running."""
         refuse_late(self.clock(), self._renewed, self.ttl)
 
     @property
     def renewed(self) -> float:
-        """When it was last renewed, by the clock."""
+        """When it was last renewed, by `clock`, in seconds: the time before the request was sent."""
         return self._renewed
 
     def release(self) -> None:
-        """Gives the lock back; when it was lost meanwhile, there is nothing to give back."""
+        """Releases the lock; does nothing when it was lost meanwhile."""
         with suppress(ConditionFailed):
             self.control.update(LOADER, set={"released": True}, only_if={"owner": self.owner})
 
     @contextmanager
     def held(
-        self, tell: Callable[[str], None], sleep: Callable[[float], None] = time.sleep
+        self, report: Callable[[str], None], sleep: Callable[[float], None] = time.sleep
     ) -> Iterator[None]:
-        """Holds the lock and renews it from a thread."""
-        self.acquire(sleep, tell)
+        """Context manager: holds the lock and renews it from a thread."""
+        self.acquire(sleep, report)
         ended = threading.Event()
         heart = threading.Thread(target=self._beat, args=(ended,), name="loader-lock", daemon=True)
         heart.start()
@@ -116,9 +124,9 @@ class LoaderLock:
             try:
                 self.renew()
             except LeaseLost:
-                return  # `check` tells the workers
+                return  # the workers' next `check` raises it
             except (ClientError, BotoCoreError):
-                continue  # until `check` says that it has been too long
+                continue  # until `check` raises because it has been too long
 
 
 def _new_owner() -> str:
@@ -126,8 +134,8 @@ def _new_owner() -> str:
 
 
 def refuse_late(now: float, renewed: float, ttl: float) -> None:
-    """LeaseLost when the last renewal is so long ago that another loader may be at work."""
+    """As LoaderLock.check, for workers that know only the time of the last renewal."""
     if now - renewed > ttl * SAFE:
         raise LeaseLost(
-            "this loader could not renew its lock", "run the load again: it goes on with the open chunks"
+            "this loader could not renew its lock", "run the load again: it resumes with the open chunks"
         )

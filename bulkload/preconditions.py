@@ -1,4 +1,4 @@
-"""What must hold before a row is copied."""
+"""Conditions of a load, checked before a row is copied. Each raises Refused with the fix."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -19,9 +19,9 @@ def captured_epoch(
     """
     The epoch that the load's watermarks belong to.
 
-    Refused unless a capturer of all these source tables has a checkpoint on
-    this very server, at or before the end of its binlog: changes during the
-    load would be lost.
+    Raises Refused unless a capturer of all these source tables has a checkpoint on
+    this server, at or before the end of its binlog: else changes during the load
+    would be lost. It does not check that the capturer is running.
     """
     checkpoint = captured(control, sources)
     if checkpoint["server"] != server.identity:
@@ -34,13 +34,13 @@ def captured_epoch(
     if end < reached:
         raise Refused(
             f"the source's binlog ends at {end}, before the checkpoint {reached}",
-            "the server was restored or reset: set CapturerAnew (or --anew) to a new word before the load",
+            "the server was restored or reset: set CapturerReset (or --reset) to a new word before the load",
         )
     return int(checkpoint["epoch"])
 
 
 def captured(control: ControlTable, sources: Iterable[str]) -> dict[str, Any]:
-    """The checkpoint. Refused unless a capturer has one of all these source tables."""
+    """The capturer's checkpoint. Raises Refused unless it covers all these source tables."""
     checkpoint = control.get(CHECKPOINT)
     if not checkpoint:
         raise Refused(
@@ -57,20 +57,20 @@ def captured(control: ControlTable, sources: Iterable[str]) -> dict[str, Any]:
 
 def refuse_before_capture(checkpoint: dict[str, Any], watermark: Position) -> None:
     """
-    Refused where the capturer began after the watermark, or left something out that is newer than it: changes
-    between the two would be lost.
+    Raises Refused where the capturer began after the watermark, or skipped something that is newer than it:
+    changes between the two would be lost.
     """
     reached = BinlogOffset(checkpoint["file"], checkpoint["offset"]).position(checkpoint["epoch"])
     since = Position.parse(checkpoint["since"]) if "since" in checkpoint else reached
     if watermark < since:
         raise Refused(
-            f"the watermark {watermark} lies before {since}, from where on every change is on the stream",
+            f"the watermark {watermark} is before {since}, where the changes on the stream begin",
             "export again: changes between the two are not on the stream",
         )
 
 
 def refuse_other_keys(client: Any, table: TableMapping) -> None:
-    """Refused unless the target table exists, is active and has the mapping's key."""
+    """Raises Refused unless the target table exists, is active and has the mapping's key."""
     try:
         found = client.describe_table(TableName=table.target)["Table"]
     except ClientError as error:
@@ -92,10 +92,10 @@ def refuse_other_keys(client: Any, table: TableMapping) -> None:
 
 def refuse_expiry(client: Any, table: TableMapping) -> None:
     """
-    Refused while DynamoDB removes items by the user's own TTL.
+    Raises Refused while DynamoDB removes items by the user's own TTL.
 
-    With an item goes its position, which keeps late repeats of older changes out: one with a later time would
-    bring the item back for good.
+    An item's position is removed with it, but is needed to skip late duplicates of older changes: one with a
+    later time to live would bring the item back for good.
     """
     if table.ttl is None:
         return
@@ -106,16 +106,16 @@ def refuse_expiry(client: Any, table: TableMapping) -> None:
     ):
         raise Refused(
             f"DynamoDB removes items of {table.target} by {table.ttl.attribute} already",
-            "turn time to live off (aws dynamodb update-time-to-live) and on again after the cut-over",
+            "turn time to live off (aws dynamodb update-time-to-live) and on again after the cutover",
         )
 
 
 def holds_items(client: Any, target: str, epoch: int) -> bool:
     """
-    Whether the target has live items, of whatever source.
+    Whether the target has live items, of any source. Scans up to the first one.
 
-    Refused when they are of an earlier epoch: the changes that would remove
-    some of them are lost, so they would stay for good.
+    Raises Refused when that one is of an earlier epoch: the changes that would
+    remove some of them are lost, so they would stay for good.
     """
     pages = client.get_paginator("scan").paginate(
         TableName=target,
@@ -127,7 +127,7 @@ def holds_items(client: Any, target: str, epoch: int) -> bool:
     found = next((item for page in pages for item in page["Items"]), None)
     if found and found[POSITION]["S"] < str(Position(epoch, 0, 0)):
         raise Refused(
-            f"{target} holds items of the time before capture began anew",
+            f"{target} contains items from before the reset of capture",
             "empty it, or delete and create it, then run `ferry load` again",
         )
     return found is not None
@@ -135,8 +135,8 @@ def holds_items(client: Any, target: str, epoch: int) -> bool:
 
 def refuse_newer(client: Any, target: str, position: Position) -> None:
     """
-    Refused where the target has what is newer than the position, be it a tombstone: a plain put would undo
-    changes that do not come again.
+    Raises Refused where the target has an item or a tombstone newer than the position: a put without a
+    condition would undo changes that the stream does not deliver again. Scans the whole table.
     """
     pages = client.get_paginator("scan").paginate(
         TableName=target,
@@ -148,19 +148,19 @@ def refuse_newer(client: Any, target: str, position: Position) -> None:
     )
     if any(page["Items"] for page in pages):
         raise Refused(
-            f"{target} holds items that are newer than the exports, which show {position}",
+            f"{target} contains items that are newer than the exports, which are of {position}",
             "export again and load that, or run `ferry load --again` without --from: it reads MySQL",
         )
 
 
 def refuse_below_floor(control: ControlTable, sources: Iterable[str], position: Position) -> None:
-    """Refused where an earlier load's floor is higher: the consumer leaves out what lies between."""
+    """Raises Refused where an earlier load's floor is higher: the consumer skips the changes in between."""
     floors = control.get(FLOORS)
     for source in sources:
         if floors.get(source, "") > str(position):
             raise Refused(
-                f"{source} was loaded up to {floors[source]} before, the exports show {position}",
-                "export again: changes between the two are left out",
+                f"{source} was loaded up to {floors[source]} before, the exports are of {position}",
+                "export again: changes between the two are skipped",
             )
 
 
@@ -174,7 +174,9 @@ def expected_key(table: TableMapping) -> str:
 
 def _actual_key(description: dict[str, Any]) -> str:
     types = {entry["AttributeName"]: entry["AttributeType"] for entry in description["AttributeDefinitions"]}
-    names = sorted(description["KeySchema"], key=lambda entry: str(entry["KeyType"]))  # HASH before RANGE
+    names = sorted(
+        description["KeySchema"], key=lambda entry: str(entry["KeyType"])
+    )  # HASH sorts before RANGE
     return ", ".join(
         f"{entry['AttributeName']} ({types[entry['AttributeName']]}, {entry['KeyType'].lower()})"
         for entry in names

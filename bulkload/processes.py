@@ -1,4 +1,4 @@
-"""How processes beside a command's own begin and end. The load, the export and verify begin theirs here."""
+"""Start and end of worker processes. The load, the export and verify start theirs here."""
 
 import multiprocessing
 import os
@@ -13,16 +13,16 @@ SPAWN = multiprocessing.get_context("spawn")
 
 def pool[T](processes: int, begin: Callable[[T], None], argument: T) -> ProcessPoolExecutor:
     """
-    So many processes, each of which calls `begin` with the argument first; both travel to it (pickle).
+    A pool of so many processes, each of which first calls `begin` with the argument; both are pickled.
 
-    They leave Ctrl-C to the command and end with it, also when it is killed. What `begin` raises, breaks
-    the pool: what may fail is better made for the first piece of work, whose caller gets the error.
+    They leave Ctrl-C to the command and end with it, also when it is killed. An error in `begin` breaks the
+    pool: do what may fail in the first piece of work, whose caller then gets the error.
     """
     return ProcessPoolExecutor(processes, SPAWN, _begin, (begin, argument))
 
 
 def leave_interrupts() -> None:
-    """From now on Ctrl-C, which reaches all processes of a terminal, is for the parent alone."""
+    """Ignores Ctrl-C from now on: it reaches all processes of a terminal, and the parent handles it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

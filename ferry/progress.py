@@ -15,10 +15,12 @@ LINE_EVERY = 5.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What to call while work goes on: `step(done, total, note)`, total 0 when unknown, and `tell(line)`."""
+    """
+    Functions to call during the work: `step(done, total, note)`, total 0 when unknown, and `report(line)`.
+    """
 
     step: Callable[[int, int, str], None]
-    tell: Callable[[str], None]
+    report: Callable[[str], None]
 
 
 @contextmanager
@@ -55,7 +57,7 @@ def _lines(what: str, stream: TextIO, clock: Callable[[], float], unit: str) -> 
     started = last = clock()
     before: int | None = None  # what an earlier run did counts neither as speed nor for the time that is left
 
-    def tell(line: str) -> None:
+    def report(line: str) -> None:
         print(line, file=stream, flush=True)
 
     def step(done: int, total: int, note: str) -> None:
@@ -65,9 +67,9 @@ def _lines(what: str, stream: TextIO, clock: Callable[[], float], unit: str) -> 
         if now - last >= LINE_EVERY:
             last = now
             left = _remaining(done, total, done - before, now - started)
-            tell(f"{what}: {note}, {_rate(done - before, started, now, unit)}{left}")
+            report(f"{what}: {note}, {_rate(done - before, started, now, unit)}{left}")
 
-    return Shown(step, tell)
+    return Shown(step, report)
 
 
 def _rate(done: int, started: float, now: float, unit: str) -> str:

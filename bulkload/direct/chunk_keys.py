@@ -1,10 +1,10 @@
 """
 The key columns along which a table is cut, and how MySQL sorts and compares each.
 
-What has to hold for a column: rows of one item lie on one side of every cut, and a bound comes back to
-MySQL as it was read, or a cut would find itself again. So values that make the same key must not be told
-apart in what is compared. A column of which this cannot be said is left out of the cut: the other key
-columns keep a group together as well, and without any the table is a single chunk.
+A column must meet two conditions: all rows of an item are on one side of every cut, and a bound goes back to
+MySQL exactly as it was read, or the next cut would find the same bound again. So the comparison must not
+distinguish values that make the same key. A column that does not meet both is left out: the other key columns
+keep a group together as well, and without any the table is a single chunk.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _ONE_TO_ONE = frozenset([
 """Character sets of which no two texts are converted to the same."""
 _NOT_CUT = frozenset([
     "float",  # 16777216 and 16777218 are two values, and both print 16777200
-    "set",  # an empty label is told apart, and not printed
+    "set",  # an empty label is distinguished, but not printed
     "json", "vector",
     "geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon",
     "geomcollection", "geometrycollection",
@@ -43,19 +43,20 @@ class KeyColumn:
 
 
 def key_column(column: SourceColumn) -> KeyColumn | None:
-    """How the table is cut along the column; None: not along this one."""
-    if column.type in _NOT_CUT or column.charset == "ucs2":  # half surrogates of ucs2 all become the same
+    """How the table is cut along the column; None: the column is left out of the cut."""
+    if column.type in _NOT_CUT or column.charset == "ucs2":  # all unpaired surrogates become one character
         return None
     name = quoted(column.name)
     expression, selected, bound = name, None, "%s"
     if column.type == "enum":
-        expression = f"CAST({name} AS CHAR)"  # it sorts by its number and compares as text: text for both
+        # MySQL sorts an ENUM by number and compares it as text: use text for both
+        expression = f"CAST({name} AS CHAR)"
     elif column.type == "double":
         selected = f"{name} * 1e0"  # all digits, also of a DOUBLE(M,D)
     elif column.type == "bit":
         selected = f"{name} + 0"
     elif column.charset in _ONE_TO_ONE:
-        # the bytes as they are, compared in the column's own collation
+        # the column's bytes, compared in its own collation
         selected, bound = (
             f"CAST({name} AS BINARY)",
             f"CONVERT(%s USING {column.charset}) COLLATE {column.collation}",

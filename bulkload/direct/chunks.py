@@ -4,8 +4,8 @@ Where a table is cut into chunks.
 Bounds are found and compared inside MySQL, in the columns' own collation:
 there 'A' and 'a', or 'x' and 'x ', may be equal though they are two items, and
 a client that compared them would lose rows between two chunks. A chunk is
-everything above `lower` up to and including `upper`, so that rows that MySQL
-takes for equal, and with them every group, lie in one chunk.
+everything above `lower` up to and including `upper`, so that rows that are equal
+to MySQL, and with them every group, are in one chunk.
 """
 
 import json
@@ -25,16 +25,18 @@ type Bound = tuple[Value, ...] | None
 """The values of the key columns at a cut; None: the end of the table."""
 
 BYTES_IN_A_CHUNK = 4 << 20
-"""Chunks are held in memory, several times as large: where rows are long on average they get fewer rows."""
+"""
+A chunk is held in memory and needs several times as much there: tables of long rows get fewer rows a chunk.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """
-    The rows whose key columns lie above `lower` and not above `upper`.
+    The rows whose key columns are above `lower` and not above `upper`.
 
-    With `nulls` the rows of which a key column is NULL instead: they can be
-    no items, and are read to be named.
+    With `nulls`: the rows in which a key column is NULL. They cannot become
+    items, and are read in order to be reported.
     """
 
     lower: Bound = None
@@ -44,7 +46,11 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class CutTable:
-    """A source table as it is cut and read: along `keys`, with the columns that a row travels with."""
+    """
+    How a source table is cut and read: along `keys`, with the columns that the mapping carries.
+
+    `indexed`: an index serves the cut. `row_bytes`: the server's estimate of a row's average length.
+    """
 
     mapping: TableMapping
     keys: tuple[KeyColumn, ...]
@@ -64,7 +70,7 @@ class CutTable:
 
     @property
     def nullable(self) -> bool:
-        """A key column may be NULL."""
+        """Whether a key column may be NULL."""
         return any(key.nullable for key in self.keys)
 
 
@@ -88,7 +94,7 @@ def describe(connection: Connection, mapping: TableMapping, found: Sequence[Sour
 
 
 def _primary_key(connection: Connection, mapping: TableMapping) -> list[str]:
-    """Where a hook makes the items' keys, the table is cut along its own key."""
+    """For tables whose items' keys a hook makes: they are cut along their own key."""
     found = [
         row["part"]
         for row in rows(
@@ -100,7 +106,7 @@ def _primary_key(connection: Connection, mapping: TableMapping) -> list[str]:
     ]
     if not found:
         raise Refused(
-            f"{mapping.source} has no primary key, along which it could be cut into chunks",
+            f"{mapping.source} has no primary key, which is needed to cut it into chunks",
             "add one, or let the mapping's keys be columns",
         )
     return found
@@ -125,14 +131,14 @@ def warning(table: CutTable) -> str | None:
     if not table.keys:
         return (
             f"{table.mapping.source} can be cut along none of its key columns, so it is one chunk, held in"
-            " memory. A key column of an integer, character or temporal type makes chunks"
+            " memory. To get chunks, add a key column of an integer, character or temporal type"
         )
     if table.indexed:
         return None
     return (
-        f"no index of {table.mapping.source} serves to cut along {keys},"
-        " so every chunk reads the whole table: slow, but right. An index that begins with these columns"
-        " makes it fast, except for an ENUM and for some old character sets"
+        f"no index of {table.mapping.source} helps to cut along {keys},"
+        " so every chunk reads the whole table: slow, but correct. Add an index that begins with these"
+        " columns (it does not help for an ENUM and some old character sets)"
     )
 
 
@@ -143,9 +149,9 @@ def rows_per_chunk(table: CutTable, wanted: int) -> int:
 
 def plan(connection: Connection, table: CutTable, size: int) -> Iterator[Chunk]:
     """
-    Chunks of `size` rows that cover every key there is or may come.
+    Chunks of `size` rows that cover every key that exists or may be added.
 
-    A group that is larger makes its chunk larger.
+    A group that is larger makes its chunk larger. The last chunk has no upper bound.
     """
     if table.nullable:
         yield Chunk(nulls=True)
@@ -201,12 +207,12 @@ def _compare(keys: Sequence[KeyColumn], strict: str, last: str) -> str:
 
 def _parameter(value: Value) -> Value:
     if isinstance(value, timedelta):
-        return time_text(value)  # the driver misprints negative ones
+        return time_text(value)  # the driver prints negative ones wrong
     return value
 
 
 def select(table: CutTable, chunk: Chunk) -> tuple[str, list[Any]]:
-    """The query for a chunk's rows. Columns are listed: `*` leaves invisible ones out."""
+    """The query for a chunk's rows. Columns are listed, because `*` leaves invisible ones out."""
     condition, parameters = where(table, chunk)
     return f"SELECT {table.selection.listed} FROM {table.name} WHERE {condition}{table.order}", parameters
 

@@ -15,14 +15,18 @@ from rowferry.position import Position
 from rowferry.values import Attribute, Row, Value, tag, untag
 
 MOST_MEMBERS = 204_800
-"""More cannot be in an item of 400 KB, at two bytes each: a larger group is not held in memory."""
+"""No item of 400 KB has more, at two bytes each: a larger group is not held in memory."""
 CROWDED = "the item has more members than fit into 400 KB: map the table as item-per-row, or leave rows out"
 TWICE = "another row has the same place in the item: make the mapped columns unique in MySQL"
 
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """A row, or a whole item, that DynamoDB can never take. `key`: columns or attributes with values."""
+    """
+    A row, or a whole item, that DynamoDB can never take.
+
+    `key`: columns or attributes with their values, for the operator's file only; logs name `hash` instead.
+    """
 
     table: str
     key: dict[str, Any]
@@ -31,7 +35,7 @@ class Unusable:
 
     @property
     def hash(self) -> str:
-        """Names the key without showing it: 16 hexadecimal digits, also in the file of unusable rows."""
+        """Identifies the key without showing it: 16 hexadecimal digits, also in the file of unusable rows."""
         return blake2b(self._text(self.key).encode(), digest_size=8).hexdigest()
 
     def line(self) -> str:
@@ -48,7 +52,6 @@ class Unusable:
 
     @classmethod
     def parse(cls, line: str) -> Self:
-        """What `line` wrote."""
         found = json.loads(line)
         key = {name: untag(value) for name, value in found["key"].items()}
         return cls(found["table"], key, found["reason"], found["rows"])
@@ -60,7 +63,7 @@ class Unusable:
 
 @dataclass(slots=True)
 class Group:
-    """The members of one item, and of how many rows; None when there are too many for an item."""
+    """The members of one item (None: too many for an item), and the number of their rows."""
 
     members: Members | None = field(default_factory=dict)
     rows: int = 0
@@ -68,7 +71,12 @@ class Group:
 
 @dataclass(slots=True)
 class Grouping:
-    """Takes the rows of one chunk, in any order, and gives its items."""
+    """
+    Takes the rows of one chunk, in any order, and gives its items.
+
+    All rows of an item have to be taken before `items` or `members` is called. Two rows with one place in an
+    item: the first stays, the second goes to `unusable`.
+    """
 
     table: TableMapping
     columns: Sequence[str]
@@ -96,7 +104,7 @@ class Grouping:
         group = Group()
 
         def place(values: Sequence[Value], row: dict[str, Value]) -> None:
-            # Most rows follow one of the same item: it is found once. Bytes and text are never equal.
+            # Most rows follow one of the same item, which is then looked up once. Bytes never equal text.
             nonlocal last, group
             if (here := [values[place] for place in places]) != last:
                 group, last = self._group(key_of(row, table)), here
@@ -130,7 +138,7 @@ class Grouping:
         self.unusable.append(unusable_row(self.table, row, reason))
 
     def members(self) -> Iterator[tuple[ItemKey, Members, int]]:
-        """Each item's members, and how many rows it has. What cannot be an item goes to `unusable`."""
+        """Each item's members, and its number of rows. A group that cannot be an item goes to `unusable`."""
         for key, group in self.groups.items():
             if group.members is None:
                 self.unusable.append(refused(self.table, key.attributes(), CROWDED, group.rows))
@@ -138,17 +146,19 @@ class Grouping:
                 yield key, group.members, group.rows
 
     def items(self, position: Position) -> Iterator[tuple[dict[str, Attribute], int]]:
-        """Each item with its position, and how many rows it has. What cannot be one goes to `unusable`."""
+        """
+        Each item with its position, and its number of rows. A group that cannot be one goes to `unusable`.
+        """
         stamp = {POSITION: {"S": str(position)}}
         for key, members, rows in self.members():
             item: dict[str, Attribute] = {}
             put_members(item, members)
-            if item or self.table.whole:  # members that are NULL and left out make no item
+            if item or self.table.whole:  # members that are all NULL and left out make no item
                 yield {**item, **key.attributes(), **stamp}, rows
 
 
 def unusable_row(table: TableMapping, row: Row, reason: str) -> Unusable:
-    """A row that can be no part of an item, by the columns that find its place."""
+    """A row that cannot be part of an item, by the columns that identify its place."""
     named = [name for name in table.place_columns if name in row] or list(row)
     return Unusable(table.source, {name: row[name] for name in named}, reason)
 

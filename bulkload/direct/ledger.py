@@ -1,8 +1,8 @@
 """
-What the control table knows of a load: its plan, and which chunks are done.
+Plan and progress of a load in the control table: its chunks, and which of them are done.
 
 A plan counts once its load# item is written, which is after all its chunk#
-items; what an interrupted planning left is overwritten by the next one.
+items; the leftovers of an interrupted planning are overwritten by the next one.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -27,12 +27,12 @@ from rowferry.values import Attribute
 
 LOADING, DONE, OPEN = "loading", "done", "open"
 DIRECT = "direct"
-"""The road that reads MySQL."""
+"""The method that reads MySQL."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkResult:
-    """What loading a chunk, or a table, gave."""
+    """Counts of a loaded chunk, or table. `unusable` counts rows."""
 
     rows: int = 0
     items: int = 0
@@ -44,7 +44,7 @@ class ChunkResult:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One chunk as the control table has it."""
+    """One chunk of the plan, as in the control table."""
 
     number: int
     chunk: Chunk
@@ -56,18 +56,18 @@ class Ledger:
     """
     The load of one source table. `now` gives milliseconds since 1970.
 
-    A plan of another `epoch` counts as none: capture has begun anew since. So does that of an unfinished load
-    by another `road`: what it has written is written again.
+    A plan of another `epoch` does not count: capture has been reset since. Nor does that of an unfinished
+    load by another `method`: its items are written again.
     """
 
     def __init__(
-        self, control: ControlTable, source: str, epoch: int, now: Callable[[], int], road: str = DIRECT
+        self, control: ControlTable, source: str, epoch: int, now: Callable[[], int], method: str = DIRECT
     ) -> None:
         self.control = control
         self.source = source
         self.epoch = epoch
         self.now = now
-        self.road = road
+        self.method = method
 
     @property
     def _load(self) -> str:
@@ -77,21 +77,22 @@ class Ledger:
     def state(self) -> str | None:
         """`loading`, `done`, or None before a plan was made in this epoch."""
         item = self.control.get(self._load)
-        ours = item.get("state") == DONE or item.get("road", DIRECT) == self.road
+        method = item.get("method", item.get("road", DIRECT))  # `road`: written by version 0.1
+        ours = item.get("state") == DONE or method == self.method
         return item.get("state") if item.get("epoch") == self.epoch and ours else None
 
     @property
     def outdated(self) -> bool:
-        """There is a plan, and it is another epoch's."""
+        """Whether there is a plan, and it is of another epoch."""
         return bool(self.control.get(self._load).get("epoch", self.epoch) != self.epoch)
 
     def raise_floor(self, position: str) -> None:
         """
-        Every change up to the position is in this load, so the consumer leaves it out.
+        Makes the consumer skip every change up to the position: this load contains them.
 
-        Must stand before the first chunk, and only for a target that is empty: there a change that still
-        waits could bring back a row that the load does not have. Where items are left, the delete of a row
-        that they still show may wait, and has to be applied.
+        Call it before the first chunk, and only for an empty target: there a waiting change could bring back
+        a row that the load does not have. Where items are left, the delete of a row that they still show may
+        be waiting, and has to be applied.
         """
         self.control.update(FLOORS, set={self.source: position})
 
@@ -101,13 +102,15 @@ class Ledger:
         return found if found and Position.parse(found).epoch == self.epoch else None
 
     def begin(self, target: str, watermark: str) -> str:
-        """Keeps that watermark for the whole epoch; returns the one that counts."""
+        """
+        Stores that watermark for the whole epoch; returns the one that is in force, perhaps an earlier one.
+        """
         return self.start_of(target) or str(
             self.control.update(merge_key(target), set={"watermark": watermark})["watermark"]
         )
 
     def forget(self) -> None:
-        """The next load begins with a new plan."""
+        """Makes the next load begin with a new plan."""
         self.control.client.delete_item(TableName=self.control.name, Key={"pk": {"S": self._load}})
 
     def plan(self, chunks: Iterable[Chunk], rows: Callable[[Chunk], int], size: int, writer: Writer) -> int:
@@ -123,7 +126,7 @@ class Ledger:
             self._load,
             {
                 "state": LOADING,
-                "road": self.road,
+                "method": self.method,
                 "epoch": self.epoch,
                 "chunks": count,
                 "planned": planned,
@@ -135,17 +138,19 @@ class Ledger:
         return count
 
     def plan_whole(self, watermark: str) -> None:
-        """A plan of one chunk, for a road that keeps its progress elsewhere; `watermark` is all the rows'."""
+        """
+        A plan of one chunk, for a method that keeps its progress elsewhere. `watermark` is that of all rows.
+        """
         self.control.put(self._chunk(1), {"lower": "", "upper": "", "nulls": False, "state": OPEN})
         self.control.put(
             self._load,
-            {"state": LOADING, "road": self.road, "epoch": self.epoch, "chunks": 1, "planned": 0, "rows": 0,
-             "items": 0, "started_ms": self.now(), "watermark": watermark},
+{"state": LOADING, "method": self.method, "epoch": self.epoch, "chunks": 1, "planned": 0,
+             "rows": 0, "items": 0, "started_ms": self.now(), "watermark": watermark},
         )  # fmt: skip
 
     @property
     def watermark(self) -> str | None:
-        """That of a plan for the whole table."""
+        """The watermark of a plan that `plan_whole` made."""
         found: str | None = self.control.get(self._load).get("watermark")
         return found
 
@@ -164,11 +169,11 @@ class Ledger:
 
     @property
     def planned(self) -> int:
-        """Rows when the plan was made."""
+        """The table's rows when the plan was made, an estimate."""
         return int(self.control.get(self._load).get("planned", 0))
 
     def entries(self) -> Iterator[Entry]:
-        """The plan's chunks, in no order; leftovers of an interrupted planning are left out."""
+        """The plan's chunks, unordered; leftovers of an interrupted planning are omitted."""
         count = self.control.get(self._load)["chunks"]
         for item in self.control.items(chunks_of(self.source)):
             number = chunk_number(item["pk"])
@@ -178,7 +183,7 @@ class Ledger:
                 yield Entry(number, chunk, item["state"] == DONE, result)
 
     def done(self, number: int, watermark: str, result: ChunkResult) -> None:
-        """Marks a chunk: all its items have been accepted."""
+        """Marks a chunk as done. Call it once DynamoDB has accepted all its items but the unusable ones."""
         self.control.update(
             self._chunk(number),
             set={
@@ -191,7 +196,7 @@ class Ledger:
         )
 
     def finish(self, result: ChunkResult) -> None:
-        """Marks the table: the switch may go ON."""
+        """Marks the table as loaded: the switch may go ON."""
         self.control.update(
             self._load,
             set={

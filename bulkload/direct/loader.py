@@ -1,10 +1,10 @@
 """
 Copies the mapped tables, chunk by chunk, with several processes.
 
-Each chunk is selected after its watermark was read and its items carry the
+Each chunk is selected after its low watermark was read, and its items carry the
 watermark as their position: changes after it are applied by the stream, earlier
-ones are skipped. So chunks need no lock and can be loaded again; whatever was
-interrupted is done again by the next run.
+ones are skipped. So chunks need no lock and loading one is idempotent: the next
+run repeats what was interrupted.
 """
 
 import os
@@ -21,11 +21,11 @@ from bulkload.direct.ledger import DONE, ChunkResult, Entry, Ledger
 from bulkload.direct.planner import OpenChunks, Planner
 from bulkload.direct.pool import Pool
 from bulkload.direct.worker import Loaded, Task, WorkerParts
-from bulkload.dynamodb.batch_writer import Patience, Writer
+from bulkload.dynamodb.batch_writer import RetryPolicy, Writer
 from bulkload.lock import LoaderLock
-from bulkload.throttle.controller import Governor
+from bulkload.throttle.controller import RateController
 from bulkload.throttle.limits import Limits
-from bulkload.throttle.shared_counters import Board
+from bulkload.throttle.shared_counters import SharedCounters
 from rowferry.control_table import CHECKPOINT, ControlTable
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping, TableMapping
@@ -33,15 +33,18 @@ from rowferry.mysql import conditions, type_check
 from rowferry.mysql.server import Server, identify
 
 CHUNKS_IN_A_PROCESS = 2
-"""One is read while the other's items are written."""
+"""One is read while the items of the other are written."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadSettings:
     """
-    `processes` have `workers` chunks of `chunk_rows` rows and `requests` requests to DynamoDB under way.
+    All `processes` together have `workers` chunks of `chunk_rows` rows and `requests` requests to DynamoDB in
+    flight. `again` discards the plans of earlier loads; `accept_unusable` lets a table with unusable rows
+    count as loaded.
 
-    `workers` 0: two for each process. With one process the work is done in this one.
+    `processes` 0: one for each processor. `workers` 0: two for each process. With one process the work is
+    done in threads of the caller's.
     """
 
     processes: int = 0
@@ -55,7 +58,11 @@ class LoadSettings:
 
 @dataclass(frozen=True, slots=True)
 class LoadOutcome:
-    """One table after the run. `state` is `done`, or `loading` while rows are unusable and not accepted."""
+    """
+    One table after the run. `state` is `done`, or `loading` while rows are unusable and not accepted.
+
+    `done` means that DynamoDB accepted every usable row, not that items equal rows: that is `ferry verify`.
+    """
 
     source: str
     target: str
@@ -68,9 +75,9 @@ class LoadOutcome:
 @dataclass(slots=True)
 class LoadTally:
     """
-    How far the run has got; `planned` is the number of rows when the tables were cut.
+    The run's progress; `planned` is the number of rows when the tables were cut.
 
-    `rate` is the WCU/s that may be written, `held` why no chunk may be begun.
+    `rate` is the current limit in WCU/s, `held` the reason why no chunk may be started.
     """
 
     planned: int = 0
@@ -84,9 +91,9 @@ class LoadTally:
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """Where a run tells what happens: lines for the operator, progress, rows that cannot be items."""
+    """Where a run reports: lines for the operator, progress, rows that cannot become items."""
 
-    tell: Callable[[str], None]
+    report: Callable[[str], None]
     progress: Callable[[LoadTally], None]
     unusable: Callable[[Unusable], None]
 
@@ -94,10 +101,11 @@ class Reports:
 @dataclass(slots=True)
 class Loader:
     """
-    Loads the tables of a mapping.
+    Loads the tables of a mapping. Called by `ferry load`.
 
     `client` makes boto3's low-level DynamoDB client and `connect` opens a connection to the source; with
-    several processes both are sent to them. `replica` connects to the replica whose lag is limited.
+    several processes both are pickled and sent to them. `replica` connects to the replica whose lag is
+    limited.
     """
 
     connect: Connect
@@ -108,16 +116,16 @@ class Loader:
     reports: Reports
     lock: LoaderLock
     replica: Connect | None = None
-    patience: Patience = field(default_factory=Patience)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
     now: Callable[[], float] = time.time
     tally: LoadTally = field(default_factory=LoadTally)
 
     def run(self, switch_is_on: bool) -> list[LoadOutcome]:
         """
-        Loads what is open; what is done stays as it is.
+        Loads the chunks that are open; those that are done are not loaded again.
 
         Raises Refused or SourceNotReady before anything is written, Unapplied
-        or LeaseLost when it cannot go on: then another run does.
+        or LeaseLost when it cannot go on: run it again, and it resumes.
         """
         ledgers = self._ledgers(int(self.control.get(CHECKPOINT).get("epoch", 0)))
         if not self.settings.again and all(ledger.state == DONE for ledger in ledgers.values()):
@@ -137,7 +145,7 @@ class Loader:
             for table in self.mapping.tables:
                 preconditions.refuse_other_keys(client, table)
                 preconditions.refuse_expiry(client, table)
-            with self.lock.held(self.reports.tell):
+            with self.lock.held(self.reports.report):
                 self.settings.limits.write(self.control)
                 parts = self._planner(connection, server, epoch, client).parts(self.mapping)
                 self._work(parts, server, epoch)
@@ -156,38 +164,40 @@ class Loader:
             connection,
             server,
             self._ledgers(epoch),
-            Writer(client, self.control.name, self.lock.check, self.patience),
-            self.reports.tell,
+            Writer(client, self.control.name, self.lock.check, self.retry),
+            self.reports.report,
             chunk_rows=self.settings.chunk_rows,
             again=self.settings.again,
             accept_unusable=self.settings.accept_unusable,
         )
 
     def _work(self, parts: list[OpenChunks], server: Server, epoch: int) -> None:
-        """Runs the workers to the end, or until one fails; its error is raised."""
+        """Runs the workers to the end, or until one fails; then raises its error."""
         jobs = dict(enumerate(self._jobs(parts)))
         if not jobs:
             return
         count = min(self.settings.processes or os.process_cpu_count() or 1, len(jobs))
-        board = Board(count)
-        with Governor(board, count, self.control, self.connect, self.replica) as governor:
+        counters = SharedCounters(count)
+        with RateController(counters, count, self.control, self.connect, self.replica) as controller:
 
             def beat() -> bool:
-                board.renewed = self.lock.renewed
-                self.tally.rate, self.tally.held = governor.rate, governor.held
-                self.tally.throttles = board.totals()[1]
+                counters.renewed = self.lock.renewed
+                self.tally.rate, self.tally.held = controller.rate, controller.held
+                self.tally.throttles = counters.totals()[1]
                 self.reports.progress(self.tally)
-                return governor.held is None
+                return controller.held is None
 
             tasks = (
                 Task(number, place, entry.chunk, parts[place].start)
                 for number, (place, entry) in jobs.items()
             )
-            pool = Pool(self._means(parts, server, epoch, count), board, count, beat, self.reports.tell)
+            pool = Pool(
+                self._worker_parts(parts, server, epoch, count), counters, count, beat, self.reports.report
+            )
             pool.run(tasks, lambda loaded: self._loaded(loaded, *jobs[loaded.number], parts))
 
     def _jobs(self, parts: list[OpenChunks]) -> Iterator[tuple[int, Entry]]:
-        """Each open chunk with the number of its part; the others are counted."""
+        """Each open chunk with the number of its table; the chunks that are done are counted."""
         for place, part in enumerate(parts):
             if part.open or part.closed:
                 self.tally.planned += part.ledger.planned
@@ -196,7 +206,7 @@ class Loader:
             self.tally.result = sum((entry.result for entry in part.closed), self.tally.result)
             yield from ((place, entry) for entry in part.open)
 
-    def _means(self, parts: list[OpenChunks], server: Server, epoch: int, count: int) -> WorkerParts:
+    def _worker_parts(self, parts: list[OpenChunks], server: Server, epoch: int, count: int) -> WorkerParts:
         workers = self.settings.workers or CHUNKS_IN_A_PROCESS * count
         return WorkerParts(
             self.connect,
@@ -207,7 +217,7 @@ class Loader:
             readers=-(-workers // count),
             requests=-(-self.settings.requests // count),
             ttl=self.lock.ttl,
-            patience=self.patience,
+            retry=self.retry,
         )
 
     def _loaded(self, loaded: Loaded, place: int, entry: Entry, parts: list[OpenChunks]) -> None:
@@ -228,7 +238,7 @@ class Loader:
     def _as_it_was(self, table: TableMapping, ledger: Ledger) -> LoadOutcome:
         outcome = self._outcome(table, ledger, nothing=True)
         if outcome.result.items and not preconditions.holds_items(self.client(), table.target, ledger.epoch):
-            self.reports.tell(emptied(outcome))
+            self.reports.report(emptied(outcome))
         return outcome
 
     def _outcome(self, table: TableMapping, ledger: Ledger, *, nothing: bool = False) -> LoadOutcome:
@@ -238,8 +248,8 @@ class Loader:
 
 
 def emptied(outcome: LoadOutcome) -> str:
-    """What to say of a load that is done, and of which no item is there any more."""
+    """The warning for a load that is done and whose target has no items any more."""
     return (
-        f"warning: {outcome.target} is empty, though {outcome.source} was loaded into it. Where it was"
-        " emptied to be loaded once more, run `ferry load --again`"
+        f"warning: {outcome.target} is empty, though {outcome.source} was loaded into it. If it was"
+        " emptied to be loaded again, run `ferry load --again`"
     )

@@ -23,6 +23,7 @@ from rowferry.mapping.table import Target
 class Merger:
     """
     Merges members into items of one table. The loader is the only writer, with several threads.
+    A merge may be repeated: an item that is newer than `seen` is refused, not overwritten.
 
     `start` is the watermark at the start of the load, which new items get as
     their position; `seen` the watermark of the rows at hand.
@@ -35,9 +36,9 @@ class Merger:
 
     def merge(self, key: ItemKey, members: Members) -> str | None:
         """
-        Merges into one item; returns why DynamoDB does not take it, None when it does.
+        Merges into one item; returns DynamoDB's reason where it refuses it, None where it is done.
 
-        Unapplied when it goes on failing; Refused when the item is newer than the rows at hand.
+        Raises Unapplied when retries are used up, Refused when the item is newer than `seen`.
         """
         for write in load_writes(key, members, self.target):
             if reason := self._write(write):
@@ -45,7 +46,7 @@ class Merger:
         return None
 
     def _write(self, write: Write) -> str | None:
-        pauses, missing = self.writer.patience.pauses(), frozenset[str]()
+        pauses, missing = self.writer.retry.pauses(), frozenset[str]()
         while True:
             try:
                 held = self._try(LoadMerge(write, missing, self.start, self.seen).arguments(), pauses)
@@ -57,13 +58,13 @@ class Merger:
                 return None
             if (wanted := missing_maps(write, held)) == missing and _newer(held, self.seen):
                 raise Refused(
-                    f"an item of {write.key.table} is newer than the rows at hand",
+                    f"an item of {write.key.table} is newer than the rows that were read",
                     "the consumer has been applying changes: `ferry switch off`, then run the load again",
                 )
             missing = wanted
 
     def _try(self, arguments: dict[str, Any], pauses: Iterator[float]) -> Item | None:
-        """None when it is done, else what the item holds."""
+        """None when it is done, else the item as it is (its condition failed)."""
         call = partial(self.writer.client.update_item, **arguments)
         try:
             while self.writer.answer(call, 1) is None:

@@ -1,4 +1,4 @@
-"""What a load has to do: the chunks of each table that are still open, and first its plan and its floor."""
+"""Plans a load: each table's floor and chunks where there is no plan yet, then the chunks still open."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from rowferry.mysql.server import Server, columns
 
 @dataclass(frozen=True, slots=True)
 class OpenChunks:
-    """One table and its chunks, those that are still to be loaded apart. `start` as in Task."""
+    """One table with its chunks: `open` are to be loaded, `closed` are done. `start` as in Task."""
 
     table: CutTable
     ledger: Ledger
@@ -30,13 +30,13 @@ class OpenChunks:
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """`writer` writes the plan into the control table; `tell` takes lines for the operator."""
+    """`writer` writes the plan into the control table; `report` gets lines for the operator."""
 
     connection: Any
     server: Server
     ledgers: Mapping[str, Ledger]
     writer: Writer
-    tell: Callable[[str], None]
+    report: Callable[[str], None]
     chunk_rows: int
     again: bool
     accept_unusable: bool
@@ -45,9 +45,11 @@ class Planner:
         """
         All tables, in the mapping's order.
 
-        Refused when a source of a shared target was loaded when it was not shared.
+        Raises Refused when a source of a shared target was loaded before the target was shared.
         """
-        if self.again:  # all at once: a run that ends early leaves none that counts as done
+        if (
+            self.again
+        ):  # all before the first is planned: a run that ends early leaves none that counts as done
             for ledger in self.ledgers.values():
                 ledger.forget()
         starts = self._starts(mapping)
@@ -55,9 +57,10 @@ class Planner:
 
     def _starts(self, mapping: RowMapping) -> dict[str, str]:
         """
-        For each target that is merged into: the watermark from before any row of its sources was read.
+        For each target that is merged into: a watermark from before any row of its sources was read.
 
-        Refused when a source was loaded otherwise before: its items may stand above what the others need.
+        Raises Refused when a source was loaded by plain puts before: the positions of its items may be above
+        what the other sources need.
         """
         targets = {table.target for table in mapping.tables if table.load_merges}
         starts: dict[str, str] = {}
@@ -67,7 +70,7 @@ class Planner:
                 continue
             if ledger.start_of(table.target) is None:
                 self._refuse_put(table.target, mapping)
-            watermark = snapshot.begin_snapshot(self.connection, self.server, self.tell)
+            watermark = snapshot.begin_snapshot(self.connection, self.server, self.report)
             self.connection.commit()
             starts[table.target] = ledger.begin(table.target, str(watermark.position(ledger.epoch)))
         return starts
@@ -78,13 +81,13 @@ class Planner:
             if loaded and not self.again:
                 raise Refused(
                     f"{table.source} was loaded into {target} when no other source shared it",
-                    "run `ferry load --again`, which loads all of them anew",
+                    "run `ferry load --again`, which loads all of them again",
                 )
 
     def _part(self, mapped: TableMapping) -> OpenChunks:
         ledger = self.ledgers[mapped.source]
         if ledger.outdated:
-            self.tell(f"{mapped.source}: capture has begun anew since the last load: a new plan")
+            self.report(f"{mapped.source}: capture was reset after the last load: a new plan")
         table = chunks.describe(self.connection, mapped, columns(self.connection, mapped))
         if ledger.state == DONE:
             return OpenChunks(table, ledger)
@@ -99,23 +102,23 @@ class Planner:
 
     def _plan(self, table: CutTable, ledger: Ledger) -> None:
         if warning := chunks.warning(table):
-            self.tell(f"warning: {warning}")
+            self.report(f"warning: {warning}")
         size = chunks.rows_per_chunk(table, self.chunk_rows)
-        self.tell(f"{table.mapping.source}: planning chunks of {size:,} rows")
+        self.report(f"{table.mapping.source}: planning chunks of {size:,} rows")
         self._raise_floor(table.mapping, ledger)
         cuts = chunks.plan(self.connection, table, size)
         count = ledger.plan(cuts, lambda last: chunks.count(self.connection, table, last), size, self.writer)
-        self.tell(f"{table.mapping.source}: {count:,} chunks, about {ledger.planned:,} rows")
+        self.report(f"{table.mapping.source}: {count:,} chunks, about {ledger.planned:,} rows")
 
     def _raise_floor(self, table: TableMapping, ledger: Ledger) -> None:
         """
-        Only over an empty target: an item that is there and that this load does not have is removed by a
-        change that still waits.
+        Only for an empty target: an item that exists and that this load does not have is removed by a change
+        that is still waiting.
         """
         if preconditions.holds_items(self.writer.client, table.target, ledger.epoch):
-            self.tell(f"{table.target} has items already: the load goes over them")
+            self.report(f"{table.target} has items already: the load overwrites them")
             return
-        floor = snapshot.begin_snapshot(self.connection, self.server, self.tell)
-        self.connection.rollback()  # what counts is that everything up to there is visible from now on
+        floor = snapshot.begin_snapshot(self.connection, self.server, self.report)
+        self.connection.rollback()  # only the offset is needed: everything up to it is visible from now on
         self.writer.guard()
         ledger.raise_floor(str(floor.position(ledger.epoch)))

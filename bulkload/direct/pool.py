@@ -1,4 +1,4 @@
-"""The load's side of its workers: hands out tasks, collects what became of each, replaces the dead."""
+"""The load's side of its workers: assigns tasks, collects the outcome of each, replaces workers that died."""
 
 import contextlib
 import threading
@@ -13,22 +13,19 @@ from typing import Protocol
 from bulkload.direct.worker import Failed, Loaded, Task, WorkerParts, process, serve
 from bulkload.lock import LONGEST_REQUEST
 from bulkload.processes import SPAWN
-from bulkload.throttle.shared_counters import Board
+from bulkload.throttle.shared_counters import SharedCounters
 from rowferry.errors import Unapplied
 
-TICK = 0.5  # seconds between two looks at the limits when nothing happens
+TICK = 0.5  # seconds between two checks of the limits while no worker answers
 MOST_DEATHS = 3
-"""Of workers with one chunk: then it is the chunk, which may be too large for the memory."""
+"""Of workers with the same chunk: then the chunk is the cause, which may be too large for the memory."""
 
 
 class Running(Protocol):
     """A process or a thread."""
 
-    def join(self, timeout: float | None = None) -> None:
-        """Waits for its end."""
-
-    def is_alive(self) -> bool:
-        """It has not ended."""
+    def join(self, timeout: float | None = None) -> None: ...
+    def is_alive(self) -> bool: ...
 
 
 @dataclass(slots=True)
@@ -40,7 +37,7 @@ class Worker:
     tasks: dict[int, Task] = field(default_factory=dict)
 
     def end(self, deadline: float) -> None:
-        """Waits for its end; a process that goes on after the deadline (time.monotonic()) is killed."""
+        """Waits for its end; a process that is alive after the deadline (time.monotonic()) is killed."""
         self.connection.close()
         self.running.join(max(0.0, deadline - time.monotonic()))
         if self.running.is_alive() and (kill := getattr(self.running, "kill", None)):
@@ -48,22 +45,22 @@ class Worker:
             self.running.join()
 
 
-type Launch = Callable[[WorkerParts, Board, int], Worker]
+type Launch = Callable[[WorkerParts, SharedCounters, int], Worker]
 
 
-def in_process(means: WorkerParts, board: Board, slot: int) -> Worker:
-    """A worker with a processor of its own."""
+def in_process(parts: WorkerParts, counters: SharedCounters, slot: int) -> Worker:
+    """A worker in a process of its own."""
     ours, theirs = SPAWN.Pipe()
-    running = SPAWN.Process(target=process, args=(means, theirs, board, slot), daemon=True)
+    running = SPAWN.Process(target=process, args=(parts, theirs, counters, slot), daemon=True)
     running.start()
-    theirs.close()  # so that the end of the process is the end of the connection
+    theirs.close()  # else the end of the process would not close the connection, and go unnoticed
     return Worker(running, ours)
 
 
-def in_thread(means: WorkerParts, board: Board, slot: int) -> Worker:
-    """The only worker: it needs no process."""
+def in_thread(parts: WorkerParts, counters: SharedCounters, slot: int) -> Worker:
+    """For a load with one worker, which needs no process."""
     ours, theirs = Pipe()
-    running = threading.Thread(target=serve, args=(means, theirs, board, slot), daemon=True)
+    running = threading.Thread(target=serve, args=(parts, theirs, counters, slot), daemon=True)
     running.start()
     return Worker(running, ours)
 
@@ -72,22 +69,22 @@ class Pool:
     """
     Runs tasks in `count` workers.
 
-    `beat` is called at least each second while tasks are under way, and tells whether new ones may begin.
-    A task whose worker died is done again, once no request of the dead can be under way any more.
+    `beat` is called at least once a second while tasks are running, and returns whether new ones may start.
+    A task whose worker died is repeated, but only once no request of the dead worker can be in flight.
     """
 
     def __init__(
         self,
-        means: WorkerParts,
-        board: Board,
+        parts: WorkerParts,
+        counters: SharedCounters,
         count: int,
         beat: Callable[[], bool],
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
-        self._means = means
-        self._board = board
+        self._parts = parts
+        self._counters = counters
         self._beat = beat
-        self._tell = tell
+        self._report = report
         self._launch: Launch = in_process if count > 1 else in_thread
         self._count = count
         self._workers: list[Worker] = []
@@ -97,11 +94,15 @@ class Pool:
         self._safe = 0.0
 
     def run(self, tasks: Iterable[Task], done: Callable[[Loaded], None]) -> None:
-        """Runs all tasks; `done` is told each. Raises what a task fails of, or Unapplied when workers die."""
+        """
+        Runs all tasks, and calls `done` with each result, in this thread.
+
+        Raises the error of a task that failed, or Unapplied when workers die with one chunk.
+        """
         self._waiting.extend(tasks)
         try:
             for slot in range(self._count):
-                self._workers.append(self._launch(self._means, self._board, slot))
+                self._workers.append(self._launch(self._parts, self._counters, slot))
             while self._open:
                 if self._beat():
                     self._hand_out()
@@ -117,10 +118,12 @@ class Pool:
         while self._resting and self._resting[0][0] <= time.monotonic():
             self._waiting.append(self._resting.popleft()[1])
         for worker in self._workers:
-            while self._waiting and len(worker.tasks) <= self._means.readers:  # one more lies ready
+            while (
+                self._waiting and len(worker.tasks) <= self._parts.readers
+            ):  # one more waits in the worker's queue
                 task = self._waiting.popleft()
                 worker.tasks[task.number] = task
-                with contextlib.suppress(OSError):  # it is dead: `_collect` finds that too
+                with contextlib.suppress(OSError):  # it died: `_collect` notices, too
                     worker.connection.send(task)
 
     def _collect(self, done: Callable[[Loaded], None]) -> None:
@@ -149,12 +152,12 @@ class Pool:
                 f"worker processes were killed {MOST_DEATHS} times with the same chunk",
                 "give the load more memory, or --chunk-rows fewer rows with --again; then run it again",
             )
-        self._tell(f"a worker process died: another one does its {len(dead.tasks)} chunks again")
-        self._workers[slot] = self._launch(self._means, self._board, slot)
+        self._report(f"a worker process died: another one does its {len(dead.tasks)} chunks again")
+        self._workers[slot] = self._launch(self._parts, self._counters, slot)
 
     def _close(self) -> None:
         """Afterwards no request of any worker is under way, also not of one that was killed."""
-        self._board.stop()
+        self._counters.stop()
         deadline = time.monotonic() + LONGEST_REQUEST
         for worker in self._workers:
             worker.end(deadline)

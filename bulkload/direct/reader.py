@@ -1,4 +1,4 @@
-"""The rows of chunks, each with the watermark that they show everything up to."""
+"""The rows of chunks, each with its watermark: the rows show every change up to it."""
 
 import contextlib
 import sys
@@ -12,7 +12,7 @@ from bulkload.connection import HALVES, Connect
 from bulkload.direct import chunks
 from bulkload.direct.chunks import Chunk, CutTable
 from bulkload.direct.grouping import Grouping
-from bulkload.dynamodb.batch_writer import Patience
+from bulkload.dynamodb.batch_writer import RetryPolicy
 from rowferry import position
 from rowferry.errors import Refused, SourceNotReady
 from rowferry.mysql import snapshot
@@ -22,11 +22,11 @@ from rowferry.values import Value
 
 ROWS_AT_ONCE = 1000
 MOST_UNCUT = 64 << 20
-"""Bytes of a table that cannot be cut: it is held in memory as a whole."""
+"""Bytes of a table that cannot be cut, and so is held in memory as a whole."""
 
 
 def rows_of(connection: Any, table: CutTable, chunk: Chunk) -> Iterator[list[Sequence[Value]]]:
-    """The values of a chunk's rows, in the order of the table's selection, some at a time."""
+    """The values of a chunk's rows, in the order of the table's selection, up to ROWS_AT_ONCE at a time."""
     with connection.cursor(SSCursor) as cursor:
         cursor.execute(*chunks.select(table, chunk))
         while some := cursor.fetchmany(ROWS_AT_ONCE):
@@ -35,9 +35,9 @@ def rows_of(connection: Any, table: CutTable, chunk: Chunk) -> Iterator[list[Seq
 
 def _refuse_altered(connection: Any, table: CutTable) -> None:
     """
-    Refused where the table has other columns than when it was described.
+    Raises Refused where the table has other columns than when it was described.
 
-    Asked behind the watermark: what an ALTER TABLE after that brings is in later changes.
+    Check after the watermark was read: the effect of an ALTER TABLE after that is in later changes.
     """
     now = selection(carried(table.mapping, columns(connection, table.mapping)))
     if (now.names, now.listed) != (table.selection.names, table.selection.listed):
@@ -50,12 +50,11 @@ def _refuse_altered(connection: Any, table: CutTable) -> None:
 class RowSink(Protocol):
     """What takes a chunk's rows."""
 
-    def take(self, rows: Iterable[Sequence[Value]]) -> None:
-        """Takes some rows."""
+    def take(self, rows: Iterable[Sequence[Value]]) -> None: ...
 
 
 class _Uncut(Grouping):
-    """All rows of a table that cannot be cut. Refused when there are too many for the memory."""
+    """All rows of a table that cannot be cut. Raises Refused when they do not fit into memory."""
 
     _held = 0
 
@@ -72,50 +71,56 @@ class _Uncut(Grouping):
 
 
 class ChunkReader:
-    """Reads chunks over one connection, and over a new one when that breaks."""
+    """
+    Reads chunks over one connection, and over a new one when that breaks. For one thread.
+
+    Raises SourceNotReady where the connection leads to another server, Refused where the table was altered.
+    """
 
     def __init__(
         self,
         connect: Connect,
         server: Server,
-        patience: Patience,
+        retry: RetryPolicy,
         reading: Callable[[int], None] = lambda _rows: None,
-        tell: Callable[[str], None] = lambda _: None,
+        report: Callable[[str], None] = lambda _: None,
     ) -> None:
         """
-        `reading` is told the number of rows before they are used, and may wait; `tell` hears why a chunk
-        has to wait.
+        `reading` is called with the number of rows before they are used, and may wait (rate limit); `report`
+        gets the reason why a chunk has to wait.
         """
         self._connect = connect
         self._server = server
-        self._patience = patience
+        self._retry = retry
         self._reading = reading
-        self._tell = tell
+        self._report = report
         self._connection: Any = None
         self._encoding: str | None = None
 
     def read(self, table: CutTable, chunk: Chunk) -> tuple[Grouping, position.BinlogOffset]:
-        """The chunk's rows in their groups, and the watermark that they show everything up to."""
+        """The chunk's rows, grouped, and their watermark."""
         grouping = Grouping if table.keys else _Uncut
         return self.read_into(table, chunk, lambda: grouping(table.mapping, table.selection.names))
 
     def read_into[S: RowSink](
         self, table: CutTable, chunk: Chunk, begin: Callable[[], S]
     ) -> tuple[S, position.BinlogOffset]:
-        """The chunk's rows in a new sink, another one for each new try, and their watermark."""
-        for pause in self._patience.pauses():
+        """
+        The chunk's rows in a sink from `begin`, which is called again for each retry, and their watermark.
+        """
+        for pause in self._retry.pauses():
             try:
                 return self._read(table, chunk, begin)
             except (pymysql.err.OperationalError, pymysql.err.InterfaceError):
                 self.close()
-                self._patience.sleep(pause)
+                self._retry.sleep(pause)
         return self._read(table, chunk, begin)
 
     def _read[S: RowSink](
         self, table: CutTable, chunk: Chunk, begin: Callable[[], S]
     ) -> tuple[S, position.BinlogOffset]:
         connection = self._ready()
-        watermark = snapshot.begin_snapshot(connection, self._server, self._tell)
+        watermark = snapshot.begin_snapshot(connection, self._server, self._report)
         _refuse_altered(connection, table)
         sink = begin()
         try:
@@ -129,11 +134,13 @@ class ChunkReader:
         return sink, watermark
 
     def _read_halves(self, table: CutTable) -> None:
-        """Looks through every text from now on, which is slower. SourceNotReady where that was not it."""
+        """
+        Accepts unpaired surrogates from now on, which is slower. SourceNotReady where that did not help.
+        """
         if self._encoding is not None:
             raise SourceNotReady(
-                f"a text in {table.mapping.source} is no text in its character set",
-                "find it (LENGTH(column) and CHAR_LENGTH(column) do not fit) and mend it in MySQL",
+                f"a text in {table.mapping.source} is not valid in its character set",
+                "find it (LENGTH(column) and CHAR_LENGTH(column) do not match) and repair it in MySQL",
             ) from None
         self._encoding = HALVES
         self.close()
@@ -151,7 +158,7 @@ class ChunkReader:
         return self._connection
 
     def close(self) -> None:
-        """Closes the connection where there is one; a broken one counts as closed."""
+        """Closes the connection where there is one; errors of a broken one are ignored."""
         if self._connection is not None:
             with contextlib.suppress(pymysql.err.Error):
                 self._connection.close()

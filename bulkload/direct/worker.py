@@ -1,8 +1,8 @@
 """
 One worker: reads chunks, groups their rows and writes the items, with several threads.
 
-It may be a process of its own or a thread of the load's. It knows of no ledger: it gets tasks and says what
-became of them, so that it may die at any moment.
+A worker is a process of its own or a thread of the load. It has no access to the ledger: it gets tasks and
+reports the outcome of each, so that it may die at any moment.
 """
 
 import contextlib
@@ -24,11 +24,11 @@ from bulkload.direct.grouping import Grouping, Unusable, refused
 from bulkload.direct.ledger import ChunkResult
 from bulkload.direct.merger import Merger
 from bulkload.direct.reader import ChunkReader
-from bulkload.dynamodb.batch_writer import Item, Patience, Writer, batches
+from bulkload.dynamodb.batch_writer import Item, RetryPolicy, Writer, batches
 from bulkload.lock import refuse_late
 from bulkload.processes import leave_interrupts
-from bulkload.throttle.shared_counters import Board
-from bulkload.throttle.worker_limiter import Meter
+from bulkload.throttle.shared_counters import SharedCounters
+from bulkload.throttle.worker_limiter import WorkerLimiter
 from rowferry.errors import RowferryError
 from rowferry.items.effects import ItemKey
 from rowferry.items.members import Members
@@ -39,7 +39,11 @@ from rowferry.position import Position
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A chunk of table number `table`. `start` is where its items' target began to be merged into, if so."""
+    """
+    A chunk of table number `table`.
+
+    `start`: the watermark at which merging into its target began; None: its items are put, not merged.
+    """
 
     number: int
     table: int
@@ -49,7 +53,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Every item of the task's chunk was accepted, but for what is `unusable`."""
+    """DynamoDB accepted every item of the task's chunk, except the `unusable` rows."""
 
     number: int
     watermark: str
@@ -59,7 +63,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A task that cannot be done; the load ends."""
+    """A task that failed for good; the load ends with its error."""
 
     number: int
     error: BaseException
@@ -68,10 +72,10 @@ class Failed:
 @dataclass(frozen=True, slots=True)
 class WorkerParts:
     """
-    What every worker needs; it travels to other processes.
+    What every worker needs; pickled and sent to other processes.
 
     `connect` opens a connection to the source, `client` makes boto3's low-level DynamoDB client. A worker has
-    `readers` chunks under way, and `requests` requests. `ttl` is the lock's, in seconds.
+    `readers` chunks and `requests` requests in flight. `ttl` is that of the lock, in seconds.
     """
 
     connect: Connect
@@ -82,35 +86,35 @@ class WorkerParts:
     readers: int
     requests: int
     ttl: float
-    patience: Patience = field(default_factory=Patience)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 class Stopped(Exception):
     """The worker ends because the load does."""
 
 
-def process(means: WorkerParts, connection: Connection, board: Board, slot: int) -> None:
-    """What a worker process does. It ends at once when the load's own process is gone."""
+def process(parts: WorkerParts, connection: Connection, counters: SharedCounters, slot: int) -> None:
+    """The main function of a worker process. It ends at once when the load's own process is gone."""
     leave_interrupts()  # the load itself stops its workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    serve(means, connection, board, slot)
-    os._exit(0)  # threads may still be at work, for nobody
+    serve(parts, connection, counters, slot)
+    os._exit(0)  # without waiting for threads whose results nobody reads
 
 
-def serve(means: WorkerParts, connection: Connection, board: Board, slot: int) -> None:
-    """Takes tasks until the other end closes, and sends what became of each."""
+def serve(parts: WorkerParts, connection: Connection, counters: SharedCounters, slot: int) -> None:
+    """Takes tasks until the other end closes, and sends the outcome of each."""
     tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
     with connection:
-        worker = _Worker(means, connection, board, slot)
+        worker = _Worker(parts, connection, counters, slot)
         readers = [
-            threading.Thread(target=worker.work, args=(tasks,), daemon=True) for _ in range(means.readers)
+            threading.Thread(target=worker.work, args=(tasks,), daemon=True) for _ in range(parts.readers)
         ]
         for reader in readers:
             reader.start()
         with contextlib.suppress(EOFError, OSError):
             while True:
                 tasks.put(connection.recv())
-        if board.stopped:  # else the load was killed
+        if counters.stopped:  # else the load was killed: end at once
             for _ in readers:
                 tasks.put(None)
             for reader in readers:
@@ -119,27 +123,28 @@ def serve(means: WorkerParts, connection: Connection, board: Board, slot: int) -
 
 
 class _Worker:
-    def __init__(self, means: WorkerParts, connection: Connection, board: Board, slot: int) -> None:
-        self._means = means
+    def __init__(
+        self, parts: WorkerParts, connection: Connection, counters: SharedCounters, slot: int
+    ) -> None:
+        self._parts = parts
         self._connection = connection
-        self._board = board
+        self._counters = counters
         self._sending = threading.Lock()
-        self._client = means.client()
-        self._senders = ThreadPoolExecutor(means.requests)
-        self._meter = Meter(board, slot, self._guard)
+        self._client = parts.client()
+        self._senders = ThreadPoolExecutor(parts.requests)
+        self._limiter = WorkerLimiter(counters, slot, self._guard)
 
     def close(self) -> None:
-        """Ends when the requests under way have ended."""
         self._senders.shutdown()
 
     def work(self, tasks: "queue.SimpleQueue[Task | None]") -> None:
-        """One reader's thread."""
-        reader = ChunkReader(self._means.connect, self._means.server, self._means.patience, self._meter.rows)
+        """The loop of one reader thread."""
+        reader = ChunkReader(self._parts.connect, self._parts.server, self._parts.retry, self._limiter.rows)
         try:
             while task := tasks.get():
                 self._send(self._done(task, reader))
         except (Stopped, OSError):
-            return  # nobody listens any more
+            return  # the load has ended
         finally:
             reader.close()
 
@@ -157,14 +162,14 @@ class _Worker:
             self._connection.send(message)
 
     def _guard(self) -> None:
-        if self._board.stopped:
+        if self._counters.stopped:
             raise Stopped
-        refuse_late(time.monotonic(), self._board.renewed, self._means.ttl)
+        refuse_late(time.monotonic(), self._counters.renewed, self._parts.ttl)
 
     def _load(self, task: Task, reader: ChunkReader) -> Loaded:
-        table = self._means.tables[task.table]
+        table = self._parts.tables[task.table]
         grouping, watermark = reader.read(table, task.chunk)
-        position = watermark.position(self._means.epoch)
+        position = watermark.position(self._parts.epoch)
         count, refusals = self._write(task, table.mapping, grouping, position)
         unusable = [*grouping.unusable, *refusals]
         result = ChunkResult(grouping.rows, count - len(refusals), sum(row.rows for row in unusable))
@@ -174,8 +179,8 @@ class _Worker:
     def _write(
         self, task: Task, table: TableMapping, grouping: Grouping, position: Position
     ) -> tuple[int, list[Unusable]]:
-        """The number of items, and those that DynamoDB does not take."""
-        writer = Writer(self._client, table.target, self._guard, self._means.patience, self._meter)
+        """The number of items, and those that DynamoDB refuses."""
+        writer = Writer(self._client, table.target, self._guard, self._parts.retry, self._limiter)
         if task.start is None:
             items: list[Any] = list(grouping.items(position))
             sending = [self._senders.submit(_put, writer, table, batch) for batch in batches(items)]
@@ -190,7 +195,7 @@ class _Worker:
 
 
 def _portable(error: BaseException) -> BaseException:
-    """The error, or one that names its kind where it cannot travel."""
+    """The error, or one that names its class where it cannot be pickled."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:  # noqa: BLE001 - whatever an error's own code does

@@ -1,4 +1,4 @@
-"""Items into DynamoDB with BatchWriteItem, until each one is accepted or can never be."""
+"""Writes items with BatchWriteItem, with retries, until each one is accepted or refused for good."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ TOO_LARGE = frozenset(["ValidationException", "RequestEntityTooLarge", "413"])
 ITEM_TOO_LARGE = "the item would be larger than 400 KB: split the group by another key"
 
 _SAYS_TOO_LARGE = ("item size", "maximum allowed size", "exceeds the maximum")
-"""Pieces of DynamoDB's message, which itself is not shown: it may quote values."""
+"""Pieces of DynamoDB's message. The message itself is never shown: it may quote values."""
 
 THROTTLED = frozenset(
     ["ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"]
@@ -42,18 +42,15 @@ type Item = dict[str, Attribute]
 
 
 class Client(Protocol):
-    """What is used of boto3's low-level DynamoDB client."""
+    """The methods of boto3's low-level DynamoDB client that are used here."""
 
-    def batch_write_item(self, **arguments: Any) -> Any:
-        """DynamoDB's BatchWriteItem."""
-
-    def update_item(self, **arguments: Any) -> Any:
-        """DynamoDB's UpdateItem."""
+    def batch_write_item(self, **arguments: Any) -> Any: ...
+    def update_item(self, **arguments: Any) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a request is tried again without any progress: pauses in seconds, doubled and jittered."""
+class RetryPolicy:
+    """How often a request is retried while nothing goes through: pauses in seconds, doubled and jittered."""
 
     tries: int = 12
     first: float = 0.05
@@ -62,53 +59,57 @@ class Patience:
     random: Callable[[], float] = random
 
     def pauses(self) -> Iterator[float]:
-        """Evenly between zero and the doubled pause, so that many writers do not come back together."""
+        """
+        Uniform between zero and the doubled pause (full jitter), so that many writers do not retry together.
+        """
         for attempt in range(self.tries):
             yield min(self.longest, self.first * 2**attempt) * self.random()
 
 
-class Metered(Protocol):
-    """What is asked before, and told after, each request; bulkload.meter has the one that holds back."""
+class Limiter(Protocol):
+    """Called before and after each request; throttle.worker_limiter has the one that limits the rate."""
 
     def begin(self, items: int) -> float:
-        """Returns the WCU that a request for so many items is expected to need."""
+        """May wait. Returns the WCU that a request for so many items is expected to need."""
 
     def end(self, items: int, expected: float, answer: Mapping[str, Any]) -> None:
-        """The request was answered."""
+        """The request was answered with `answer`."""
 
     def throttled(self, expected: float) -> None:
-        """The request was refused as one too many."""
+        """The request was throttled."""
 
 
-class Unmetered:
-    """For what is not to be counted: the plan."""
+class Unlimited:
+    """A limiter without a limit, for the few requests that write the plan."""
 
     def begin(self, items: int) -> float:
-        """Without waiting."""
         return items
 
-    def end(self, items: int, expected: float, answer: Mapping[str, Any]) -> None:
-        """Not counted."""
+    def end(self, items: int, expected: float, answer: Mapping[str, Any]) -> None: ...
 
-    def throttled(self, expected: float) -> None:
-        """Not counted."""
+    def throttled(self, expected: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Writes items of one table. `guard` is asked before each request, and raises when it may not be sent."""
+    """
+    Writes items of one table; safe for several threads.
+
+    `guard` is called before each request, and raises when it may not be sent (the lock is lost).
+    """
 
     client: Client
     table: str
     guard: Callable[[], None]
-    patience: Patience = Patience()
-    meter: Metered = field(default_factory=Unmetered)
+    retry: RetryPolicy = RetryPolicy()
+    limiter: Limiter = field(default_factory=Unlimited)
 
     def write(self, items: Sequence[Item]) -> list[tuple[Item, str]]:
         """
-        Puts the items, at most 25; returns those that DynamoDB refuses, with its reason.
+        Puts the items, at most 25; returns those that DynamoDB refuses, with the reason.
 
-        Unapplied when it goes on failing for other reasons.
+        All others have been accepted, over whatever item was there: puts carry no condition. Raises Unapplied
+        when retries are used up.
         """
         try:
             self._batch(items)
@@ -116,28 +117,28 @@ class Writer:
         except ClientError as error:
             if error_code(error) not in TOO_LARGE:
                 raise
+        # one invalid item fails the whole batch: put them one by one to find it
         return [(item, reason) for item in items if (reason := self._refusal(item))]
 
     def _batch(self, items: Sequence[Item]) -> None:
         waiting = [{"PutRequest": {"Item": item}} for item in items]
-        pauses = self.patience.pauses()
+        pauses = self.retry.pauses()
         while waiting:
             left = self._try(waiting)
             if len(left) < len(waiting):
-                pauses = self.patience.pauses()  # something went through: that is progress
+                pauses = self.retry.pauses()  # some items went through: begin with short pauses again
             waiting = left
             if waiting:
                 self.pause(pauses)
 
     def _try(self, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The requests that are still to be done."""
         call = partial(self.client.batch_write_item, RequestItems={self.table: requests})
         answer = self.answer(call, len(requests))
         return requests if answer is None else list(answer.get("UnprocessedItems", {}).get(self.table, []))
 
     def answer(self, call: Callable[..., Any], items: int) -> Mapping[str, Any] | None:
-        """What a request for so many items gives; None when it may succeed the next time."""
-        expected = self.meter.begin(items)
+        """The answer to a request for so many items; None when it may succeed on a retry."""
+        expected = self.limiter.begin(items)
         self.guard()
         try:
             answer: Mapping[str, Any] = call(ReturnConsumedCapacity="TOTAL")
@@ -145,15 +146,15 @@ class Writer:
             return None
         except ClientError as error:
             if error_code(error) in THROTTLED:
-                self.meter.throttled(expected)
+                self.limiter.throttled(expected)
             if error_code(error) not in TRANSIENT:
                 raise
             return None
-        self.meter.end(items, expected, answer)
+        self.limiter.end(items, expected, answer)
         return answer
 
     def _refusal(self, item: Item) -> str | None:
-        """One of a refused batch alone: why DynamoDB does not take it, None when it does."""
+        """Puts one item of a refused batch alone; returns why DynamoDB refuses it, None when it does not."""
         try:
             self._batch([item])
         except ClientError as error:
@@ -163,27 +164,26 @@ class Writer:
         return None
 
     def pause(self, pauses: Iterator[float]) -> None:
-        """Waits before the next try. Unapplied when there have been enough."""
+        """Waits before the next retry. Raises Unapplied when there are none left."""
         pause = next(pauses, None)
         if pause is None:
             raise Unapplied(
-                f"DynamoDB took nothing into {self.table} for {self.patience.tries} tries",
+                f"DynamoDB accepted nothing into {self.table} in {self.retry.tries} tries",
                 "raise the table's write capacity or give --max-wcu, then run the load again: it goes on",
             )
-        self.patience.sleep(pause)
+        self.retry.sleep(pause)
 
 
 def batches[T](items: Iterable[T]) -> Iterator[tuple[T, ...]]:
-    """What one request takes, or one task for a thread."""
     return batched(items, ITEMS_IN_A_REQUEST, strict=False)
 
 
 def request_config(connections: int, longest: float) -> dict[str, Any]:
     """
-    For the client that writes items, as botocore's Config takes it.
+    Settings of the client that writes items, for botocore's Config.
 
-    One attempt of at most `longest` seconds (Patience tries again, and asks
-    the guard before): a request never outlives the lock that it began under.
+    One attempt of at most `longest` seconds, without botocore's own retries: RetryPolicy
+    retries, and Writer checks the lock before. So no request outlives the lock that it began under.
     """
     return {
         "connect_timeout": longest * 0.4,
@@ -194,7 +194,6 @@ def request_config(connections: int, longest: float) -> dict[str, Any]:
 
 
 def refusal(error: ClientError) -> str:
-    """DynamoDB's refusal in words of ours."""
     message = str(error.response["Error"].get("Message", "")).lower()
     if error_code(error) != "ValidationException" or any(piece in message for piece in _SAYS_TOO_LARGE):
         return ITEM_TOO_LARGE
@@ -202,5 +201,4 @@ def refusal(error: ClientError) -> str:
 
 
 def error_code(error: ClientError) -> str:
-    """DynamoDB's word for what went wrong."""
     return str(error.response.get("Error", {}).get("Code", ""))

@@ -1,4 +1,4 @@
-"""The DynamoDB client of the load: boto's, without its walk over each attribute of each item."""
+"""The DynamoDB client of the load: boto3's, without its slow serialization of each attribute."""
 
 import json
 from base64 import b64encode
@@ -17,15 +17,15 @@ _BODY = "rowferry_body"
 
 @dataclass(frozen=True, slots=True)
 class ClientOf:
-    """Makes the client, in whichever process it is called. `region` None: as boto finds it."""
+    """Makes the client in the process that calls it; picklable. `region` None: boto's default."""
 
     region: str | None
     connections: int
 
     def __call__(self) -> Any:
-        """boto3's low-level client, for requests that end before another loader may begin."""
+        """boto3's low-level client. Its requests end before another loader may begin (LONGEST_REQUEST)."""
         settings = Config(
-            parameter_validation=False,  # costs more than sending
+            parameter_validation=False,  # takes longer than sending
             **request_config(self.connections, LONGEST_REQUEST),
         )
         client = boto3.client("dynamodb", region_name=self.region, config=settings)
@@ -35,11 +35,11 @@ class ClientOf:
 
 def write_bodies(client: Any) -> None:
     """
-    Lets the client send the arguments of BatchWriteItem as JSON as they are.
+    Makes the client send the arguments of BatchWriteItem as JSON without a conversion.
 
-    That is what DynamoDB's protocol is, but for bytes, which are base64: boto's own way there takes ten times
-    as long. It also takes half the room for texts that are not ASCII, of which 25 items may come near the
-    16 MB that a request can have.
+    That is DynamoDB's protocol, except that bytes are base64; boto's own serializer takes ten times as long.
+    Text that is not ASCII also takes half the space, which matters where 25 items come near the 16 MB that a
+    request may have.
     """
     client.meta.events.register(f"provide-client-params.{_OPERATION}", _keep)
     client.meta.events.register(f"before-call.{_OPERATION}", _put)
@@ -47,7 +47,7 @@ def write_bodies(client: Any) -> None:
 
 def _keep(params: dict[str, Any], context: dict[str, Any], **_: Any) -> dict[str, Any]:
     context[_BODY] = body(params)
-    return {"RequestItems": dict.fromkeys(params["RequestItems"], ())}  # boto looks at the tables' names
+    return {"RequestItems": dict.fromkeys(params["RequestItems"], ())}  # boto needs the tables' names
 
 
 def _put(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
@@ -55,7 +55,6 @@ def _put(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
 
 
 def body(arguments: dict[str, Any]) -> bytes:
-    """The request's JSON."""
     return json.dumps(arguments, ensure_ascii=False, separators=(",", ":"), default=_base64).encode()
 
 

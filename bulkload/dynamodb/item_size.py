@@ -1,5 +1,5 @@
 """
-What attributes count towards an item's 400 KB.
+The size of attributes, as it counts towards an item's 400 KB.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
 """
@@ -11,14 +11,13 @@ LARGEST = 400 * 1024
 
 
 def item_bytes(item: Mapping[str, Mapping[str, Any]]) -> int:
-    """Names and values of all attributes."""
     return sum(len(name.encode()) + value_bytes(value) for name, value in item.items())
 
 
 def value_bytes(value: Mapping[str, Any]) -> int:
     """
-    One value. A number is about a byte for two digits and one more; those of some take one more than here,
-    so that what is too large by this is too large for certain.
+    The bytes of one value. A number takes about one byte for two digits, and one more. Some take a byte more
+    than computed here: an item that is too large by this count is certainly too large.
 
     >>> value_bytes({"M": {"a": {"S": "xyz"}}}), value_bytes({"N": "-12.50"})
     (8, 4)

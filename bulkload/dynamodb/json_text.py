@@ -1,4 +1,4 @@
-"""DynamoDB JSON: attributes as text, the same bytes for the same attribute."""
+"""DynamoDB JSON: attributes as text. The same attribute always gives the same bytes."""
 
 import json
 from base64 import b64decode, b64encode
@@ -25,12 +25,12 @@ dumps = _ENCODER.encode
 
 
 def one_line(text: str) -> str:
-    """JSON text without what some readers take for the end of a line; the others JSON escapes anyway."""
+    """JSON text with the line ends escaped that JSON itself leaves alone, but some readers split at."""
     return text if text.isascii() else text.translate(_LINE_ENDS)
 
 
 def loads(text: str | bytes) -> dict[str, Attribute]:
-    """Attributes as the low-level client takes them: bytes are bytes again."""
+    """Attributes as the low-level client takes them: base64 is decoded to bytes."""
     return {name: _read(value) for name, value in json.loads(text).items()}
 
 

@@ -1,8 +1,8 @@
 """
-Many rows at a time, for readers of text: the same rows as one after the other, at a third of the cost.
+Reads text files many rows at a time: the same rows as one by one, at a third of the cost.
 
-A block is made column by column. What does not go through, be it an escape or something that is wrong, is
-left to the reader of single rows, which knows every case and names the line.
+A block is converted column by column. A block that has an escape, or an error, is left to the reader of
+single rows, which handles every case and names the line.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,9 +18,11 @@ from bulkload.exports.text_dialect import Dialect
 from rowferry.values import Value
 
 BLOCK = 1 << 16
-"""Bytes; the fields of more do not stay in the processor's cache, and take half as long again."""
+"""
+Bytes. The fields of a larger block do not fit into the processor's cache, which takes half as long again.
+"""
 FEW = 100
-"""Rows that are held at once where nothing is known of their size."""
+"""Rows in memory at a time where their size is unknown."""
 _AS_TEXT = ("int", "decimal", "float", "double", "text", "date", "datetime", "time", "set", "json")
 
 type Columns = Sequence[Sequence[Value]]
@@ -32,19 +34,20 @@ type Convert = Callable[[str], Value] | None
 
 
 def columns_of(rows: Iterable[Sequence[Value]]) -> Iterator[Columns]:
-    """Some of the rows at a time, column by column."""
     for some in batched(rows, FEW, strict=False):
         yield list(zip(*some, strict=True))
 
 
 def blocks_of(read: Callable[..., Any]) -> Callable[[Path, str], Iterator[Block]] | None:
-    """How a ReadRows reads blocks of a file, raising what it raises for rows; None where it does not."""
+    """
+    The function that reads blocks where the ReadRows has one, with the same errors as for rows; else None.
+    """
     return read.blocks if isinstance(read, Plain) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """Reads what SELECT ... INTO OUTFILE writes without quotes. `slow` reads any rows of the dialect."""
+    """Reads files of SELECT ... INTO OUTFILE without quotes. `slow` reads any rows of the dialect."""
 
     slow: Callable[[BinaryIO], Iterator[Numbered]]
     columns: Sequence[ExportColumn]
@@ -52,12 +55,10 @@ class Plain:
     dialect: Dialect
 
     def __call__(self, path: Path, name: str) -> Iterator[Numbered]:
-        """Row by row."""
         with opened(path, name) as file:
             yield from self.slow(file)
 
     def blocks(self, path: Path, name: str) -> Iterator[Block]:
-        """Block by block."""
         line, converts = 0, self._converts()
         with opened(path, name) as file:
             for block in _whole_rows(file, self.dialect):
@@ -71,8 +72,8 @@ class Plain:
             return None
         end, mark, width = self.dialect.ended.decode(), self.dialect.terminated.decode(), len(self.columns)
         try:
-            # A field that holds the row's end stands behind each row.
-            # Where all these are in their places, so are the others.
+            # The row's end becomes a field of its own after each row.
+            # Where all of these are at their index, so are the other fields.
             fields = block.decode().replace(end, f"{mark}{end}{mark}").split(mark)
             ends = fields[width :: width + 1]
             if ends.count(end) != len(ends) or len(fields) != len(ends) * (width + 1) + 1:
@@ -91,7 +92,7 @@ class Plain:
             raise BadLine(before + error.line, str(error)) from error.__cause__
 
     def _converts(self) -> Sequence[Convert]:
-        """Empty where the file's bytes are not UTF-8 throughout, or need a converter of their own."""
+        """Empty where the file's bytes are not UTF-8 throughout, or a column needs its own converter."""
         dialect = self.dialect
         if dialect.enclosed or dialect.starting or dialect.charset not in (None, "utf8mb4", "binary"):
             return ()
@@ -116,10 +117,12 @@ def _converted(convert: Convert, fields: Sequence[str]) -> Sequence[Any]:
 
 
 def _whole_rows(file: BinaryIO, dialect: Dialect) -> Iterator[bytes]:
-    """Pieces that end in the end of a row."""
+    """The file in pieces of whole rows."""
     end, escape = dialect.ended, dialect.escaped
     rest, line = b"", 1
-    while block := file.read(max(BLOCK, len(rest))):  # a row of any length, and each byte copied but twice
+    while block := file.read(
+        max(BLOCK, len(rest))
+    ):  # doubles for a long row: each byte is copied twice at most
         rest += block
         cut = rest.rfind(end)
         while cut > 0 and _escaped(rest, cut, escape):
@@ -130,7 +133,7 @@ def _whole_rows(file: BinaryIO, dialect: Dialect) -> Iterator[bytes]:
         line += rest.count(end, 0, cut + len(end))
         rest = rest[cut + len(end) :]
     if rest:
-        raise BadLine(line + rest.count(end), "ends without the end of its row: the file is cut off")
+        raise BadLine(line + rest.count(end), "ends without the end of its row: the file is truncated")
 
 
 def _escaped(data: bytes, place: int, escape: bytes) -> bool:

@@ -40,14 +40,14 @@ _FAMILIES = {
 _UTF8 = frozenset({None, "utf8mb4", "utf8mb3", "utf8", "ascii"})
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _DATETIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?")
-_EXACT = Context(prec=80, traps=[Inexact])
+_EXACT = Context(prec=80, traps=[Inexact])  # a DECIMAL has at most 65 digits; never rounded
 
 
 @dataclass(frozen=True, slots=True)
 class ExportColumn:
     """
-    One column: `definition` is its type in full, as information_schema's COLUMN_TYPE has it (`decimal(10,2)
-    unsigned`, `enum('a','b')`), `charset` None for what is not text.
+    One column. `definition` is its full type, as in COLUMN_TYPE of information_schema (`decimal(10,2)
+    unsigned`, `enum('a','b')`); `charset` is None for columns that are not text.
     """
 
     name: str
@@ -56,13 +56,15 @@ class ExportColumn:
 
     @property
     def type(self) -> str:
-        """The type's name alone."""
+        """The type's name alone, in lower case."""
         found = re.match(r"\w+", self.definition)
         return found.group().lower() if found else ""
 
     @property
     def family(self) -> str:
-        """int, bit, decimal, float, double, text, bytes, date, datetime, time, set or json; or Refused."""
+        """
+        int, bit, decimal, float, double, text, bytes, date, datetime, time, set or json; else raises Refused.
+        """
         if self.type not in _FAMILIES:
             raise Refused(
                 f"column {self.name} is {self.type or 'of no type'}", "leave it out of the mapping (exclude)"
@@ -71,7 +73,7 @@ class ExportColumn:
 
     @property
     def scale(self) -> int:
-        """A DECIMAL's digits behind the point."""
+        """A DECIMAL's digits after the point."""
         found = re.match(r"\w+\s*\(\s*\d+\s*,\s*(\d+)", self.definition)
         return int(found[1]) if found else 0
 
@@ -83,7 +85,7 @@ class ExportColumn:
 
     @property
     def is_unsigned(self) -> bool:
-        """An integer that may be above the signed type's range."""
+        """Whether an integer may be above the signed type's range."""
         return "unsigned" in self.definition.lower()
 
     @property
@@ -94,12 +96,12 @@ class ExportColumn:
 
     @property
     def is_utf8(self) -> bool:
-        """Its text has the same bytes in utf8mb4."""
+        """Whether its text has the same bytes in utf8mb4."""
         return self.charset in _UTF8
 
 
 def source_columns(connection: Connection, table: TableMapping) -> tuple[ExportColumn, ...]:
-    """The columns of a source table in their order, with invisible ones."""
+    """The columns of a source table in their order, including invisible ones."""
     found = rows(
         connection,
         "SELECT column_name AS name, column_type AS definition, character_set_name AS charset"
@@ -111,7 +113,7 @@ def source_columns(connection: Connection, table: TableMapping) -> tuple[ExportC
 
 
 def read_date(text: str) -> date | str:
-    """A DATE; text where the calendar has no such day. ValueError when it is none at all."""
+    """A DATE; text where the calendar has no such day. Raises ValueError for any other text."""
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -142,7 +144,6 @@ def read_labels(text: str) -> tuple[str, ...]:
 
 
 def read_document(text: str) -> Json:
-    """A JSON document."""
     return Json(parse(text))
 
 
@@ -158,7 +159,7 @@ def read_decimal(column: ExportColumn) -> Callable[[str], Decimal]:
 
 
 def text_converter(column: ExportColumn) -> Convert:
-    """What makes the value of a text field in which bytes are base64 and a BIT is a number."""
+    """The converter of a text field in which bytes are base64 and a BIT is a number."""
     match column.family:
         case "int" | "bit":
             return int
@@ -170,7 +171,7 @@ def text_converter(column: ExportColumn) -> Convert:
 
 
 def value_converter(column: ExportColumn) -> Convert:
-    """What makes the value of what Parquet holds: number, text, bytes, date, time or list; or TypeError."""
+    """The converter of a Parquet value (number, text, bytes, date, time or list); raises TypeError."""
     match column.family:
         case "decimal":
             read = read_decimal(column)

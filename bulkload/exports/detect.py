@@ -1,4 +1,4 @@
-"""Finds out who wrote an export."""
+"""Detects which program wrote an export, and opens it."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +23,9 @@ _OPENERS: dict[str, Callable[[Request], Export | None]] = {
     "outfile": outfile.open_outfile,
 }
 FORMATS = tuple(_OPENERS)
-"""Of other programs; tried in this order, the last only where it is asked for."""
+"""
+Formats of other programs, tried in this order. The last one takes any file, so only where it is asked for.
+"""
 
 
 def open_export(
@@ -36,12 +38,14 @@ def open_export(
     dialect: str | None = None,
 ) -> Export:
     """
-    The table's export in a folder or in s3://bucket/prefix, for which `client` is boto3's S3 client.
+    Opens the table's export in a folder or in s3://bucket/prefix, for which `client` is boto3's S3 client.
 
-    `format`: one of FORMATS; found out where it is not given. `columns`: those that the source has now
-    (source_columns), for files that come without. `dialect`: FIELDS and LINES as in SELECT ... INTO OUTFILE;
-    for DMS what NULL is.
-    Refused when there is no export of the table, or what it needs is not given.
+    `format`: one of FORMATS; detected where it is not given. `columns`: those that the source has now
+    (source_columns), for files that do not name theirs. `dialect`: FIELDS and LINES as in SELECT ... INTO
+    OUTFILE; for DMS how NULL is written.
+
+    Opening reads names and manifests, not rows: a damaged part is found when it is read. Raises Refused when
+    there is no export of the table, or something it needs is not given; BadPart when files are missing.
     """
     place = location(where, client)
     if format is None and (found := open_own(place, table)):

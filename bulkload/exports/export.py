@@ -1,4 +1,4 @@
-"""An export as the load reads it, whoever wrote it."""
+"""An exported table as the load reads it, whichever program wrote it."""
 
 import hashlib
 import zlib
@@ -28,9 +28,9 @@ class Export:
     """
     One exported table.
 
-    `columns`: what each row has, in this order. `epoch` and `server`: what the parts' watermarks belong to,
-    None where others wrote the files; these may have a `stated` watermark. `expected_rows`: of all parts
-    together, where the writer says. `notes`: what the operator should know.
+    `columns`: those of each row, in this order. `epoch` and `server`: what the parts' watermarks belong to,
+    None for files of other programs, which may have a `stated` watermark. `expected_rows`: of all parts
+    together, where the program recorded it. `notes`: warnings for the operator.
     """
 
     location: Location
@@ -47,9 +47,10 @@ class Export:
 
     def rows(self, part: ExportPart) -> Iterator[list[Value]]:
         """
-        The part's rows; none before the whole part is known to be good.
+        The part's rows, once the whole part has been checked.
 
-        By its checksum, or, where it has none, by reading it twice. BadPart names the file, and the line.
+        Checked by its checksum or, where it has none, by reading it twice. Raises BadPart, which names the
+        file and the line, before the first row.
         """
         with self._fetched(part) as path:
             if part.sha256 is None:
@@ -58,12 +59,12 @@ class Export:
             yield from self._counted(path, part)
 
     def stream(self, part: ExportPart) -> Iterator[list[Value]]:
-        """As `rows`, but BadPart may come after some rows: for who keeps none of a part until its end."""
+        """As `rows`, but BadPart may come after some rows: for callers that discard a part that fails."""
         with self._fetched(part) as path:
             yield from self._counted(path, part)
 
     def blocks(self, part: ExportPart) -> Iterator[Columns]:
-        """As `stream`, some rows at a time, column by column; many where the reader can."""
+        """As `stream`, in blocks of rows, column by column."""
         read = blocks_of(self.read)
         if read is None:
             yield from columns_of(self.stream(part))
@@ -106,7 +107,7 @@ class Export:
         except BadLine as error:
             raise BadPart(f"{self._where(part)}, line {error.line}: {error}", _FIX) from error
         except _DAMAGED as error:
-            reason = "ends too early" if isinstance(error, EOFError) else "is damaged"
+            reason = "is truncated" if isinstance(error, EOFError) else "is damaged"
             raise BadPart(
                 f"{self._where(part)} {reason} after line {line} ({type(error).__name__})", _FIX
             ) from error
@@ -120,15 +121,15 @@ def _verify(path: Path, part: ExportPart, where: str) -> None:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != part.sha256:
-            raise BadPart(f"{where} has another checksum (SHA-256) than its manifest says", _FIX)
+            raise BadPart(f"{where} has another checksum (SHA-256) than in its manifest", _FIX)
 
 
 def parse_watermark(text: str) -> BinlogOffset:
-    """The watermark in `binlog.000012:4567`, as --watermark takes it. Refused when it is none."""
+    """The watermark `binlog.000012:4567`, as in --watermark. Raises Refused for any other text."""
     try:
         return BinlogOffset.parse(text)
     except ValueError as error:
-        raise Refused(f"{text} is no watermark", "write FILE:OFFSET, as in binlog.000012:4567") from error
+        raise Refused(f"{text} is not a watermark", "write FILE:OFFSET, as in binlog.000012:4567") from error
 
 
 def watermark_of(
@@ -137,7 +138,7 @@ def watermark_of(
     """
     The watermark of a part's items, in the epoch and of the server that are captured now.
 
-    Refused where the export is another epoch's or server's, or where nobody states one.
+    Raises Refused where the export is of another epoch or server, or where there is no watermark.
     """
     if part.watermark is not None:
         if (export.epoch, export.server) != (epoch, server):
@@ -150,14 +151,16 @@ def watermark_of(
     stated = given or export.stated
     if stated is None:
         raise Refused(
-            f"nothing says up to where in the binlog {export.location} shows {export.table}",
-            "state it: --watermark FILE:OFFSET, the binlog's end as it was before the first row was read",
+            f"{export.location} has no watermark: up to where in the binlog it shows {export.table}",
+            "give it: --watermark FILE:OFFSET, the binlog's end as it was before the first row was read",
         )
     return stated.position(epoch)
 
 
 def carried(columns: Sequence[ExportColumn], table: TableMapping, where: object) -> list[int]:
-    """The places of the columns that a row travels with. Refused when one lacks that the mapping names."""
+    """
+    The indexes of the columns that the mapping carries. Raises Refused when one that it names is missing.
+    """
     names = [column.name for column in columns]
     if missing := [name for name in table.columns if name not in names]:
         raise Refused(

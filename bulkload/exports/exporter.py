@@ -1,8 +1,8 @@
 """
 Exports a table in parts: plan, processes, part by part, then the manifest.
 
-The plan and a small file for each part that is whole lie beside the parts, so that whoever is killed is
-continued by the next run. Each part has the watermark of its own snapshot; no lock is taken.
+The plan, and a small file for each part that is complete, are stored with the parts: a run that was killed is
+resumed by the next one. Each part has the watermark of its own snapshot; no lock is taken.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from bulkload.exports import manifest, part_maker, plan
 from bulkload.exports.formats import rowferry_csv
 from bulkload.exports.locations import Location, remove_leftovers, write
 from bulkload.exports.manifest import ExportPart, Manifest
-from bulkload.exports.part_maker import Making, columns_of
+from bulkload.exports.part_maker import PartJob, columns_of
 from bulkload.exports.plan import Form, Plan
 from rowferry.errors import Refused, Unapplied
 from rowferry.mapping import TableMapping
@@ -29,7 +29,7 @@ ROWS_IN_A_PART = 200_000
 
 @dataclass(frozen=True, slots=True)
 class ExportSettings:
-    """`workers` processes make parts of `chunk_rows` rows (fewer, of long rows)."""
+    """`workers` processes make parts of `chunk_rows` rows (fewer where rows are long)."""
 
     form: Form = field(default_factory=Form)
     workers: int = 4
@@ -48,7 +48,7 @@ class Exported:
 
 @dataclass(slots=True)
 class ExportTally:
-    """How far the run has got; `planned` rows when the tables were cut."""
+    """The run's progress; `planned`: rows when the tables were cut."""
 
     planned: int = 0
     rows: int = 0
@@ -57,7 +57,6 @@ class ExportTally:
     parts_done: int = 0
 
     def add(self, part: ExportPart) -> None:
-        """Counts a finished part."""
         self.rows += part.rows or 0
         self.bytes += part.bytes or 0
         self.parts_done += 1
@@ -66,24 +65,25 @@ class ExportTally:
 @dataclass(slots=True)
 class Exporter:
     """
-    Exports tables of one source in one epoch.
+    Exports tables of one source in one epoch. Called by `ferry export`.
 
-    `connect`, and the opener that `run` takes, are sent to other processes: they must be picklable.
+    `connect`, and the opener that `run` takes, are pickled and sent to other processes.
     """
 
     connect: Connect
     server: Server
     epoch: int
     settings: ExportSettings
-    tell: Callable[[str], None]
+    report: Callable[[str], None]
     progress: Callable[[ExportTally], None]
     tally: ExportTally = field(default_factory=ExportTally)
 
     def run(self, table: TableMapping, opener: Callable[[], Location]) -> Exported:
         """
-        Exports the table into the opener's location; what is there already stays.
+        Exports the table into the opener's location; complete parts that are there are not made again.
 
-        Refused where another export, or one of other options, lies there.
+        Raises Refused where there is another export, or one with other options, and Unapplied when a process
+        was killed. The manifest is written last: without one the export is not complete.
         """
         place = opener()
         remove_leftovers(place)
@@ -96,7 +96,7 @@ class Exporter:
         for part in done.values():
             self.tally.add(part)
         open_parts = [number for number in range(len(made.chunks)) if made.part_name(number) not in done]
-        for part in self._made(Making(self.connect, opener, table, made), open_parts):
+        for part in self._made(PartJob(self.connect, opener, table, made), open_parts):
             done[part.name] = part
         found = _manifest(made, done)
         if _stored(place) == found.text():
@@ -121,9 +121,9 @@ class Exporter:
     def _planned(self, connection: Any, place: Location, table: TableMapping) -> Plan:
         described = chunks.describe(connection, table, columns(connection, table))
         if warning := chunks.warning(described):
-            self.tell(f"warning: {warning}")
+            self.report(f"warning: {warning}")
         size = chunks.rows_per_chunk(described, self.settings.chunk_rows)
-        self.tell(f"{table.source}: planning parts of {size:,} rows")
+        self.report(f"{table.source}: planning parts of {size:,} rows")
         found = tuple(chunks.plan(connection, described, size))
         made = Plan(
             table=table.source,
@@ -135,7 +135,7 @@ class Exporter:
             rows=(len(found) - 1) * size + chunks.count(connection, described, found[-1]),
         )
         write(place, plan.NAME, made.text())
-        self.tell(f"{table.source}: {len(found):,} parts, about {made.rows:,} rows")
+        self.report(f"{table.source}: {len(found):,} parts, about {made.rows:,} rows")
         return made
 
     def _refuse_other(self, connection: Any, found: Plan, place: Location, table: TableMapping) -> None:
@@ -143,7 +143,7 @@ class Exporter:
             f"is of {found.table}": found.table != table.source,
             "was begun with another --format or --compression": found.form != self.settings.form,
             "is of another server": found.server != self.server.identity,
-            "was begun before capture began anew": found.epoch != self.epoch,
+            "was begun before capture was reset": found.epoch != self.epoch,
             "is of other columns than the table and the mapping have": found.columns
             != columns_of(connection, table),
         }
@@ -153,7 +153,7 @@ class Exporter:
                     f"the export in {place} {what}", "name another place, or replace it with --again"
                 )
 
-    def _made(self, made: Making, numbers: list[int]) -> Iterator[ExportPart]:
+    def _made(self, made: PartJob, numbers: list[int]) -> Iterator[ExportPart]:
         if not numbers:
             return
         workers = min(self.settings.workers, len(numbers))
@@ -168,14 +168,13 @@ class Exporter:
             except BrokenProcessPool as error:
                 raise Unapplied(
                     "a process that made parts was killed",
-                    "run the command again, it goes on; where memory was short, with fewer --workers",
+                    "run the command again: it resumes; if memory was short, with fewer --workers",
                 ) from error
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _done(place: Location, made: Plan) -> dict[str, ExportPart]:
-    """Parts that are whole and there."""
     there = set(place.names())
     names = (made.part_name(number) for number in range(len(made.chunks)))
     return {
@@ -207,11 +206,13 @@ def _manifest(made: Plan, done: dict[str, ExportPart]) -> Manifest:
 
 def _refuse_strangers(place: Location) -> None:
     if place.names():
-        raise Refused(f"{place} holds other files", "name an empty place, or one that does not exist yet")
+        raise Refused(f"{place} contains other files", "name an empty place, or one that does not exist yet")
 
 
 def _clear(place: Location) -> None:
-    """Removes an export: first what makes it count, the plan last, so that a second try clears the rest."""
+    """
+    Removes an export: the manifest first, the plan last, so that an interrupted removal can be repeated.
+    """
     there = place.names()
     if plan.NAME not in there:
         return

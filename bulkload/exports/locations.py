@@ -1,4 +1,4 @@
-"""Where export files lie: a folder, or a bucket and prefix of S3. Names are relative, with `/`."""
+"""Where export files are: a folder, or a bucket and prefix in S3. Names are relative, with `/`."""
 
 import os
 import shutil
@@ -21,42 +21,51 @@ _TEMPORARY = ".part-in-the-making-"
 
 
 class Location(Protocol):
-    """Files by name. Every reading method raises FileNotFoundError for a name that is not there."""
+    """
+    Files by name: a Folder or an S3Prefix. Picklable.
+
+    `read` and `fetched` raise FileNotFoundError for a name that does not exist. S3's own errors are
+    botocore's ClientError.
+    """
 
     def __str__(self) -> str:
         """As the operator wrote it."""
 
     def names(self) -> list[str]:
-        """All names below, sorted; none where nothing is."""
+        """All names below, sorted; empty where the location does not exist."""
 
     def read(self, name: str) -> bytes:
-        """All of a small file."""
+        """The content of a small file."""
 
     def fetched(self, name: str) -> Any:
-        """Context: the path of a local copy (or of the file itself), gone afterwards."""
+        """Context manager: the path of a local copy, deleted afterwards, or of the file itself."""
 
     def making(self, name: str) -> Any:
-        """Context: an empty local path; what is written there appears under the name as a whole, or never."""
+        """
+        Context manager: an empty local path to write to.
+
+        At its end the file appears under the name, complete; after an error it does not appear.
+        """
 
     def remove(self, name: str) -> None:
-        """Removes a file; nothing happens where there is none."""
+        """Removes a file, if there is one."""
 
     def clear(self) -> None:
-        """Removes all that is below, also what a killed writer left half made."""
+        """Removes everything below, including the half-written files of a killed writer."""
 
     def below(self, name: str) -> "Location":
         """The location of a folder in this one."""
 
 
 def write(location: Location, name: str, data: bytes) -> None:
-    """Puts a small file in place as a whole."""
+    """Writes a small file, atomically."""
     with location.making(name) as path:
         path.write_bytes(data)
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder of this machine; made when it is first written to."""
+    """A folder of this machine; created at the first write."""
 
     path: Path
 
@@ -64,19 +73,16 @@ class Folder:
         return str(self.path)
 
     def names(self) -> list[str]:
-        """All files below, hidden ones left out."""
         files = (path.relative_to(self.path) for path in self.path.rglob("*") if path.is_file())
         return sorted(
             file.as_posix() for file in files if not any(part.startswith(".") for part in file.parts)
         )
 
     def read(self, name: str) -> bytes:
-        """All of a small file."""
         return (self.path / name).read_bytes()
 
     @contextmanager
     def fetched(self, name: str) -> Iterator[Path]:
-        """The file itself."""
         path = self.path / name
         if not path.is_file():
             raise FileNotFoundError(str(path))
@@ -84,7 +90,7 @@ class Folder:
 
     @contextmanager
     def making(self, name: str) -> Iterator[Path]:
-        """Written under another name, synced, then renamed; so a crash leaves a whole file or none."""
+        """Writes under a temporary name, syncs, then renames: a crash leaves a complete file or none."""
         target = self.path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=target.parent)
@@ -95,21 +101,18 @@ class Folder:
             _sync(path)
             path.chmod(0o644)
             path.rename(target)
-            _sync(target.parent)
+            _sync(target.parent)  # else a crash may undo the rename
         finally:
             path.unlink(missing_ok=True)
 
     def remove(self, name: str) -> None:
-        """Removes a file."""
         (self.path / name).unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Removes the folder."""
         if self.path.exists():
             shutil.rmtree(self.path)
 
     def below(self, name: str) -> "Folder":
-        """The folder of that name."""
         return Folder(self.path / name)
 
 
@@ -122,7 +125,7 @@ def _sync(path: Path) -> None:
 
 
 def remove_leftovers(location: Location) -> None:
-    """Removes what a killed writer left half made."""
+    """Removes the temporary files of a killed writer. No writer may be running."""
     if isinstance(location, Folder):
         for path in location.path.rglob(f"{_TEMPORARY}*"):
             path.unlink(missing_ok=True)
@@ -137,7 +140,7 @@ class S3Prefix:
     prefix: str = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """To another process it goes without its client, which that process makes for itself."""
+        """Pickled without its client, which the other process makes for itself."""
         return _bucket, (self.client.meta.region_name, self.bucket, self.prefix)
 
     def __str__(self) -> str:
@@ -147,21 +150,20 @@ class S3Prefix:
         return str(PurePosixPath(self.prefix) / name)
 
     def names(self) -> list[str]:
-        """All keys below the prefix; the marks of empty folders left out."""
+        """All keys below the prefix, without the placeholders of empty folders."""
         start = f"{self.prefix}/" if self.prefix else ""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=start)
         keys = (entry["Key"] for page in pages for entry in page.get("Contents", ()))
         return sorted(key.removeprefix(start) for key in keys if not key.endswith("/"))
 
     def read(self, name: str) -> bytes:
-        """All of a small object."""
         with _missing(f"{self}/{name}"):
             data: bytes = self.client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"].read()
             return data
 
     @contextmanager
     def fetched(self, name: str) -> Iterator[Path]:
-        """A copy in the temporary folder (TMPDIR), which needs room for one part for each worker."""
+        """A copy in the temporary folder (TMPDIR), which needs space for one part for each worker."""
         with tempfile.TemporaryDirectory(prefix="rowferry-") as folder:
             path = Path(folder) / "part"
             with _missing(f"{self}/{name}"):
@@ -170,7 +172,7 @@ class S3Prefix:
 
     @contextmanager
     def making(self, name: str) -> Iterator[Path]:
-        """Made in the temporary folder, then put: an object appears as a whole."""
+        """Writes in the temporary folder, then uploads: an object appears complete."""
         with tempfile.TemporaryDirectory(prefix="rowferry-") as folder:
             path = Path(folder) / "part"
             path.touch()
@@ -178,16 +180,13 @@ class S3Prefix:
             self.client.upload_file(str(path), self.bucket, self._key(name))
 
     def remove(self, name: str) -> None:
-        """Removes an object."""
         self.client.delete_object(Bucket=self.bucket, Key=self._key(name))
 
     def clear(self) -> None:
-        """Removes all objects below the prefix."""
         for name in self.names():
             self.remove(name)
 
     def below(self, name: str) -> "S3Prefix":
-        """The prefix of that name."""
         return S3Prefix(self.client, self.bucket, self._key(name))
 
 
@@ -214,11 +213,11 @@ def location(text: str | Path, client: Any = None) -> Location:
     """
     The location of a folder's path or of `s3://bucket/prefix`, for which `client` is needed.
 
-    Refused for any other address.
+    Raises Refused for any other address.
     """
     if "://" not in str(text):
         return Folder(Path(text))
     parts = urlsplit(str(text))
     if parts.scheme != "s3" or not parts.netloc or client is None:
-        raise Refused(f"{text} is no place for export files", "name a folder or s3://bucket/prefix")
+        raise Refused(f"{text} is not a place for export files", "name a folder or s3://bucket/prefix")
     return S3Prefix(client, parts.netloc, parts.path.strip("/"))

@@ -1,4 +1,4 @@
-"""The manifest of an export: what it holds, and up to where in the binlog."""
+"""The manifest of an export: its parts, and the binlog position that they show."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -15,9 +15,9 @@ VERSION = 1
 @dataclass(frozen=True, slots=True)
 class ExportPart:
     """
-    One file of an export: `name` relative to the export's location; `rows` in it; its size in `bytes` and
-    `sha256` as it lies there; `watermark`, the position (as text) that it shows everything up to. None where
-    the writer did not say.
+    One file of an export: `name`, relative to the export's location; its number of `rows`; size in `bytes`
+    and `sha256` of the stored (compressed) file; `watermark`, the position (as text) up to which its rows
+    show every change. None where the program that wrote it did not record it.
     """
 
     name: str
@@ -30,8 +30,8 @@ class ExportPart:
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """
-    One exported table. `format` is csv or parquet, `compression` gzip, zstd or none (of CSV), `dialect` says
-    in words how values are written, `server` and `epoch` what the watermarks belong to.
+    One exported table. `format` is csv or parquet, `compression` gzip, zstd or none (of CSV), `dialect`
+    describes how values are written, `server` and `epoch` are those of the watermarks.
     """
 
     table: str
@@ -50,17 +50,15 @@ class Manifest:
 
     @property
     def rows(self) -> int:
-        """In all parts."""
         return sum(part.rows or 0 for part in self.parts)
 
     def text(self) -> bytes:
-        """As it is stored."""
         head = {"rowferry_export": VERSION, "watermark": self.watermark, "rows": self.rows}
         return (json.dumps({**head, **asdict(self)}, ensure_ascii=False, indent=1) + "\n").encode()
 
     @classmethod
     def parse(cls, data: bytes, where: str) -> Self:
-        """The manifest that `text` wrote. Refused, naming `where`, when it is none."""
+        """Reads what `text` wrote. Raises Refused, naming `where`, for any other text."""
         try:
             fields: dict[str, Any] = json.loads(data)
             if fields.pop("rowferry_export") != VERSION:

@@ -1,4 +1,4 @@
-"""A process that makes parts: it reads chunks over a connection of its own."""
+"""Makes the parts of an export: a process of its own that reads chunks over its own connection."""
 
 import gzip
 import hashlib
@@ -15,7 +15,7 @@ from backports import zstd
 from bulkload.connection import Connect
 from bulkload.direct import chunks
 from bulkload.direct.reader import ChunkReader
-from bulkload.dynamodb.batch_writer import Patience
+from bulkload.dynamodb.batch_writer import RetryPolicy
 from bulkload.exports import plan
 from bulkload.exports.columns import ExportColumn, source_columns
 from bulkload.exports.formats.rowferry_csv import CsvWriter
@@ -28,18 +28,17 @@ from rowferry.mysql import server as mysql_server
 from rowferry.mysql.server import Connection, identify
 from rowferry.values import Value
 
-COMPRESSION_LEVEL = {"gzip": 1, "zstd": 3}  # gzip's default takes five times as long for a tenth less
+COMPRESSION_LEVEL = {"gzip": 1, "zstd": 3}  # gzip's default level takes five times as long to save a tenth
 
 
 class RowWriter(Protocol):
     """Writes rows to one file."""
 
-    def write(self, rows: Iterable[Sequence[Value]]) -> None:
-        """Writes some."""
+    def write(self, rows: Iterable[Sequence[Value]]) -> None: ...
 
 
 class PartSink:
-    """Takes a chunk's rows into the file at `path`, from its beginning; `close` it before it is used."""
+    """Writes a chunk's rows to the file at `path`, from its beginning. The file is complete after `close`."""
 
     def __init__(self, path: Path, columns: tuple[ExportColumn, ...], form: Form) -> None:
         self.rows = 0
@@ -56,13 +55,11 @@ class PartSink:
         return CsvWriter(text, columns)
 
     def take(self, rows: Iterable[Sequence[Value]]) -> None:
-        """Writes some rows."""
         some = list(rows)
         self.rows += len(some)
         self._writer.write(some)
 
     def close(self) -> None:
-        """Writes what is left."""
         self._open.close()
 
 
@@ -75,8 +72,8 @@ def _compressing(path: Path, compression: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Making:
-    """What a process needs; `connect` and `place` open the source and the location there."""
+class PartJob:
+    """What a process needs, pickled; `connect` and `place` open the source and the location there."""
 
     connect: Connect
     place: Callable[[], Location]
@@ -84,23 +81,23 @@ class Making:
     plan: Plan
 
 
-class Maker:
-    """Makes one part after the other."""
+class PartMaker:
+    """Makes parts, one after the other. Raises Refused where the table has other columns than the plan."""
 
-    def __init__(self, making: Making, patience: Patience | None = None) -> None:
-        self._making = making
-        self._place = making.place()
-        connection = making.connect()
+    def __init__(self, job: PartJob, retry: RetryPolicy | None = None) -> None:
+        self._job = job
+        self._place = job.place()
+        connection = job.connect()
         server = identify(connection)
-        found = mysql_server.columns(connection, making.mapping)
-        _refuse_altered(columns_of(connection, making.mapping), making.plan)
-        self._table = chunks.describe(connection, making.mapping, found)
+        found = mysql_server.columns(connection, job.mapping)
+        _refuse_altered(columns_of(connection, job.mapping), job.plan)
+        self._table = chunks.describe(connection, job.mapping, found)
         connection.close()
-        self._reader = ChunkReader(making.connect, server, patience or Patience())
+        self._reader = ChunkReader(job.connect, server, retry or RetryPolicy())
 
     def make(self, number: int) -> ExportPart:
-        """Makes the part of the chunk with that number, then the file that says that it is whole."""
-        part_plan = self._making.plan
+        """Makes the part of the chunk with that number, then the marker that it is complete."""
+        part_plan = self._job.plan
         name = part_plan.part_name(number)
         with self._place.making(name) as path:
             part = self._read(number, name, path)
@@ -108,7 +105,7 @@ class Maker:
         return part
 
     def _read(self, number: int, name: str, path: Path) -> ExportPart:
-        made = self._making.plan
+        made = self._job.plan
         sinks: list[PartSink] = []
 
         def begin() -> PartSink:
@@ -124,7 +121,7 @@ class Maker:
 
 
 def columns_of(connection: Connection, table: TableMapping) -> tuple[ExportColumn, ...]:
-    """Those of the source table that an export has."""
+    """The columns of the source table that an export has."""
     return tuple(column for column in source_columns(connection, table) if table.travels(column.name))
 
 
@@ -145,22 +142,22 @@ def _described(path: Path, name: str) -> ExportPart:
         )
 
 
-_making: Making | None = None
+_job: PartJob | None = None
 
 
-def begin(making: Making) -> None:
-    """What the process makes from now on."""
-    global _making  # noqa: PLW0603
-    _making = making
+def begin(job: PartJob) -> None:
+    """Sets what this process makes."""
+    global _job  # noqa: PLW0603
+    _job = job
 
 
 @cache
-def _maker() -> Maker:
-    """Made for the first part: what goes wrong here reaches the parent."""
-    assert _making is not None
-    return Maker(_making)
+def _maker() -> PartMaker:
+    """Made with the first part, not in `begin`: so that an error reaches the parent."""
+    assert _job is not None
+    return PartMaker(_job)
 
 
 def make(number: int) -> ExportPart:
-    """Makes one part in a process that has begun."""
+    """Makes one part, in a process that `begin` initialized."""
     return _maker().make(number)

@@ -1,4 +1,4 @@
-"""What an export is going to hold; written before its first part."""
+"""The plan of an export: its chunks, written before its first part."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -22,14 +22,14 @@ class Form:
 
     @property
     def suffix(self) -> str:
-        """Of the parts' names."""
+        """The ending of the parts' names."""
         ending = {"none": "", "gzip": ".gz", "zstd": ".zst"}[self.compression]
         return ".parquet" if self.format == "parquet" else f".csv{ending}"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The chunks of one table, `rows` when it was made, and what they belong to."""
+    """The chunks of one table, with the server and epoch of their watermarks. `rows`: when it was made."""
 
     table: str
     columns: tuple[ExportColumn, ...]
@@ -44,7 +44,6 @@ class Plan:
         return f"part-{number + 1:06d}{self.form.suffix}"
 
     def text(self) -> bytes:
-        """As it is stored."""
         fields = asdict(self)
         fields["chunks"] = [
             [bound_text(chunk.lower), bound_text(chunk.upper), chunk.nulls] for chunk in self.chunks
@@ -53,7 +52,7 @@ class Plan:
 
     @classmethod
     def parse(cls, data: bytes, where: str) -> Self:
-        """The plan that `text` wrote. Refused, naming `where`, when it is none."""
+        """Reads what `text` wrote. Raises Refused, naming `where`, for any other text."""
         try:
             fields: dict[str, Any] = json.loads(data)
             chunks = tuple(
@@ -63,19 +62,17 @@ class Plan:
             columns = tuple(ExportColumn(**column) for column in fields.pop("columns"))
             return cls(chunks=chunks, columns=columns, form=Form(**fields.pop("form")), **fields)
         except (ValueError, KeyError, TypeError) as error:
-            raise Refused(f"{where} is no plan of `ferry export`", "export again, with --again") from error
+            raise Refused(f"{where} is not a plan of `ferry export`", "export again, with --again") from error
 
 
 def marker_name(part: str) -> str:
-    """The small file that says that a part is whole."""
+    """The name of the small file that marks a part as complete."""
     return f"{DONE}{part}.json"
 
 
 def marker_text(part: ExportPart) -> bytes:
-    """What it holds."""
     return json.dumps(asdict(part)).encode()
 
 
 def read_marker(data: bytes) -> ExportPart:
-    """The part that it speaks of."""
     return ExportPart(**json.loads(data))

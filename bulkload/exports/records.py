@@ -1,4 +1,4 @@
-"""What the readers of all formats share: opening a part, and rows of values from its records."""
+"""Shared by the readers of all formats: opening a part, and rows of values from its records."""
 
 import gzip
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,11 +13,15 @@ type Record = tuple[int, Sequence[Any]]
 """The number of a record's last line in its file, from 1, and its fields; None is NULL."""
 type Numbered = tuple[int, list[Value]]
 type ReadRows = Callable[[Path, str], Iterator[Numbered]]
-"""The rows of the file at a path that has this name (its suffix tells the compression). BadLine, OSError."""
+"""
+Reads the rows of the file at a path. The name's suffix gives the compression.
+
+Raises BadLine for what is not a row of the format, OSError and EOFError for a damaged file.
+"""
 
 
 class BadLine(ValueError):
-    """A record that cannot be read; `line` from 1."""
+    """A record that cannot be read; `line` from 1. Its text never contains a row's values."""
 
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(reason)
@@ -26,7 +30,7 @@ class BadLine(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """Which field of a record is the column, and what makes its value."""
+    """The index of a column's field in a record, and its converter."""
 
     place: int
     column: ExportColumn
@@ -34,7 +38,7 @@ class Pick:
 
 
 def opened(path: Path, name: str) -> BinaryIO:
-    """The file's content; what ends in .gz or .zst is decompressed."""
+    """The file's content, decompressed where the name ends in .gz or .zst."""
     if name.endswith(".gz"):
         return cast(BinaryIO, gzip.open(path))
     if name.endswith(".zst"):
@@ -45,12 +49,12 @@ def opened(path: Path, name: str) -> BinaryIO:
 
 
 def plain_name(name: str) -> str:
-    """The name without what tells the compression."""
+    """The name without the suffix of its compression."""
     return name.removesuffix(".gz").removesuffix(".zst")
 
 
 def values(records: Iterable[Record], picks: Sequence[Pick], width: int) -> Iterator[Numbered]:
-    """The picked columns' values of records of `width` fields. BadLine names what does not fit."""
+    """The picked columns' values of records of `width` fields. Raises BadLine, which names the column."""
     makers = [(pick.place, pick.convert) for pick in picks]
     for line, fields in records:
         if len(fields) != width:
@@ -61,7 +65,9 @@ def values(records: Iterable[Record], picks: Sequence[Pick], width: int) -> Iter
                 [None if (field := fields[place]) is None else make(field) for place, make in makers],
             )
         except (ValueError, ArithmeticError):
-            raise BadLine(line, _culprit(fields, picks)) from None  # the cause would show the value
+            raise BadLine(
+                line, _culprit(fields, picks)
+            ) from None  # `from None`: the cause would show the value
 
 
 def _culprit(fields: Sequence[Any], picks: Sequence[Pick]) -> str:
@@ -70,5 +76,5 @@ def _culprit(fields: Sequence[Any], picks: Sequence[Pick]) -> str:
             if fields[pick.place] is not None:
                 pick.convert(fields[pick.place])
         except (ValueError, ArithmeticError):
-            return f"column {pick.column.name} holds what is no {pick.column.definition}"
+            return f"column {pick.column.name} has a value that is not {pick.column.definition}"
     return "cannot be read"

@@ -1,5 +1,5 @@
 r"""
-How SELECT ... INTO OUTFILE writes text files.
+The dialect of text files: FIELDS and LINES of SELECT ... INTO OUTFILE.
 
 https://dev.mysql.com/doc/refman/9.4/en/select-into.html and (FIELDS and LINES)
 https://dev.mysql.com/doc/refman/9.4/en/load-data.html#load-data-field-line-handling
@@ -18,13 +18,14 @@ _TOKEN = re.compile(
 )
 _ESCAPES = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a"}
 _AMBIGUOUS = b"ntrb0ZN"
+"""Characters that mean something after the escape, and so cannot be a delimiter as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """
-    FIELDS and LINES, in bytes; the defaults are MySQL's. `charset` as CHARACTER SET names it; None or binary:
-    each column in its own.
+    FIELDS and LINES, in bytes; the defaults are MySQL's. `charset` is that of CHARACTER SET; None or binary:
+    each column in its own. Raises Refused for a dialect in which two values may look alike.
     """
 
     terminated: bytes = b"\t"
@@ -45,16 +46,16 @@ class Dialect:
         if len(self.enclosed) > 1 or len(self.escaped) > 1:
             return "ENCLOSED BY and ESCAPED BY are one character"
         if not self.escaped:
-            return "without ESCAPED BY, values are written as they are, terminators, quotes and all"
+            return "without ESCAPED BY, terminators and quotes in values look like delimiters"
         if self.ended[:1] in self.ended[1:]:
-            return "LINES TERMINATED BY holds its first character twice"
+            return "LINES TERMINATED BY has its first character twice"
         if len(set(used)) < len(used) or any(byte in _AMBIGUOUS for byte in used):
             return "a character has two meanings"
         return None
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The dialect in the words of SELECT ... INTO OUTFILE. Refused when they are not understood."""
+        """Parses the clauses of SELECT ... INTO OUTFILE. Raises Refused where it cannot."""
         words = _words(text)
         found: dict[str, Any] = {}
         part = ""
@@ -79,7 +80,7 @@ class Dialect:
 
 
 type _Word = tuple[str, bytes | None]
-"""A keyword, or a text literal's bytes."""
+"""A keyword, or the bytes of a literal."""
 
 
 def _words(text: str) -> list[_Word]:

@@ -1,4 +1,4 @@
-"""The values of fields in which the server's bytes stand as they are."""
+"""The values of fields that contain the server's bytes without a conversion."""
 
 from collections.abc import Callable
 
@@ -33,10 +33,10 @@ _READERS: dict[str, Convert] = {
 
 def raw_converter(column: ExportColumn, charset: str | None) -> Convert:
     """
-    What makes the value of a field's bytes.
+    The converter of a field's bytes.
 
-    `charset` is what the file was written with; binary: each column in its own; None: nobody says.
-    Refused where the column's values cannot be told from that.
+    `charset` is that of the file; binary: each column in its own; None: unknown. Raises Refused where that
+    does not determine the column's values.
     """
     match column.family:
         case "int":
@@ -74,7 +74,7 @@ def _bytes_converter(column: ExportColumn, charset: str | None) -> Convert:
 def _utf8(data: bytes) -> str:
     try:
         return data.decode()
-    except UnicodeDecodeError:  # servers store halves of surrogate pairs
+    except UnicodeDecodeError:  # servers store unpaired surrogates
         return without_halves(data.decode("utf-8", "surrogatepass"))
 
 
@@ -85,8 +85,8 @@ def _decoder(column: ExportColumn, charset: str | None) -> Callable[[bytes], str
         return lambda data: data.decode("latin-1").translate(_LATIN1)
     if charset is None:
         raise Refused(
-            f"column {column.name} is text in {column.charset}, and nothing says in what it was written",
-            "state it in the dialect: CHARACTER SET utf8mb4, or CHARACTER SET binary where none was given",
+            f"column {column.name} is text in {column.charset}, and the character set of the file is unknown",
+            "give it in the dialect: CHARACTER SET utf8mb4, or CHARACTER SET binary where none was given",
         )
     raise Refused(
         f"column {column.name} was written in {column.charset if charset == 'binary' else charset}",

@@ -1,4 +1,6 @@
-"""What is particular to a road: `files` into the existing table, `import` by ImportTable into a new one."""
+"""
+The two methods of a load from files: `files` into the existing table, `import` by ImportTable into a new one.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,32 +19,31 @@ from rowferry.position import Position
 FILES, IMPORT = "files", "import"
 
 
-class Arrival(Protocol):
-    """What is particular to a road."""
+class Destination(Protocol):
+    """What differs between the methods. FileLoad calls it while it has the loader's lock."""
 
-    road: str
+    method: str
 
     def forget(self, target: LoadTarget) -> None:
-        """What was begun before does not count any more."""
+        """Discards what an earlier load began."""
 
     def check(self, target: LoadTarget) -> None:
-        """Refused where the target's table cannot be loaded by this road."""
+        """Raises Refused where the target's table cannot be loaded by this method."""
 
     def holds_items(self, target: LoadTarget, epoch: int) -> bool:
-        """Whether the target's table has live items. Refused when they are of an earlier epoch."""
+        """Whether the target's table has live items. Raises Refused when they are of an earlier epoch."""
 
     def refuse_newer(self, target: LoadTarget, position: Position) -> None:
-        """Refused where the target's table has what is newer than the position."""
+        """Raises Refused where the target's table has anything newer than the position."""
 
-    def sink(self, target: LoadTarget) -> ItemSink:
-        """What takes the items."""
+    def sink(self, target: LoadTarget) -> ItemSink: ...
 
     def finish(self, work: FilesWork) -> "Arrived":
-        """Brings what the sink took into the table."""
+        """Brings what the sink took into the table. Called after every partition is done."""
 
 
 class Arrived(NamedTuple):
-    """`complete`: the items are in the table, but for the refused ones."""
+    """`complete`: the items are in the table, except the `refused` ones."""
 
     complete: bool = True
     refused: Sequence[Unusable] = ()
@@ -50,35 +51,34 @@ class Arrived(NamedTuple):
 
 @dataclass(slots=True)
 class IntoTable:
-    """The road `files`. `put` makes the sink of a target's table."""
+    """The method `files`. `put` makes the sink of a target's table."""
 
     client: Any
     put: Callable[[LoadTarget], ItemSink]
-    road: str = FILES
+    method: str = FILES
 
     def forget(self, target: LoadTarget) -> None:
-        """There is nothing to forget."""
+        """Does nothing: there is no state but the table."""
 
     def check(self, target: LoadTarget) -> None:
-        """The table has to be there, with the mapping's key."""
+        """The table has to exist, with the mapping's key."""
         for source in target.sources:
             preconditions.refuse_other_keys(self.client, source.table)
             preconditions.refuse_expiry(self.client, source.table)
 
     def holds_items(self, target: LoadTarget, epoch: int) -> bool:
-        """By a scan up to the first one."""
+        """Scans up to the first one."""
         return preconditions.holds_items(self.client, target.name, epoch)
 
     def refuse_newer(self, target: LoadTarget, position: Position) -> None:
-        """By a scan."""
+        """Scans the whole table."""
         preconditions.refuse_newer(self.client, target.name, position)
 
     def sink(self, target: LoadTarget) -> ItemSink:
-        """BatchWriteItem."""
         return self.put(target)
 
     def finish(self, work: FilesWork) -> Arrived:
-        """Nothing is left to do."""
+        """Does nothing: the sink has written to the table."""
         del work
         return Arrived()
 
@@ -86,19 +86,20 @@ class IntoTable:
 @dataclass(slots=True)
 class IntoFiles:
     """
-    The road `import`: files of `location`, a folder of it for each target.
+    The method `import`: files in `location`, a folder of it for each target.
 
-    `importer` makes a target's TableImport; None where the location is no bucket: then the files are all.
+    `importer` makes a target's TableImport; None where the location is not a bucket: then the files are the
+    result.
     """
 
     location: Location
     compression: str
     importer: Callable[[LoadTarget, Location], TableImport] | None
     progress: Callable[[ImportCounts], None]
-    road: str = IMPORT
+    method: str = IMPORT
 
     def forget(self, target: LoadTarget) -> None:
-        """Another import has to make the table."""
+        """Makes the next run start another import."""
         if self.importer:
             self.importer(target, self._place(target)).forget()
 
@@ -106,23 +107,24 @@ class IntoFiles:
         return self.location.below(target.name)
 
     def check(self, target: LoadTarget) -> None:
-        """The table must not be there yet."""
+        """The table must not exist yet."""
         if self.importer:
             self.importer(target, self._place(target)).refuse_existing()
 
     def holds_items(self, target: LoadTarget, epoch: int) -> bool:
-        """Those of the table that the import has made."""
+        """False before the import has made the table."""
         return self.importer is not None and self.importer(target, self._place(target)).holds_items(epoch)
 
     def refuse_newer(self, target: LoadTarget, position: Position) -> None:
-        """There is nothing in a table that is not there yet."""
+        """Does nothing: a new table has no items."""
 
     def sink(self, target: LoadTarget) -> ItemSink:
-        """Import files."""
         return Files(self._place(target), self.compression)
 
     def finish(self, work: FilesWork) -> Arrived:
-        """Imports them. Refused where strange files lie among them."""
+        """
+        Imports the files. Raises Refused where other files are among them, or items are missing afterwards.
+        """
         place = self._place(work.target)
         sink = self.sink(work.target)
         made = [file for done in work.grouped(sink) if done.detail for file in done.detail["files"]]

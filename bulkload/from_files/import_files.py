@@ -1,9 +1,10 @@
 """
 Import files: DynamoDB JSON, one item a line, compressed.
 
-A partition has its own files, so every item is in one file, once. ImportTable wants keys in no order, which
-the hash of the partitions and a shuffle within each give, and files of up to about 4 million items of 1 KB
-(DynamoDB developer guide, "Best practices for importing from Amazon S3"): here 2 GiB before compression.
+A partition has its own files, so every item is in one file, once. ImportTable should get keys in random
+order, which the hash of the partitions and a shuffle within each give, and files of up to about 4 million
+items of 1 KB (DynamoDB developer guide, "Best practices for importing from Amazon S3"): here 2 GiB before
+compression.
 """
 
 import zlib
@@ -38,12 +39,12 @@ class Files:
 
     @property
     def place(self) -> str:
-        """The location, and the compression."""
+        """Identifies the sink: the location, and the compression."""
         return f"{self.location} {self.compression}"
 
     def take(self, partition: int, items: Iterable[Assembled], refusals: Refusals) -> dict[str, Any]:
         """Writes the partition's files; returns their names and sizes."""
-        del refusals  # what can be no item is known already
+        del refusals  # ImportTable reports items that it refuses, after the import
         made = []
         for number, some in enumerate(_divided(batches(items, *_AT_ONCE), self.largest), 1):
             name = f"items-{partition:04d}-{number:03d}{SUFFIXES[self.compression]}"
@@ -76,7 +77,7 @@ def _write(batches: Iterable[Batch], file: BinaryIO, compression: str) -> dict[s
 
 
 def _compressor(compression: str) -> Any:
-    """Fast rather than small: ImportTable is paid for by the size before compression."""
+    """Fast rather than small: AWS bills ImportTable by the size before compression."""
     if compression == "zstd":
         from backports import zstd
 
@@ -85,17 +86,19 @@ def _compressor(compression: str) -> Any:
 
 
 def refuse_others(location: Location, made: Sequence[str]) -> None:
-    """Refused unless these files and no others are there: ImportTable takes everything below the prefix."""
+    """Raises Refused unless exactly these files are there: ImportTable reads everything below the prefix."""
     found = set(location.names())
     if strange := sorted(found - set(made)):
         raise Refused(
-            f"{location} holds {len(strange)} other files, as {strange[0]}, which would be imported, too",
+            f"{location} contains {len(strange)} other files, such as {strange[0]}: they would be imported",
             "remove them, or name an empty place with --to",
         )
     if missing := sorted(set(made) - found):
         raise Refused(
-            f"{location} lacks {len(missing)} of the import files, as {missing[0]}",
+            f"{location} lacks {len(missing)} of the import files, such as {missing[0]}",
             "remove the folder of --work and run the load again",
         )
     if len(found) > MOST_FILES:
-        raise Refused(f"{location} holds {len(found):,} files, {MOST_FILES:,} are allowed", "split the table")
+        raise Refused(
+            f"{location} contains {len(found):,} files, {MOST_FILES:,} are allowed", "split the table"
+        )

@@ -1,8 +1,8 @@
 """
 ImportTable: a new DynamoDB table from import files in S3.
 
-It makes the table itself, and takes none that exists. What an import was started with is kept in the
-control table (import#TARGET), so that another run finds it.
+ImportTable makes the table itself, and refuses one that exists. The token and ARN of an import are stored in
+the control table (import#TARGET), so that another run finds it.
 """
 
 import json
@@ -26,7 +26,7 @@ from rowferry.errors import Refused
 from rowferry.mapping import EXPIRES, TableMapping
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 20.0
-"""Seconds between two looks; each pause is half as long again."""
+"""Seconds between two polls; each pause is 1.5 times the last."""
 _LOG_GROUP = "/aws-dynamodb/imports"
 _COMPRESSIONS = {"gzip": "GZIP", "zstd": "ZSTD"}
 _MOST_NAMED = 1000
@@ -35,7 +35,7 @@ _OTHER = "DynamoDB refuses one of its values or its key: repair the row, or leav
 
 @dataclass(frozen=True, slots=True)
 class ImportCounts:
-    """What an import has done: items read, items in the table, items refused."""
+    """The counts of an import: items read, items in the table, items refused."""
 
     processed: int
     imported: int
@@ -47,7 +47,7 @@ class TableImport:
     """
     One target's import. `tables` are all its sources; `files` the bucket and prefix that hold nothing else.
 
-    `dynamodb` and `logs` are boto3 clients; `sleep` waits seconds between two looks at the import.
+    `dynamodb` and `logs` are boto3 clients; `sleep` waits between two polls, in seconds.
     """
 
     dynamodb: Any
@@ -60,7 +60,6 @@ class TableImport:
 
     @property
     def name(self) -> str:
-        """The new table's."""
         return self.tables[0].target
 
     @property
@@ -68,22 +67,22 @@ class TableImport:
         return import_key(self.name)
 
     def refuse_existing(self) -> None:
-        """Refused where the table exists and this import has not made it."""
+        """Raises Refused where the table exists and this import has not made it."""
         if self.control.get(self._record).get("location") == str(self.files):
             return
         if self._description() is not None:
             raise Refused(
                 f"DynamoDB table {self.name} exists, and ImportTable makes only new tables",
                 "map the target to a new name and deploy with TargetTable=IMPORTED, delete an empty one, or"
-                " load into this one with --road files",
+                " load into this one with --method files",
             )
 
     def holds_items(self, epoch: int) -> bool:
-        """Whether the table is there, with live items. Refused when they are of an earlier epoch."""
+        """Whether the table exists and has live items. Raises Refused when they are of an earlier epoch."""
         return self._description() is not None and preconditions.holds_items(self.dynamodb, self.name, epoch)
 
     def start(self) -> str:
-        """Starts the import, or finds the one that was started; returns its ARN."""
+        """Starts the import, or finds the one that an earlier run started; returns its ARN. Idempotent."""
         record = self.control.get(self._record)
         if record.get("location") != str(self.files):
             record = {"location": str(self.files), "token": uuid.uuid4().hex}
@@ -94,7 +93,7 @@ class TableImport:
         return str(record["arn"])
 
     def _started(self, token: str) -> str | None:
-        """The import of this token, where the answer to its start was lost."""
+        """The import with this token, where the answer to its start was lost."""
         found = self._description()
         if found is None:
             return None
@@ -102,7 +101,9 @@ class TableImport:
             description = self.dynamodb.describe_import(ImportArn=page["ImportArn"])["ImportTableDescription"]
             if description.get("ClientToken") == token:
                 return str(page["ImportArn"])
-        raise Refused(f"DynamoDB table {self.name} was made by somebody else", "delete it, then run again")
+        raise Refused(
+            f"DynamoDB table {self.name} was not made by this load", "delete it, then run the load again"
+        )
 
     def _import(self, token: str) -> str:
         prefix = f"{self.files.prefix}/" if self.files.prefix else ""
@@ -116,7 +117,7 @@ class TableImport:
         return str(answer["ImportTableDescription"]["ImportArn"])
 
     def create_empty(self) -> None:
-        """The table without an import, for a source without rows."""
+        """Creates the table without an import, for a source without rows."""
         if self._description() is None:
             self.control.put(self._record, {"location": str(self.files)})
             self.dynamodb.create_table(TableName=self.name, **self._parameters())
@@ -135,7 +136,11 @@ class TableImport:
         }
 
     def wait(self, arn: str, progress: Callable[[ImportCounts], None]) -> ImportCounts:
-        """Waits for the import's end. Refused when it failed as a whole."""
+        """
+        Waits for the import's end. Raises Refused when it failed as a whole.
+
+        A return does not mean that all items are in the table: `errors` counts those that DynamoDB refused.
+        """
         for pause in _pauses():
             found = self.dynamodb.describe_import(ImportArn=arn)["ImportTableDescription"]
             counts = ImportCounts(
@@ -153,17 +158,17 @@ class TableImport:
                 self.forget()
                 raise Refused(
                     f"the import of {self.name} {status.lower()} ({found.get('FailureCode', 'no code')})",
-                    f"see log group {_LOG_GROUP}; mend it, delete table {self.name}, then run the load again",
+                    f"repair what log group {_LOG_GROUP} shows, delete table {self.name}, then load again",
                 )
             self.sleep(pause)
         raise AssertionError("pauses never end")
 
     def forget(self) -> None:
-        """The next run starts another import."""
+        """Makes the next run start another import."""
         self.control.client.delete_item(TableName=self.control.name, Key={"pk": {"S": self._record}})
 
     def refused(self, arn: str) -> Iterator[Unusable]:
-        """The items that the import did not take, by their keys: the first 1,000."""
+        """The items that the import refused, by their keys: the first 1,000."""
         for number, (name, index, reason) in enumerate(self._errors(arn)):
             if number == _MOST_NAMED:
                 return
@@ -200,7 +205,7 @@ class TableImport:
 
     def settle(self) -> None:
         """
-        The new table as the template makes it: point-in-time recovery, and the tombstones' time to live.
+        Sets what the template sets for its tables: point-in-time recovery, and the tombstones' time to live.
         """
         for pause in _pauses():
             if (found := self._description()) and found["TableStatus"] == "ACTIVE":
@@ -210,7 +215,8 @@ class TableImport:
             TableName=self.name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
         )
         if any(table.ttl for table in self.tables):
-            return  # docs/mapping.md: time to live goes by the user's attribute, after the cut-over
+            # a table has one TTL attribute: here the user's, turned on after the cutover (docs/mapping.md)
+            return
         said = self.dynamodb.describe_time_to_live(TableName=self.name)["TimeToLiveDescription"]
         if said.get("TimeToLiveStatus") not in ("ENABLED", "ENABLING"):
             self.dynamodb.update_time_to_live(

@@ -1,4 +1,4 @@
-"""What is read: the tables of a mapping and their exports."""
+"""The input of a load: the tables of a mapping and their exports."""
 
 import hashlib
 import json
@@ -12,27 +12,25 @@ from rowferry.errors import Refused
 from rowferry.mapping import Mapping, TableMapping
 
 _LINE_FOR_BYTE = 3
-"""A row's line has about so many times the bytes that it has in a compressed export."""
+"""A row's line has about three times its bytes in a compressed export."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportedTable:
-    """One table and its export."""
-
     table: TableMapping
     export: Export
 
 
 @dataclass(frozen=True, slots=True)
 class LoadTarget:
-    """All sources of one DynamoDB table."""
+    """One DynamoDB table, with all its sources."""
 
     name: str
     sources: Sequence[ExportedTable]
 
     @property
     def parts(self) -> list[tuple[int, int]]:
-        """Every part: the number of its source, and its own there."""
+        """Every part: the number of its source, and its number there."""
         return [
             (number, place)
             for number, source in enumerate(self.sources)
@@ -40,17 +38,16 @@ class LoadTarget:
         ]
 
     def part(self, number: int, place: int) -> tuple[ExportedTable, ExportPart]:
-        """One of `parts`."""
         return self.sources[number], self.sources[number].export.parts[place]
 
     @property
     def partitions(self) -> int:
-        """Into how many its items are shuffled."""
+        """The number of partitions that its items are shuffled into."""
         sizes = [part.bytes or 0 for source in self.sources for part in source.export.parts]
         return partitions_for(sum(sizes) * _LINE_FOR_BYTE)
 
     def identity(self, mapping_text: bytes, position: str) -> dict[str, Any]:
-        """Tells this work from any other: another export, mapping or position."""
+        """Identifies this work: another export, mapping or position gives another identity."""
         parts = [[asdict(part) for part in source.export.parts] for source in self.sources]
         columns = [[asdict(column) for column in source.export.columns] for source in self.sources]
         what = [self.name, [source.table.source for source in self.sources], columns, parts]
@@ -59,7 +56,7 @@ class LoadTarget:
 
 
 def targets(mapping: Mapping, exports: Sequence[Export]) -> list[LoadTarget]:
-    """The mapping's targets. Refused where an export is missing: an item would lack its members."""
+    """The mapping's targets. Raises Refused where an export is missing: items would lack members."""
     found = {export.table: export for export in exports}
     if missing := [table.source for table in mapping.tables if table.source not in found]:
         raise Refused(

@@ -1,12 +1,12 @@
 """
-A load from exported files, by one of two roads.
+A load from exported files, by one of two methods.
 
 files    groups, then BatchWriteItem into the table that exists
 import   groups, then import files, then ImportTable into a new table
 
-The control table has it as any other load: over an empty target the floor of each source stands before an
-item is written, and the load is done when every item is in the table. Progress is in the place of work, so
-that a run that was killed goes on.
+In the control table it looks like any other load: for an empty target the floor of each source is raised
+before an item is written, and the load is done when every item is in the table. Progress is in the work
+folder, so that the next run resumes one that was killed.
 """
 
 import time
@@ -21,14 +21,14 @@ from bulkload.direct.ledger import DONE, ChunkResult, Ledger
 from bulkload.direct.loader import LoadOutcome, emptied
 from bulkload.exports import watermark_of
 from bulkload.exports.locations import Location
-from bulkload.from_files.destinations import Arrival, Arrived
+from bulkload.from_files.destinations import Arrived, Destination
 from bulkload.from_files.inputs import LoadTarget
-from bulkload.from_files.local_runner import Passes, StepProgress
+from bulkload.from_files.local_runner import StepProgress, StepRunner
 from bulkload.from_files.steps import Done, FilesWork, ItemSink
 from bulkload.lock import LoaderLock
-from bulkload.throttle.controller import EVERY, Governor
+from bulkload.throttle.controller import EVERY, RateController
 from bulkload.throttle.limits import Limits
-from bulkload.throttle.shared_counters import Board
+from bulkload.throttle.shared_counters import SharedCounters
 from rowferry.control_table import APPLIED, CHECKPOINT, ControlTable
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping
@@ -38,24 +38,24 @@ from rowferry.position import BinlogOffset, Position
 @dataclass(slots=True)
 class FileLoad:
     """
-    Loads a mapping's targets from exports. `place` holds the work, one folder for each target, and `passes`
-    runs it, as fast as the `limits` and what the table takes allow.
+    Loads a mapping's targets from exports. Called by `ferry load --from`.
 
-    `mapping_text` and what the exports say tell this load from others. `given`: the watermark of exports that
-    have none of their own.
+    `place` is the work folder, with one folder for each target; `runner` runs the steps, within the `limits`
+    and at the rate that the table takes. `mapping_text` and the exports' manifests identify this load.
+    `given`: the watermark of exports that have none of their own.
     """
 
     targets: Sequence[LoadTarget]
     mapping: Mapping
     mapping_text: bytes
     control: ControlTable
-    arrival: Arrival
+    destination: Destination
     place: Location
-    passes: Passes
+    runner: StepRunner
     lock: LoaderLock
-    board: Board
+    counters: SharedCounters
     limits: Limits
-    tell: Callable[[str], None]
+    report: Callable[[str], None]
     progress: Callable[[StepProgress], None]
     unusable: Callable[[Unusable], None]
     given: BinlogOffset | None = None
@@ -66,10 +66,10 @@ class FileLoad:
 
     def run(self, switch_is_on: bool) -> list[LoadOutcome]:
         """
-        Loads what is open.
+        Loads the targets that are not done.
 
         Raises Refused before anything is written, BadPart where a file cannot be read, Unapplied or LeaseLost
-        when it cannot go on: then another run does.
+        when it cannot go on: run it again, and it resumes.
         """
         epoch = int(self.control.get(CHECKPOINT).get("epoch", 0))
         ledgers = self._ledgers(epoch)
@@ -82,22 +82,22 @@ class FileLoad:
             )
         checkpoint = preconditions.captured(self.control, ledgers)
         positions = {target.name: self._position(target, checkpoint) for target in self.targets}
-        with self.lock.held(self.tell):
+        with self.lock.held(self.report):
             self.limits.write(self.control)
             waiting = [(target, mine) for target, mine in self._with(ledgers) if self._open(mine)]
             for target, mine in waiting:
-                anew, position = self._anew(mine, positions[target.name]), positions[target.name]
-                if anew:
+                fresh, position = self._is_new(mine, positions[target.name]), positions[target.name]
+                if fresh:
                     preconditions.refuse_below_floor(
                         self.control, [ledger.source for ledger in mine], position
                     )
-                    self.arrival.forget(target)
-                self.arrival.check(target)
-                if anew:
+                    self.destination.forget(target)
+                self.destination.check(target)
+                if fresh:
                     self._refuse_older(target, position, mine)
-            with Governor(self.board, 1, self.control) as governor:
+            with RateController(self.counters, 1, self.control) as controller:
                 for target, mine in waiting:
-                    self._load(target, positions[target.name], mine, partial(self._before, governor))
+                    self._load(target, positions[target.name], mine, partial(self._before, controller))
             return [self._outcome(name, ledger) for name, ledger in ledgers.items()]
 
     def _with(self, ledgers: dict[str, Ledger]) -> Iterator[tuple[LoadTarget, list[Ledger]]]:
@@ -107,25 +107,24 @@ class FileLoad:
     def _open(self, ledgers: Sequence[Ledger]) -> bool:
         return self.again or any(ledger.state != DONE for ledger in ledgers)
 
-    def _anew(self, ledgers: Sequence[Ledger], position: Position) -> bool:
+    def _is_new(self, ledgers: Sequence[Ledger], position: Position) -> bool:
         return any(self._unplanned(ledger, position) for ledger in ledgers)
 
     def _unplanned(self, ledger: Ledger, position: Position) -> bool:
-        """Another export makes another load: what was checked for one says nothing of the other."""
+        """Another export is another load, which has to be checked again."""
         return self.again or ledger.state is None or ledger.watermark != str(position)
 
     def _ledgers(self, epoch: int) -> dict[str, Ledger]:
         return {
             table.source: Ledger(
-                self.control, table.source, epoch, lambda: int(self.now() * 1000), self.arrival.road
+                self.control, table.source, epoch, lambda: int(self.now() * 1000), self.destination.method
             )
             for table in self.mapping.tables
         }
 
     def _position(self, target: LoadTarget, checkpoint: dict[str, Any]) -> Position:
         """
-        The lowest watermark of all that the target's rows were read from: its items' position, and the
-        floor.
+        The low watermark of all parts of the target: the position of its items, and the floor.
         """
         found = []
         for export in (source.export for source in target.sources):
@@ -143,44 +142,44 @@ class FileLoad:
     ) -> None:
         work = FilesWork.begin(target, position, self.mapping_text, self.place.below(target.name))
         self.lock.check()
-        if self._anew(ledgers, position):
-            work.forget_partitions()  # another load may have written meanwhile, or the table was emptied
+        if self._is_new(ledgers, position):
+            work.forget_partitions()  # since then another load may have written, or the table was emptied
             self._plan(target, position, ledgers)
-        sink = self.arrival.sink(target)
-        self.passes.run(work, sink, before, self.progress)
-        arrived = self.arrival.finish(work)
+        sink = self.destination.sink(target)
+        self.runner.run(work, sink, before, self.progress)
+        arrived = self.destination.finish(work)
         for row in (*work.unusable(sink), *arrived.refused):
             self.unusable(row)
         self._finish(ledgers, work, sink, arrived)
 
-    def _before(self, governor: Governor) -> None:
+    def _before(self, controller: RateController) -> None:
         said = None
-        while reason := governor.held:
+        while reason := controller.held:
             if reason != said:
-                self.tell(f"nothing new is begun: {reason}")
+                self.report(f"waiting: {reason}")
             said = reason
             self.sleep(EVERY)
             self.lock.check()
         self.lock.check()
 
     def _refuse_older(self, target: LoadTarget, position: Position, ledgers: Sequence[Ledger]) -> None:
-        """Refused where the exports may lack changes that do not come again."""
-        live = self.arrival.holds_items(target, position.epoch)
-        self.arrival.refuse_newer(target, position)
+        """Raises Refused where the exports may lack changes that the stream will not deliver again."""
+        live = self.destination.holds_items(target, position.epoch)
+        self.destination.refuse_newer(target, position)
         done = any(ledger.state == DONE for ledger in ledgers)
         if done and not live and self.control.get(APPLIED).get("changes"):
             raise Refused(
-                f"{target.name} has no items any more, and changes were applied that the exports may lack",
+                f"{target.name} is empty again, and changes were applied that the exports may lack",
                 "run `ferry load --again` without --from: it reads MySQL as it is now",
             )
 
     def _plan(self, target: LoadTarget, position: Position, ledgers: Sequence[Ledger]) -> None:
         """
-        The floors rise only over an empty target: an item that is there and that the exports do not have is
-        removed by a change that still waits.
+        Raises the floors only for an empty target: an item that exists and that the exports do not have is
+        removed by a change that is still waiting.
         """
-        if self.arrival.holds_items(target, position.epoch):
-            self.tell(f"{target.name} has items already: the load goes over them")
+        if self.destination.holds_items(target, position.epoch):
+            self.report(f"{target.name} has items already: the load overwrites them")
         else:
             for ledger in ledgers:
                 ledger.raise_floor(str(position))
@@ -189,7 +188,7 @@ class FileLoad:
                 ledger.plan_whole(str(position))
 
     def _finish(self, ledgers: Sequence[Ledger], work: FilesWork, sink: ItemSink, arrived: Arrived) -> None:
-        """Items, and rows of which nobody can say whose they were, count with the target's first source."""
+        """Items, and rows whose source is not known, are counted with the target's first source."""
         grouped = sum(work.grouped(sink), Done())
         more = sum(row.rows for row in arrived.refused)
         for number, (ledger, read) in enumerate(zip(ledgers, work.read(), strict=True)):
@@ -208,10 +207,10 @@ class FileLoad:
 
     def _as_it_was(self, ledgers: dict[str, Ledger], epoch: int) -> list[LoadOutcome]:
         outcomes = [self._outcome(name, ledger, nothing=True) for name, ledger in ledgers.items()]
-        full = {target.name for target in self.targets if self.arrival.holds_items(target, epoch)}
+        full = {target.name for target in self.targets if self.destination.holds_items(target, epoch)}
         for outcome in outcomes:
             if outcome.result.items and outcome.target not in full:
-                self.tell(emptied(outcome))
+                self.report(emptied(outcome))
         return outcomes
 
     def _outcome(self, source: str, ledger: Ledger, *, nothing: bool = False) -> LoadOutcome:

@@ -1,8 +1,8 @@
 """
-How the steps of a target's work are run on this machine: every part, then every partition.
+Runs the steps of a target's work on this machine: every part, then every partition.
 
-Between the two the lines lie in spill files of the work's folder (bulkload.shuffle), so that a run that was
-killed goes on with the missing parts and partitions.
+Between the two the lines are in spill files of the work folder (bulkload.shuffle), so that the next run
+resumes one that was killed with the missing parts and partitions.
 """
 
 import shutil
@@ -18,7 +18,7 @@ from bulkload.shuffle import shuffle
 
 @dataclass(frozen=True, slots=True)
 class StepProgress:
-    """How far the load has got: `what` in words, `done` of `total`."""
+    """The load's progress: `what` in words, `done` of `total`."""
 
     what: str
     done: int
@@ -26,22 +26,24 @@ class StepProgress:
 
 
 type Before = Callable[[], None]
-"""Called before each step: waits while the load rests, and raises when it may not go on."""
+"""Called before each step: waits while the load is paused, and raises when it may not go on."""
 type Progress = Callable[[StepProgress], None]
 
 
-class Passes(Protocol):
-    """Runs all steps that are not done."""
+class StepRunner(Protocol):
+    """Runs all steps of a target's work that are not done: here, or on a cluster (spark.runner)."""
 
     def run(self, work: FilesWork, sink: ItemSink, before: Before, progress: Progress) -> None:
-        """Raises BadPart, or Refused where rows are missing, Unapplied or LeaseLost: another run goes on."""
+        """
+        Raises BadPart for a damaged part, Refused where rows are missing, before the sink gets anything;
+        Unapplied or LeaseLost when it cannot go on: the next run resumes.
+        """
 
 
-class OnThisMachine:
-    """Its `place` of work is a folder."""
+class LocalRunner:
+    """Runs one step after the other. The work's `place` has to be a folder."""
 
     def run(self, work: FilesWork, sink: ItemSink, before: Before, progress: Progress) -> None:
-        """One step after the other."""
         _clean(_folder(work))
         parts = work.target.parts
         for count, (number, place) in enumerate(parts, 1):
@@ -49,7 +51,7 @@ class OnThisMachine:
             if not _spilled(work, number, place).exists():
                 spill(work, number, place)
             progress(StepProgress("parts read", count, len(parts)))
-        work.read()  # before anything is written
+        work.read()  # checks the number of rows, before anything is written
         for partition in work.partitions:
             before()
             if work.partition_done(partition, sink) is None:
@@ -58,13 +60,13 @@ class OnThisMachine:
 
 
 def spill(work: FilesWork, number: int, place: int) -> None:
-    """A part's lines into its spill file, which says that the step is done."""
+    """Writes a part's lines to its spill file, whose existence marks the step as done."""
     with Folder(_folder(work)).making(part_name(number, place)) as path, path.open("wb") as file:
         shuffle.spill(work.lines(number, place), work.target.partitions, file)
 
 
 def group(work: FilesWork, partition: int, sink: ItemSink) -> Done:
-    """A partition's lines from all spill files into the sink."""
+    """Groups a partition's lines from all spill files into items, for the sink."""
     spilled = [_spilled(work, number, place) for number, place in work.target.parts]
     room = (_folder(work) / partition_name(partition, sink)).parent
     room.mkdir(parents=True, exist_ok=True)
@@ -81,7 +83,7 @@ def _folder(work: FilesWork) -> Path:
 
 
 def _clean(folder: Path) -> None:
-    """Removes what a killed run left half made. Nothing else may be at work."""
+    """Removes the leftovers of a killed run. No other run may be active in the folder."""
     remove_leftovers(Folder(folder))
     for room in folder.glob("*/cut-*"):
         shutil.rmtree(room)

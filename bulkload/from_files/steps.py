@@ -1,11 +1,11 @@
 """
-The two steps over a target's rows, and what is known of them in a place that survives.
+The two steps over a target's rows, and their results, stored where they survive the run.
 
-1. each part's rows become lines (bulkload.lines);
+1. each part's rows become lines (bulkload.shuffle.lines);
 2. each partition's lines, all of an item together, become items, which a sink takes.
 
-Who runs the steps brings the lines from one to the other (from_files.local_runner, or spark.runner). A step's
-result is kept after everything that it made; a step that was interrupted is done again and makes the same.
+The runner brings the lines from the first to the second (from_files.local_runner, or spark.runner). A step's
+result is stored after all its output. Steps are idempotent: one that was interrupted is repeated.
 """
 
 import hashlib
@@ -28,23 +28,22 @@ from rowferry.position import Position
 
 _JOB, _SPILL, _PARTITION, _UNUSABLE = "job.json", "spill", "partition", ".unusable"
 _HELD = 1 << 20
-"""Bytes of named rows that are held in memory."""
+"""Bytes of unusable rows that are held in memory; more go to a temporary file."""
 
 
 class ItemSink(Protocol):
-    """Where items go. `place` tells it from other sinks: what one has taken, another has not."""
+    """Where items go: import files or a table. `place` identifies it: results are stored for each sink."""
 
     @property
-    def place(self) -> str:
-        """As the operator wrote it."""
+    def place(self) -> str: ...
 
     def take(self, partition: int, items: Iterable[Assembled], refusals: "Refusals") -> dict[str, Any]:
-        """Takes all items of a partition, also when it has taken them before; returns what to remember."""
+        """Takes all items of a partition. Idempotent. Returns a detail to store with the result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The result of a step. `detail` is what the sink returned."""
+    """The stored result of a step. `unusable` counts rows; `detail` is what the sink returned."""
 
     rows: int = 0
     items: int = 0
@@ -57,7 +56,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class FilesWork:
-    """The work for one target, its results in `place`."""
+    """The work for one target, with the steps' results stored in `place`. Picklable."""
 
     target: LoadTarget
     position: Position
@@ -65,7 +64,7 @@ class FilesWork:
 
     @classmethod
     def begin(cls, target: LoadTarget, position: Position, mapping_text: bytes, place: Location) -> Self:
-        """Work that is new, or goes on. Refused when the place holds that of another export or mapping."""
+        """Begins or resumes. Raises Refused when the place has the work of another export or mapping."""
         identity = target.identity(mapping_text, str(position))
         try:
             found = json.loads(place.read(_JOB))
@@ -74,20 +73,19 @@ class FilesWork:
             found = identity
         if found != identity:
             raise Refused(
-                f"{place} holds the work of another export, mapping or watermark",
+                f"{place} contains the work of another export, mapping or watermark",
                 "name another place with --work, or remove this one",
             )
         return cls(target, position, place)
 
     def forget_partitions(self) -> None:
-        """No sink has taken anything. Nothing else may be at work."""
+        """Discards the results of all partitions. No other run may be active in the place."""
         for name in self.place.names():
             if name.startswith(_PARTITION):
                 self.place.remove(name)
 
     @property
     def partitions(self) -> range:
-        """Their numbers."""
         return range(self.target.partitions)
 
     def part_done(self, number: int, place: int) -> Done | None:
@@ -106,7 +104,7 @@ class FilesWork:
 
     def read(self) -> list[Done]:
         """
-        The results of all parts together, for each source. Refused where rows are missing, or too many.
+        The sum of all parts' results, for each source. Raises Refused where rows are missing, or too many.
         """
         sums = [Done() for _ in self.target.sources]
         for number, place in self.target.parts:
@@ -116,16 +114,15 @@ class FilesWork:
                 raise Refused(
                     f"{source.export.location} has {found.rows:,} rows of {source.table.source},"
                     f" {source.export.expected_rows:,} are expected",
-                    "a file is missing, or there are too many: see that the export is whole",
+                    "a file is missing, or there are too many: check that the export is complete",
                 )
         return sums
 
     def grouped(self, sink: ItemSink) -> list[Done]:
-        """The result of each partition."""
         return [self.partition_done(partition, sink) or Done() for partition in self.partitions]
 
     def unusable(self, sink: ItemSink) -> Iterator[Unusable]:
-        """All that can be no item, of every step that is done."""
+        """All unusable rows of every step that is done."""
         names = [name for name in self.place.names() if name.endswith(_UNUSABLE)]
         for step in (_SPILL, partition_name(0, sink).partition("/")[0]):
             for name in names:
@@ -134,7 +131,7 @@ class FilesWork:
                         yield from map(Unusable.parse, lines)
 
     def lines(self, number: int, place: int) -> Iterator[Line]:
-        """A part's lines; after the last one its result is kept. BadPart: nothing of the part is kept."""
+        """A part's lines; after the last one its result is stored. Discard the lines on BadPart."""
         source, part = self.target.part(number, place)
         name = part_name(number, place)
         with self._refused(name) as refused:
@@ -143,7 +140,7 @@ class FilesWork:
         self._keep(name, Done(rows=liner.rows, unusable=refused.rows))
 
     def take(self, partition: int, found: Groups, sink: ItemSink) -> Done:
-        """A partition's lines, all of an item together, into items, and these into the sink."""
+        """Makes a partition's lines, all of an item together, into items for the sink; stores the result."""
         name = partition_name(partition, sink)
         tally = _Tally()
         with self._refused(name) as refused:
@@ -154,7 +151,7 @@ class FilesWork:
         return done
 
     def keep_empty(self, partition: int, sink: ItemSink) -> None:
-        """A partition without a line is done."""
+        """Stores the result of a partition without a line."""
         self._keep(partition_name(partition, sink), Done())
 
     def _keep(self, name: str, done: Done) -> None:
@@ -173,17 +170,17 @@ class FilesWork:
 
 
 def part_name(number: int, place: int) -> str:
-    """What a part's step is called in the place of work."""
+    """The name of a part's step in the work folder."""
     return f"{_SPILL}/{number:02d}-{place:06d}"
 
 
 def partition_name(partition: int, sink: ItemSink) -> str:
-    """What a partition's step for this sink is called there."""
+    """The name of a partition's step for this sink in the work folder."""
     return f"{_PARTITION}-{hashlib.sha256(sink.place.encode()).hexdigest()[:12]}/{partition:04d}"
 
 
 class Refusals:
-    """Takes unusable rows. `items`: those that were put together, and are none after all."""
+    """Takes unusable rows. `items` counts those that were assembled, and refused by the sink."""
 
     def __init__(self, keep: Callable[[Unusable], None]) -> None:
         self._keep = keep

@@ -1,4 +1,4 @@
-"""Items into a table that exists, by BatchWriteItem without a condition."""
+"""Writes items into a table that exists, by BatchWriteItem without a condition."""
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,14 +13,14 @@ from bulkload.shuffle.assembly import Assembled, batches, item_of
 from rowferry.mapping import TableMapping
 
 _AT_ONCE = 16 << 20
-"""Characters of items under way: Python needs several times as much for them."""
+"""Characters of items in memory at a time: Python needs several times as many bytes for them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Put:
     """
-    A sink: the target's table. The switch is OFF, so that nobody else writes there, and before the load began
-    nothing in it was newer (bulkload.checks.refuse_newer).
+    A sink: the target's table. Without conditions, because the switch is OFF, so that nothing else writes
+    there, and nothing in it was newer when the load began (bulkload.preconditions.refuse_newer).
     """
 
     writer: Writer
@@ -29,11 +29,10 @@ class Put:
 
     @property
     def place(self) -> str:
-        """The table."""
         return f"table {self.table.target}"
 
     def take(self, partition: int, items: Iterable[Assembled], refusals: Refusals) -> dict[str, Any]:
-        """Writes the partition's items. Unapplied when it goes on failing: then another run does."""
+        """Writes the partition's items. Raises Unapplied when retries are used up: run the load again."""
         del partition
         with ThreadPoolExecutor(self.requests) as senders:
             for some in batches(items, ITEMS_IN_A_REQUEST * self.requests * 4, _AT_ONCE):

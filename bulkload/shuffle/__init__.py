@@ -1,9 +1,9 @@
 """
-Rows of files to items, whatever order the rows come in.
+Groups rows of files into items, in whatever order the rows come.
 
-lines            rows as lines that any sort brings together by item
-shuffle          lines by item, on disk
+lines            rows as lines that any sort groups by item
+shuffle          groups lines by item, on disk
 assembly         items from the lines of one key
-fast_text        the hot path of the above: attribute texts without intermediate objects
-mapper, reducer  the same as filters, for sort and Hadoop streaming
+fast_text        the hot path: keys and names as text, without intermediate objects
+mapper, reducer  the same as filter programs, for sort and Hadoop streaming
 """

@@ -1,4 +1,4 @@
-"""Items from the lines of bulkload.lines, once all lines of an item are together."""
+"""Assembles items from lines (bulkload.shuffle.lines), once all lines of an item are together."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,7 +16,7 @@ from rowferry.values import Attribute
 
 
 class Assembled(NamedTuple):
-    """An item in DynamoDB JSON, without a line end, and of how many rows it is."""
+    """An item in DynamoDB JSON, without a line end, and the number of its rows."""
 
     text: str
     rows: int
@@ -24,13 +24,12 @@ class Assembled(NamedTuple):
 
 @dataclass(slots=True)
 class Held:
-    """The values of one KEY, as far as they may be an item: else one without MEMBERS, in little memory."""
+    """The values of one KEY. Once they are too large for any item, only their number of rows is kept."""
 
     values: list[str] = field(default_factory=list)
     size: int = 0
 
     def take(self, value: str) -> None:
-        """One value more."""
         self.size += len(value)
         self.values.append(value)
         if self.size > HOPELESS:
@@ -40,9 +39,9 @@ class Held:
 
 class Assembly:
     """
-    Puts the items of one target together. `tables` are all its sources; `unusable` gets what can be no item.
+    Assembles the items of one target. `tables` are all its sources; `unusable` gets what cannot be an item.
 
-    The lines' order decides only which of two rows with one place stays.
+    The order of an item's lines matters only for two rows with one place in it: the first one stays.
     """
 
     def __init__(
@@ -52,7 +51,7 @@ class Assembly:
         self._source = ", ".join(table.source for table in tables)
         self._whole = all(table.whole for table in tables)
         self._maps = tables[0].into.maps
-        self._keep_empty = not any(table.load_merges for table in tables)  # as the direct road does
+        self._keep_empty = not any(table.load_merges for table in tables)  # as the method `direct` does
         self._sets = {
             table.attribute: table.separator for table in tables if table.layout is Layout.STRING_SET
         }
@@ -63,7 +62,7 @@ class Assembly:
 
     def item(self, key: str, values: Sequence[str]) -> Assembled | None:
         """
-        The item of a key and all its values, `ROWS MEMBERS` each. None where there is none, or it is
+        The item of a KEY with all its values, `ROWS MEMBERS` each. None where the rows make no item, or it is
         unusable.
         """
         if len(values) == 1 and self._plain:
@@ -82,13 +81,14 @@ class Assembly:
 
     def _sized(self, key: str, rows: int, members: str) -> Assembled | None:
         text = f'{{"Item":{key[:-1]}{"," if members else ""}{members}{self._stamp}'
+        # a character has at most 4 bytes: shorter texts need not be measured
         if len(text) > LARGEST // 4 and _too_large(text):
             self._refuse(key, rows, ITEM_TOO_LARGE)
             return None
         return Assembled(text, rows)
 
     def _together(self, key: str, counts: Sequence[int], texts: Sequence[str]) -> str | None:
-        """The inside of the members' object; None where no row leaves a trace."""
+        """The inside of the members' JSON object; None where no row makes an attribute."""
         if self._joint and (joined := self._joint(texts)):
             return joined
         members = self._merged(key, counts, texts)
@@ -124,8 +124,8 @@ type _Member = tuple[Any, str, Any]
 
 class Merge:
     """
-    The members of several lines in one item. `maps`: attributes that hold them; `sets`: with their
-    separators.
+    Merges the members of several lines into one item. `maps`: attributes that are maps of members; `sets`:
+    attributes that are string sets, with their separators.
     """
 
     def __init__(self, maps: Iterable[str], sets: dict[str | None, str], *, keep_empty: bool) -> None:
@@ -135,7 +135,6 @@ class Merge:
         self.seen: dict[Any, Any] = {}
 
     def members(self, part: dict[str, Any]) -> Iterator[_Member]:
-        """The members of one line."""
         for name, value in part.items():
             if name in self._maps:
                 yield (name,), name, {}
@@ -154,7 +153,7 @@ class Merge:
             yield (name, prefix[:-1], ""), prefix[:-1], None
 
     def add(self, members: Iterable[_Member]) -> None:
-        """Takes members whose places are free."""
+        """Adds members whose places are not taken."""
         self.seen |= {place: value for place, _, value in members}
 
     def item(self) -> dict[str, Attribute]:
@@ -178,9 +177,9 @@ class Merge:
 
 def _joint(table: TableMapping) -> Callable[[Sequence[str]], str]:
     """
-    Joins the texts of members that have nothing to do with each other; empty where that is not sure.
+    The function that joins the texts of distinct members; it returns "" where it cannot be sure of that.
 
-    Two names differ for certain where they differ up to the first `":`.
+    Two names are certainly different where they differ up to the first `":`.
     """
     begin, end = "{", "}"
     if table.attribute is not None:
@@ -199,7 +198,7 @@ def _joint(table: TableMapping) -> Callable[[Sequence[str]], str]:
 
 def batches(items: Iterable[Assembled], most: int, characters: int) -> Iterator[list[Assembled]]:
     """
-    Items that are handled together: at most so many, and no further one once they have so many characters.
+    Batches of at most `most` items. A batch ends with the item that brings it to so many `characters`.
     """
     batch: list[Assembled] = []
     size = 0
@@ -219,7 +218,7 @@ def key_values(key: str) -> dict[str, Any]:
 
 
 def item_of(text: str) -> dict[str, Attribute]:
-    """The item of an assembled text, as the low-level client takes it."""
+    """The item of an assembled text, for the low-level client."""
     return loads(text[len('{"Item":') : -1])
 
 

@@ -1,4 +1,4 @@
-"""Keys and names as DynamoDB JSON, for many rows at once: what most of the text of lines is."""
+"""Keys and names as DynamoDB JSON, for many rows at once. A hot path: `make bench` measures it."""
 
 from collections.abc import Iterable, Sequence
 from itertools import compress, count, islice, repeat
@@ -14,22 +14,22 @@ from rowferry.values import Attribute, Value
 
 _KNOWN_NAMES = 50_000
 """
-Names that are remembered as text. Products come again and again; where every row has its own, it is of no
-use.
+Names that are cached as text. It helps where names repeat, as products do, and not where each row has its
+own.
 """
 _AROUND = {int: ('{"N":"', '"}'), str: ('{"S":', "}")}
-"""What stands before and behind the text of a value."""
+"""The text before and after a value."""
 CERTAIN = frozenset({str, int})
-"""Types whose values are equal only where their texts are (1.0 and 1.00 are, too)."""
+"""Types whose values are equal only where their texts are equal (Decimals 1.0 and 1.00 are equal)."""
 
 
 def key_text(key: dict[str, Attribute]) -> str:
-    """KEY of an item's key attributes."""
+    """The KEY of an item's key attributes."""
     return one_line(dumps(key))
 
 
 class Keys:
-    """Makes KEY of the rows of one table, which are all of `columns`."""
+    """Makes the KEYs of one table's rows, which have the values of `columns`."""
 
     def __init__(self, table: TableMapping, columns: Sequence[str]) -> None:
         self._table = table
@@ -37,7 +37,7 @@ class Keys:
         self._plain = _plain_keys(table, columns)
 
     def of(self, columns: Sequence[Sequence[Value]]) -> list[str]:
-        """KEY of each row, empty where it has none; the rows column by column."""
+        """The KEY of each row, empty where it has none. The rows come column by column."""
         plain: list[tuple[Any, str, int]] = [
             (columns[place], before, most) for place, before, most in self._plain
         ]
@@ -47,7 +47,6 @@ class Keys:
         return list(map(self.one, zip(*columns, strict=True)))
 
     def one(self, values: Sequence[Value]) -> str:
-        """KEY of one row."""
         parts = []
         for place, before, most in self._plain:
             value = values[place]
@@ -66,8 +65,8 @@ class Keys:
 
 def _plain_keys(table: TableMapping, columns: Sequence[str]) -> list[tuple[int, str, int]]:
     """
-    For keys of text columns: each one's place, the text before it, and up to how many characters it is never
-    too long. Empty for other keys.
+    For keys of text columns: each one's index, the text before it, and the number of characters up to which
+    it is never too long (a character has at most 4 bytes). Empty for other keys.
     """
     parts, before = [], "{"
     for key, limit in zip(table.keys, (MAX_HASH_KEY, MAX_RANGE_KEY), strict=False):
@@ -84,18 +83,18 @@ def _fit(texts: Sequence[Any], most: int) -> bool:
 
 class NameTexts:
     """
-    Makes the members' names of one table, where these are a column as it is: each with its colon, `before`
-    and `behind`.
+    Makes the members' names of one table, where a name is a column's value: each with its colon, and with the
+    texts `before` and `after`.
     """
 
-    def __init__(self, table: TableMapping, before: str = "", behind: str = "") -> None:
+    def __init__(self, table: TableMapping, before: str = "", after: str = "") -> None:
         self._table = table
         self._reserved = table.reserved if table.attribute is None else ()
-        self._before, self._behind = before, behind
+        self._before, self._after = before, after
         self._known: dict[Value, str] = {}
 
     def of(self, values: Sequence[Any]) -> list[str] | None:
-        """The name of each; None where one needs a closer look."""
+        """The name of each; None where one needs the general code."""
         if not set(map(type, values)) <= CERTAIN:
             return None
         known = self._known
@@ -112,22 +111,22 @@ class NameTexts:
         return [known[value] for value in values]
 
     def one(self, value: Any) -> str:
-        """The name of a text or an integer; empty where it needs a closer look."""
+        """The name of a text or an integer; empty where it needs the general code."""
         name = f"{self._table.prefix}{value}"
         if value == "" or len(name) > MAX_NAME // 4 or name in self._reserved:
             return ""
-        return f"{self._before}{quoted(name)}:{self._behind}"
+        return f"{self._before}{quoted(name)}:{self._after}"
 
 
 class PlainItems:
     """
-    What blocks of rows of one table own of their items, where names and values are columns as they are.
+    Makes keys and members of blocks of rows, where names and values are columns' values.
 
-    A name is made with all that stands between two values, so that members are but names and values.
+    A name includes the text between two values, so that members are only names and values, joined.
     """
 
     def __init__(self, table: TableMapping, keys: Keys, places: Sequence[int]) -> None:
-        """`places`: of the columns that the key is made of."""
+        """`places`: indexes of the columns that the key is made of."""
         self._keys = keys
         self._places = places
         self._names = {kind: NameTexts(table, f"{end},", begin) for kind, (begin, end) in _AROUND.items()}
@@ -136,8 +135,8 @@ class PlainItems:
         self, block: Sequence[Sequence[Value]], names: Sequence[Value], values: Sequence[Value]
     ) -> tuple[list[str], list[int], list[str]] | None:
         """
-        KEY, number of rows and members of each item whose rows follow each other in the block's columns. None
-        where a row is not what most are: another kind of value, no key, a name for the second time.
+        The KEY, number of rows and members of each run of rows of one item in the block. None where a row is
+        an exception: another type of value, no key, a repeated name.
         """
         kind, *others = set(map(type, values))
         texts = None if others or kind not in _AROUND else self._names[kind].of(names)
@@ -152,7 +151,10 @@ class PlainItems:
         return keys, rows, _members(texts, values, runs, kind)
 
     def _starts(self, block: Sequence[Sequence[Value]]) -> list[int]:
-        """Where another item begins. Bytes and text are never equal, so that what is equal makes one key."""
+        """
+        Indexes at which another item begins. Bytes and text are never equal, so that equal values make one
+        key.
+        """
         changes = (
             compress(count(1), map(ne, column, islice(column, 1, None)))
             for column in map(block.__getitem__, self._places)
@@ -165,5 +167,5 @@ def _members(texts: Sequence[str], values: Sequence[Any], runs: Iterable[slice],
     pieces[::2] = texts
     pieces[1::2] = map(str if kind is int else quoted, values)
     end = _AROUND[kind][1]
-    # the first name has the end of a value before it, too
+    # the first name begins with the end of a value before it, which is cut off
     return [f"{''.join(pieces[2 * run.start : 2 * run.stop])[len(end) + 1 :]}{end}" for run in runs]

@@ -1,13 +1,13 @@
 """
-Rows as lines that any sort brings together by item.
+Rows as lines that any sort groups by item.
 
     KEY <tab> ROWS MEMBERS
 
-KEY is the item's key in DynamoDB JSON, the same bytes for the same item; MEMBERS what ROWS rows own of the
-item, as a part of the item in DynamoDB JSON. A member whose place is taken though nothing is stored there
-is `null`: that is no attribute, and tells a row without a value from no row. There is no other tab and no
-line end in a line, and a key is never the beginning of another one, so that `LC_ALL=C sort`, Hadoop and a
-hash all find an item's lines.
+KEY is the item's key in DynamoDB JSON, the same bytes for the same item; MEMBERS the members of ROWS rows, as
+a part of the item in DynamoDB JSON. A member that is not stored, but whose row exists, is `null`: that is not
+an attribute, and distinguishes a row without a value from no row. A line contains no other tab and no line
+end, and no key is a prefix of another one, so that `LC_ALL=C sort`, Hadoop and a hash all group an item's
+lines.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,7 +30,7 @@ from rowferry.values import Value
 
 HOPELESS = 8 << 20
 """
-Characters of DynamoDB JSON that are more than 400 KB for certain, whatever they hold: MEMBERS is left out.
+Characters of DynamoDB JSON that are certainly more than an item of 400 KB: then MEMBERS is left out.
 """
 _NOTHING = object()
 
@@ -39,7 +39,7 @@ type Line = tuple[str, str]
 
 
 def members_text(members: Members, *, whole: bool) -> str:
-    """MEMBERS; those of a `whole` item that are not there leave nothing."""
+    """MEMBERS. Those that are None become `null`, except in a `whole` item."""
     item: dict[str, Any] = {}
     put_members(item, members)
     for place, value in members.items():
@@ -58,7 +58,7 @@ def _mark(item: dict[str, Any], place: Any) -> None:
 
 
 class Liner:
-    """Makes the lines of one source table's rows. `unusable` gets the rows that can be no part of an item."""
+    """Makes the lines of one source table's rows. `unusable` gets the rows that cannot be part of an item."""
 
     def __init__(
         self, table: TableMapping, columns: Sequence[str], unusable: Callable[[Unusable], None]
@@ -67,7 +67,7 @@ class Liner:
         self.columns = tuple(columns)
         self.unusable = unusable
         self.rows = 0
-        """Taken so far."""
+        """Rows so far."""
         self._group_places = [self.columns.index(column) for column in table.group_columns]
         self._keys = Keys(table, self.columns)
         self._names = NameTexts(table)
@@ -75,11 +75,11 @@ class Liner:
         self._outer = _outer(table.attribute)
 
     def lines(self, rows: Iterable[Sequence[Value]]) -> Iterator[Line]:
-        """The lines of rows in any order. Rows of one item that follow each other share a line."""
+        """The lines of rows in any order. Consecutive rows of one item share a line."""
         return self.block_lines(columns_of(rows))
 
     def block_lines(self, blocks: Iterable[Columns]) -> Iterator[Line]:
-        """As `lines`, from many rows at a time, which go faster; each block is held in memory."""
+        """As `lines`, faster, from blocks of rows; each block is held in memory."""
         if not self.table.simple or self.table.layout is Layout.ITEM_PER_ROW:
             yield from self._each(chain.from_iterable(map(_rows, blocks)))
         elif plain := self._plain():
@@ -100,7 +100,7 @@ class Liner:
                 yield _line(key_text(effect.key.attributes()), 1, text)
 
     def _runs(self, rows: Iterable[Sequence[Value]]) -> Iterator[Line]:
-        """Members as the mapping finds them."""
+        """By the mapping's own code."""
         here, last, key = self._key_values(), _NOTHING, ""
         run: Members = {}
         for values in rows:
@@ -123,7 +123,7 @@ class Liner:
 
     def _plain_block(self, block: Columns, name_at: int, value_at: int, null: str) -> Iterable[Line]:
         """
-        As `_runs`, where name and value are columns as they are: their text is put together, not encoded.
+        As `_runs`, where name and value are columns' values: their text is joined, not encoded.
         """
         found = self._plain_items.of(block, block[name_at], block[value_at])
         if found is None:
@@ -134,7 +134,7 @@ class Liner:
     def _plain_runs(
         self, rows: Iterable[Sequence[Value]], name_at: int, value_at: int, null: str
     ) -> Iterator[Line]:
-        """Row by row, for what is not all of one kind, or holds rows that are refused."""
+        """Row by row, for blocks with several types of values, or with rows that are refused."""
         here, last, key = self._key_values(), _NOTHING, ""
         run: dict[str, str] = {}
         for values in rows:
@@ -165,7 +165,7 @@ class Liner:
             yield self._of_run(key, run)
 
     def _plain(self) -> tuple[int, int, str] | None:
-        """The places of the name's and the value's column, and what NULL becomes; None for other mappings."""
+        """The indexes of the name's and the value's column, and the text of NULL; None for other mappings."""
         name, value = self.table.member_name, self.table.member_value
         if self.table.layout is Layout.STRING_SET or not isinstance(name, str):
             return None
@@ -190,7 +190,7 @@ class Liner:
         raise AssertionError("the row has a key")
 
     def _name(self, values: Sequence[Value], raw: Value) -> str:
-        """The member's name with its colon. An UnusableChange when the row can have none."""
+        """The member's name with its colon. Raises UnusableChange when the row has none."""
         if type(raw) in CERTAIN and (name := self._names.one(raw)):
             return name
         ((place, _value),) = members_of(self._row(values), self.table).items()
@@ -212,7 +212,7 @@ def _rows(block: Columns) -> Iterator[Sequence[Value]]:
 
 
 def _outer(attribute: str | None) -> tuple[str, str]:
-    """What stands before and behind members."""
+    """The texts before and after members."""
     return ("{", "}") if attribute is None else (f'{{{quoted(attribute)}:{{"M":{{', "}}}")
 
 

@@ -1,11 +1,12 @@
 r"""
-Rows on standard input to lines on standard output, for `sort` or Hadoop streaming.
+Maps rows on standard input to lines on standard output, for `sort` or Hadoop streaming.
 
     python -m bulkload.shuffle.mapper --mapping purchase.toml --export export/test.purchase < part.csv \
         | LC_ALL=C sort \
         | python -m bulkload.shuffle.reducer --mapping purchase.toml --position POSITION > items.json
 
-`lines` says what a line is. Hadoop cuts its input at line ends, so there no value may hold one.
+bulkload/shuffle/lines.py defines a line. Hadoop splits its input at line ends, so there no value may contain
+one.
 """
 
 import argparse
@@ -34,8 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawTextHelpFormatter,
     )
     add_common(parser)
-    parser.add_argument("--table", metavar="SCHEMA.TABLE", help="which source the rows are of")
-    parser.add_argument("--export", default=".", metavar="FOLDER", help="has the export's manifest.json")
+    parser.add_argument("--table", metavar="SCHEMA.TABLE", help="the source of the rows")
+    parser.add_argument("--export", default=".", metavar="FOLDER", help="contains the export's manifest.json")
     parser.add_argument("--format", choices=FORMATS, help="of rows that `ferry export` did not write")
     parser.add_argument("--columns", metavar="NAME=TYPE", nargs="+", help="of such rows: quantity=int(11)")
     parser.add_argument("--dialect", help="FIELDS and LINES of such rows, as in SELECT ... INTO OUTFILE")
@@ -57,7 +58,7 @@ def _map(given: argparse.Namespace) -> None:
 
 
 def _blocks(export: Export) -> Iterator[Columns]:
-    """Standard input, as if it were a part of the export; one that Hadoop has decompressed."""
+    """Standard input, read as a part of the export. Hadoop has decompressed it."""
     if read := blocks_of(export.read):
         yield from (columns for _, columns in read(STDIN, "stdin"))
     else:
@@ -75,7 +76,7 @@ def _table(mapping: Mapping, name: str | None) -> TableMapping:
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
-    """What mapper and reducer both take."""
+    """Options of both mapper and reducer."""
     parser.add_argument("--mapping", type=Path, required=True, metavar="FILE", help="TOML, or DMS JSON")
     parser.add_argument(
         "--unusable-file", type=Path, metavar="FILE", help="gets unusable rows, as JSON lines"
@@ -83,12 +84,12 @@ def add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def ended(work: Any) -> int:
-    """Runs it; its error is one line on standard error."""
+    """Runs `work` and returns the exit status; an error becomes one line on standard error."""
     try:
         work()
     except BadLine as error:
         print(
-            f"error: standard input, line {error.line}: {error}: mend the row, then map again",
+            f"error: standard input, line {error.line}: {error}: repair the row, then map again",
             file=sys.stderr,
         )
         return 2
@@ -100,7 +101,9 @@ def ended(work: Any) -> int:
 
 @contextmanager
 def unusable_rows(file: Path | None) -> Iterator[Any]:
-    """Takes unusable rows: into the file, and as a counter that Hadoop adds up."""
+    """
+    Context manager: a function that takes unusable rows, into the file and a counter that Hadoop adds up.
+    """
     out: TextIO | None = file.open("a", encoding="utf-8") if file else None
 
     def take(row: Unusable) -> None:

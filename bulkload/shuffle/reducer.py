@@ -1,8 +1,8 @@
 """
-Sorted lines of the mapper on standard input to items on standard output: DynamoDB JSON, as ImportTable
-takes it.
+Reduces sorted lines of the mapper on standard input to items on standard output, in DynamoDB JSON for
+ImportTable.
 
-The lines of all sources of one target together: `cat purchase.lines orders.lines | LC_ALL=C sort | ...`
+Needs the lines of all sources of one target: `cat purchase.lines orders.lines | LC_ALL=C sort | ...`
 """
 
 import argparse
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawTextHelpFormatter,
     )
     add_common(parser)
-    parser.add_argument("--target", metavar="TABLE", help="which DynamoDB table the items are for")
+    parser.add_argument("--target", metavar="TABLE", help="the DynamoDB table of the items")
     parser.add_argument(
         "--position",
         required=True,
@@ -42,7 +42,7 @@ def _reduce(given: argparse.Namespace) -> None:
 
 
 def reduce(lines: Iterable[str], assembly: Assembly, write: Callable[[str], object]) -> None:
-    """Writes the item of each run of lines that have one KEY."""
+    """Writes the item of each run of lines with the same KEY."""
     held, last = Held(), ""
     for line in lines:
         key, _, value = line.rstrip("\n").partition("\t")

@@ -1,9 +1,9 @@
 """
-Lines of any number of parts, brought together by item: on disk, with bounded memory.
+Groups the lines of any number of parts by item: on disk, with bounded memory.
 
-Each part's lines go into one spill file, cut into partitions by a hash of their key; then a partition is
-read from all spill files and grouped in memory, or cut again where it is too large. A spill file appears as
-a whole or never, so that a part is taken again after a crash, or stays as it is.
+Each part's lines go into one spill file, split into partitions by a hash of their key; then a partition is
+read from all spill files and grouped in memory, or split again where it is too large. A spill file appears
+complete or not at all, so that after a crash its part is either done or repeated.
 """
 
 import os
@@ -23,35 +23,35 @@ from bulkload.shuffle.assembly import Held
 from bulkload.shuffle.lines import Line
 
 BUFFER = 24 << 20
-"""Bytes of lines that are held before they are written. Python needs about twice as much for them."""
+"""Bytes of lines that are buffered before they are written. Python needs about twice as much for them."""
 IN_MEMORY = 24 << 20
 """
-Bytes of lines that are grouped in memory, in which Python needs about four times as much for short ones.
+Bytes of lines that are grouped in memory. Python needs about four times as much for short ones.
 """
 MOST_PARTITIONS = 1024
 """
-With more, the pieces that are written at once would be too small. Partitions that are too large are cut
+With more, the pieces of a buffer would be too small for fast reads. Partitions that are too large are split
 again.
 """
 _CUT = 16
 _MOST_CUTS = 3
 _TAIL = struct.Struct("<QQ")
-"""Ends a spill file: where its index begins, and the number of partitions."""
+"""The end of a spill file: the offset of its index, and the number of partitions."""
 
 type Groups = Iterator[tuple[str, list[str]]]
 """Each KEY with all its values, `ROWS MEMBERS`."""
 
 
 def partitions_for(size: int) -> int:
-    """How many partitions `size` bytes of lines should have."""
+    """The number of partitions for `size` bytes of lines: on average each is half of IN_MEMORY."""
     return max(1, min(MOST_PARTITIONS, -(-size * 2 // IN_MEMORY)))
 
 
 def spill(lines: Iterable[Line], partitions: int, file: BinaryIO) -> None:
     """
-    Writes lines to a new file, cut into `partitions`.
+    Writes lines to a new file, split into `partitions`.
 
-    The file: chunks, each with all partitions one after the other; then the index, for each chunk
+    Format: chunks, each with all partitions one after the other; then the index, for each chunk
     `partitions` + 1 offsets of 8 bytes; then _TAIL.
     """
     waiting: list[list[bytes]] = [[] for _ in range(partitions)]
@@ -59,7 +59,7 @@ def spill(lines: Iterable[Line], partitions: int, file: BinaryIO) -> None:
     for key, value in lines:
         line = f"{key}\t{value}\n".encode()
         waiting[zlib.crc32(key.encode()) % partitions].append(line)
-        held += len(line) + 40
+        held += len(line) + 40  # a bytes object and its place in a list take 41 bytes more
         if held > BUFFER:
             _write(waiting, file, index)
             held = 0
@@ -79,7 +79,7 @@ def _write(waiting: list[list[bytes]], file: BinaryIO, index: "array[int]") -> N
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One partition in spill files: (file, start, end), and how often its keys were cut by their hash."""
+    """One partition in spill files: (file, start, end). `cuts`: how often it was split by the keys' hash."""
 
     pieces: Sequence[tuple[Path, int, int]]
     divisor: int
@@ -87,11 +87,10 @@ class Stored:
 
     @property
     def size(self) -> int:
-        """Bytes of its lines."""
         return sum(end - start for _, start, end in self.pieces)
 
     def blocks(self) -> Iterator[bytes]:
-        """Its lines, many at a time. A piece is what a buffer held, or one very long line."""
+        """Its lines, many at a time. A piece is at most a buffer, or one very long line."""
         for path, start, end in self.pieces:
             with path.open("rb") as file:
                 file.seek(start)
@@ -118,9 +117,10 @@ def stored(files: Iterable[Path], number: int) -> Stored:
 
 def groups(partition: Stored, folder: Path) -> Groups:
     """
-    All items of a partition with their values. `folder` is for what does not fit into memory.
+    All items of a partition with their values. `folder` is for temporary files of what does not fit into
+    memory.
 
-    A group that can be no item for certain comes with values that lack their MEMBERS.
+    A group that is certainly too large for an item comes with values without MEMBERS.
     """
     if partition.size <= IN_MEMORY:
         yield from _grouped(partition.blocks())
@@ -139,13 +139,15 @@ def _grouped(blocks: Iterable[bytes]) -> Groups:
         for key, value in zip(fields[:-1:2], fields[1::2], strict=True):
             found[key].append(value)
     keys = list(found)
-    Random(0).shuffle(keys)  # neighbours in the key should not come together; the same every time
+    Random(0).shuffle(
+        keys
+    )  # neighbouring keys must not be written together; seeded, so that a repeat makes the same
     for key in keys:
         yield key, found.pop(key)
 
 
 def _crowded(blocks: Iterable[bytes]) -> Groups:
-    """As `_grouped`, where few keys have very much: what cannot be an item is not held."""
+    """As `_grouped`, for few keys with very many lines: groups too large for an item are not held."""
     found: defaultdict[str, Held] = defaultdict(Held)
     for block in blocks:
         for line in block.decode().split("\n")[:-1]:
@@ -162,6 +164,7 @@ def _cut(partition: Stored, room: Path) -> Iterator[Stored]:
         parts: list[list[bytes]] = [[] for _ in range(_CUT)]
         for line in block.splitlines(keepends=True):
             key = line[: line.index(b"\t")]
+            # without the division all lines would go to one part: they agree in the hash's remainder
             parts[zlib.crc32(key) // partition.divisor % _CUT].append(line)
         for path, lines in zip(paths, parts, strict=True):
             with path.open("ab") as file:

@@ -1,4 +1,4 @@
-"""The Spark that runs the load: the one that spark-submit has started, or one on this machine."""
+"""The Spark session of the load: that of spark-submit, or a local one on this machine."""
 
 import os
 import shutil
@@ -10,11 +10,11 @@ from typing import Any
 from rowferry.errors import Refused
 
 MOST_LINES = 256
-"""Of a batch. A line may be as long as an item, and a task holds some batches."""
+"""Lines in a batch. A line may be as long as an item, and a task has some batches in memory."""
 
 _LOG = Path(__file__).with_name("log4j2.properties")
 _SETTINGS = {
-    "spark.speculation": "false",  # a second try of a task beside the first writes everything twice
+    "spark.speculation": "false",  # a second copy of a running task would write everything twice
     "spark.sql.execution.arrow.maxRecordsPerBatch": str(MOST_LINES),
     "spark.ui.showConsoleProgress": "false",
 }
@@ -28,7 +28,7 @@ _HERE = {
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A session. `local`: it has no machines but this one. `tasks`: how many run at once; 0 is unlimited."""
+    """A session. `local`: it runs on this machine only. `tasks`: how many run at once; 0 is unlimited."""
 
     session: Any
     local: bool
@@ -36,7 +36,7 @@ class Cluster:
 
 
 def start(name: str) -> Cluster:
-    """Refused where Spark is not there."""
+    """Starts or finds the session. Raises Refused where pyspark or Java is missing."""
     try:
         from pyspark.sql import SparkSession
     except ImportError as error:
@@ -62,7 +62,7 @@ def _submitted() -> bool:
 
 def _here(builder: Any) -> Any:
     if not shutil.which("java") and not os.environ.get("JAVA_HOME"):
-        raise Refused("Spark needs Java 17 or later, and there is none", "install it, or set JAVA_HOME")
+        raise Refused("Spark needs Java 17 or later, which is not installed", "install it, or set JAVA_HOME")
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     for setting, value in _HERE.items():
@@ -71,7 +71,7 @@ def _here(builder: Any) -> Any:
 
 
 def _is_local(context: Any) -> bool:
-    """In the driver's process; local-cluster[...] has others, on this machine."""
+    """Whether tasks run in the driver's process; local-cluster[...] has other processes, on this machine."""
     return bool(context.master == "local" or context.master.startswith("local["))
 
 

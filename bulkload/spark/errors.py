@@ -1,4 +1,4 @@
-"""A task's error as the driver raises it: Spark passes on no more than a text."""
+"""Brings a task's error to the driver, which raises it: Spark itself passes on only a text."""
 
 import json
 import traceback
@@ -12,16 +12,15 @@ from rowferry.errors import RowferryError
 
 _OURS = "failure.json"
 _OTHER = "failure-other.json"
-"""Apart: where one task fails Spark breaks the others off, and what those fall over would hide the reason."""
+"""A file of its own: when a task fails Spark aborts the others, and their errors would hide the reason."""
 
 
 @contextmanager
 def kept(place: Location) -> Iterator[None]:
     """
-    Keeps what is raised in the place of work.
+    Context manager: stores an error in the work folder.
 
-    An error that is none of ours is named by its kind and place alone: Spark logs errors, and it may quote
-    values.
+    Of an error of another program only class and line are kept: Spark logs errors, and they may quote values.
     """
     try:
         yield
@@ -31,7 +30,7 @@ def kept(place: Location) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - see above
         at = traceback.extract_tb(error.__traceback__)[-1]
         found = f"a task failed ({type(error).__name__} in {Path(at.filename).name}:{at.lineno})"
-        ours = RowferryError(found, "run the load again: it goes on")
+        ours = RowferryError(found, "run the load again: it resumes")
         _keep(place, _OTHER, ours)
         raise ours from None
 
@@ -42,13 +41,15 @@ def _keep(place: Location, name: str, error: RowferryError) -> None:
 
 
 def forget(place: Location) -> None:
-    """Forgets what an earlier run failed of."""
+    """Removes the errors of an earlier run."""
     for name in (_OURS, _OTHER):
         place.remove(name)
 
 
 def found(place: Location) -> RowferryError | None:
-    """What a task failed of: an error of ours before any other, the last one where there are several."""
+    """
+    The error that a task stored: a RowferryError before any other, the last one where there are several.
+    """
     for name in (_OURS, _OTHER):
         try:
             fields = json.loads(place.read(name))

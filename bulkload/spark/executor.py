@@ -1,8 +1,8 @@
 """
-What a task needs to write into a table.
+Lets a Spark task write into a table.
 
-A task may outlive its driver. So it writes only while it sees the loader's lock being renewed by the driver
-that started it, and each Python process of Spark looks at lock and limits for all of its tasks.
+A task may outlive its driver. So it writes only while it sees that the driver that started it renews the
+loader's lock. Each Python process of Spark watches lock and limits for all of its tasks.
 """
 
 import contextlib
@@ -20,22 +20,23 @@ from bulkload.from_files.steps import Refusals
 from bulkload.from_files.table_sink import Put
 from bulkload.lock import refuse_late
 from bulkload.shuffle.assembly import Assembled
-from bulkload.throttle.controller import EVERY, Governor
-from bulkload.throttle.shared_counters import Board
-from bulkload.throttle.worker_limiter import Meter
+from bulkload.throttle.controller import EVERY, RateController
+from bulkload.throttle.shared_counters import SharedCounters
+from bulkload.throttle.worker_limiter import WorkerLimiter
 from rowferry.control_table import LOADER, ControlTable
 from rowferry.errors import LeaseLost
 from rowferry.mapping import TableMapping
 from rowferry.renewals import RenewalWatch
 
-_GONE = LeaseLost("the load's driver has ended", "run the load again: it goes on")
+_GONE = LeaseLost("the load's driver has ended", "run the load again: it resumes")
 
 
 class Follower:
     """
-    Tells whether the lock's `owner` lives. `ttl` is the lock's, in seconds; `clock` does not go back.
+    Watches whether the lock's `owner` is alive. `ttl` is the lock's, in seconds; `clock` is monotonic.
 
-    When the lock was renewed is not known, but that it was later than the look before the one that shows it.
+    The time of a renewal is not known, only that it was after the poll before the one that shows it. That
+    earlier time is used, which errs on the safe side.
     """
 
     def __init__(
@@ -48,10 +49,10 @@ class Follower:
         self._looked = float("-inf")
         self._watch = RenewalWatch()
         self.gone = False
-        """Another owner has the lock, or it was given back: nothing may be written any more."""
+        """Another owner has the lock, or it was released: nothing may be written any more."""
 
     def look(self) -> None:
-        """One look at the lock."""
+        """Polls the lock once."""
         before, self._looked = self._looked, self._clock()
         found = self._control.get(LOADER)
         if found.get("owner") != self._owner or found["released"]:
@@ -61,11 +62,11 @@ class Follower:
 
     @property
     def alive(self) -> bool:
-        """It has been seen to renew the lock."""
+        """Whether it was seen to renew the lock."""
         return self._watch.since > float("-inf")
 
     def check(self) -> None:
-        """LeaseLost when another loader may be at work."""
+        """Raises LeaseLost when another loader may be running."""
         if self.gone:
             raise _GONE
         refuse_late(self._clock(), self._watch.since, self._ttl)
@@ -74,8 +75,8 @@ class Follower:
 @dataclass(frozen=True)
 class ExecutorParts:
     """
-    What the driver tells its tasks. `client` makes the DynamoDB client, `control` is the control table,
-    `owner` and `ttl` are the lock's; so many tasks as `share` write at once, with `requests` each.
+    What the driver sends to its tasks. `client` makes the DynamoDB client, `control` names the control table,
+    `owner` and `ttl` are those of the lock; `share` tasks write at once, with `requests` requests each.
     """
 
     client: Callable[[], Any]
@@ -87,54 +88,55 @@ class ExecutorParts:
 
 
 class Executor:
-    """A Python process of Spark, for as long as it works for this driver."""
+    """The state of a Python process of Spark, shared by its tasks for one driver."""
 
-    def __init__(self, means: ExecutorParts) -> None:
-        self.client = means.client()
-        control = ControlTable(self.client, means.control)
-        self._follower = Follower(control, means.owner, means.ttl)
-        board = Board(1)
-        self._governor = Governor(board, 1, control, share=means.share)
-        self.meter = Meter(board, 0, self._follower.check)
+    def __init__(self, parts: ExecutorParts) -> None:
+        self.client = parts.client()
+        control = ControlTable(self.client, parts.control)
+        self._follower = Follower(control, parts.owner, parts.ttl)
+        counters = SharedCounters(1)
+        self._controller = RateController(counters, 1, control, share=parts.share)
+        self.limiter = WorkerLimiter(counters, 0, self._follower.check)
         self.check = self._follower.check
         threading.Thread(target=self._look, name="follower", daemon=True).start()
 
     def _look(self) -> None:
         while not self._follower.gone:
-            with contextlib.suppress(ClientError, BotoCoreError):  # until `check` says it has been too long
+            with contextlib.suppress(
+                ClientError, BotoCoreError
+            ):  # until `check` raises because it has been too long
                 self._follower.look()
-            self._governor.look()
+            self._controller.look()
             time.sleep(EVERY)
 
     def wait(self) -> None:
-        """Until something may be written. LeaseLost when the driver is gone."""
-        while not self._follower.alive or self._governor.held:
+        """Waits until something may be written. Raises LeaseLost when the driver is gone."""
+        while not self._follower.alive or self._controller.held:
             if self._follower.gone:
                 raise _GONE
             time.sleep(0.1)
 
 
 @cache
-def executor(means: ExecutorParts) -> Executor:
-    """This process's."""
-    return Executor(means)
+def executor(parts: ExecutorParts) -> Executor:
+    """The executor of this process."""
+    return Executor(parts)
 
 
 @dataclass(frozen=True)
 class PutFrom:
-    """A sink: the target's table, in whichever process."""
+    """A sink that can be pickled: the target's table, written from the process that takes the items."""
 
-    means: ExecutorParts
+    parts: ExecutorParts
     table: TableMapping
 
     @property
     def place(self) -> str:
-        """The table, as from this machine: what was put from there is put."""
+        """As table_sink.Put: partitions that were put without Spark count as done."""
         return f"table {self.table.target}"
 
     def take(self, partition: int, items: Iterable[Assembled], refusals: Refusals) -> dict[str, Any]:
-        """Writes the partition's items as `Put` does."""
-        here = executor(self.means)
+        here = executor(self.parts)
         here.wait()
-        writer = Writer(here.client, self.table.target, here.check, meter=here.meter)
-        return Put(writer, self.table, self.means.requests).take(partition, items, refusals)
+        writer = Writer(here.client, self.table.target, here.check, limiter=here.limiter)
+        return Put(writer, self.table, self.parts.requests).take(partition, items, refusals)

@@ -1,4 +1,4 @@
-"""What the driver does: one Spark job from parts to items, watched until it has ended."""
+"""The driver's part: one Spark job from parts to items, watched until it has ended."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -17,16 +17,19 @@ from rowferry.errors import Refused, RowferryError
 
 LOOK = 0.5  # seconds
 _BINS = 4
-"""Times the partitions: they are spread over Spark's by a hash, which seldom puts two into one of so many."""
+"""
+Spark partitions for each of ours: Spark distributes ours by a hash, which with so many rarely puts two
+together.
+"""
 
 
 @dataclass(slots=True)
-class SparkPasses:
+class SparkRunner:
     """
     Runs a target's steps as tasks of a cluster.
 
-    Lines are in Spark's shuffle, and gone with the job: after a kill the next run reads the parts again, but
-    makes no items of partitions that are done.
+    Lines are in Spark's shuffle, and lost with the job: after a kill the next run reads the parts again, but
+    skips partitions that are done.
     """
 
     cluster: Cluster
@@ -34,7 +37,10 @@ class SparkPasses:
     sleep: Callable[[float], None] = time.sleep
 
     def run(self, work: FilesWork, sink: ItemSink, before: Before, progress: Progress) -> None:
-        """BadPart before anything is written: no partition begins before all parts are read."""
+        """
+        As StepRunner. Raises BadPart before anything is written: no partition begins before all parts are
+        read.
+        """
         self._refuse_far(work)
         before()
         done = frozenset(one for one in work.partitions if work.partition_done(one, sink) is not None)
@@ -44,7 +50,7 @@ class SparkPasses:
         work.read()
 
     def _refuse_far(self, work: FilesWork) -> None:
-        """Refused where a folder is named that other machines do not have."""
+        """Raises Refused where a folder is used that other machines do not have."""
         places = [work.place, *(source.export.location for source in work.target.sources)]
         if not self.cluster.local and (far := [one for one in places if isinstance(one, Folder)]):
             raise Refused(f"{far[0]} is a folder of this machine alone", "use s3://BUCKET/PREFIX with Spark")
@@ -70,8 +76,8 @@ class SparkPasses:
 
     def _end_tasks(self) -> None:
         """
-        Lets no task write any more, also one that the driver takes for dead: they follow the lock's owner,
-        and the last request of one ends within the lock's time.
+        Stops the writes of all tasks, even of one that the driver believes dead: tasks follow the lock's
+        owner, and the last request of each ends within the lock's TTL.
         """
         self.lock.pass_on()
         self.sleep(self.lock.ttl)

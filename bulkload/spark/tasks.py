@@ -1,8 +1,8 @@
 """
-What a task does: the lines of some parts as Arrow batches, and sorted lines into the sink.
+The functions that tasks run: parts to lines as Arrow batches, and sorted lines to items in the sink.
 
-Spark brings lines together by `partition` and sorts them by HASH, KEY and VALUE: an item's lines follow each
-other, items come in no order of their keys, and a task that is done again makes the same.
+Spark groups lines by `partition` and sorts them by HASH, KEY and VALUE: an item's lines are consecutive,
+items are not in the order of their keys, and a task that is repeated makes the same.
 """
 
 import zlib
@@ -22,7 +22,7 @@ from bulkload.spark import errors
 from bulkload.spark.cluster import MOST_LINES
 
 LINES = "partition int, hash long, key string, value string"
-"""The columns of lines, in Spark's words."""
+"""The columns of lines, as a Spark schema."""
 _SCHEMA = pa.schema(
     [("partition", pa.int32()), ("hash", pa.int64()), ("key", pa.string()), ("value", pa.string())]
 )
@@ -33,13 +33,12 @@ type _Keyed = tuple[int, int, str, str]
 
 @dataclass(frozen=True, slots=True)
 class TaskParts:
-    """Numbers of parts to their lines, without those of partitions that are `done`."""
+    """From numbers of parts to their lines, without lines of partitions that are `done`."""
 
     work: FilesWork
     done: frozenset[int]
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """As mapInArrow calls it."""
         with errors.kept(self.work.place):
             for batch in batches:
                 for number in batch.column(0).to_pylist():
@@ -73,16 +72,17 @@ def _batch(lines: list[_Keyed]) -> pa.RecordBatch:
 
 @dataclass(frozen=True, slots=True)
 class Partitions:
-    """Sorted lines of any number of partitions to items in the sink; gives the partitions' numbers."""
+    """From sorted lines of any number of partitions to items in the sink; yields the partitions' numbers."""
 
     work: FilesWork
     sink: ItemSink
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """As mapInArrow calls it."""
         with errors.kept(self.work.place):
             for partition, lines in groupby(_rows(batches), itemgetter(0)):
-                if self.work.partition_done(partition, self.sink) is None:  # an earlier try of the task
+                if (
+                    self.work.partition_done(partition, self.sink) is None
+                ):  # else done by an earlier attempt of the task
                     self.work.take(partition, _groups(lines), self.sink)
                 yield pa.RecordBatch.from_arrays([pa.array([partition], pa.int32())], names=["partition"])
 

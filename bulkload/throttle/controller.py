@@ -1,4 +1,6 @@
-"""Holds the load back: the operator's limits, what DynamoDB takes, how the source and its replica do."""
+"""
+Limits the load's rate: the operator's limits, DynamoDB's throttling, load of the source, lag of its replica.
+"""
 
 import contextlib
 import threading
@@ -13,15 +15,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 from bulkload.connection import Connect
 from bulkload.throttle.limits import Limits
 from bulkload.throttle.rate import Adaptive
-from bulkload.throttle.shared_counters import Board
+from bulkload.throttle.shared_counters import SharedCounters
 from rowferry.control_table import ControlTable
 from rowferry.mysql import server
 
-EVERY = 1.0  # seconds
+EVERY = 1.0  # seconds between two checks
 
 
 class Watched:
-    """A server that is asked for a number, over a connection that is made anew when it breaks."""
+    """A server that is asked for a number, over a connection that is opened again when it breaks."""
 
     def __init__(self, connect: Connect, ask: Callable[[Any], int | None]) -> None:
         self._connect = connect
@@ -38,31 +40,34 @@ class Watched:
             return None
 
     def close(self) -> None:
-        """Closes the connection."""
         if self._connection is not None:
             with contextlib.suppress(pymysql.err.Error):
                 self._connection.close()
             self._connection = None
 
 
-class Governor:
-    """Looks around once a second, in its own thread, and says on the board how fast the workers may be."""
+class RateController:
+    """
+    Checks all limits once a second, in its own thread, and sets the workers' rates in the shared counters.
+
+    A context manager. `held` and `rate` are for the load to read.
+    """
 
     def __init__(
         self,
-        board: Board,
+        counters: SharedCounters,
         workers: int,
         control: ControlTable,
         connect: Connect | None = None,
         replica: Connect | None = None,
         share: int = 1,
     ) -> None:
-        """`share`: so many such loads together may write what the limits say."""
-        self.held: str | None = "not yet looked around"
-        """Why no chunk may be begun; None: it may."""
+        """`share`: the number of controllers (Spark tasks) that divide the write limit among them."""
+        self.held: str | None = "the limits are not read yet"
+        """The reason why no chunk may be started; None: chunks may start."""
         self.rate = inf
         """WCU/s that all workers together may write."""
-        self._board = board
+        self._counters = counters
         self._workers = workers
         self._control = control
         self._share = share
@@ -72,9 +77,9 @@ class Governor:
         self._limits = Limits()
         self._last = (time.monotonic(), 0.0, 0)
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="governor", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="controller", daemon=True)
 
-    def __enter__(self) -> "Governor":
+    def __enter__(self) -> "RateController":
         self.look()
         self._thread.start()
         return self
@@ -90,21 +95,21 @@ class Governor:
             self.look()
 
     def look(self) -> None:
-        """One look around."""
+        """Checks all limits once."""
         with contextlib.suppress(ClientError, BotoCoreError):  # the limits stay as they were
             self._limits = Limits.read(self._control)
-        self._pace(self._limits)
+        self._adjust_rate(self._limits)
         self.held = self._reason(self._limits)
 
-    def _pace(self, limits: Limits) -> None:
+    def _adjust_rate(self, limits: Limits) -> None:
         now = time.monotonic()
-        units, throttles, _ = self._board.totals()
+        units, throttles, _ = self._counters.totals()
         before, units_before, throttles_before = self._last
         seconds = max(now - before, 1e-3)
         adapted = self._adaptive.step((units - units_before) / seconds, throttles - throttles_before, seconds)
         self._last = (now, units, throttles)
         self.rate = min(adapted, (limits.wcu or inf) / self._share)
-        self._board.allow(self.rate / self._workers, (limits.rows or inf) / self._workers)
+        self._counters.allow(self.rate / self._workers, (limits.rows or inf) / self._workers)
 
     def _reason(self, limits: Limits) -> str | None:
         if limits.paused:
@@ -112,13 +117,13 @@ class Governor:
         if limits.threads_running and self._threads:
             running = self._threads.number()
             if running is None:
-                return "the source does not say how many threads are running"
+                return "the number of running threads at the source is unknown"
             if running > limits.threads_running:
                 return f"{running} threads are running at the source"
         if limits.lag and self._lag:
             lag = self._lag.number()
             if lag is None:
-                return "the replica does not say how far it is behind"
+                return "the replica's lag is unknown"
             if lag > limits.lag:
                 return f"the replica is {lag} s behind"
         return None

@@ -1,4 +1,4 @@
-"""What an operator allows a load: in the control table, so that it can be changed while the load runs."""
+"""The operator's limits of a load: in the control table, so that they can be changed while the load runs."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -18,7 +18,7 @@ _WORDS = {
 class Limits:
     """
     `wcu` WCU/s written and `rows` rows/s read by all workers together; `threads_running` of the source and
-    `lag` of its replica, in seconds, above which no chunk is begun. None and 0: no limit.
+    `lag` of its replica, in seconds, above which no chunk is started. None and 0: no limit.
     """
 
     wcu: int | None = None
@@ -29,16 +29,14 @@ class Limits:
 
     @classmethod
     def read(cls, control: ControlTable) -> Self:
-        """As they are now."""
         found = control.get(THROTTLE)
         return cls(**{name: found[name] for name in cls.__slots__ if name in found})
 
     def write(self, control: ControlTable) -> None:
-        """From now on, for a load that runs."""
+        """A running load reads them within a second (controller.EVERY)."""
         control.put(THROTTLE, asdict(self))
 
     def changed(self, changes: Mapping[str, Any]) -> Self:
-        """With these."""
         return replace(self, **dict(changes))
 
     def __str__(self) -> str:

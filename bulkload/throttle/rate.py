@@ -1,25 +1,27 @@
-"""How fast a load may go: state machines without input, output or clock."""
+"""The rate of a load: state machines without I/O or clock."""
 
 from dataclasses import dataclass
 from math import inf
 
-_BURST = 1.0  # seconds' worth of tokens that an idle bucket holds
-_DUST = 1e-6  # seconds: shorter pauses are what rounding leaves
+_BURST = 1.0  # seconds: an idle bucket saves up the tokens of this time, no more
+_DUST = 1e-6  # seconds: shorter pauses are rounding errors
 
 
 @dataclass(slots=True)
 class TokenBucket:
     """
-    A token bucket that goes into debt: what a request costs is known when it is answered.
+    A token bucket that may go into debt: the cost of a request is known only once it is answered.
 
-    `now` is seconds of a clock that does not go back; `rate` is tokens a second, and may change at any time.
+    `now` is seconds of a monotonic clock; `rate` is tokens a second, and may change at any time.
     """
 
     _tokens: float = 0.0
     _last: float | None = None
 
     def take(self, amount: float, rate: float, now: float) -> float:
-        """Takes the tokens and returns 0, or takes none and returns the seconds to wait before it may."""
+        """
+        Takes the tokens and returns 0, or takes none and returns the seconds to wait before another try.
+        """
         self._refill(rate, now)
         if self._tokens < 0 and (pause := -self._tokens / rate if rate else inf) > _DUST:
             return pause
@@ -27,7 +29,7 @@ class TokenBucket:
         return 0.0
 
     def correct(self, amount: float) -> None:
-        """Takes (or, below 0, gives back) what was found to be needed besides."""
+        """Takes the difference to the real cost; a negative amount gives tokens back."""
         self._tokens -= amount
 
     def _refill(self, rate: float, now: float) -> None:
@@ -39,9 +41,9 @@ class TokenBucket:
 @dataclass(slots=True)
 class Adaptive:
     """
-    A rate in WCU/s that finds what the table takes: lowered by a factor when throttled, else raised steadily.
+    A rate in WCU/s that follows what the table takes: additive increase, multiplicative decrease.
 
-    Without a limit until DynamoDB first throttles.
+    Unlimited until DynamoDB first throttles.
     """
 
     rate: float = inf
@@ -50,10 +52,10 @@ class Adaptive:
     FACTOR = 0.7
     LEAST = 5.0
     RISE = 0.02
-    """Of the highest rate that was seen to go through, each second."""
+    """The increase each second, as a share of the highest rate that went through."""
 
     def step(self, used: float, throttles: int, seconds: float) -> float:
-        """The rate from now on. `used` is the WCU/s that went through in the last `seconds`."""
+        """Returns the new rate. `used`: the WCU/s that went through in the last `seconds`."""
         self._peak = max(self._peak, used)
         if throttles:
             self.rate = max(self.LEAST, min(self.rate, used) * self.FACTOR)

@@ -1,7 +1,7 @@
 """
-Numbers that the load shares with its worker processes, in memory of all of them.
+Numbers in memory that the load shares with its worker processes.
 
-Each number has one writer, so there is no lock that a killed process could take along.
+Each number has one writer, so there is no lock that a killed process could leave locked.
 """
 
 from ctypes import c_double
@@ -13,8 +13,8 @@ _HEAD = 4
 _EACH = 3
 
 
-class Board:
-    """What the parent says to all workers, and what each of `workers` has done."""
+class SharedCounters:
+    """What the load sets for all workers, and what each of the `workers` has counted."""
 
     def __init__(self, workers: int) -> None:
         self._numbers = RawArray(c_double, _HEAD + _EACH * workers)
@@ -22,7 +22,7 @@ class Board:
 
     @property
     def renewed(self) -> float:
-        """When the loader's lock was renewed: time.monotonic(), which processes of one machine share."""
+        """When the loader's lock was renewed: time.monotonic(), the same for all processes of a machine."""
         return self._numbers[_RENEWED]
 
     @renewed.setter
@@ -31,7 +31,7 @@ class Board:
 
     @property
     def stopped(self) -> bool:
-        """No request may be begun any more."""
+        """Whether no request may be begun any more."""
         return bool(self._numbers[_STOPPED])
 
     def stop(self) -> None:
@@ -39,7 +39,7 @@ class Board:
         self._numbers[_STOPPED] = 1
 
     def allow(self, units: float, rows: float) -> None:
-        """What EACH worker may write (WCU/s) and read (rows/s); `inf`: no limit."""
+        """Sets what EACH worker may write (WCU/s) and read (rows/s); `inf`: no limit."""
         self._numbers[_UNITS], self._numbers[_ROWS] = units, rows
 
     @property
@@ -53,7 +53,7 @@ class Board:
         return self._numbers[_ROWS]
 
     def add(self, worker: int, units: float = 0, throttles: int = 0, rows: int = 0) -> None:
-        """What the worker has done. Only that worker may call it, one thread at a time."""
+        """Adds to the worker's counts. Only that worker may call it, one thread at a time."""
         first = _HEAD + _EACH * worker
         for place, amount in enumerate((units, throttles, rows), first):
             self._numbers[place] += amount

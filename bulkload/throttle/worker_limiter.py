@@ -1,4 +1,4 @@
-"""What a worker reads and writes, measured, and held back where there is a limit."""
+"""Measures what a worker reads and writes, and waits where a limit is reached."""
 
 import threading
 import time
@@ -6,59 +6,59 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bulkload.throttle.rate import TokenBucket
-from bulkload.throttle.shared_counters import Board
+from bulkload.throttle.shared_counters import SharedCounters
 
-LONGEST_WAIT = 0.5  # seconds until the limit, and the guard, are looked at again
+LONGEST_WAIT = 0.5  # seconds until limit and guard are checked again: both may change meanwhile
 
 
-class Meter:
-    """One worker's, used by all of its threads. `guard` raises when the worker has to end."""
+class WorkerLimiter:
+    """The limiter of one worker, for all of its threads. `guard` raises when the worker has to end."""
 
     def __init__(
         self,
-        board: Board,
+        counters: SharedCounters,
         worker: int,
         guard: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._board = board
+        self._counters = counters
         self._worker = worker
         self._guard = guard
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
         self._writes, self._reads = TokenBucket(), TokenBucket()
-        self._cost = 1.0  # WCU of an item, as the last answer had it
+        self._cost = 1.0  # WCU of an item, by the last answer
 
     def rows(self, count: int) -> None:
-        """Before the next rows are taken: waits as long as the limit says."""
-        self._wait(self._reads, count, lambda: self._board.rows)
+        """Called before the next rows are used: waits for the limit."""
+        self._wait(self._reads, count, lambda: self._counters.rows)
         with self._lock:
-            self._board.add(self._worker, rows=count)
+            self._counters.add(self._worker, rows=count)
 
     def begin(self, items: int) -> float:
-        """Before a request: waits as long as the limit says; returns the WCU that it was taken to need."""
+        """Called before a request: waits for the limit; returns the WCU that it is expected to need."""
         expected = items * self._cost
-        self._wait(self._writes, expected, lambda: self._board.units)
+        self._wait(self._writes, expected, lambda: self._counters.units)
         return expected
 
     def end(self, items: int, expected: float, answer: Mapping[str, Any]) -> None:
-        """After a request: `answer` tells what it did need, and whether DynamoDB left some of it undone."""
+        """Called after a request: `answer` has the consumed capacity, and the items left unprocessed."""
         found = answer.get("ConsumedCapacity")
         several = found if isinstance(found, list) else [found] if found else []
         units = sum(entry.get("CapacityUnits", 0.0) for entry in several) if several else expected
         with self._lock:
             self._writes.correct(units - expected)
-            self._board.add(self._worker, units=units, throttles=bool(answer.get("UnprocessedItems")))
+            self._counters.add(self._worker, units=units, throttles=bool(answer.get("UnprocessedItems")))
             if several and items and not answer.get("UnprocessedItems"):
                 self._cost = units / items
 
     def throttled(self, expected: float) -> None:
-        """After a request that DynamoDB refused because there were too many."""
+        """Called after a request that DynamoDB throttled."""
         with self._lock:
             self._writes.correct(-expected)
-            self._board.add(self._worker, throttles=1)
+            self._counters.add(self._worker, throttles=1)
 
     def _wait(self, bucket: TokenBucket, amount: float, rate: Callable[[], float]) -> None:
         while True:

@@ -110,7 +110,7 @@ def _exporter(arguments: argparse.Namespace, context: Context, shown: Shown, tab
             chunk_rows=arguments.chunk_rows,
             again=arguments.again,
         ),
-        tell=shown.tell,
+        report=shown.report,
         progress=lambda tally: _step(shown, tally),
     )
 

@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         clients = context.client("cloudformation"), context.client("lambda")
         # Before the switch is touched: from here on it may not go ON again.
         context.control.update(FINALIZE, set={"begun": int(time.time() * 1000)})
-        consumer_switch.turn(*clients, context.stack, "OFF", shown.tell)
+        consumer_switch.turn(*clients, context.stack, "OFF", shown.report)
         pace = Pace(arguments.max_wcu)
         found = {
             target: finalize(

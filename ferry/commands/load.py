@@ -1,4 +1,4 @@
-"""`ferry load`: copies the rows that exist."""
+"""`ferry load`: the bulk load, by chunks of MySQL or from exported files."""
 
 import argparse
 import json
@@ -29,32 +29,31 @@ examples:
   ferry load
   ferry load --max-wcu 4000 --max-threads-running 40   # and `ferry throttle` while it runs
   ferry load --processes 8 --chunk-rows 20000
-  ferry load --unusable-file unusable.jsonl      # name the rows that cannot be items
-  ferry load --accept-unusable                   # go on without them
-  ferry load --again                             # with a new plan, over what was loaded
-  ferry load --plan                              # what each road would write, take and cost
-  ferry load --from s3://bucket/export           # from files of `ferry export`, whatever their order
-  ferry load --from export --road import --to s3://bucket/import   # a new table by ImportTable
+  ferry load --unusable-file unusable.jsonl      # list the rows that cannot become items
+  ferry load --accept-unusable                   # finish without them
+  ferry load --again                             # with a new plan, overwriting what was loaded
+  ferry load --plan                              # what each method would write, and its time and cost
+  ferry load --from s3://bucket/export           # from files of `ferry export`, in any order
+  ferry load --from export --method import --to s3://bucket/import   # a new table by ImportTable
 
-The capturer must be running, the switch OFF. The application may go on writing: what it changes meanwhile
-waits on the stream. Killed at any moment and run again, the load goes on with the open chunks. A finished
+The capturer must be running and the switch OFF. The application may go on writing: its changes wait on the
+stream. A load that was killed at any moment resumes with the open chunks when it is run again. A finished
 load does nothing.
 
 Rows that DynamoDB can never take (a NULL or empty key, an item over 400 KB, a reserved name) are counted,
-named by a hash of their key, and written with the key to --unusable-file. The load is not done while there
-are any: repair them in MySQL and run again, or leave them behind with --accept-unusable.
-After a TRUNCATE, or where the capturer has left changes out, empty the whole target before --again: what
-is there and not in MySQL stays otherwise, and `ferry verify` names it as extra.
+reported with a hash of their key, and written with the key to --unusable-file. The load is not done while
+there are any: repair them in MySQL and run it again, or leave them out with --accept-unusable.
+After a TRUNCATE, or where the capturer has skipped changes, empty the whole target before --again:
+otherwise items without a row in MySQL stay, and `ferry verify` reports them as extra.
 
 exit status: 0 done; 1 rows are unusable; 2 an error; 130 interrupted"""
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Adds the command to the parser."""
     parser = commands.add_parser(
         "load",
         parents=[common],
-        help="copy the rows that exist into items",
+        help="copy the existing rows into items",
         description="Copies the rows of all mapped tables, in chunks, without a lock.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -77,35 +76,35 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         help="rows of a chunk (default: %(default)s)",
     )
     limits.add_limits(parser)
-    parser.add_argument("--replica", metavar="HOST[:PORT]", help="the replica that --max-lag asks")
+    parser.add_argument("--replica", metavar="HOST[:PORT]", help="the replica whose lag --max-lag limits")
     parser.add_argument(
         "--unusable-file", type=Path, metavar="FILE", help="write unusable rows here, as JSON lines"
     )
     parser.add_argument("--accept-unusable", action="store_true", help="finish without the unusable rows")
-    parser.add_argument("--again", action="store_true", help="plan and load anew")
+    parser.add_argument("--again", action="store_true", help="plan and load again from the beginning")
     parser.add_argument(
-        "--plan", action="store_true", help="say what each road would write and cost, and write nothing"
+        "--plan", action="store_true", help="print what each method would write and cost, and write nothing"
     )
     from_files.add_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    """Parses, wires and prints."""
+    arguments.method = from_files.method_of(arguments)
     if arguments.plan:
         return plan.run(context, as_json=arguments.json)
     if arguments.exports:
         from_files.refuse_limits(arguments)
     elif arguments.spark:
-        raise Refused("--spark reads exported files", "run `ferry export`, then name its place with --from")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends as with Ctrl-C
+        raise Refused("--spark needs exported files", "run `ferry export`, then name its place with --from")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends cleanly, as with Ctrl-C
     unit = "steps" if arguments.exports else "rows"
     with (
         progress("load", unit=unit) as shown,
         _unusable(arguments.unusable_file, shown) as unusable,
     ):
-        road = from_files.load if arguments.exports else _direct
-        outcomes = road(arguments, context, shown, unusable)
+        load = from_files.load if arguments.exports else _direct
+        outcomes = load(arguments, context, shown, unusable)
     print(json.dumps(list(map(_fields, outcomes))) if arguments.json else "\n".join(map(_line, outcomes)))
     return _status(arguments, outcomes)
 
@@ -128,25 +127,25 @@ def _direct(
         control=context.control,
         mapping=context.mapping,
         settings=settings,
-        reports=Reports(shown.tell, lambda tally: _step(shown, tally), unusable),
+        reports=Reports(shown.report, lambda tally: _step(shown, tally), unusable),
         lock=LoaderLock(context.control),
         replica=_replica(arguments, context),
     ).run(context.stack.switch_is_on)
 
 
 def _status(arguments: argparse.Namespace, outcomes: Sequence[LoadOutcome]) -> int:
-    """0 when all is done; else 1, and why."""
+    """The exit status: 0 when all is done; else 1, with the reason on standard error."""
     if all(outcome.state == "done" for outcome in outcomes):
         return 0
     if any(outcome.result.unusable for outcome in outcomes):
         print(
-            "not done: repair the unusable rows in MySQL (--unusable-file FILE names them) and run"
-            " `ferry load` again, or leave them behind with --accept-unusable",
+            "not done: repair the unusable rows in MySQL (--unusable-file FILE lists them) and run"
+            " `ferry load` again, or leave them out with --accept-unusable",
             file=sys.stderr,
         )
     else:
         print(
-            f"not done: the import files are in {arguments.to}, and ImportTable reads from S3 alone;"
+            f"not done: the import files are in {arguments.to}, but ImportTable reads only from S3;"
             " run it again with --to s3://BUCKET/PREFIX",
             file=sys.stderr,
         )
@@ -156,7 +155,7 @@ def _status(arguments: argparse.Namespace, outcomes: Sequence[LoadOutcome]) -> i
 def _replica(arguments: argparse.Namespace, context: Context) -> Connect | None:
     if arguments.replica is None:
         if arguments.max_lag:
-            raise Refused("--max-lag is given, and no replica to ask", "name it with --replica HOST:PORT")
+            raise Refused("--max-lag needs a replica", "name it with --replica HOST:PORT")
         return None
     host, port = server_address(arguments.replica)
     return partial(connect, replace(context.source, host=host, port=port))
@@ -164,7 +163,10 @@ def _replica(arguments: argparse.Namespace, context: Context) -> Connect | None:
 
 @contextmanager
 def _unusable(file: Path | None, shown: Shown) -> Iterator[Any]:
-    """Takes unusable rows: the first are shown by the hash of their key, all are written to the file."""
+    """
+    Context manager: takes unusable rows. The first SHOWN are reported by their key's hash, all go to the
+    file.
+    """
     count = 0
     out: TextIO | None = file.open("w", encoding="utf-8") if file else None
 
@@ -172,7 +174,7 @@ def _unusable(file: Path | None, shown: Shown) -> Iterator[Any]:
         nonlocal count
         count += 1
         if count <= SHOWN:
-            shown.tell(f"unusable: {row.table} key {row.hash}: {row.reason}")
+            shown.report(f"unusable: {row.table} key {row.hash}: {row.reason}")
         if out:
             print(row.line(), file=out, flush=True)
 
@@ -191,7 +193,7 @@ def _step(shown: Shown, tally: LoadTally) -> None:
     if tally.rate != inf:
         note += f", at most {tally.rate:,.0f} WCU/s"
     if tally.held:
-        note += f", resting: {tally.held}"
+        note += f", paused: {tally.held}"
     shown.step(result.rows, tally.planned, note)
 
 

@@ -134,8 +134,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if arguments.sample:
         return _sampled(arguments, context, pairs)
     with progress("verify", unit="rows and items") as shown:
-        live = None if _is_at_rest(arguments, context, shown.tell) else Live(context)
-        with _work(arguments, context, live) as work, listing(arguments.differences, shown.tell) as report:
+        live = None if _is_at_rest(arguments, context, shown.report) else Live(context)
+        with _work(arguments, context, live) as work, listing(arguments.differences, shown.report) as report:
             summary = _compared(arguments, context, pairs, live, work, report, shown)
             if live:
                 live.keep(work.since, summary.fields)
@@ -170,7 +170,7 @@ def _compared(
 ) -> Summary:
     if work.goes_on:
         began = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(work.at))
-        shown.tell(f"goes on with the verify that began at {began}; --again begins anew")
+        shown.report(f"goes on with the verify that began at {began}; --again begins anew")
     total = _estimate(pairs, context)
     processes = arguments.parallel if total >= WORTH else 0
     with tasks.started(partial(_reader, pairs, context.source, context.region), processes) as executor:
@@ -210,8 +210,8 @@ def _sampled(arguments: argparse.Namespace, context: Context, pairs: list[Pair])
     if arguments.repair:
         raise Refused("--repair is for a verify of everything", "leave --sample out")
     live, summary = Live(context), Summary()
-    with progress("verify") as shown, listing(arguments.differences, shown.tell) as report:
-        moving = not _is_at_rest(arguments, context, shown.tell)
+    with progress("verify") as shown, listing(arguments.differences, shown.report) as report:
+        moving = not _is_at_rest(arguments, context, shown.report)
         for target in dict.fromkeys(pair.target for pair in pairs):
             together = [pair for pair in pairs if pair.target == target]
             with live.looking(together, None if moving else _nothing) as look:

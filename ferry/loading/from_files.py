@@ -1,4 +1,4 @@
-"""`ferry load --from`: the roads that begin with exported files."""
+"""`ferry load --from`: options and wiring of the methods that read exported files."""
 
 import argparse
 from collections.abc import Callable
@@ -12,11 +12,11 @@ from bulkload.dynamodb.batch_writer import Writer
 from bulkload.dynamodb.client import ClientOf
 from bulkload.exports import FORMATS, Export, open_export, parse_watermark, source_columns
 from bulkload.exports.locations import Location, S3Prefix, location
-from bulkload.from_files.destinations import FILES, IMPORT, Arrival, IntoFiles, IntoTable
+from bulkload.from_files.destinations import FILES, IMPORT, Destination, IntoFiles, IntoTable
 from bulkload.from_files.import_table import ImportCounts, TableImport
 from bulkload.from_files.inputs import LoadTarget, targets
 from bulkload.from_files.load import FileLoad
-from bulkload.from_files.local_runner import OnThisMachine, Passes, StepProgress
+from bulkload.from_files.local_runner import LocalRunner, StepProgress, StepRunner
 from bulkload.from_files.steps import ItemSink
 from bulkload.from_files.table_sink import Put
 from bulkload.lock import LoaderLock
@@ -24,8 +24,8 @@ from bulkload.spark import cluster
 from bulkload.spark.cluster import Cluster
 from bulkload.spark.executor import ExecutorParts, PutFrom
 from bulkload.throttle.limits import Limits
-from bulkload.throttle.shared_counters import Board
-from bulkload.throttle.worker_limiter import Meter
+from bulkload.throttle.shared_counters import SharedCounters
+from bulkload.throttle.worker_limiter import WorkerLimiter
 from ferry.context import Context
 from ferry.loading.limits import limits_of
 from ferry.progress import Shown
@@ -34,38 +34,39 @@ from rowferry.mapping import TableMapping
 
 COMPRESSIONS = ("gzip", "zstd")
 _LEAST_REQUESTS = 2
-"""At once, of each of Spark's tasks: one is prepared while the other is answered."""
+"""In flight for each Spark task: one is prepared while the other is answered."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of these roads."""
     group = parser.add_argument_group("from exported files, in any order, grouped on disk or by Spark")
     group.add_argument(
         "--from",
         dest="exports",
         action="append",
         metavar="LOCATION",
-        help="folder or s3://bucket/prefix of an export; again for each further one. The columns of files"
-        " that come without are asked from --source",
+        help="folder or s3://bucket/prefix of an export; repeat it for more exports. The columns of files"
+        " that do not name theirs are read from --source",
     )
     group.add_argument(
-        "--road",
+        "--method",
         choices=(FILES, IMPORT),
-        default=FILES,
         help="files: BatchWriteItem into the table (default); import: ImportTable into a new table",
     )
-    group.add_argument("--format", choices=FORMATS, help="who wrote the files (default: found out)")
+    group.add_argument("--road", choices=(FILES, IMPORT), help=argparse.SUPPRESS)  # --method before 0.2.0
+    group.add_argument(
+        "--format", choices=FORMATS, help="the program that wrote the files (default: detected)"
+    )
     group.add_argument("--dialect", help="FIELDS and LINES, as in SELECT ... INTO OUTFILE, where needed")
     group.add_argument(
         "--watermark",
         metavar="FILE:OFFSET",
         type=parse_watermark,
-        help="end of the binlog before the first row was read, for files that do not say it",
+        help="end of the binlog before the first row was read, for files that do not record it",
     )
     group.add_argument(
         "--to",
         metavar="LOCATION",
-        help="where import files go; from s3://bucket/prefix they are imported, in a folder they stay",
+        help="where import files go: s3://bucket/prefix, which is then imported, or a folder, which is not",
     )
     group.add_argument(
         "--compression", choices=COMPRESSIONS, default="gzip", help="of import files (default: %(default)s)"
@@ -74,8 +75,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--work",
         metavar="LOCATION",
         default="rowferry-load",
-        help="folder that holds what is under way, about as large as the rows (default: %(default)s); with"
-        " --spark a folder or s3://bucket/prefix, for little",
+        help="folder for intermediate results, about as large as the rows (default: %(default)s); with"
+        " --spark a folder or s3://bucket/prefix, and small",
     )
     group.add_argument(
         "--spark",
@@ -87,21 +88,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def load(
     arguments: argparse.Namespace, context: Context, shown: Shown, unusable: Callable[[Unusable], None]
 ) -> list[LoadOutcome]:
-    """Wires and runs the load."""
+    """
+    Runs the load; `unusable` gets the rows that cannot become items. `arguments.method` has been resolved.
+    """
     s3 = context.client("s3")
-    road = _Road(arguments, context, s3, shown, LoaderLock(context.control), _cluster(arguments))
+    wiring = _Wiring(arguments, context, s3, shown, LoaderLock(context.control), _cluster(arguments))
     return FileLoad(
         targets=targets(context.mapping, _exports(arguments, context, s3)),
         mapping=context.mapping,
         mapping_text=context.mapping_file.read_bytes(),
         control=context.control,
-        arrival=road.arrival(),
-        place=road.work(),
-        passes=_passes(road),
-        lock=road.lock,
-        board=road.board,
+        destination=wiring.destination(),
+        place=wiring.work(),
+        runner=_runner(wiring),
+        lock=wiring.lock,
+        counters=wiring.counters,
         limits=limits_of(arguments),
-        tell=shown.tell,
+        report=shown.report,
         progress=lambda step: _step(shown, step),
         unusable=unusable,
         given=arguments.watermark,
@@ -110,20 +113,30 @@ def load(
     ).run(context.stack.switch_is_on)
 
 
-def _passes(road: "_Road") -> Passes:
-    if road.cluster is None:
-        return OnThisMachine()
-    from bulkload.spark.runner import SparkPasses  # needs pyarrow
+def _runner(wiring: "_Wiring") -> StepRunner:
+    if wiring.cluster is None:
+        return LocalRunner()
+    from bulkload.spark.runner import SparkRunner  # needs pyarrow
 
-    return SparkPasses(road.cluster, road.lock)
+    return SparkRunner(wiring.cluster, wiring.lock)
+
+
+def method_of(arguments: argparse.Namespace) -> str:
+    """The value of --method, or of its old name --road. Raises Refused where both are given and differ."""
+    method, road = arguments.method, arguments.road
+    if method and road and method != road:
+        raise Refused(
+            f"--method {method} and --road {road} contradict each other", "leave out --road, its old name"
+        )
+    return str(method or road or FILES)
 
 
 def refuse_limits(arguments: argparse.Namespace) -> None:
-    """Refused where limits are given that this road does not have."""
+    """Raises Refused where limits are given that the method does not have."""
     limits = limits_of(arguments)
-    if replace(limits, wcu=None) != Limits() or (limits.wcu and arguments.road == IMPORT):
+    if replace(limits, wcu=None) != Limits() or (limits.wcu and arguments.method == IMPORT):
         raise Refused(
-            "of a load with --from only --road files has a limit, --max-wcu", "leave out the other limits"
+            "a load with --from has one limit, --max-wcu with --method files", "leave out the other limits"
         )
 
 
@@ -131,9 +144,9 @@ def _cluster(arguments: argparse.Namespace) -> Cluster | None:
     if not arguments.spark:
         return None
     found = cluster.start("rowferry load")
-    if arguments.road == FILES and not found.tasks:
+    if arguments.method == FILES and not found.tasks:
         raise Refused(
-            "nothing bounds how many tasks of Spark write at once",
+            "the number of Spark tasks that write at once has no limit",
             "set spark.dynamicAllocation.maxExecutors, or spark.executor.instances",
         )
     return found
@@ -149,7 +162,9 @@ def _exports(arguments: argparse.Namespace, context: Context, s3: Any) -> list[E
 
 
 def _export(arguments: argparse.Namespace, table: TableMapping, s3: Any, connection: Any) -> Export:
-    """The table's export, in whichever location it is. Refused where none has it, as the first says."""
+    """
+    The table's export in the first location that has it. Raises the first location's Refused where none has.
+    """
     columns = source_columns(connection, table) if connection is not None else None
     refusals = []
     for where in arguments.exports:
@@ -168,8 +183,8 @@ def _export(arguments: argparse.Namespace, table: TableMapping, s3: Any, connect
 
 
 @dataclass
-class _Road:
-    """Wires what is particular to a road."""
+class _Wiring:
+    """Makes the parts of a FileLoad that depend on the options."""
 
     arguments: argparse.Namespace
     context: Context
@@ -177,22 +192,21 @@ class _Road:
     shown: Shown
     lock: LoaderLock
     cluster: Cluster | None
-    board: Board = field(default_factory=lambda: Board(1))
+    counters: SharedCounters = field(default_factory=lambda: SharedCounters(1))
 
     def work(self) -> Location:
-        """Where progress is kept."""
+        """The work folder. Without Spark a folder: spill files are read at many offsets."""
         if "://" in self.arguments.work and not self.cluster:
-            raise Refused("--work in S3 is for --spark alone", "name a folder of this machine")
+            raise Refused("--work in S3 needs --spark", "name a folder of this machine")
         return location(self.arguments.work, self.s3)
 
-    def arrival(self) -> Arrival:
-        """How items come into the table."""
-        if self.arguments.road == FILES:
+    def destination(self) -> Destination:
+        if self.arguments.method == FILES:
             client = ClientOf(self.context.region, self.arguments.requests)
             return IntoTable(client(), partial(self._put, client))
         if not self.arguments.to:
             raise Refused(
-                "--road import needs a place for the import files", "name it: --to s3://BUCKET/PREFIX"
+                "--method import needs a place for the import files", "name it: --to s3://BUCKET/PREFIX"
             )
         place = location(self.arguments.to, self.s3)
         return IntoFiles(
@@ -208,11 +222,11 @@ class _Road:
             each = max(_LEAST_REQUESTS, requests // self.cluster.tasks)
             control, share = self.context.control.name, self.cluster.tasks
             return PutFrom(ExecutorParts(client, control, self.lock.owner, self.lock.ttl, share, each), table)
-        meter = Meter(self.board, 0, self.lock.check)
-        return Put(Writer(client(), target.name, self.lock.check, meter=meter), table, requests)
+        limiter = WorkerLimiter(self.counters, 0, self.lock.check)
+        return Put(Writer(client(), target.name, self.lock.check, limiter=limiter), table, requests)
 
     def _importer(self, target: LoadTarget, files: Location) -> TableImport:
-        assert isinstance(files, S3Prefix)  # `arrival` asks
+        assert isinstance(files, S3Prefix)  # `destination` has checked
         tables = [source.table for source in target.sources]
         return TableImport(
             self.context.dynamodb,

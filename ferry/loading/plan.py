@@ -1,4 +1,4 @@
-"""`ferry load --plan`: what each road would write, take and cost."""
+"""`ferry load --plan`: what each method would write, how long it would take, and what it would cost."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.table import Table
 
 from bulkload.dynamodb.batch_writer import error_code
-from bulkload.estimate import ON_DEMAND_START, PRICES, Road, Size, cheapest, expected, roads
+from bulkload.estimate import ON_DEMAND_START, PRICES, Method, Size, cheapest, expected, methods
 from ferry.context import Context
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """A target's write units a second; `empty` also where there is no table."""
+    """The write units a second that a target takes. `empty`: also where there is no table."""
 
     units: int
     on_demand: bool
@@ -24,7 +24,7 @@ class Capacity:
 
 
 def run(context: Context, *, as_json: bool) -> int:
-    """Prints the plan; writes nothing."""
+    """Prints the plan; writes nothing. The figures are estimates from a sample of rows and list prices."""
     connection = context.connect()
     try:
         sizes: dict[str, Size] = {}
@@ -43,8 +43,9 @@ def run(context: Context, *, as_json: bool) -> int:
 
 def _target(client: Any, name: str, size: Size) -> dict[str, Any]:
     capacity = capacity_of(client, name)
-    found = roads(size, capacity.units, on_demand=capacity.on_demand, empty=capacity.empty)
+    found = methods(size, capacity.units, on_demand=capacity.on_demand, empty=capacity.empty)
     best = cheapest(found) if capacity.empty else None
+    figures = [asdict(method) for method in found]
     return {
         "target": name,
         "rows": round(size.rows),
@@ -52,17 +53,20 @@ def _target(client: Any, name: str, size: Size) -> dict[str, Any]:
         "bytes": round(size.bytes),
         "import_bytes": round(size.text),
         "capacity": asdict(capacity),
-        "roads": [asdict(road) for road in found],
+        "methods": figures,
+        "roads": figures,  # the field's name before 0.2.0
         "cheapest": best.name if best else None,
         "advice": _advice(best, found),
     }
 
 
-def _advice(best: Road | None, found: list[Road]) -> str:
+def _advice(best: Method | None, found: list[Method]) -> str:
     if best is None:
         return "the target has items: ImportTable makes only new tables, so write into it (direct or files)"
     others = ", ".join(
-        f"{road.name} ${road.dollars:,.2f}" for road in found if road.dollars is not None and road is not best
+        f"{method.name} ${method.dollars:,.2f}"
+        for method in found
+        if method.dollars is not None and method is not best
     )
     return f"cheapest for an empty target: {best.name}, ${best.dollars:,.2f}" + (
         f" ({others})" if others else ""
@@ -70,7 +74,7 @@ def _advice(best: Road | None, found: list[Road]) -> str:
 
 
 def capacity_of(client: Any, name: str) -> Capacity:
-    """What the target's table takes; a new on-demand one where there is none."""
+    """The capacity of the target's table, or of a new on-demand one where there is none."""
     try:
         table = client.describe_table(TableName=name)["Table"]
     except ClientError as error:
@@ -91,12 +95,12 @@ def _print(target: dict[str, Any]) -> None:
         f"{target['target']}: about {target['rows']:,} rows, {target['items']:,} items,"
         f" {target['bytes']:,} bytes; {target['capacity']['units']:,} write units a second"
     )
-    table = Table("road", "write units", "hours", "US dollars", "", box=None, pad_edge=False)
-    for road in target["roads"]:
-        hours = "-" if road["hours"] is None else f"{road['hours']:,.2f}"
-        dollars = "-" if road["dollars"] is None else f"{road['dollars']:,.2f}"
-        table.add_row(road["name"], f"{road['write_units']:,}", hours, dollars, road["note"])
+    table = Table("method", "write units", "hours", "US dollars", "", box=None, pad_edge=False)
+    for method in target["methods"]:
+        hours = "-" if method["hours"] is None else f"{method['hours']:,.2f}"
+        dollars = "-" if method["dollars"] is None else f"{method['dollars']:,.2f}"
+        table.add_row(method["name"], f"{method['write_units']:,}", hours, dollars, method["note"])
     Console().print(table)
     print(target["advice"])
-    print("files and import can group in Spark (--spark): the same, and what the cluster costs")
+    print("files and import can group in Spark (--spark): the same figures, plus the cost of the cluster")
     print(f"prices: {PRICES['region']}, {PRICES['as_of']}, {PRICES['source']}")

@@ -65,7 +65,7 @@ STRINGS = NEW.replace("attribute-per-row", "string-set").replace(
 def test_string_sets_by_import_into_a_new_table(bed: Bed) -> None:
     bed.map(STRINGS)
     bed.export(*shuffled([*ROWS, ("", "o", "p", 1)]))
-    arguments = ("--road", "import", "--to", f"s3://{BUCKET}/a", "--accept-unusable")
+    arguments = ("--method", "import", "--to", f"s3://{BUCKET}/a", "--accept-unusable")
     (outcome,), said = bed.load(*arguments)
     assert (outcome["state"], outcome["items"], outcome["unusable"]) == ("done", 300, 1), said
     assert bed.items("imported") == expected(ROWS, STRINGS)

@@ -188,12 +188,12 @@ def test_capture_that_begins_again_leaves_the_old_records_below_the_new_load(mov
     with pytest.raises(Refused, match="before capture began anew"):
         consumer_switch.require_load(bed.control, ["test.purchase"])
     assert state.bulk(bed.control, ["test.purchase"])[0]["state"] == "none"
-    with pytest.raises(Refused, match="holds items of the time before capture began anew"):
+    with pytest.raises(Refused, match="contains items from before the reset of capture"):
         bed.load()
     move.empty_the_target()
     outcome = bed.load()
     assert outcome.state == "done" and not outcome.nothing_to_do
-    assert any("begun anew" in line for line in bed.said)
+    assert any("capture was reset" in line for line in bed.said)
     consumer_switch.require_load(bed.control, ["test.purchase"])
     bed.sql("UPDATE purchase SET quantity = 3")
     move.wait_captured()

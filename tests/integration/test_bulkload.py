@@ -294,7 +294,7 @@ def test_killed_at_any_moment_it_goes_on(bed: Bed) -> None:
     bed.sql("INSERT INTO purchase VALUES ('zz', 'later', 'p', 1)")
     finished = subprocess.run(command, env=bed.environment, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
-    assert "watching 15 s for signs of life" in finished.stderr
+    assert "waiting 15 s to see whether it is alive" in finished.stderr
     after = {item["pk"]: item["watermark"] for item in bed.control.items(CHUNKS)}
     assert {pk: after[pk] for pk in marks} == marks
     assert without_positions(bed.items()) == bed.expected()
@@ -320,7 +320,7 @@ def test_an_interrupted_planning_leaves_no_trace(bed: Bed) -> None:
 
 def test_a_second_loader_is_refused_while_the_first_lives(bed: Bed) -> None:
     first = LoaderLock(bed.control, ttl=1.0)
-    with first.held(bed.said.append), pytest.raises(Refused, match="another loader is at work"):
+    with first.held(bed.said.append), pytest.raises(Refused, match="another loader is running"):
         bed.load()
     assert bed.load().state == "done"
 

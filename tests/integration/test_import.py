@@ -150,13 +150,13 @@ KEYS: dict[str, Any] = {
 NEW = PURCHASE.replace('target = "purchase"', 'target = "imported"')
 
 
-@pytest.mark.parametrize("road", ["files", "import"])
-def test_items_carry_the_lowest_watermark_and_the_load_is_done(bed: Bed, road: str) -> None:
-    to_new = road == "import"
+@pytest.mark.parametrize("method", ["files", "import"])
+def test_items_carry_the_lowest_watermark_and_the_load_is_done(bed: Bed, method: str) -> None:
+    to_new = method == "import"
     target = "imported" if to_new else "purchase"
     bed.map(NEW if to_new else PURCHASE)
     bed.export(*shuffled(ROWS))
-    arguments = ["--road", road, *(["--to", f"s3://{BUCKET}/a"] if to_new else [])]
+    arguments = ["--method", method, *(["--to", f"s3://{BUCKET}/a"] if to_new else [])]
     (outcome,), _ = bed.load(*arguments)
     assert (outcome["state"], outcome["rows"], outcome["items"]) == ("done", 3000, 300)
     assert bed.items(target) == expected(ROWS)
@@ -171,7 +171,7 @@ def test_items_carry_the_lowest_watermark_and_the_load_is_done(bed: Bed, road: s
     assert (bulk["state"], bulk["done"], bulk["rows"], bulk["items"]) == ("done", 1, 3000, 300)
 
 
-@pytest.mark.parametrize("more", [["--max-rows", "9"], ["--road", "import", "--max-wcu", "9"]])
+@pytest.mark.parametrize("more", [["--max-rows", "9"], ["--method", "import", "--max-wcu", "9"]])
 def test_limits_that_a_road_does_not_have_are_refused(bed: Bed, more: list[str]) -> None:
     bed.export(ROWS[:50])
     assert "leave out the other limits" in bed.load(*more, status=2)[1]
@@ -211,7 +211,7 @@ def test_limits_hold_and_a_pause_lets_nothing_new_begin(bed: Bed) -> None:
 def test_the_new_table_is_as_the_template_makes_it(bed: Bed) -> None:
     bed.map(NEW)
     bed.export(ROWS[:50])
-    bed.load("--road", "import", "--to", f"s3://{BUCKET}")
+    bed.load("--method", "import", "--to", f"s3://{BUCKET}")
     dynamodb = bed.cloud.client("dynamodb")
     assert (
         dynamodb.describe_table(TableName="imported")["Table"]["BillingModeSummary"]["BillingMode"]
@@ -225,8 +225,8 @@ def test_the_new_table_is_as_the_template_makes_it(bed: Bed) -> None:
 
 def test_an_existing_table_is_refused_with_the_fix(bed: Bed) -> None:
     bed.export(ROWS[:50])
-    _, said = bed.load("--road", "import", "--to", f"s3://{BUCKET}", status=2)
-    assert "exists" in said and "--road files" in said
+    _, said = bed.load("--method", "import", "--to", f"s3://{BUCKET}", status=2)
+    assert "exists" in said and "--method files" in said
     assert not bed.files() and not bed.control.get(load_key("test.purchase"))
 
 
@@ -234,7 +234,7 @@ def test_an_existing_table_is_refused_with_the_fix(bed: Bed) -> None:
 def test_a_folder_gets_every_item_once_over_all_files(bed: Bed, compression: str) -> None:
     bed.export(*shuffled(ROWS))
     (outcome,), said = bed.load(
-        "--road", "import", "--to", str(bed.folder / "out"), "--compression", compression, status=1
+        "--method", "import", "--to", str(bed.folder / "out"), "--compression", compression, status=1
     )
     assert outcome["state"] == "loading" and "S3" in said
     opened = gzip.decompress if compression == "gzip" else zstd.decompress
@@ -248,16 +248,16 @@ def test_a_folder_gets_every_item_once_over_all_files(bed: Bed, compression: str
 
 
 @pytest.mark.parametrize("rows", [[], ROWS[:1]])
-@pytest.mark.parametrize("road", ["files", "import"])
-def test_a_table_of_no_row_and_of_one(bed: Bed, road: str, rows: Rows) -> None:
-    bed.map(NEW if road == "import" else PURCHASE)
+@pytest.mark.parametrize("method", ["files", "import"])
+def test_a_table_of_no_row_and_of_one(bed: Bed, method: str, rows: Rows) -> None:
+    bed.map(NEW if method == "import" else PURCHASE)
     bed.export(rows)
-    (outcome,), _ = bed.load("--road", road, "--to", f"s3://{BUCKET}/x")
+    (outcome,), _ = bed.load("--method", method, "--to", f"s3://{BUCKET}/x")
     assert (outcome["state"], outcome["rows"]) == ("done", len(rows))
     assert bed.items(outcome["target"]) == expected(rows)
 
 
-def test_rows_that_no_item_can_hold_are_named_by_every_road(bed: Bed) -> None:
+def test_rows_that_no_item_can_hold_are_named_by_every_method(bed: Bed) -> None:
     rows: list[Any] = [("c", "o", "p", 1), ("", "o", "p", 1)]
     rows += [("c", "fits", f"{n}".ljust(39_900, "l"), 1) for n in range(10)]
     rows += [("c", "large", f"{n}".ljust(41_100, "l"), 1) for n in range(10)]
@@ -319,10 +319,10 @@ def test_strange_files_below_the_prefix_are_refused(bed: Bed) -> None:
     bed.map(NEW)
     bed.export(ROWS[:100])
     bed.cloud.client("s3").put_object(Bucket=BUCKET, Key="a/imported/old.json.gz", Body=b"")
-    _, said = bed.load("--road", "import", "--to", f"s3://{BUCKET}/a", status=2)
+    _, said = bed.load("--method", "import", "--to", f"s3://{BUCKET}/a", status=2)
     assert "old.json.gz" in said
     bed.cloud.client("s3").delete_object(Bucket=BUCKET, Key="a/imported/old.json.gz")
-    assert bed.load("--road", "import", "--to", f"s3://{BUCKET}/a")[0][0]["state"] == "done"
+    assert bed.load("--method", "import", "--to", f"s3://{BUCKET}/a")[0][0]["state"] == "done"
 
 
 def test_what_is_not_on_the_stream_is_refused(bed: Bed) -> None:
@@ -338,7 +338,7 @@ def test_what_is_not_on_the_stream_is_refused(bed: Bed) -> None:
 
 def test_another_export_does_not_go_on_with_the_work(bed: Bed) -> None:
     bed.export(ROWS[:100])
-    bed.load("--road", "import", "--to", str(bed.folder / "out"), status=1)
+    bed.load("--method", "import", "--to", str(bed.folder / "out"), status=1)
     bed.export(ROWS[:200])
     assert "another export" in bed.load(status=2)[1]
 
@@ -356,14 +356,14 @@ def test_a_damaged_part_is_named_and_the_rest_resumes(bed: Bed) -> None:
     assert bed.items("purchase") == expected(ROWS)
 
 
-@pytest.mark.parametrize("road", ["files", "import"])
-def test_again_means_everything_again(bed: Bed, road: str) -> None:
-    arguments = ["--road", road, "--to", f"s3://{BUCKET}/again", "--again"]
-    bed.map(NEW if road == "import" else PURCHASE)
+@pytest.mark.parametrize("method", ["files", "import"])
+def test_again_means_everything_again(bed: Bed, method: str) -> None:
+    arguments = ["--method", method, "--to", f"s3://{BUCKET}/again", "--again"]
+    bed.map(NEW if method == "import" else PURCHASE)
     bed.export(ROWS[:200])
     target = bed.load(*arguments[:-1])[0][0]["target"]
     bed.lose(target)
-    if road == "import":
+    if method == "import":
         assert "exists" in bed.load(*arguments, status=2)[1]
         bed.cloud.client("dynamodb").delete_table(TableName=target)
     assert bed.load(*arguments)[0][0]["state"] == "done"
@@ -390,7 +390,7 @@ def test_a_floor_rises_only_over_an_empty_target(bed: Bed) -> None:
     bed.export(ROWS[:20])
     left = put(bed, "gone", Position(1, 1, 95), p0={"N": "1"})
     (outcome,), said = bed.load()
-    assert outcome["state"] == "done" and "goes over them" in said
+    assert outcome["state"] == "done" and "overwrites them" in said
     assert bed.items("purchase") == in_order(iter([*expected(ROWS[:20]), left]))
     assert not bed.control.get(FLOORS)
 
@@ -398,14 +398,14 @@ def test_a_floor_rises_only_over_an_empty_target(bed: Bed) -> None:
 def test_changes_between_the_export_and_a_floor_are_not_left_out(bed: Bed) -> None:
     bed.export(ROWS[:20])
     bed.control.update(FLOORS, set={"test.purchase": str(Position(1, 1, 101))})
-    assert "left out" in bed.load(status=2)[1]
+    assert "are skipped" in bed.load(status=2)[1]
     assert not bed.items("purchase")
 
 
 def test_items_of_an_earlier_epoch_are_refused(bed: Bed) -> None:
     bed.export(ROWS[:20])
     put(bed, "o1", Position(0, 9, 9))
-    assert "capture began anew" in bed.load(status=2)[1]
+    assert "reset of capture" in bed.load(status=2)[1]
     assert not bed.control.get(load_key("test.purchase")) and not bed.control.get(FLOORS)
 
 
@@ -427,11 +427,11 @@ def test_an_emptied_target_lacks_what_was_applied(bed: Bed) -> None:
     assert "without --from" in bed.load("--again", status=2)[1]
 
 
-@pytest.mark.parametrize("road", ["files", "import"])
-def test_another_export_is_another_load(bed: Bed, road: str) -> None:
+@pytest.mark.parametrize("method", ["files", "import"])
+def test_another_export_is_another_load(bed: Bed, method: str) -> None:
     """Not done, because of a row, then an older export with a new folder of work."""
-    bed.map(NEW if road == "import" else PURCHASE)
-    arguments = ["--road", road, "--to", f"s3://{BUCKET}/x"]
+    bed.map(NEW if method == "import" else PURCHASE)
+    arguments = ["--method", method, "--to", f"s3://{BUCKET}/x"]
     bed.export([*ROWS[:20], ("", "o", "p", 1)])
     (outcome,), _ = bed.load(*arguments, status=1)
     bed.export([*ROWS[:20], ("", "o", "p", 1)], first=50)
@@ -441,10 +441,10 @@ def test_another_export_is_another_load(bed: Bed, road: str) -> None:
     assert bed.control.get(FLOORS)["test.purchase"] == str(FIRST)
 
 
-def test_what_was_put_counts_no_more_when_another_road_has_begun(bed: Bed) -> None:
+def test_what_was_put_counts_no_more_when_another_method_has_begun(bed: Bed) -> None:
     bed.export([*ROWS[:200], ("", "o", "p", 1)])  # not done: one row is unusable
     bed.load(status=1)
-    bed.control.update(load_key("test.purchase"), set={"road": "direct"})
+    bed.control.update(load_key("test.purchase"), set={"method": "direct"})
     bed.lose("purchase")
     bed.load("--accept-unusable")
     assert bed.items("purchase") == expected(ROWS[:200])
@@ -483,14 +483,14 @@ def test_several_tables_of_one_item_are_grouped_over_all_exports(bed: Bed) -> No
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("road", ["files", "import"])
-def test_killed_at_random_moments_nothing_is_lost(bed: Bed, road: str) -> None:
+@pytest.mark.parametrize("method", ["files", "import"])
+def test_killed_at_random_moments_nothing_is_lost(bed: Bed, method: str) -> None:
     """ROWFERRY_KILLS=50 kills so often."""
-    bed.map(NEW if road == "import" else PURCHASE)
+    bed.map(NEW if method == "import" else PURCHASE)
     rows = [(f"c{n // 50}", f"o{n // 10}", f"p{n % 10}", n) for n in range(20_000)]
     bed.export(*shuffled(rows, 12))
-    arguments = ["--road", road, *(["--to", f"s3://{BUCKET}/k"] if road == "import" else [])]
-    random, ended = Random(road), 0
+    arguments = ["--method", method, *(["--to", f"s3://{BUCKET}/k"] if method == "import" else [])]
+    random, ended = Random(method), 0
     for _ in range(KILLS):
         process = subprocess.Popen(
             bed.command(*arguments), env=bed.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE

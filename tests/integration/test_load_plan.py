@@ -40,13 +40,14 @@ def test_the_plan_is_near_what_the_load_makes(bed: Bed, tmp_path: Any, count: in
     within = pytest.approx(count, rel=0.5)  # InnoDB's estimate was seen a fifth off
     assert target["rows"] == (within if count > 5000 else count)
     assert target["items"] == pytest.approx(target["rows"] / 10, rel=0.05)
-    roads = {road["name"]: road for road in target["roads"]}
+    methods = {method["name"]: method for method in target["methods"]}
+    assert target["roads"] == target["methods"]  # the name before 0.2.0
     assert (
-        roads["direct"]["write_units"] == roads["files"]["write_units"] == target["items"]
+        methods["direct"]["write_units"] == methods["files"]["write_units"] == target["items"]
     )  # under 1 KB each
-    assert roads["direct"]["dollars"] == pytest.approx(target["items"] * 0.625e-6, abs=1e-4)
-    assert roads["direct"]["hours"] == pytest.approx(target["items"] / 4000 / 3600, abs=1e-3)
-    assert roads["import"]["dollars"] == pytest.approx(target["import_bytes"] * 0.15e-9, abs=1e-4)
+    assert methods["direct"]["dollars"] == pytest.approx(target["items"] * 0.625e-6, abs=1e-4)
+    assert methods["direct"]["hours"] == pytest.approx(target["items"] / 4000 / 3600, abs=1e-3)
+    assert methods["import"]["dollars"] == pytest.approx(target["import_bytes"] * 0.15e-9, abs=1e-4)
     assert target["cheapest"] == "import" or not count
     assert not bed.items() and not bed.control.get(load_key("test.purchase"))  # nothing is written
     if count == 3000:

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from bulkload.connection import connect
 from bulkload.direct import chunks, reader
-from bulkload.dynamodb.batch_writer import Patience
+from bulkload.dynamodb.batch_writer import RetryPolicy
 from bulkload.throttle.limits import Limits
 from lab.cloud import Cloud
 from lab.database import Server
@@ -109,7 +109,7 @@ def test_an_interrupted_load_leaves_no_process_and_goes_on_at_once(bed: Bed, sig
     wait_for(lambda: not any(Path(f"/proc/{child}").exists() for child in children), 5)
     before = done(bed)
     finished = subprocess.run(command, env=bed.environment, capture_output=True, text=True, check=False)
-    assert finished.returncode == 0 and "signs of life" not in finished.stderr
+    assert finished.returncode == 0 and "to see whether it is alive" not in finished.stderr
     assert 0 < before < 120
     assert without_positions(bed.items()) == bed.expected()
 
@@ -209,7 +209,7 @@ def exported(bed: Bed, mapping: str) -> int:
         server = identify(connection)
         (mapped,) = Mapping.parse(mapping).tables
         table = chunks.describe(connection, mapped, columns(connection, mapped))
-    with closing(reader.ChunkReader(partial(connect, bed.address), server, Patience())) as reading:
+    with closing(reader.ChunkReader(partial(connect, bed.address), server, RetryPolicy())) as reading:
         return reading.read_into(table, chunks.Chunk(), Counted)[0].rows
 
 

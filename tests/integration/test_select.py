@@ -13,7 +13,7 @@ from bulkload.connection import connect
 from bulkload.direct import chunks
 from bulkload.direct.chunks import Chunk
 from bulkload.direct.reader import ChunkReader, rows_of
-from bulkload.dynamodb.batch_writer import Patience
+from bulkload.dynamodb.batch_writer import RetryPolicy
 from lab.server import Server
 from rowferry.mapping import Mapping
 from rowferry.mysql import server as mysql_server
@@ -261,7 +261,7 @@ def test_half_a_character_in_the_text_of_a_row_is_replaced(server: Server) -> No
     with connect(address) as connection:
         identity = identify(connection)
         table = chunks.describe(connection, mapped, mysql_server.columns(connection, mapped))
-    reader = ChunkReader(lambda: connect(address), identity, Patience(tries=0))
+    reader = ChunkReader(lambda: connect(address), identity, RetryPolicy(tries=0))
     grouping, _ = reader.read(table, Chunk())
     reader.close()
     (members,) = [members for _, members, _ in grouping.members()]

@@ -14,7 +14,7 @@ import pytest
 from bulkload.connection import connect
 from bulkload.direct.chunks import Chunk, CutTable, describe
 from bulkload.direct.reader import ChunkReader as LoadReader
-from bulkload.dynamodb.batch_writer import Patience
+from bulkload.dynamodb.batch_writer import RetryPolicy
 from capturer.source.binlog import Binlog, ConnectionLost, ReplicationClient
 from capturer.source.column_definitions import Definitions
 from capturer.source.lookahead import statements
@@ -641,7 +641,7 @@ def test_a_load_does_not_go_on_with_the_columns_of_before(named: Server) -> None
 
     with named.connect() as connection:
         server = identify(connection)
-    reader = LoadReader(lambda: connect(address), server, Patience())
+    reader = LoadReader(lambda: connect(address), server, RetryPolicy())
     with closing(reader):
         t, other = tables()
         run(

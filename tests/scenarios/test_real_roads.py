@@ -9,7 +9,7 @@ from bulkload.connection import connect
 from bulkload.direct import chunks
 from bulkload.direct.chunks import Chunk
 from bulkload.direct.reader import ChunkReader
-from bulkload.dynamodb.batch_writer import Patience, Writer
+from bulkload.dynamodb.batch_writer import RetryPolicy, Writer
 from lab.cloud import Cloud
 from lab.database import Server
 from rowferry.mapping import EXPIRES, Mapping
@@ -92,9 +92,9 @@ def test_the_bulk_load_gives_the_items(name: str, cloud: Cloud, tables: Server) 
     assert not any(EXPIRES in item for item in found)
 
 
-def told(server: Server) -> tuple[mysql_server.Server, Patience]:
+def told(server: Server) -> tuple[mysql_server.Server, RetryPolicy]:
     with server.connect() as connection:
-        return mysql_server.identify(connection), Patience()
+        return mysql_server.identify(connection), RetryPolicy()
 
 
 def fill(server: Server, case: Case) -> None:

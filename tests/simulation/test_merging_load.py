@@ -14,7 +14,7 @@ import pytest
 from apply_changes.store import DynamoStore
 from bulkload.direct.grouping import Grouping
 from bulkload.direct.merger import Merger
-from bulkload.dynamodb.batch_writer import Patience, Writer
+from bulkload.dynamodb.batch_writer import RetryPolicy, Writer
 from rowferry.change import Kind, RowChange
 from rowferry.items.effects import effects
 from rowferry.items.folding import FoldStep, writes
@@ -109,7 +109,7 @@ class World:
             self.commit()
         grouping = Grouping(mapped, columns)
         grouping.take([row[column] for column in columns] for row in rows)
-        writer = Writer(self.dynamo, mapped.target, lambda: None, Patience(sleep=lambda _: None))
+        writer = Writer(self.dynamo, mapped.target, lambda: None, RetryPolicy(sleep=lambda _: None))
         merger = Merger(writer, mapped.into, seen if self.broken == "own-watermark" else start, seen)
         for key, members, _ in grouping.members():
             assert merger.merge(key, members) is None

@@ -1,4 +1,4 @@
-"""The roads of a bulk load: the commands that make each, and the stages at which it can be killed."""
+"""The methods of a bulk load: the commands that make each, and the stages at which it can be killed."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ from rowferry.mapping import Mapping
 from tests.support.spark import PYTHON
 
 SOURCE, TARGET = "test.purchase", "purchase"
-BUCKET = "roads"
+BUCKET = "methods"
 
 
 class Move(Protocol):
@@ -72,7 +72,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Road:
+class Method:
     """
     Steps, one after the other. `parameters` are the deployment's.
 
@@ -130,7 +130,7 @@ def import_started(move: Move) -> float:
 
 
 def export(where: str, rows: int = 20) -> Step:
-    """What the roads from files begin with; in parts of so many `rows` where it is to be killed."""
+    """What the methods from files begin with; in parts of so many `rows` where it is to be killed."""
     command = ("export", "--to", where, "--workers", "2")
     stage = Stage("making parts", parts_made(where), last=0.7, pause=0.02)
     return Step(command, (stage,), ("--chunk-rows", str(rows)))
@@ -140,7 +140,7 @@ WORK, LOCAL, BUCKETED = "{folder}/work", "{folder}/export", f"s3://{BUCKET}/expo
 _FROM_FOLDER = ("load", "--from", LOCAL, "--work", WORK)
 _FROM_BUCKET = ("load", "--from", BUCKETED, "--work", WORK)
 
-DIRECT = Road(
+DIRECT = Method(
     "direct",
     (
         Step(
@@ -150,12 +150,12 @@ DIRECT = Road(
         ),
     ),
 )
-FILES = Road(
+FILES = Method(
     "files",
     (
         export(LOCAL),
         Step(
-            (*_FROM_FOLDER, "--road", "files"),
+            (*_FROM_FOLDER, "--method", "files"),
             (
                 Stage("reading parts", parts_read(LOCAL), -0.1),
                 Stage("writing items", items_written, 0.01, 0.6, 0.02),
@@ -164,12 +164,12 @@ FILES = Road(
         ),
     ),
 )
-SPARK = Road(
+SPARK = Method(
     "spark",
     (
         export(LOCAL, rows=100),  # a part is a task
         Step(
-            (*_FROM_FOLDER, "--road", "files", "--spark"),
+            (*_FROM_FOLDER, "--method", "files", "--spark"),
             (
                 Stage("reading parts", parts_read(LOCAL), -0.1, pause=1.0),
                 Stage("writing items", items_written, 0.01, 0.6, 0.02),
@@ -180,12 +180,12 @@ SPARK = Road(
     ),
 )
 IMPORTED = {"TargetTable": "IMPORTED"}
-IMPORT = Road(
+IMPORT = Method(
     "import",
     (
         export(BUCKETED),
         Step(
-            (*_FROM_BUCKET, "--road", "import", "--to", f"s3://{BUCKET}/import"),
+            (*_FROM_BUCKET, "--method", "import", "--to", f"s3://{BUCKET}/import"),
             (
                 Stage("reading parts", parts_read(BUCKETED), -0.1),
                 Stage("grouping", parts_read(BUCKETED), 1.0, 1.0, 0.2),
@@ -220,7 +220,7 @@ def import_items(move: Move) -> None:
     table.settle()
 
 
-FILTERS = Road(
+FILTERS = Method(
     "filters",
     (
         export(LOCAL),
@@ -233,4 +233,4 @@ FILTERS = Road(
     IMPORTED,
     import_items,
 )
-ROADS = (DIRECT, FILES, SPARK, IMPORT, FILTERS)
+METHODS = (DIRECT, FILES, SPARK, IMPORT, FILTERS)

@@ -1,4 +1,6 @@
-"""One move by one road on the real parts, under live traffic from its beginning to the fence, and killed."""
+"""
+One move by one method on the real parts, under live traffic from its beginning to the fence, and killed.
+"""
 
 import json
 import os
@@ -16,7 +18,7 @@ from lab.process import spawn
 from lab.rehearsal import ROOT, Rehearsal, wait_for
 from lab.shop import Shop
 from rowferry.control_table import APPLIED, CHECKPOINT, LOADER
-from tests.support.kill_stages import BUCKET, Road, Stage, Step
+from tests.support.kill_stages import BUCKET, Method, Stage, Step
 
 RATE = 100  # row changes a second; the emulated cloud applies some hundred
 LOOKS = 0.005  # seconds between two looks at a stage that is to be killed
@@ -58,12 +60,12 @@ class Report:
 
 @dataclass(slots=True)
 class Moving:
-    """A road, and how far it has got."""
+    """A method, and how far it has got."""
 
     folder: Path
     server: Server
     aws: Cloud
-    road: Road
+    method: Method
     layout: str
     random: Random = field(default_factory=Random)
     orders: int = 0
@@ -75,7 +77,7 @@ class Moving:
 
     def __post_init__(self) -> None:
         shops = [Shop(name, Random(name)) for name in "ab"]
-        mapping, parameters = LAYOUTS[self.layout], self.road.parameters
+        mapping, parameters = LAYOUTS[self.layout], self.method.parameters
         self.rehearsal = Rehearsal(
             self.folder, self.server, self.aws, shops, mapping=mapping, parameters=parameters
         )
@@ -108,7 +110,7 @@ class Moving:
     def say(self, text: str) -> None:
         """One line with the seconds since the start."""
         print(
-            f"{time.monotonic() - self.started:6.1f} s  {self.road.name}, {self.layout}: {text}", flush=True
+            f"{time.monotonic() - self.started:6.1f} s  {self.method.name}, {self.layout}: {text}", flush=True
         )
 
     def _prepare(self, rows: int) -> None:
@@ -120,10 +122,10 @@ class Moving:
 
     def _travel(self, kills: int) -> tuple[float, ...]:
         """Every step to its end; returns their seconds, those after kills included."""
-        at = spread(self.road, kills, self.random)
-        seconds = tuple(self._step(step, at, small=kills > 0) for step in self.road.steps)
-        if self.road.arrive:
-            self.road.arrive(self)
+        at = spread(self.method, kills, self.random)
+        seconds = tuple(self._step(step, at, small=kills > 0) for step in self.method.steps)
+        if self.method.arrive:
+            self.method.arrive(self)
         return seconds
 
     def _step(self, step: Step, at: "Shares", *, small: bool) -> float:
@@ -207,7 +209,7 @@ class Moving:
         control = self.rehearsal.control
         waiting = control.get(CHECKPOINT)["changes"]
         self.say(f"the switch goes ON, {waiting:,} changes wait")
-        if self.road.arrive is None:
+        if self.method.arrive is None:
             self.rehearsal.ferry("switch", "on")
         else:  # ferry knows of no load
             self.rehearsal.deploy(Switch="ON")
@@ -220,7 +222,7 @@ class Moving:
         captured, applied = self.rehearsal.control.get(CHECKPOINT), self.rehearsal.control.get(APPLIED)
         names = ("rows", "items", "missing", "extra", "different")
         return Report(
-            name=f"{self.road.name}, {self.layout}",
+            name=f"{self.method.name}, {self.layout}",
             kills=self.kills,
             seconds=seconds,
             captured=captured["changes"],
@@ -235,9 +237,9 @@ type Shares = dict[Stage, list[float]]
 """At which shares of each stage a kill comes."""
 
 
-def spread(road: Road, kills: int, random: Random) -> Shares:
+def spread(method: Method, kills: int, random: Random) -> Shares:
     """So many kills over all stages, as evenly as they go; which get one more is chance."""
-    stages = [stage for step in road.steps for stage in step.stages]
+    stages = [stage for step in method.steps for stage in step.stages]
     random.shuffle(stages)
     counts = {stage: len(range(place, kills, len(stages))) for place, stage in enumerate(stages)}
     return {

@@ -1,8 +1,8 @@
 """
-Every road by which a bulk load brings rows into items, as the commands that an operator runs.
+Every method by which a bulk load brings rows into items, as the commands that an operator runs.
 
-A road more is a function more: it takes a bed (filled tables in the source, a stack without targets in the
-cloud), a mapping and a folder, and returns what it made of every table. The folder is that of all roads:
+A method more is a function more: it takes a bed (filled tables in the source, a stack without targets in the
+cloud), a mapping and a folder, and returns what it made of every table. The folder is that of all methods:
 what one has exported, the next takes as it is.
 """
 
@@ -20,7 +20,7 @@ from rowferry.mapping import Mapping, TableMapping
 from tests.support.move_bed import Bed
 from tests.support.spark import PYTHON
 
-BUCKET = "roads"
+BUCKET = "methods"
 NOT_DONE = 1
 """The exit status where rows are unusable."""
 
@@ -35,7 +35,7 @@ class Loaded:
     unusable: list[Unusable]
 
 
-type Road = Callable[[Bed, Path, Path], Loaded]
+type Method = Callable[[Bed, Path, Path], Loaded]
 
 
 def direct(bed: Bed, mapping: Path, folder: Path) -> Loaded:
@@ -67,7 +67,7 @@ def imported(bed: Bed, mapping: Path, folder: Path) -> Loaded:
     """`ferry export`, import files in S3, ImportTable."""
     bed.cloud.client("s3").create_bucket(Bucket=BUCKET)
     export = _exported(bed, mapping, folder, "csv")
-    to = ("--road", "import", "--to", f"s3://{BUCKET}/a")
+    to = ("--method", "import", "--to", f"s3://{BUCKET}/a")
     return _load(bed, mapping, folder / "import", *_from(export), *to)
 
 
@@ -84,7 +84,7 @@ def filters(bed: Bed, mapping: Path, folder: Path) -> Loaded:
     return Loaded(items, _named(unusable))
 
 
-ROADS: dict[str, Road] = {
+METHODS: dict[str, Method] = {
     "direct": direct,
     "files": files,
     "parquet": parquet,

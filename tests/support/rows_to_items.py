@@ -13,7 +13,7 @@ from apply_changes.store import DynamoStore
 from bulkload.connection import connect
 from bulkload.direct import chunks
 from bulkload.direct.reader import ChunkReader
-from bulkload.dynamodb.batch_writer import Patience
+from bulkload.dynamodb.batch_writer import RetryPolicy
 from capturer.source.binlog import ReplicationClient
 from capturer.source.column_definitions import Definitions
 from capturer.source.transactions import Transactions
@@ -70,7 +70,7 @@ def bulk_road(server: Server, mapping: Mapping, *, rows_per_chunk: int = 400) ->
     address = Address(server.host, server.port, account.user, account.password)
     connection = connect(address)
     server_itself = identify(connection)
-    reader = ChunkReader(lambda: connect(address), server_itself, Patience(tries=0))
+    reader = ChunkReader(lambda: connect(address), server_itself, RetryPolicy(tries=0))
     try:
         conditions.require(conditions.check(connection, server_itself, mapping))
         for mapped in mapping.tables:

@@ -40,7 +40,7 @@ from apply_changes.applier import Applier, ApplyResult
 from apply_changes.store import DynamoStore
 from bulkload.direct.grouping import Grouping
 from bulkload.direct.merger import Merger
-from bulkload.dynamodb.batch_writer import Patience, Writer
+from bulkload.dynamodb.batch_writer import RetryPolicy, Writer
 from capturer.stream.encoding import encoded
 from rowferry.change import Marker, RowChange, decode_change, encode_change, encode_marker, encode_record
 from rowferry.errors import Unapplied, UnusableChange
@@ -293,7 +293,7 @@ def load(
         for item, _ in grouping.items(watermark):
             client.put_item(TableName=mapped.target, Item=item)
         return
-    writer = Writer(client, mapped.target, lambda: None, Patience(sleep=lambda _: None))
+    writer = Writer(client, mapped.target, lambda: None, RetryPolicy(sleep=lambda _: None))
     merger = Merger(writer, mapped.into, str(start or watermark), str(watermark))
     for key, members, _ in grouping.members():
         assert merger.merge(key, members) is None

@@ -1,13 +1,13 @@
 """
-One file a format: which files of a location are a table's, and how each is read.
+One file for each format: which files of a location belong to a table, and how they are read.
 
-rowferry, rowferry_csv  what `ferry export` writes
-parquet                 values of Parquet files, whoever wrote them
+rowferry, rowferry_csv  the format of `ferry export`
+parquet                 values of Parquet files, of any program
 outfile                 SELECT ... INTO OUTFILE; mysqldump and aurora are forms of it
 mydumper, sql_inserts   mydumper: INSERT statements
-dms, rds_snapshot       what AWS exports
+dms, rds_snapshot       exports by AWS
 create_table            the columns in a CREATE TABLE statement
-base                    the request that each answers
+base                    the request to open an export, and the answer
 
-Each `open_...` returns None where the location does not look like its program's.
+Each `open_...` returns None where the location does not look like an export of its program.
 """

@@ -1,4 +1,4 @@
-"""SELECT ... INTO OUTFILE S3 of Aurora: which files are a table's."""
+"""SELECT ... INTO OUTFILE S3 of Aurora: which files belong to a table."""
 
 import json
 import re
@@ -19,7 +19,7 @@ def open_aurora(request: Request) -> Export | None:
     manifests = [name for name in request.names if name.endswith(".manifest")]
     parts = [name for name in request.names if re.search(r"\.part_\d{5,}$", name)]
     if len(manifests) > 1 or len({name.rpartition(".part_")[0] for name in parts}) > 1:
-        raise Refused(f"{request.place} holds several exports of Aurora", "name a place with one of them")
+        raise Refused(f"{request.place} contains several exports of Aurora", "name a place with one of them")
     if manifests:
         parts = _listed(request, manifests[0])
     elif parts:
@@ -28,10 +28,10 @@ def open_aurora(request: Request) -> Export | None:
 
 
 def _listed(request: Request, name: str) -> list[str]:
-    """The files that Aurora's manifest names, which may have been copied elsewhere together."""
+    """The files that Aurora's manifest lists. By name alone: they may have been copied elsewhere with it."""
     try:
         urls = [str(entry["url"]) for entry in json.loads(request.place.read(name))["entries"]]
     except (ValueError, KeyError, TypeError) as error:
-        raise BadPart(f"{request.place}/{name} is no manifest of Aurora", AGAIN) from error
+        raise BadPart(f"{request.place}/{name} is not a manifest of Aurora", AGAIN) from error
     folder = PurePosixPath(name).parent
     return [str(folder / PurePosixPath(url).name) for url in urls]

@@ -1,4 +1,4 @@
-"""What is asked of the readers of other programs' files, and the export that they answer with."""
+"""The request to open an export of another program, and the export that answers it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from rowferry.position import BinlogOffset
 @dataclass(frozen=True, slots=True)
 class Request:
     """
-    What to open. `names`: all files of the location; `columns`: those that the source has now, None where it
-    was not asked; `dialect`: as the operator stated it.
+    What to open. `names`: all files of the location; `columns`: those that the source has now, None without a
+    source; `dialect`: as the operator gave it.
     """
 
     place: Location
@@ -27,15 +27,13 @@ class Request:
     dialect: str | None
 
     def source_columns(self) -> tuple[ExportColumn, ...]:
-        """The source's columns, for files that do not name theirs."""
+        """The source's columns, for files that do not name theirs. Raises Refused without a source."""
         if self.columns is None:
-            raise Refused(
-                f"the files in {self.place} do not say what columns they have", "name the source: --source"
-            )
+            raise Refused(f"the files in {self.place} do not name their columns", "name the source: --source")
         return self.columns
 
     def places(self, columns: Sequence[ExportColumn]) -> list[int]:
-        """The places of the columns that a row travels with. Refused where the files lack one."""
+        """The indexes of the columns that the mapping carries. Raises Refused where the files lack one."""
         places = carried(columns, self.table, self.place)
         there = {column.name for column in columns}
         lacking = [c.name for c in self.columns or () if self.table.travels(c.name) and c.name not in there]
@@ -58,7 +56,9 @@ def answer(
     stated: BinlogOffset | None = None,
     expected_rows: int | None = None,
 ) -> Export:
-    """The table's export of these parts, `read` with all that its files have of `columns`."""
+    """
+    The table's export of these parts. `columns`: all that the files have; `read` reads those of `places`.
+    """
     picked = tuple(columns[place] for place in request.places(columns))
     return Export(
         location=request.place,
@@ -76,9 +76,9 @@ def answer(
 def _notes(format_: str, columns: Sequence[ExportColumn]) -> tuple[str, ...]:
     times = [column.name for column in columns if column.type == "timestamp"]
     if times and format_ in ("outfile", "aurora"):
-        return (f"{', '.join(times)}: right only if the files were written with SET time_zone = '+00:00'",)
+        return (f"{', '.join(times)}: correct only if the files were written with SET time_zone = '+00:00'",)
     if format_ == "dms":
-        return ("DMS cuts long columns where it is told to (LobMaxSize), and shows no 0000-00-00",)
+        return ("DMS truncates long columns where LobMaxSize is set, and does not export 0000-00-00",)
     return ()
 
 
@@ -86,16 +86,16 @@ AGAIN = "export or copy all files again"
 
 
 def refuse_gap(request: Request, found: Iterable[int], first: int) -> None:
-    """BadPart where the files' numbers, which begin with `first`, lack one."""
+    """Raises BadPart where a number is missing among the files' numbers, which begin with `first`."""
     expected = first
     for number in sorted(found):
         if number != expected:
-            raise BadPart(f"{request.place}: the file with number {expected:X} is missing", AGAIN)
+            raise BadPart(f"{request.place}: file number {expected:X} is missing", AGAIN)
         expected += 1
 
 
 def of_parquet(request: Request, format_: str, parts: Sequence[str]) -> Export:
-    """The export in Parquet files without a schema of ours: columns as the source has them."""
+    """The export in Parquet files of other programs, with the columns that the source has."""
     from bulkload.exports.formats import parquet
 
     columns = request.source_columns()

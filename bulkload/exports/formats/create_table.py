@@ -17,14 +17,14 @@ _CREATE = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?`((?:[^`]|``)+)` \(")
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The columns that a dump has: generated ones are left out by the programs that write dumps."""
+    """The columns that a dump has: programs that write dumps leave generated ones out."""
 
     table: str
     columns: tuple[ExportColumn, ...]
 
 
 def parse(text: str, where: str) -> Schema:
-    """The first CREATE TABLE of a .sql file. Refused, naming `where`, when there is none."""
+    """The first CREATE TABLE of a .sql file. Raises Refused, naming `where`, when there is none."""
     begin = _CREATE.search(text)
     if begin is None:
         raise Refused(f"{where} has no CREATE TABLE", "dump again, with the schema")

@@ -27,26 +27,26 @@ _BOOLEANS = {"true": 1, "false": 0}
 
 @dataclass(frozen=True, slots=True)
 class DmsSettings:
-    """What NULL is written as, and what stands between fields."""
+    """How NULL is written, and what separates fields."""
 
     null: str
     delimiter: str = ","
 
     @classmethod
     def parse(cls, text: str | None) -> Self:
-        """The settings in `NULL 'word' TERMINATED BY ','`. Refused when they are not stated."""
+        """The settings in `NULL 'word' TERMINATED BY ','`. Raises Refused when they are not given."""
         found = _SETTINGS.fullmatch((text or "").strip())
         if found is None:
             raise Refused(
-                "nothing says how DMS wrote NULL, and a text may look like it",
-                "state the endpoint's CsvNullValue: --dialect \"NULL 'NULL'\" where it is not set. Better,"
-                " set it to what no text is, or use Parquet",
+                "the files do not say how DMS wrote NULL, and a text may look like it",
+                "give the endpoint's CsvNullValue: --dialect \"NULL 'NULL'\" where it is not set. Better,"
+                " set it to a word that no text is, or use Parquet",
             )
         return cls(found[1], found[2] or ",")
 
 
 def reader(columns: Sequence[ExportColumn], places: Sequence[int], settings: DmsSettings) -> ReadRows:
-    """Reads the columns in these places of files that have all of them."""
+    """Reads the columns at the indexes `places` from files that have all `columns`."""
     names = [column.name for column in columns]
     picks = [Pick(place, columns[place], converter(columns[place])) for place in places]
 
@@ -58,7 +58,7 @@ def reader(columns: Sequence[ExportColumn], places: Sequence[int], settings: Dms
 
 
 def converter(column: ExportColumn) -> Convert:
-    """What makes the value of a field: bytes are hexadecimal, a BIT(1) is true or false."""
+    """The converter of a field: bytes are hexadecimal, a BIT(1) is true or false."""
     match column.family:
         case "bytes" if column.type == "binary":
             return lambda text: bytes.fromhex(text).ljust(column.length, b"\0")
@@ -79,16 +79,18 @@ def _records(file: TextIO, names: Sequence[str], settings: DmsSettings) -> Itera
     try:
         for fields in reader:
             if reader.line_num == 1 and fields[-len(names) :] == names:
-                continue  # AddColumnName
+                continue  # the header, with AddColumnName
+            # IncludeOpForFullLoad puts an I before the columns
             plain = fields[1:] if len(fields) == len(names) + 1 and fields[0] == "I" else fields
             yield reader.line_num, [None if field == null else field for field in plain]
     except (csv.Error, UnicodeDecodeError) as error:
-        raise BadLine(reader.line_num, f"is no CSV ({type(error).__name__})") from error
+        raise BadLine(reader.line_num, f"is not CSV ({type(error).__name__})") from error
 
 
 def open_dms(request: Request) -> Export | None:
     """
-    A full load by DMS into S3: schema/table/LOAD00000001.csv, hexadecimal; other files there are changes.
+    A full load by DMS into S3: schema/table/LOAD00000001.csv, numbered in hexadecimal. Other files there are
+    ongoing changes, and are not read.
 
     https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Target.S3.html
     """
@@ -99,7 +101,7 @@ def open_dms(request: Request) -> Export | None:
         if match is None or not (folder.search(name) or "/" not in name):
             continue
         if (other := found.setdefault(int(match[1], 16), name)) != name:
-            raise Refused(f"{request.place} holds {other} and {name}", "name a place with one full load")
+            raise Refused(f"{request.place} contains {other} and {name}", "name a place with one full load")
     if not found:
         return None
     refuse_gap(request, found, 1)

@@ -19,7 +19,7 @@ from rowferry.errors import BadPart, Refused
 from rowferry.mapping import TableMapping
 from rowferry.position import BinlogOffset
 
-HEAD = 4096
+HEAD = 4096  # bytes; SET NAMES is among the first statements of a file
 _SECTION = re.compile(r"^(?:\[(.+)\]|(SHOW \w+ STATUS):)\s*$", re.MULTILINE)
 _FILE = re.compile(r"^\s*(?:File|Log|SOURCE_LOG_FILE)\s*[=:]\s*\"?([^\"\s]+)", re.MULTILINE | re.IGNORECASE)
 _POSITION = re.compile(r"^\s*(?:Position|Pos|SOURCE_LOG_POS)\s*[=:]\s*(\d+)", re.MULTILINE | re.IGNORECASE)
@@ -33,7 +33,7 @@ _LOAD = re.compile(
 
 
 def open_mydumper(request: Request) -> Export | None:
-    """The table's files. BadPart where the dump was not finished."""
+    """The table's files. Raises BadPart where the dump was not finished."""
     prefix = f"{request.table.schema}.{request.table.table}"
     defined = [name for name in request.names if plain_name(name) == f"{prefix}-schema.sql"]
     data = re.compile(rf"{re.escape(prefix)}(\.\d+)*\.(sql|dat)(\.gz|\.zst)?")
@@ -41,7 +41,7 @@ def open_mydumper(request: Request) -> Export | None:
     if not defined:
         return None
     if "metadata" not in request.names:
-        raise BadPart(f"{request.place} has no file metadata: the dump was not finished", "dump again")
+        raise BadPart(f"{request.place} has no file `metadata`: the dump was not finished", "dump again")
     columns = create_table.parse(_text(request.place, defined[0]), f"{request.place}/{defined[0]}").columns
     stated, rows = metadata(request.place.read("metadata").decode(), request.table)
     parts, read = _reader(request, names, columns)
@@ -49,7 +49,9 @@ def open_mydumper(request: Request) -> Export | None:
 
 
 def metadata(text: str, table: TableMapping) -> tuple[BinlogOffset | None, int | None]:
-    """The dumped server's position, and the table's rows, as far as the file `metadata` has them."""
+    """
+    The dumped server's binlog offset, and the table's number of rows, where the file `metadata` has them.
+    """
     pieces = _SECTION.split(text)
     sections = {(new or old): body for new, old, body in zip(*[iter(pieces[1:])] * 3, strict=True)}
     source = next(
@@ -73,10 +75,10 @@ def _reader(
     loads = [_load(request, name, columns) for name in statements]
     if left := sorted(set(names) - set(statements) - {name for name, _ in loads}):
         raise BadPart(
-            f"{request.place} holds {left[0]}, which no statement loads", "dump or copy all files again"
+            f"{request.place} contains {left[0]}, which no statement loads", "dump or copy all files again"
         )
     if len(set(dialects := [dialect for _, dialect in loads])) != 1:
-        raise Refused(f"{request.place} holds data files of several dialects", "dump again")
+        raise Refused(f"{request.place} contains data files of several dialects", "dump again")
     return [name for name, _ in loads], outfile.reader(columns, places, dialects[0])
 
 

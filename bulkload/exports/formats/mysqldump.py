@@ -1,4 +1,4 @@
-"""The files of mysqldump --tab: which are a table's."""
+"""mysqldump --tab: which files belong to a table."""
 
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -34,5 +34,5 @@ def _is(name: str, wanted: str) -> bool:
 
 def _only(request: Request, names: Sequence[str]) -> str | None:
     if len(names) > 1:
-        raise Refused(f"{request.place} holds {' and '.join(names)}", "name the folder with one of them")
+        raise Refused(f"{request.place} contains {' and '.join(names)}", "name the folder with one of them")
     return names[0] if names else None

@@ -1,4 +1,4 @@
-"""The records of text files as SELECT ... INTO OUTFILE writes them."""
+"""Text files of SELECT ... INTO OUTFILE, and of programs that write the same."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,11 +15,11 @@ from bulkload.exports.values_raw import raw_converter
 
 BLOCK = 1 << 20
 _COMPLICATED = b"\0complicated"
-"""Stands for a field that has to be looked at by character; no field is that, for NUL is escaped."""
+"""Marks a field that has to be read character by character. No field equals it, because NUL is escaped."""
 
 
 def reader(columns: Sequence[ExportColumn], places: Sequence[int], dialect: Dialect) -> ReadRows:
-    """Reads the columns in these places of files that have all of them."""
+    """Reads the columns at the indexes `places` from files that have all `columns`."""
     picks = [Pick(place, columns[place], raw_converter(columns[place], dialect.charset)) for place in places]
 
     def rows(file: BinaryIO) -> Iterator[Numbered]:
@@ -36,12 +36,12 @@ def reader(columns: Sequence[ExportColumn], places: Sequence[int], dialect: Dial
 
 
 def records(file: BinaryIO, dialect: Dialect) -> Iterator[Record]:
-    """Each record with the number of its last line. BadLine for what is none."""
+    """Each record with the number of its last line, from 1. Raises BadLine for anything else."""
     split = (_Enclosed if dialect.enclosed else _Plain)(dialect).split
     start = len(dialect.starting)
     for line, row in _rows(file, dialect):
         if not row.startswith(dialect.starting):
-            raise BadLine(line, "does not begin as LINES STARTING BY says")
+            raise BadLine(line, "does not begin with the text of LINES STARTING BY")
         try:
             yield line, split(row[start:])
         except ValueError as error:
@@ -49,7 +49,7 @@ def records(file: BinaryIO, dialect: Dialect) -> Iterator[Record]:
 
 
 def _rows(file: BinaryIO, dialect: Dialect) -> Iterator[tuple[int, bytes]]:
-    """Rows without their terminator, which may also stand in a value: escaped, or between quotes."""
+    """Rows without their terminator. A terminator may also be inside a value: escaped, or in quotes."""
     line, inside = 0, False
     waiting: list[bytes] = []
     for piece in _pieces(file, dialect.ended):
@@ -75,7 +75,7 @@ def _state(piece: bytes, dialect: Dialect) -> tuple[bool, bool]:
     ends = _ends_in(piece, escape)
     if not quote or quote not in piece:
         return ends, False
-    if piece.count(escape) == piece.count(escape + b"N"):  # NULLs are all that is escaped
+    if piece.count(escape) == piece.count(escape + b"N"):  # all escapes are NULLs
         return False, piece.count(quote) % 2 == 1
     plain = re.sub(re.escape(escape) + b".", b"", piece, flags=re.DOTALL)
     return ends, plain.count(quote) % 2 == 1
@@ -92,11 +92,14 @@ def _pieces(file: BinaryIO, end: bytes) -> Iterator[bytes]:
         count += len(whole)
         yield from whole
     if rest:
-        raise BadLine(count + 1, "ends without the end of its row: the file is cut off")
+        raise BadLine(count + 1, "ends without the end of its row: the file is truncated")
 
 
 def unescaper(escape: bytes, quote: bytes, others: bytes) -> Callable[[bytes], bytes]:
-    """What undoes escapes, and doubled quotes. ValueError for an escape that MySQL does not write."""
+    """
+    The function that undoes escapes and doubled quotes; raises ValueError for an escape that MySQL never
+    writes.
+    """
     known = {b"0": b"\0", b"b": b"\b", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"Z": b"\x1a"}
     known |= {bytes([char]): bytes([char]) for char in escape + quote + others}
     doubled = b"|" + re.escape(quote * 2) if quote else b""
@@ -113,7 +116,7 @@ def unescaper(escape: bytes, quote: bytes, others: bytes) -> Callable[[bytes], b
 
 
 def _unescaper(dialect: Dialect) -> Callable[[bytes], bytes]:
-    # the quotes are escaped by mysql_real_escape_string, and so by mydumper
+    # mysql_real_escape_string, and so mydumper, escapes both quotes
     others = dialect.terminated[:1] + dialect.ended[:1] + b"\"'"
     return unescaper(dialect.escaped, dialect.enclosed, others)
 
@@ -128,7 +131,6 @@ class _Plain:
         self._fields = _Scanner(dialect).fields if len(self._end) > 1 else self._rejoined
 
     def split(self, row: bytes) -> Sequence[bytes | None]:
-        """The fields of one row. ValueError for a bad escape."""
         escape = self._escape
         if escape not in row:
             return row.split(self._end)
@@ -138,7 +140,7 @@ class _Plain:
         ]
 
     def _rejoined(self, row: bytes) -> Iterable[bytes]:
-        """Fields; what an escaped terminator divides is one."""
+        """The fields; those that are divided by an escaped terminator are joined again."""
         waiting: list[bytes] = []
         for field in row.split(self._end):
             waiting.append(field)
@@ -150,7 +152,7 @@ class _Plain:
 
 
 class _Scanner:
-    """Fields found character by character, as they stand in the file."""
+    """Fields found character by character, still escaped."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._end = dialect.terminated
@@ -160,7 +162,7 @@ class _Scanner:
         self._field = re.compile((quoted if quote else b"") + plain, re.DOTALL)
 
     def fields(self, row: bytes) -> Iterable[bytes]:
-        """The fields of one row. ValueError for a bad escape, and for what follows a closing quote."""
+        """The fields of one row. Raises ValueError for a bad escape, and for text after a closing quote."""
         place = 0
         while match := self._field.match(row, place):
             yield match[0]
@@ -170,11 +172,11 @@ class _Scanner:
             if not row.startswith(self._end, place):
                 break
             place += len(self._end)
-        raise ValueError("has text behind a closing quote, or a bad escape")
+        raise ValueError("has text after a closing quote, or a bad escape")
 
 
 class _Enclosed:
-    """Fields of which all, or the texts, stand in quotes."""
+    """Fields of which all, or only the texts, are in quotes."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._escape, self._quote, self._end = dialect.escaped, dialect.enclosed, dialect.terminated
@@ -183,7 +185,7 @@ class _Enclosed:
         self._scan = _Scanner(dialect).fields
 
     def split(self, row: bytes) -> Sequence[bytes | None]:
-        """The fields of one row. ValueError for a bad escape, and for what follows a closing quote."""
+        """The fields of one row. Raises ValueError for a bad escape, and for text after a closing quote."""
         quote = self._quote
         if row[:1] == row[-1:] == quote and self._escape not in row:
             texts = row[1:-1].split(quote + self._end + quote)
@@ -211,13 +213,13 @@ class _Enclosed:
 
 
 def open_outfile(request: Request) -> Export | None:
-    """Files of SELECT ... INTO OUTFILE: all that lie there. The dialect is stated, or MySQL's default."""
+    """Files of SELECT ... INTO OUTFILE: all that are there. The dialect is given, or MySQL's default."""
     parts = [name for name in request.names if not name.endswith((".sql", ".json", ".manifest"))]
     return of_text(request, "outfile", parts) if parts else None
 
 
 def of_text(request: Request, format_: str, parts: Sequence[str]) -> Export:
-    """The export in text files that do not name their columns: they are the source's."""
+    """The export in text files that do not name their columns: those of the source."""
     columns = request.source_columns()
     read = reader(columns, request.places(columns), Dialect.parse(request.dialect or ""))
     return answer(request, format_, columns, parts, read)

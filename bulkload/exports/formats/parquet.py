@@ -1,8 +1,8 @@
 """
-Parquet: what `ferry export` writes, and the rows of any Parquet file.
+Parquet: the files of `ferry export`, and the rows of any Parquet file.
 
-Temporal values and JSON are text here, as MySQL prints them: Parquet has no place for 0000-00-00, nor for a
-TIME of -838 hours.
+Our own files have temporal values and JSON as text, as MySQL prints them: Parquet can store neither
+0000-00-00 nor a TIME of -838 hours.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,7 +23,7 @@ except ImportError as error:
     raise Refused("Parquet needs the package pyarrow", "pip install pyarrow") from error
 
 ROWS_AT_ONCE = 20_000
-"""In memory at a time: a row group."""
+"""Rows of a row group, which is in memory as a whole."""
 
 
 def arrow_type(column: ExportColumn) -> Any:
@@ -34,7 +34,7 @@ def arrow_type(column: ExportColumn) -> Any:
         case "bit":
             return pa.uint64()
         case "decimal":
-            return pa.decimal256(column.precision, column.scale)
+            return pa.decimal256(column.precision, column.scale)  # decimal128 ends at 38 digits
         case "float" | "double":
             return pa.float64()
         case "bytes":
@@ -54,7 +54,7 @@ _PRINTERS: dict[str, Callable[[Any], Any]] = {
 
 
 class ParquetWriter:
-    """Writes rows to one file; a context."""
+    """Writes rows to one file. A context manager: the file is complete after its end."""
 
     def __init__(self, path: Path, columns: Sequence[ExportColumn]) -> None:
         self._columns = columns
@@ -63,7 +63,6 @@ class ParquetWriter:
         self._waiting: list[Sequence[Value]] = []
 
     def write(self, rows: Iterable[Sequence[Value]]) -> None:
-        """Writes rows, each with the columns' values."""
         self._waiting += rows
         if len(self._waiting) >= ROWS_AT_ONCE:
             self._flush()
@@ -98,7 +97,7 @@ def _printed(values: Sequence[Any], column: ExportColumn) -> Sequence[Any]:
 
 
 def reader(columns: Sequence[ExportColumn]) -> ReadRows:
-    """Reads these columns of files that anybody wrote; BadLine has the number of the row."""
+    """Reads these columns of Parquet files of any program. BadLine has the number of the row."""
     makers = [value_converter(column) for column in columns]
     names = [column.name for column in columns]
 
@@ -116,7 +115,7 @@ def reader(columns: Sequence[ExportColumn]) -> ReadRows:
                         ],
                     )
                 except (ValueError, ArithmeticError, AttributeError, TypeError):
-                    raise BadLine(row, "holds what is no value of its column's type") from None
+                    raise BadLine(row, "has a value that its column's type does not allow") from None
 
     return read
 
@@ -131,7 +130,7 @@ def _batches(path: Path, names: Sequence[str]) -> Iterator[Sequence[Any]]:
                 yield [batch.column(name) for name in names]
                 row += batch.num_rows
     except (pa.ArrowException, OSError) as error:
-        raise BadLine(row, f"is no Parquet file, or a damaged one ({type(error).__name__})") from error
+        raise BadLine(row, f"is not a Parquet file, or is damaged ({type(error).__name__})") from error
 
 
 def _objects(array: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""A DB snapshot that RDS exported to S3: which files are a table's."""
+"""A DB snapshot that RDS exported to S3: which files belong to a table."""
 
 import re
 from pathlib import PurePosixPath
@@ -22,7 +22,9 @@ def open_rds_snapshot(request: Request) -> Export | None:
     if not parts:
         return None
     if len({folder.split(name)[0] for name in ours}) > 1:
-        raise Refused(f"{request.place} holds several exports of {request.table.source}", "name one of them")
+        raise Refused(
+            f"{request.place} contains several exports of {request.table.source}", "name one of them"
+        )
     whole = {_partition(folder, name) for name in ours if PurePosixPath(name).name.lower() == "_success"}
     if open_ := sorted({_partition(folder, name) for name in parts} - whole):
         raise BadPart(f"{request.place}: partition {open_[0]} has no _success file", AGAIN)

@@ -1,4 +1,4 @@
-"""Reads what `ferry export` wrote."""
+"""Reads exports of `ferry export`."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ def _refuse_unfinished(place: Location) -> None:
         place.read(PLAN)
     except FileNotFoundError:
         return
-    raise Refused(f"the export in {place} is not finished", "run `ferry export` again: it goes on")
+    raise Refused(f"the export in {place} is not finished", "run `ferry export` again: it resumes")
 
 
 def _export(place: Location, found: Manifest, table: TableMapping) -> Export:
@@ -69,4 +69,4 @@ def _records(path: Path, name: str) -> Iterator[Record]:
             for line, fields in rowferry_csv.records(text):
                 yield line, fields
         except ValueError as error:
-            raise BadLine(line + 1, f"is no CSV of ours ({type(error).__name__})") from error
+            raise BadLine(line + 1, f"is not CSV of `ferry export` ({type(error).__name__})") from error

@@ -1,8 +1,8 @@
 """
-The CSV of `ferry export`: exact for every value.
+The CSV of `ferry export`. Every value is exact.
 
 RFC 4180 in UTF-8, each row ends in a line feed. Text is quoted, also when it is empty; a field with nothing
-in it is NULL. Newlines stand in quotes as they are. Numbers and temporal values are not quoted.
+in it is NULL. Newlines are kept, in quotes. Numbers and temporal values are not quoted.
 """
 
 import csv
@@ -38,7 +38,7 @@ _PRINTERS: dict[str, Printer] = {
 
 
 class CsvWriter:
-    """Writes rows to `file`, which was opened with newline=""."""
+    """Writes rows to `file`, which has to be opened with newline=""."""
 
     def __init__(self, file: TextIO, columns: Sequence[ExportColumn]) -> None:
         self._file = file
@@ -50,10 +50,9 @@ class CsvWriter:
         ]
 
     def write(self, rows: Iterable[Sequence[Value]]) -> None:
-        """Writes rows, each with the columns' values."""
         for values in rows:
             if len(values) == 1 and values[0] is None:
-                self._file.write("\n")  # which the csv module refuses to write, but reads
+                self._file.write("\n")  # the csv module reads this, but refuses to write it
             else:
                 self._writer.writerow(self._printed(values) if self._printers else values)
 
@@ -66,7 +65,7 @@ class CsvWriter:
 
 
 def records(file: TextIO) -> Iterator[tuple[int, Sequence[str | None]]]:
-    """Each record with the number of its last line, from 1. ValueError for what is no CSV."""
+    """Each record with the number of its last line, from 1. Raises ValueError for text that is not CSV."""
     reader = csv.reader(file, quoting=csv.QUOTE_NOTNULL, strict=True)
     try:
         for fields in reader:

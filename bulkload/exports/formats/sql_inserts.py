@@ -30,7 +30,7 @@ _single = unescaper(b"\\", b"'", b'"')
 
 
 def reader(columns: Sequence[ExportColumn], places: Sequence[int], charset: str | None) -> ReadRows:
-    """Reads the columns in these places of files whose statements have all of them."""
+    """Reads the columns at the indexes `places` from files whose statements have all `columns`."""
     picks = [Pick(place, columns[place], _converter(columns[place], charset)) for place in places]
     names = [column.name for column in columns]
 
@@ -42,18 +42,20 @@ def reader(columns: Sequence[ExportColumn], places: Sequence[int], charset: str 
 
 
 def _converter(column: ExportColumn, charset: str | None) -> Convert:
-    # a client got binary strings as they are, whatever its character set
+    # binary strings are not converted, whatever the client's character set
     return raw_converter(column, "binary" if column.family in ("bytes", "bit") else charset)
 
 
 def records(lines: Iterable[bytes], names: Sequence[str]) -> Iterator[Record]:
-    """Each row with the number of its line. BadLine for what is no INSERT of these columns."""
+    """
+    Each row with the number of its line. Raises BadLine for other statements than INSERTs of these columns.
+    """
     line, inside = 0, False
     for line, text in enumerate(lines, 1):
         found = None if inside else _INSERT.match(text)
         if not inside and found is None:
             if text.strip() and not text.startswith(_IGNORED):
-                raise BadLine(line, "is no statement of a dump's data file")
+                raise BadLine(line, "is not a statement of a dump's data file")
             continue
         if found is not None and found[1] is not None and listed(found[1]) != list(names):
             raise BadLine(line, "inserts other columns than the dump's schema has")
@@ -67,7 +69,7 @@ def records(lines: Iterable[bytes], names: Sequence[str]) -> Iterator[Record]:
         for row in rows:
             yield line, row
     if inside:
-        raise BadLine(line, "ends in the middle of a statement: the file is cut off")
+        raise BadLine(line, "ends in the middle of a statement: the file is truncated")
 
 
 def listed(text: bytes) -> list[str]:
@@ -102,7 +104,7 @@ def _rows(text: bytes, place: int) -> tuple[list[list[bytes | None]], bool]:
             return rows, True
         if rest[:1] == b";":
             if text[place:].strip(b"; \r\n"):
-                raise ValueError("has text behind its statement")
+                raise ValueError("has text after its statement")
             return rows, False
         if rest[:1] == b",":
             place += 1

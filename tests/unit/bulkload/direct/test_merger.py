@@ -7,7 +7,7 @@ import pytest
 
 from apply_changes.store import DynamoStore, WriteOutcome
 from bulkload.direct.merger import Merger
-from bulkload.dynamodb.batch_writer import Patience, Writer
+from bulkload.dynamodb.batch_writer import RetryPolicy, Writer
 from rowferry.errors import Refused, Unapplied
 from rowferry.items.effects import Effect, ItemKey, KeyValue
 from rowferry.items.folding import FoldStep, writes
@@ -130,7 +130,7 @@ def test_what_the_application_added_is_kept_when_merging() -> None:
 
 
 def merger(client: Any, start: str, seen: str, target: Target = MAP) -> Merger:
-    return Merger(Writer(client, "t", lambda: None, Patience(sleep=lambda _: None)), target, start, seen)
+    return Merger(Writer(client, "t", lambda: None, RetryPolicy(sleep=lambda _: None)), target, start, seen)
 
 
 def test_two_loaders_threads_make_one_map() -> None:

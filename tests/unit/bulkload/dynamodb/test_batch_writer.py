@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
-from bulkload.dynamodb.batch_writer import Item, Patience, Writer, batches, request_config
+from bulkload.dynamodb.batch_writer import Item, RetryPolicy, Writer, batches, request_config
 from bulkload.lock import LONGEST_REQUEST, SAFE, TTL
 from rowferry.errors import LeaseLost, Unapplied
 
@@ -51,7 +51,7 @@ def items(count: int) -> list[Item]:
 
 def writer(table: Table, slept: list[float] | None = None) -> Writer:
     pauses = slept if slept is not None else []
-    return Writer(table, "t", lambda: None, Patience(tries=3, sleep=pauses.append, random=lambda: 1.0))
+    return Writer(table, "t", lambda: None, RetryPolicy(tries=3, sleep=pauses.append, random=lambda: 1.0))
 
 
 def test_unprocessed_items_are_sent_again_until_all_are_accepted() -> None:
@@ -114,7 +114,7 @@ def test_the_guard_is_asked_before_each_request() -> None:
 
     table = Table(lambda r: r)
     with pytest.raises(LeaseLost):
-        Writer(table, "t", guard, Patience(sleep=lambda _: None)).write(items(1))
+        Writer(table, "t", guard, RetryPolicy(sleep=lambda _: None)).write(items(1))
     assert table.sizes == [1]
 
 

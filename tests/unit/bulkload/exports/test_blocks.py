@@ -78,6 +78,6 @@ def test_a_file_that_is_cut_off_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"a,1,2026-01-02,p\nb,1,2026")
     many = blocks.blocks_of(outfile.reader(COLUMNS, PLACES, Dialect(terminated=b",")))
     assert many is not None
-    with pytest.raises(BadLine, match="cut off") as found:
+    with pytest.raises(BadLine, match="truncated") as found:
         list(many(path, "t"))
     assert found.value.line == 2

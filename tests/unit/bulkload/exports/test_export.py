@@ -74,7 +74,7 @@ def test_a_plan_comes_back() -> None:
     plan = Plan("test.t", COLUMNS, Form("csv", "zstd"), "s", 1, chunks, 7)
     assert Plan.parse(plan.text(), "here") == plan
     assert plan.part_name(2) == "part-000003.csv.zst"
-    with pytest.raises(Refused, match="here is no plan"):
+    with pytest.raises(Refused, match="here is not a plan"):
         Plan.parse(plan.text()[:-1], "here")
 
 
@@ -121,7 +121,7 @@ def stated(**fields: object) -> Export:
 
 
 def test_the_watermark_of_others_must_be_stated() -> None:
-    with pytest.raises(Refused, match="state it: --watermark FILE:OFFSET"):
+    with pytest.raises(Refused, match="give it: --watermark FILE:OFFSET"):
         watermark_of(stated(), ExportPart("p"), 3, "s", None)
     given = parse_watermark("mysql-bin.000012:4567")
     assert given == BinlogOffset("mysql-bin.000012", 4567)
@@ -307,7 +307,7 @@ def test_mysqldump_of_several_databases_is_distinguished(tmp_path: Path) -> None
             "CREATE TABLE `t` (\n  `id` int NOT NULL\n) ENGINE=InnoDB;\n"
         )
         (tmp_path / folder / "t.txt").write_text(f"{value}\n")
-    with pytest.raises(Refused, match=r"holds another/t.sql and other/t.sql: name the folder"):
+    with pytest.raises(Refused, match=r"contains another/t.sql and other/t.sql: name the folder"):
         open_export(tmp_path, TABLE)
     (tmp_path / "other").rename(tmp_path / "test")
     export = open_export(tmp_path, TABLE)
@@ -322,7 +322,7 @@ def test_two_full_loads_of_dms_are_distinguished(tmp_path: Path, second: str) ->
     for name in ("old/test/t/LOAD00000001.csv", "old/test/t/LOAD00000002.csv", second):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1,a\n")
-    with pytest.raises(Refused, match=f"holds old/test/t/LOAD00000001.csv and {second}|{second} and old/"):
+    with pytest.raises(Refused, match=f"contains old/test/t/LOAD00000001.csv and {second}|{second} and old/"):
         open_export(tmp_path, TABLE, format="dms", columns=COLUMNS, dialect="NULL 'NULL'")
 
 
@@ -332,7 +332,7 @@ def test_two_exported_snapshots_are_distinguished(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         (folder / "part-00000.parquet").touch()
         (folder / "_success").touch()
-    with pytest.raises(Refused, match=r"holds several exports of test\.t"):
+    with pytest.raises(Refused, match=r"contains several exports of test\.t"):
         open_export(tmp_path, TABLE, format="rds-snapshot", columns=COLUMNS)
 
 

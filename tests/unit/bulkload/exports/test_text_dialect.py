@@ -103,10 +103,10 @@ def test_outfile_comes_back(rows: list[list[bytes | None]], dialect: Dialect, bl
         (b"1\ta\tb\n2\ta\n", 2, "has 2 columns where the table has 3"),
         (b"1\ta\tb\tc\n", 1, "has 4 columns"),
         (b"1\ta\\\nb\tc\n2\ta\\x\tb\n", 3, "has a bad escape"),
-        (b"1\ta\tb\n2\ta\tb", 2, "cut off"),
+        (b"1\ta\tb\n2\ta\tb", 2, "truncated"),
         (b"1\ta\tb\n2\ta\tb\\\n", 2, "in the middle of a value"),
-        (b"1\ta\tb\nx\ta\tb\n", 2, "column id holds what is no int"),
-        (b"1\t\xff\tb\n", 1, "column note holds what is no varchar"),
+        (b"1\ta\tb\nx\ta\tb\n", 2, "column id has a value that is not int"),
+        (b"1\t\xff\tb\n", 1, "column note has a value that is not varchar"),
     ],
 )
 def test_a_bad_line_of_an_outfile_is_named(text: bytes, line: int, reason: str, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_bad_line_of_an_outfile_is_named(text: bytes, line: int, reason: str, 
 @pytest.mark.parametrize(
     ("text", "line", "reason"),
     [
-        (b'"1","a","b"\n"2","a"x,"b"\n', 2, "behind a closing quote"),
+        (b'"1","a","b"\n"2","a"x,"b"\n', 2, "after a closing quote"),
         (b'"1","a\nb","c"\n"2","a\n', 3, "in the middle of a value"),
         (b'"1","a\\q","b"\n', 1, "bad escape"),
     ],
@@ -215,16 +215,16 @@ def test_inserts_come_back(rows: list[list[bytes | None]], quote: bytes, between
     ("text", "line", "reason"),
     [
         (b"INSERT INTO `t` VALUES (1,'a');\n", 1, "has 2 columns"),
-        (b"INSERT INTO `t` VALUES (1,'a','b')\n,(2,'a','b')\n", 2, "cut off"),
+        (b"INSERT INTO `t` VALUES (1,'a','b')\n,(2,'a','b')\n", 2, "truncated"),
         (b"INSERT INTO `t` VALUES (1,'a','b')\n,(2,'a','b", 2, "does not write"),
         (b"INSERT INTO `t` VALUES (1,'a\\x','b');\n", 1, "bad escape"),
         (b"INSERT INTO `t` (`id`,`data`,`note`) VALUES (1,'a','b');\n", 1, "other columns"),
-        (b"DELETE FROM `t`;\n", 1, "no statement of a dump"),
+        (b"DELETE FROM `t`;\n", 1, "not a statement of a dump"),
         (b"INSERT INTO `t` VALUES (1,NOW(),'b');\n", 1, "does not write"),
         (
             b"INSERT INTO `t` VALUES (1,'a','b');INSERT INTO `t` VALUES (2,'a','b');\n",
             1,
-            "behind its statement",
+            "after its statement",
         ),
     ],
 )
@@ -265,7 +265,7 @@ TEXT = b"".join(b"%d\ta\tb\n" % n for n in range(5000))
 def test_a_truncated_gzip_gives_no_row(good: Callable[..., Export], keep: float) -> None:
     data = gzip.compress(TEXT)
     export = good("part.gz", data[: int(len(data) * keep)])
-    with pytest.raises(BadPart, match=r"part.gz ends too early after line"):
+    with pytest.raises(BadPart, match=r"part.gz is truncated after line"):
         next(export.rows(ExportPart("part.gz")))
     assert len(list(good("part.gz", data).rows(ExportPart("part.gz")))) == 5000
 

@@ -22,7 +22,7 @@ from bulkload.shuffle.assembly import Assembled, item_of
 from bulkload.spark import cluster, errors
 from bulkload.spark.cluster import MOST_LINES, Cluster
 from bulkload.spark.executor import Follower
-from bulkload.spark.runner import SparkPasses
+from bulkload.spark.runner import SparkRunner
 from bulkload.spark.tasks import Partitions, TaskParts
 from ferry.spark.package import package
 from rowferry.errors import BadPart, LeaseLost, Refused, RowferryError
@@ -245,16 +245,16 @@ def test_how_many_tasks_may_run(settings: dict[str, str], tasks: int) -> None:
 
 def test_other_machines_do_not_have_this_ones_folders(work: FilesWork) -> None:
     lock: Any = None
-    passes = SparkPasses(Cluster(session=None, local=False, tasks=1), lock)
+    runner = SparkRunner(Cluster(session=None, local=False, tasks=1), lock)
     with pytest.raises(Refused, match="folder of this machine alone: use s3://"):
-        passes.run(work, Taken(), lambda: None, lambda step: None)
+        runner.run(work, Taken(), lambda: None, lambda step: None)
 
 
 def test_nothing_is_asked_of_spark_when_all_is_done(work: FilesWork) -> None:
     sink, lock, steps = Taken(), None, list[StepProgress]()
     run(work, sink)
-    passes: Any = SparkPasses(Cluster(session=None, local=True, tasks=1), lock)  # type: ignore[arg-type]
-    passes.run(work, sink, lambda: None, steps.append)
+    runner: Any = SparkRunner(Cluster(session=None, local=True, tasks=1), lock)  # type: ignore[arg-type]
+    runner.run(work, sink, lambda: None, steps.append)
     assert steps == []
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from bulkload.dynamodb.client import body
-from bulkload.throttle.controller import Governor
+from bulkload.throttle.controller import RateController
 from bulkload.throttle.limits import Limits
 from bulkload.throttle.rate import Adaptive, TokenBucket
-from bulkload.throttle.shared_counters import Board
-from bulkload.throttle.worker_limiter import Meter
+from bulkload.throttle.shared_counters import SharedCounters
+from bulkload.throttle.worker_limiter import WorkerLimiter
 from rowferry.control_table import ControlTable
 
 
@@ -62,44 +62,44 @@ def test_the_rate_falls_by_a_factor_and_rises_by_steps() -> None:
 class Clock:
     def __init__(self) -> None:
         self.now = 0.0
-        self.board = Board(1)
+        self.counters = SharedCounters(1)
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def meter(self) -> Meter:
-        return Meter(self.board, 0, lambda: None, lambda: self.now, self.sleep)
+    def limiter(self) -> WorkerLimiter:
+        return WorkerLimiter(self.counters, 0, lambda: None, lambda: self.now, self.sleep)
 
 
 def test_requests_wait_for_the_capacity_that_the_answers_name() -> None:
     clock = Clock()
-    clock.board.allow(50, inf)
-    meter = clock.meter()
+    clock.counters.allow(50, inf)
+    limiter = clock.limiter()
     for _ in range(21):
-        expected = meter.begin(25)
-        meter.end(25, expected, {"ConsumedCapacity": [{"TableName": "t", "CapacityUnits": 50.0}]})
+        expected = limiter.begin(25)
+        limiter.end(25, expected, {"ConsumedCapacity": [{"TableName": "t", "CapacityUnits": 50.0}]})
     assert clock.now == pytest.approx(20, abs=1)
-    assert clock.board.totals() == (1050.0, 0, 0)
+    assert clock.counters.totals() == (1050.0, 0, 0)
 
 
 def test_what_is_left_undone_and_what_is_refused_count_as_throttles() -> None:
     clock = Clock()
-    meter = clock.meter()
-    meter.end(25, meter.begin(25), {"UnprocessedItems": {"t": [1]}, "ConsumedCapacity": []})
-    meter.throttled(meter.begin(25))
-    assert clock.board.totals()[1] == 2
+    limiter = clock.limiter()
+    limiter.end(25, limiter.begin(25), {"UnprocessedItems": {"t": [1]}, "ConsumedCapacity": []})
+    limiter.throttled(limiter.begin(25))
+    assert clock.counters.totals()[1] == 2
 
 
 def test_rows_wait_too_and_a_new_limit_holds_at_once() -> None:
     clock = Clock()
-    clock.board.allow(inf, 1000)
-    meter = clock.meter()
+    clock.counters.allow(inf, 1000)
+    limiter = clock.limiter()
     for _ in range(6):
-        meter.rows(1000)
+        limiter.rows(1000)
     assert clock.now == pytest.approx(5)
-    clock.board.allow(inf, inf)
-    meter.rows(10**9)
-    meter.rows(1)
+    clock.counters.allow(inf, inf)
+    limiter.rows(10**9)
+    limiter.rows(1)
     assert clock.now == pytest.approx(5)
 
 
@@ -118,17 +118,17 @@ class Control:
 
 def test_limits_are_shared_among_the_workers() -> None:
     control = ControlTable(Control(), "control")
-    board = Board(4)
-    governor = Governor(board, 4, control, lambda: None)
+    counters = SharedCounters(4)
+    controller = RateController(counters, 4, control, lambda: None)
     Limits(wcu=1000, rows=80).write(control)
-    governor.look()
-    assert (board.units, board.rows, governor.held) == (250, 20, None)
-    board.add(1, throttles=1)
-    governor.look()
-    assert governor.rate == Adaptive.LEAST
+    controller.look()
+    assert (counters.units, counters.rows, controller.held) == (250, 20, None)
+    counters.add(1, throttles=1)
+    controller.look()
+    assert controller.rate == Adaptive.LEAST
     Limits(paused=True).write(control)
-    governor.look()
-    assert governor.held and "paused" in governor.held and board.rows == inf
+    controller.look()
+    assert controller.held and "paused" in controller.held and counters.rows == inf
 
 
 def test_limits_say_what_they_are() -> None:

@@ -1,4 +1,6 @@
-"""The hard shapes of data by every road of the bulk load: the same items, and the same named as unusable."""
+"""
+The hard shapes of data by every method of the bulk load: the same items, and the same named as unusable.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -13,27 +15,31 @@ from lab.cloud import Cloud
 from lab.database import Server
 from tests.support.databases import empty
 from tests.support.edge_cases import CASES, TABLES, Case, Table
-from tests.support.load_commands import ROADS, Loaded
+from tests.support.load_commands import METHODS, Loaded
 from tests.support.move_bed import Bed, make_stack
 from tests.support.spark import NEEDED
 
 pytestmark = pytest.mark.integration
-EVERY = [pytest.param(road, marks=NEEDED if road == "spark" else ()) for road in ROADS]  # direct first
+EVERY = [
+    pytest.param(method, marks=NEEDED if method == "spark" else ()) for method in METHODS
+]  # direct first
 
 
 @dataclass
 class Filled:
-    """A server with all tables of CASES. Each road loads all of them at once, when it is first asked for."""
+    """
+    A server with all tables of CASES. Each method loads all of them at once, when it is first asked for.
+    """
 
     server: Server
     cloud: Cloud
     folder: Path
     found: dict[str, Loaded] = field(default_factory=dict)
 
-    def by(self, road: str) -> Loaded:
-        if road not in self.found:
-            self.found[road] = ROADS[road](self._bed(), self._mapping(), self.folder)
-        return self.found[road]
+    def by(self, method: str) -> Loaded:
+        if method not in self.found:
+            self.found[method] = METHODS[method](self._bed(), self._mapping(), self.folder)
+        return self.found[method]
 
     def _bed(self) -> Bed:
         self.cloud.reset()
@@ -51,7 +57,7 @@ class Filled:
 def filled(mysql_server: Server, cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     empty(mysql_server)
     fill(mysql_server)
-    yield Filled(mysql_server, cloud, tmp_path_factory.mktemp("roads"))
+    yield Filled(mysql_server, cloud, tmp_path_factory.mktemp("methods"))
     empty(mysql_server)
 
 
@@ -67,17 +73,17 @@ def fill(server: Server) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.sentence)
-@pytest.mark.parametrize("road", EVERY)
-def test_rows_become_items(filled: Filled, road: str, case: Case) -> None:
-    found = Counter(repr(plain(item)) for item in filled.by(road).items[case.table.name])
+@pytest.mark.parametrize("method", EVERY)
+def test_rows_become_items(filled: Filled, method: str, case: Case) -> None:
+    found = Counter(repr(plain(item)) for item in filled.by(method).items[case.table.name])
     expected = Counter(repr(plain(item)) for item in case.items())
     assert beginnings(expected - found) == []
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-@pytest.mark.parametrize("road", EVERY)
-def test_other_rows_are_named_and_there_are_no_other_items(filled: Filled, road: str, table: Table) -> None:
-    loaded, cases = filled.by(road), [case for case in CASES if case.table == table]
+@pytest.mark.parametrize("method", EVERY)
+def test_other_rows_are_named_and_there_are_no_other_items(filled: Filled, method: str, table: Table) -> None:
+    loaded, cases = filled.by(method), [case for case in CASES if case.table == table]
     assert len(loaded.items[table.name]) == sum(len(case.items()) for case in cases)
     named = {in_order(row.key): row for row in loaded.unusable if row.table == f"test.{table.name}"}
     wanted = {in_order(key): (rows, reason) for case in cases for key, rows, reason in case.named()}
@@ -88,11 +94,11 @@ def test_other_rows_are_named_and_there_are_no_other_items(filled: Filled, road:
     assert wrong == []
 
 
-@pytest.mark.parametrize("road", EVERY[1:])
-def test_every_road_gives_the_same_reasons(filled: Filled, road: str) -> None:
+@pytest.mark.parametrize("method", EVERY[1:])
+def test_every_method_gives_the_same_reasons(filled: Filled, method: str) -> None:
     ours, direct = (
         Counter((row.table, in_order(row.key), row.rows, row.reason) for row in filled.by(one).unusable)
-        for one in (road, "direct")
+        for one in (method, "direct")
     )
     assert beginnings(map(repr, (ours - direct) + (direct - ours))) == []
 
