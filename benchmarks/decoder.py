@@ -22,8 +22,8 @@ from benchmarks.capture import captured, in_json
 from capturer.decoder.events import RowsEvent
 from capturer.decoder.rows.decoder import EVERY_COLUMN
 from capturer.decoder.stream import EventStream
-from lab.binlog_dump import dump, end_of_binlog
 from lab.database import Server, database
+from lab.recording.binlog_dump import dump, end_of_binlog
 
 type Figure = dict[str, Any]
 _EOF = b"\xfe\0\0\2\0"

@@ -157,11 +157,11 @@ def launch(
         "SFTP_ENABLED": "0",
         "DOCKER_HOST": f"unix://{folder}/no-docker",  # it would remove containers that it takes for its own
         "PYTHONUNBUFFERED": "1",
-        "LAB_IMPORT_SECONDS": str(import_seconds),  # lab/cloud_launcher.py reads it
+        "LAB_IMPORT_SECONDS": str(import_seconds),  # lab/emulator/cloud_launcher.py reads it
     }
     with aws.log.open("wb") as log:
         return subprocess.Popen(
-            [python, "-m", "lab.cloud_launcher", str(os.getpid())],
+            [python, "-m", "lab.emulator.cloud_launcher", str(os.getpid())],
             cwd=ROOT,  # by the folder, not by PYTHONPATH, which the functions would inherit
             env={**aws.environment, **settings},
             stdin=subprocess.DEVNULL,

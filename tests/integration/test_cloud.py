@@ -523,7 +523,7 @@ def test_another_ministack_is_refused_with_the_fix(tmp_path: Path) -> None:
     fake.mkdir()
     (fake / "METADATA").write_text("Metadata-Version: 2.1\nName: ministack\nVersion: 9.9.9\n")
     refused = subprocess.run(
-        [MINISTACK_PYTHON, "-m", "lab.cloud_launcher", str(os.getpid())],
+        [MINISTACK_PYTHON, "-m", "lab.emulator.cloud_launcher", str(os.getpid())],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,

@@ -19,7 +19,7 @@ from capturer.decoder.rows.table_schema import Definition, labels
 from capturer.decoder.stream import EventStream
 from capturer.decoder.values.charset_rules import MULTI_BYTE
 from capturer.decoder.values.charsets import reader
-from lab.binlog_dump import dump, end_of_binlog
+from lab.recording.binlog_dump import dump, end_of_binlog
 from lab.server import Server
 from rowferry.change import Kind
 from rowferry.values import Json, parse_time

@@ -19,7 +19,7 @@ import pytest
 
 from lab.cloud import ROOT, Cloud
 from lab.deploy import build, deploy
-from lab.lambda_runtime import (
+from lab.emulator.lambda_runtime import (
     MAX_EVENT,
     FunctionFailed,
     Invoke,
@@ -420,7 +420,7 @@ def test_nothing_is_left_when_the_command_is_killed_in_the_middle_of_an_invocati
     """
     code = f"""if True:
         from pathlib import Path
-        from lab.lambda_runtime import lambda_runtime
+        from lab.emulator.lambda_runtime import lambda_runtime
         folder = Path({str(tmp_path)!r})
         with lambda_runtime(folder / "artifact", "app.handler", {{}}, folder=folder) as invoke:
             invoke({{}})

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lab.binlog_dump import end_of_binlog
+from lab.recording.binlog_dump import end_of_binlog
 from lab.server import Server
 from rowferry.mapping import Mapping
 from tests.support.rows_to_items import Arrived, Place, bulk_road, stream_road

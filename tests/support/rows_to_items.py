@@ -19,7 +19,7 @@ from capturer.source.column_definitions import Definitions
 from capturer.source.transactions import Transactions
 from capturer.source.translation import Translation
 from capturer.stream.encoding import encoded
-from lab.binlog_dump import dump
+from lab.recording.binlog_dump import dump
 from lab.server import Server
 from rowferry.change import RowChange, encode_record
 from rowferry.errors import UnusableChange

@@ -1,4 +1,4 @@
-"""Character sets as MySQL and MariaDB read them. Written by lab/charset_tables.py."""
+"""Character sets as MySQL and MariaDB read them. Written by lab/recording/charset_tables.py."""
 # ruff: noqa: E501
 
 COLLATIONS = {

@@ -1,9 +1,9 @@
 """
-Polls the emulator's Kinesis shards for its event source mappings; lab/kinesis_poller.py decides what is due.
+Polls the emulator's Kinesis shards for its event source mappings; kinesis_poller.py decides what is due.
 
 Runs inside ministack, reads its streams and mappings in place, and runs functions on its pool of processes:
 each serves one invocation at a time, so a second shard gets a second process. Discarded records are reported
-through the front door, in Lambda's format. (Private names of ministack: lab/cloud_launcher.py pins the
+through the front door, in Lambda's format. (Private names of ministack: cloud_launcher.py pins the
 version.)
 """
 
@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from lab import kinesis_poller
-from lab.kinesis_poller import Answer, Batch, Discard, Settings, Shard
+from lab.emulator import kinesis_poller
+from lab.emulator.kinesis_poller import Answer, Batch, Discard, Settings, Shard
 
 IDLE = 0.05  # seconds between two looks at the shards when nothing else wakes the poller
 

@@ -1,7 +1,7 @@
 """
 Writes capturer/decoder/values/charset_tables.py: what the servers themselves make of each character set.
 
-    python -m lab.charset_tables
+    python -m lab.recording.charset_tables
 """
 
 import itertools
@@ -17,9 +17,9 @@ import pymysql
 from capturer.decoder.values.charset_rules import MULTI_BYTE, private_use
 from lab.database import Server, database
 
-TARGET = Path(__file__).parent.parent / "capturer/decoder/values/charset_tables.py"
+TARGET = Path(__file__).resolve().parents[2] / "capturer/decoder/values/charset_tables.py"
 UNICODE = {"binary", "utf8mb3", "utf8mb4", "ucs2", "utf16", "utf16le", "utf32"}
-HEAD = '''"""Character sets as MySQL and MariaDB read them. Written by lab/charset_tables.py."""
+HEAD = '''"""Character sets as MySQL and MariaDB read them. Written by lab/recording/charset_tables.py."""
 # ruff: noqa: E501
 '''
 ASCII = "".join(map(chr, range(128)))

@@ -3,7 +3,7 @@ Delivers the records of one Kinesis shard to a function as AWS documents it for 
 
 The emulator's own poller takes every record of a batch as done, whatever the function reports: a rehearsal
 on it would hide lost records. This module decides what is delivered next and what an answer means; it knows
-neither the emulator nor threads (lab/kinesis_delivery.py does). Source: the Lambda developer guide, "Using
+neither the emulator nor threads (kinesis_delivery.py does). Source: the Lambda developer guide, "Using
 Lambda with Kinesis".
 
 Where the guide is silent, the harsher reading is taken, so that what survives here survives there: a partial

@@ -2,17 +2,17 @@
 Writes tests/unit/capturer/decoder/binlog/{mysql,mariadb}{,-types}.hex: real events, one a line, for tests
 that need no server.
 
-    python -m lab.record_binlog
+    python -m lab.recording.record_binlog
 """
 
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.binlog_dump import dump, end_of_binlog
 from lab.database import Server, database
+from lab.recording.binlog_dump import dump, end_of_binlog
 
-FOLDER = Path(__file__).parent.parent / "tests/unit/capturer/decoder/binlog"
+FOLDER = Path(__file__).resolve().parents[2] / "tests/unit/capturer/decoder/binlog"
 COLUMNS = (
     "id BIGINT UNSIGNED PRIMARY KEY, a TINYINT, m MEDIUMINT, f FLOAT, d DECIMAL(12,3), y YEAR,"
     " b BIT(9), dt DATETIME(3), ts TIMESTAMP NULL, tm TIME(6), day DATE, c CHAR(9),"

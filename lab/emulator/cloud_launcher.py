@@ -1,10 +1,11 @@
 """
 Starts the emulated AWS (ministack) with the corrections that a rehearsal needs.
 
-lab/cloud.py runs it on ministack's own Python: `python -m lab.cloud_launcher PARENT_PID` in the checkout.
+lab/cloud.py runs it on ministack's own Python, in the checkout:
+`python -m lab.emulator.cloud_launcher PARENT_PID`.
 Each correction replaces a private name of one exact ministack version, so another version is refused.
 
-* Kinesis event source mappings     lab/kinesis_delivery.py; ministack's own poller loses failed records
+* Kinesis event source mappings     kinesis_delivery.py; ministack's own poller loses failed records
 * a mapping's State                 says Disabled when CloudFormation created it disabled
 * a mapping's BatchSize             defaults to 100, as on AWS
 * StartingPositionTimestamp         kept, so that AT_TIMESTAMP works
@@ -25,8 +26,8 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Any
 
-from lab.kinesis_delivery import Poller, arrival
-from lab.kinesis_poller import is_true
+from lab.emulator.kinesis_delivery import Poller, arrival
+from lab.emulator.kinesis_poller import is_true
 
 MINISTACK = "1.5.33"
 PR_SET_PDEATHSIG = 1
@@ -52,7 +53,8 @@ def require_version() -> None:
     if found != MINISTACK:
         sys.exit(
             f"ministack is {found}, {MINISTACK} is needed, which is corrected here: run `make setup`. "
-            "To raise it: MINISTACK in lab/cloud_launcher.py, and tests/integration/test_cloud.py must pass."
+            "To raise it: MINISTACK in lab/emulator/cloud_launcher.py, "
+            "and tests/integration/test_cloud.py must pass."
         )
 
 

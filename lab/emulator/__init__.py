@@ -1,0 +1,1 @@
+"""What ministack, the emulated AWS, lacks: Kinesis delivery as AWS documents it, the real Lambda runtime."""
