@@ -22,7 +22,7 @@ setup: ## environments and tools, at their locked versions
 	@bash lab/setup.sh
 
 .PHONY: demo
-demo: setup ## the whole move on this machine: real MySQL, emulated AWS (ARGS="--help" tells more)
+demo: setup ## the whole move on this machine: real MySQL, emulated AWS (ARGS="--help" for its options)
 	@$(PYTHON) -m lab.demo $(ARGS)
 
 .PHONY: spark
@@ -56,7 +56,7 @@ load-memory: setup ## the load's memory for ten million rows (ROWS=n)
 	@$(PYTHON) -m benchmarks.load_memory --rows $(or $(ROWS),10000000)
 
 .PHONY: check
-check: setup ## format, lint, types, template, locks and docs
+check: setup ## format, lint, types, imports, template, locks and docs
 	@bash lab/check.sh $(TYPED)
 
 .PHONY: fmt
@@ -76,5 +76,5 @@ lock: setup ## newest versions that fit into requirements/*.txt
 	@bash lab/lock.sh
 
 .PHONY: clean
-clean: ## all that was made here; the next setup fetches it again
+clean: ## removes all that was made here; the next setup fetches it again
 	@rm -rf .venv build .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
