@@ -1,5 +1,7 @@
 """
-What the documents say is held against the project: links, make targets, commands, parameters, metrics.
+What the documents say is compared with the project: links, make targets, commands, parameters, metrics.
+
+And how they and the texts in the code say it: lab/prose.py.
 
     python -m lab.check_docs            exit status 1 and one line for each claim that does not hold
     python -m lab.check_docs --write    writes what the documents have from the code again
@@ -8,15 +10,17 @@ What the documents say is held against the project: links, make targets, command
 import argparse
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import apply_changes.metrics
 import capturer.telemetry
 import ferry.cli
+from lab import prose
 from rowferry.control_table import KEYS
 
 ROOT = Path(__file__).resolve().parent.parent
+SPEAKING = ("functions", "capturer", "bulkload", "ferry", "lab", "benchmarks", "examples")
 METRICS = ROOT / "docs/metrics.md"
 ARCHITECTURE = ROOT / "docs/architecture.md"
 
@@ -32,7 +36,8 @@ def main() -> int:
     if parser.parse_args().write:
         for page, text in made().items():
             page.write_text(text, encoding="utf-8")
-    wrong = [line for page in pages() for line in check(page)]
+    wrong = [line for page in pages() for line in (*check(page), *style(page, prose.of_document))]
+    wrong += [line for module in modules() for line in style(module, prose.of_python)]
     wrong += [
         f"{page.relative_to(ROOT)} is not what the code says: python -m lab.check_docs --write"
         for page, text in made().items()
@@ -60,19 +65,41 @@ def with_keys(text: str) -> str:
 
 def pages() -> list[Path]:
     """Every document of the project."""
-    return [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("events/*.md")]
+    folders = ("", "docs/", "events/", "examples/**/", ".github/**/")
+    return [page for folder in folders for page in sorted(ROOT.glob(f"{folder}*.md"))]
+
+
+def modules() -> list[Path]:
+    """Every file of code that speaks: to an operator, or to who reads it."""
+    return [module for folder in SPEAKING for module in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def style(file: Path, wrong: Callable[[str], Iterator[tuple[int, str]]]) -> Iterator[str]:
+    """How a file says things that should be said in another way."""
+    if file != Path(prose.__file__):
+        for number, what in wrong(file.read_text(encoding="utf-8")):
+            yield f"{file.relative_to(ROOT)}:{number}: {what}"
 
 
 def check(page: Path) -> Iterator[str]:
     """The claims of a page that do not hold."""
     text = page.read_text(encoding="utf-8")
     name = page.relative_to(ROOT)
-    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
-        if not (page.parent / link).exists():
+    for link, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", text):
+        target = page.parent / link if link else page
+        if not target.exists():
             yield f"{name}: link to {link}, which is not there"
+        elif anchor and anchor not in anchors(target.read_text(encoding="utf-8")):
+            yield f"{name}: link to {link}#{anchor}, a heading that is not there"
     for said, known in _claims(text):
         for word in sorted(said - known):
             yield f"{name}: {word} is not there"
+
+
+def anchors(text: str) -> set[str]:
+    """What a page's headings are linked by."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
 def _claims(text: str) -> Iterator[tuple[set[str], set[str]]]:
@@ -81,11 +108,13 @@ def _claims(text: str) -> Iterator[tuple[set[str], set[str]]]:
         r"^  ([A-Z]\w+):$", (ROOT / "template.yaml").read_text(encoding="utf-8"), re.MULTILINE
     )
     commands = re.findall(r"^    ([a-z-]+)  ", ferry.cli.parser().format_help(), re.MULTILINE)
-    yield _found(r"\bmake ([a-z][a-z-]*)", text, "make "), {f"make {target}" for target in targets}
-    yield _found(r"(?:^|`|\s{2})ferry ([a-z-]+)", text, "ferry "), {f"ferry {name}" for name in commands}
+    yield _found(r"(?:^|`|\s{2})make ([a-z][a-z-]*)", text, "make "), {f"make {target}" for target in targets}
+    yield _found(r"(?:^|`|\s{2})ferry ([a-z][a-z-]*)", text, "ferry "), {f"ferry {name}" for name in commands}
     overrides = "\n".join(re.findall(r"--parameter-overrides (.*)", text))
     yield _found(r"(\w+)=", overrides, ""), {*parameters}
-    files = _found(r"`((?:functions|capturer|bulkload|ferry|lab|tests|docs|events)/[\w./-]+)`", text, "")
+    files = _found(
+        r"`((?:functions|capturer|bulkload|ferry|lab|tests|docs|events|examples)/[\w./-]+)`", text, ""
+    )
     yield {file for file in files if not (ROOT / file).exists()}, set()
 
 

@@ -41,7 +41,7 @@ class Customer(threading.Thread):
         self.failure: Exception | None = None
 
     def run(self) -> None:
-        """Writes until it is told to end."""
+        """Writes until it is to end."""
         due = time.monotonic()
         try:
             while not self._ended.is_set():

@@ -1,5 +1,5 @@
 """
-The purchases of a shop that is moved while it works: which database is used stands in a file, `mysql` or
+The purchases of a shop that is moved while it works: a file says which database is used, `mysql` or
 `dynamodb`, read before each request.
 
 While MySQL takes no writes, a write waits and is tried again, there or where the file says by then. So

@@ -63,7 +63,7 @@ class Batch:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """
-    What one invocation told us.
+    What one invocation answered.
 
     done: how many records, from the first, need no second delivery.
     error: the function failed as a whole (raised, timed out), rather than naming a record.
