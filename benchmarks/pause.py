@@ -5,7 +5,8 @@ How long the application cannot write: real cutovers of the rehearsal under traf
 
 The traffic is the shop's, at `rate` row changes a second. Each run is `ferry cutover` as an operator types
 it, then `--back`. `backlog` is what waits when the command begins: the emulated DynamoDB takes some 500
-requests a second. `verify` is told apart: where no verify of what changed is installed it is of everything.
+requests a second. `verify` is a figure of its own: of everything, where no verify of what changed is
+installed.
 """
 
 import argparse

@@ -16,7 +16,7 @@ BANNED = re.compile(
     r"\b(told|anew|mended|set\s+aside|what\s+became\s+of|stands\s+in|lies\s+(?:at|below|above|behind))\b",
     re.IGNORECASE,
 )
-"""Each had a sense of its own here. The field's words: reported, again, repaired, quarantined, outcome, is."""
+"""Each had a sense of its own here. The words are: reported, again, repaired, quarantined, outcome, is."""
 ALIASES = re.compile(r"--anew\b|\bANEW\b|--road\b|\btest-roads\b")
 """Old names that work for one more release. May only shrink."""
 DOCUMENTS_ONLY = re.compile(r"\broads?\b", re.IGNORECASE)
