@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -43,7 +42,9 @@ from rowferry.values import time_text
 from tests.integration.test_select import COMMON, MAPPED, MARIADB, MYSQL, SESSION, Cases, execute, table_of
 from tests.integration.test_select import differences as differences_of
 from tests.integration.test_select import server as server  # noqa: PLC0414  a fixture
-from tests.support.move_bed import PURCHASE, Bed, make_bed
+from tests.support.mappings import PURCHASE
+from tests.support.move_bed import Bed, make_bed
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -569,21 +570,14 @@ def killed_after(pause: float, command: list[str], folder: Path, made: dict[str,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    wait_until(lambda: len(list(folder.glob("done/part-*"))) > len(made) or process.poll() is not None)
+    wait_for(lambda: len(list(folder.glob("done/part-*"))) > len(made) or process.poll() is not None)
     time.sleep(pause)
     process.kill()  # the parent alone: its children end with it
     process.wait()
-    wait_until(lambda: not members(process.pid))
+    wait_for(lambda: not members(process.pid))
     now = {path.name: path.stat().st_mtime_ns for path in folder.glob("done/part-*")}
     assert made.items() <= now.items()  # what is done is not done again
     return now
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def members(session: int) -> list[str]:

@@ -11,7 +11,8 @@ from bulkload.dynamodb.item_size import item_bytes
 from lab.cloud import Cloud
 from lab.database import Server
 from rowferry.control_table import load_key
-from tests.support.move_bed import PURCHASE, Bed, make_bed
+from tests.support.mappings import PURCHASE
+from tests.support.move_bed import Bed, make_bed
 
 pytestmark = pytest.mark.integration
 

@@ -17,7 +17,8 @@ from rowferry.errors import Refused, SourceNotReady
 from rowferry.mapping import Mapping as RowMapping
 from rowferry.mysql import conditions, server
 from rowferry.position import Position
-from tests.support.move_bed import PURCHASE, Bed, make_bed
+from tests.support.mappings import PURCHASE
+from tests.support.move_bed import Bed, make_bed
 from tests.support.verified import verified
 
 pytestmark = pytest.mark.integration

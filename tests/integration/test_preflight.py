@@ -23,7 +23,8 @@ from rowferry.mysql import server as mysql_server
 from rowferry.mysql.address import Address
 from rowferry.mysql.conditions import Condition
 from rowferry.mysql.server import identify
-from tests.support.move_bed import CREATE, PURCHASE, context_of, make_stack
+from tests.support.mappings import PURCHASE
+from tests.support.move_bed import CREATE, context_of, make_stack
 
 pytestmark = pytest.mark.integration
 MAPPING = Mapping.parse(PURCHASE)

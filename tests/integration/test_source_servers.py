@@ -11,12 +11,12 @@ from rowferry.mapping import Mapping
 from rowferry.mysql import conditions as mysql_conditions
 from rowferry.mysql import snapshot
 from rowferry.mysql.server import identify, rows
+from tests.support.mappings import PURCHASE, PURCHASE_FILE
 from tests.support.move_bed import context_of
-from tests.support.scenarios import PURCHASE
 
 pytestmark = pytest.mark.integration
 
-MAPPING = Mapping.load(PURCHASE)
+MAPPING = Mapping.load(PURCHASE_FILE)
 CREATE = (
     "CREATE TABLE purchase (customerid VARCHAR(9), orderid VARCHAR(9), productid VARCHAR(9), quantity {type})"
 )
@@ -123,24 +123,12 @@ def spelled(mapping: str, server: Server) -> list[mysql_conditions.Condition]:
     return [condition for condition in conditions if not condition.holds]
 
 
-PLAIN = """
-    [[table]]
-    source = "test.purchase"
-    target = "purchase"
-    layout = "attribute-per-row"
-    hash_key = { attribute = "customerid" }
-    range_key = { attribute = "orderid" }
-    member_name = "productid"
-    member_value = "quantity"
-"""
-
-
 def test_names_are_compared_to_the_letter_and_the_fix_has_the_right_one(server: Server) -> None:
-    assert spelled(PLAIN, server) == []
-    (table,) = spelled(PLAIN.replace("test.purchase", "test.Purchase"), server)
+    assert spelled(PURCHASE, server) == []
+    (table,) = spelled(PURCHASE.replace("test.purchase", "test.Purchase"), server)
     assert table.found == "spelled test.purchase on the server"
     assert table.fix == "write test.purchase in the mapping's source"
-    (column,) = spelled(PLAIN.replace('"quantity"', '"Quantity"'), server)
+    (column,) = spelled(PURCHASE.replace('"quantity"', '"Quantity"'), server)
     assert (column.name, column.found) == ("column test.purchase.Quantity", "missing")
     assert "quantity" in column.fix
 
@@ -149,6 +137,6 @@ def test_a_server_that_stores_names_in_lower_case_refuses_others_too(tmp_path: P
     """It finds `Purchase`, and its binlog says `purchase`: all would be loaded and nothing captured."""
     with database(tmp_path, "mariadb", options=["--lower-case-table-names=1"]) as lower:
         run(lower, CREATE.format(type="INT").replace("purchase", "Purchase", 1), "SELECT 1 FROM Purchase")
-        assert spelled(PLAIN, lower) == []
-        (table,) = spelled(PLAIN.replace("test.purchase", "test.Purchase"), lower)
+        assert spelled(PURCHASE, lower) == []
+        (table,) = spelled(PURCHASE.replace("test.purchase", "test.Purchase"), lower)
         assert table.found == "spelled test.purchase on the server"

@@ -9,13 +9,14 @@ from ferry.verify.oracle.hooks import cell_of
 from ferry.verify.oracle.mapping_entry import Pair, read_pairs
 from ferry.verify.oracle.members import Member, expected, found
 from rowferry.values import untag
-from tests.support.scenarios import PURCHASE, Case, cases
+from tests.support.mappings import PURCHASE_FILE
+from tests.support.scenarios import Case, cases
 
 CASES = {name: case for name, case in cases().items() if case.rows is not None or case.sources}
 
 
 def pairs_of(case: Case) -> list[Pair]:
-    return read_pairs(next(case.folder.glob("mapping.*"), PURCHASE))
+    return read_pairs(next(case.folder.glob("mapping.*"), PURCHASE_FILE))
 
 
 def placed(pair: Pair, rows: list[dict[str, Any]]) -> list[Member]:

@@ -30,11 +30,12 @@ from rowferry.mysql.server import Server, execute
 from rowferry.position import BinlogOffset, Position
 from tests.simulation.source import MYSQL, ORDERS, Connection, Disconnected, Source, row
 from tests.support.dynamo import Dynamo
-from tests.support.scenarios import PURCHASE, Item
+from tests.support.mappings import PURCHASE_FILE
+from tests.support.scenarios import Item
 
 MAPPINGS = {
     layout: Mapping.parse(
-        PURCHASE.read_text().replace(
+        PURCHASE_FILE.read_text().replace(
             '"attribute-per-row"', f'"{layout}"\n' + 'attribute = "products"' * inside
         )
     )

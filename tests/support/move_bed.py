@@ -23,17 +23,8 @@ from rowferry.mapping import Mapping as RowMapping
 from rowferry.mysql import snapshot
 from rowferry.mysql.address import Address
 from rowferry.mysql.server import identify
+from tests.support.mappings import PURCHASE
 
-PURCHASE = """
-    [[table]]
-    source = "test.purchase"
-    target = "purchase"
-    layout = "attribute-per-row"
-    hash_key = { attribute = "customerid" }
-    range_key = { attribute = "orderid" }
-    member_name = "productid"
-    member_value = "quantity"
-"""
 CREATE = (
     "CREATE TABLE purchase (customerid VARCHAR(60) NOT NULL, orderid VARCHAR(60) NOT NULL,"
     " productid VARCHAR(60) NOT NULL, quantity INT, PRIMARY KEY (customerid, orderid, productid))"

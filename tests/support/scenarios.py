@@ -47,9 +47,9 @@ from rowferry.errors import Unapplied, UnusableChange
 from rowferry.mapping import Mapping, TableMapping
 from rowferry.position import Position
 from rowferry.values import untag
-from tests.support.paths import FUNCTIONS, SCENARIOS
+from tests.support.mappings import PURCHASE_FILE
+from tests.support.paths import SCENARIOS
 
-PURCHASE = FUNCTIONS / "purchase.toml"
 LANES = 256
 COMMITTED = 1_700_000_000_000
 DAY = 86_400
@@ -90,7 +90,7 @@ def cases() -> dict[str, Case]:
 
 
 def read(folder: Path) -> Case:
-    own = next(folder.glob("mapping.*"), PURCHASE)
+    own = next(folder.glob("mapping.*"), PURCHASE_FILE)
     lines = [json.loads(line) for line in (folder / "changes.jsonl").read_text().splitlines()]
     expected = json.loads((folder / "items.json").read_text())
     return Case(folder, Mapping.load(own), lines, expected)

@@ -13,9 +13,9 @@ from rowferry.items.requests import members_of
 from rowferry.mapping import Mapping
 from rowferry.position import Position
 from tests.support.dynamo import Dynamo
-from tests.support.scenarios import PURCHASE
+from tests.support.mappings import PURCHASE_FILE
 
-MAPPING = Mapping.load(PURCHASE)
+MAPPING = Mapping.load(PURCHASE_FILE)
 
 
 def insert(at: int, order: str = "o1", product: str = "p1", quantity: Any = 1) -> bytes:

@@ -5,19 +5,9 @@ from bulkload.direct import grouping
 from bulkload.direct.grouping import Grouping, Unusable
 from rowferry.mapping import Mapping
 from rowferry.position import Position
+from tests.support.mappings import PURCHASE
 
-PURCHASE = Mapping.parse(
-    """
-    [[table]]
-    source = "test.purchase"
-    target = "purchase"
-    layout = "attribute-per-row"
-    hash_key = { attribute = "customerid" }
-    range_key = { attribute = "orderid" }
-    member_name = "productid"
-    member_value = "quantity"
-    """
-).tables[0]
+PURCHASES = Mapping.parse(PURCHASE).tables[0]
 CUSTOMER = Mapping.parse(
     """
     [[table]]
@@ -31,7 +21,7 @@ AT = Position(1, 2, 3)
 
 
 def taken(*rows: tuple[Any, ...]) -> Grouping:
-    group = Grouping(PURCHASE, PURCHASE.columns)
+    group = Grouping(PURCHASES, PURCHASES.columns)
     group.take(rows)
     return group
 

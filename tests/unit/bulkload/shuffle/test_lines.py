@@ -286,16 +286,16 @@ import sys
 from pathlib import Path
 from bulkload.exports.locations import Folder
 from bulkload.from_files.import_files import Files
-from bulkload.from_files.inputs import Source, Target
+from bulkload.from_files.inputs import ExportedTable, LoadTarget
 from bulkload.from_files.local_runner import group, spill
-from bulkload.from_files.steps import Work
+from bulkload.from_files.steps import FilesWork
 from bulkload.exports import open_export
 from rowferry.mapping import Mapping
 from rowferry.position import Position
 folder = Path(sys.argv[1])
 table = Mapping.load(folder / "mapping.toml").tables[0]
-target = Target("t", [Source(table, open_export(folder, table))])
-work = Work(target, Position(1, 1, 1), Folder(folder / "work"))
+target = LoadTarget("t", [ExportedTable(table, open_export(folder, table))])
+work = FilesWork(target, Position(1, 1, 1), Folder(folder / "work"))
 for part in work.target.parts:
     spill(work, *part)
 items = sum(group(work, n, Files(Folder(folder / "out"))).items for n in work.partitions)

@@ -29,18 +29,9 @@ from rowferry.errors import BadPart, LeaseLost, Refused, RowferryError
 from rowferry.mapping import Mapping
 from rowferry.position import Position
 from tests.support.export_files import write_export
+from tests.support.mappings import PURCHASE
 
-TEXT = """
-[[table]]
-source = "test.purchase"
-target = "purchase"
-layout = "attribute-per-row"
-hash_key = { attribute = "customerid" }
-range_key = { attribute = "orderid" }
-member_name = "productid"
-member_value = "quantity"
-"""
-MAPPING = Mapping.parse(TEXT)
+MAPPING = Mapping.parse(PURCHASE)
 AT = Position(1, 1, 100)
 ROWS = [(f"c{n // 50}", f"o{n // 10}", f"p{n % 10}", n) for n in range(2000)]
 
@@ -66,7 +57,7 @@ def work(tmp_path: Path) -> FilesWork:
     write_export(tmp_path / "export/test.purchase", [mixed[number::3] for number in range(3)])
     export = open_export(tmp_path / "export", MAPPING.tables[0])
     (target,) = targets(MAPPING, [export])
-    return FilesWork.begin(target, AT, TEXT.encode(), Folder(tmp_path / "work"))
+    return FilesWork.begin(target, AT, PURCHASE.encode(), Folder(tmp_path / "work"))
 
 
 def parts(*numbers: int) -> Iterator[pa.RecordBatch]:

@@ -5,16 +5,11 @@ import pytest
 from capturer.ddl.sql_tokens import NotUnderstood, tokens
 from capturer.ddl.statements import Meaning, judge
 from rowferry.mapping import Mapping
+from tests.support.mappings import purchase_of
 
-MAPPING = Mapping.parse("""
-[[table]]
-source = "shop.purchase"
-target = "purchase"
-layout = "attribute-per-row"
-hash_key = { attribute = "customerid" }
-range_key = { attribute = "orderid" }
-member_name = "productid"
-member_value = "quantity"
+MAPPING = Mapping.parse(
+    purchase_of("shop.purchase")
+    + """
 [[table]]
 source = "shop.customer"
 target = "customer"
@@ -43,7 +38,8 @@ layout = "item-per-row"
 hash_key = { attribute = "pk" }
 range_key = { attribute = "sk" }
 hook = "hooks.example:one_row_a_tag"
-""")
+"""
+)
 
 STOPS = [
     "TRUNCATE TABLE purchase",

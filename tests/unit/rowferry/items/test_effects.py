@@ -9,9 +9,9 @@ from rowferry import errors
 from rowferry.change import Kind, RowChange
 from rowferry.items.effects import Effect, by_lane, effects, key_of, lane_of, places_of
 from rowferry.mapping import Mapping
-from tests.support.scenarios import PURCHASE
+from tests.support.mappings import PURCHASE_FILE
 
-ORDERS = Mapping.load(PURCHASE)
+ORDERS = Mapping.load(PURCHASE_FILE)
 CUSTOMERS = Mapping.parse("""
 [[table]]
 source = "test.customer"

@@ -4,21 +4,14 @@ import pytest
 
 from rowferry.errors import MappingError
 from rowferry.mapping import Layout, Mapping
+from tests.support.mappings import PURCHASE, PURCHASE_FILE, purchase_of
 from tests.support.paths import FUNCTIONS
 
-GOOD = """[[table]]
-source = "test.purchase"
-target = "purchase"
-layout = "attribute-per-row"
-hash_key = { attribute = "customerid", type = "S" }
-range_key = { attribute = "orderid" }
-member_name = "productid"
-member_value = "quantity"
-"""
+GOOD = PURCHASE.replace('"customerid" }', '"customerid", type = "S" }')
 
 
 def test_the_example_says_what_the_readme_says() -> None:
-    (table,) = Mapping.load(FUNCTIONS / "purchase.toml").tables
+    (table,) = Mapping.load(PURCHASE_FILE).tables
     assert (table.source, table.target, table.layout) == (
         "test.purchase",
         "purchase",
@@ -59,7 +52,7 @@ def test_a_table_is_found_by_schema_and_name() -> None:
         ('"orderid"', '"_pos"', "_pos"),
         ('{ attribute = "orderid" }', '"orderid"', "range_key is missing or not a table"),
         (GOOD, GOOD + GOOD, "occurs twice"),
-        (GOOD, GOOD + GOOD.replace("test.purchase", "test.other"), "may both write names that begin"),
+        (GOOD, GOOD + purchase_of("test.other"), "may both write names that begin"),
     ],
 )
 def test_a_wrong_mapping_is_refused_with_what_is_wrong(old: str, new: str, said: str) -> None:
@@ -74,3 +67,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     for name in ("missing", "latin", "wrong"):
         with pytest.raises(MappingError, match=name):
             Mapping.load(tmp_path / name)
+
+
+def test_the_mapping_of_the_tests_is_the_one_that_is_shipped() -> None:
+    assert Mapping.parse(PURCHASE).tables == Mapping.load(PURCHASE_FILE).tables

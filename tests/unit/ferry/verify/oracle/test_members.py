@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ferry.verify.diff import Difference, compare
 from ferry.verify.oracle.mapping_entry import Pair, read_pairs
 from ferry.verify.oracle.members import PRESENT, Member, expected, found
-from tests.support.paths import FUNCTIONS
+from tests.support.mappings import PURCHASE_FILE
 
 PURCHASE = Pair(
     "test", "purchase", "purchase", (("c", "S", "customerid"), ("o", "N", "orderid")), "productid", "quantity"
@@ -102,7 +102,7 @@ def test_a_row_without_a_key_is_missing_not_an_error() -> None:
 
 
 def test_the_documented_mapping_is_read() -> None:
-    (pair,) = read_pairs(FUNCTIONS / "purchase.toml")
+    (pair,) = read_pairs(PURCHASE_FILE)
     assert pair.keys == (("customerid", "S", "customerid"), ("orderid", "S", "orderid"))
     assert (pair.member_name, pair.member_value, pair.item_per_row) == ("productid", "quantity", False)
 
