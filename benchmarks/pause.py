@@ -80,7 +80,7 @@ def _run(rehearsal: Rehearsal, arguments: argparse.Namespace) -> dict[str, Any]:
     summary = json.loads(rehearsal.ferry("verify", "--json", capture=True))
     assert summary["missing"] + summary["extra"] + summary["different"] == 0
     _ferry(rehearsal, "cutover", "--back", "--application-is-on-mysql")
-    wait_for(lambda: control.get(CUTOVER)["phase"] == "lifted", 10, "the lifting", lambda: None)
+    wait_for(lambda: control.get(CUTOVER)["phase"] == "lifted", "the lifting", seconds=60)
     return found
 
 

@@ -69,7 +69,7 @@ class Customer(threading.Thread):
     def end(self) -> None:
         """After the write that is under way."""
         self._ended.set()
-        self.join(120)
+        self.join()
 
     def lacks(self, purchases: Purchases) -> Iterator[Lack]:
         """Each order that is not as acknowledged."""

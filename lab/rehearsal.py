@@ -1,6 +1,7 @@
 """The parts of a move on one machine, to be put together by the demo and by the tests that break them."""
 
 import contextlib
+import math
 import os
 import secrets
 import subprocess
@@ -118,14 +119,14 @@ class Rehearsal:
         finally:
             for writer in self.writers:
                 writer.stop()
-                writer.join(10)
+                writer.join()
 
     @contextlib.contextmanager
     def capturing(self) -> Iterator[None]:
         """Runs the capturer as a process of its own; it is gone afterwards."""
         self.start_capturer()
         try:
-            wait_for(lambda: bool(self.control.get(CHECKPOINT)), 60, "the first checkpoint", self._alive)
+            wait_for(lambda: bool(self.control.get(CHECKPOINT)), "the first checkpoint", self._alive)
             yield
         finally:
             self.kill_capturer()
@@ -175,7 +176,7 @@ class Rehearsal:
         with self.server.connect() as connection, connection.cursor() as cursor:
             cursor.execute("SET GLOBAL read_only = ON")
         for writer in self.writers:
-            writer.join(10)
+            writer.join()
             if writer.failure is not None or not writer.fenced:
                 raise StepFailed(f"{writer.name} was not ended by the fence ({writer.failure})")
 
@@ -198,11 +199,16 @@ class Rehearsal:
 
 
 def wait_for(
-    done: Callable[[], bool], seconds: float, what: str, check: Callable[[], None], look: float = 0.2
+    done: Callable[[], bool],
+    what: str,
+    check: Callable[[], None] = lambda: None,
+    look: float = 0.2,
+    seconds: float = math.inf,
 ) -> None:
     """
-    Returns once `done`, asked every `look` seconds; StepFailed when that does not come in time, and whatever
-    `check` raises.
+    Returns once `done`, asked every `look` seconds. Raises what `check` raises; StepFailed after `seconds`.
+
+    Tests give no limit: their own timeout is the only one, so that no outcome depends on the machine's speed.
     """
     deadline = time.monotonic() + seconds
     pause = threading.Event()

@@ -1,5 +1,6 @@
 """
-All tests, in two processes beside each other: whole moves, which mostly wait, and everything else.
+All tests, in two processes beside each other: whole moves, which mostly wait, and everything else. Each ends
+with its ten slowest.
 
     python -m lab.run_tests [pytest's arguments: then one process does it all]
 """
@@ -15,7 +16,7 @@ from lab.process import spawn
 ROOT = Path(__file__).resolve().parent.parent
 MOVES = "tests/e2e"
 LOG = ROOT / "build/test-moves.log"
-PYTEST = [sys.executable, "-m", "pytest"]
+PYTEST = [sys.executable, "-m", "pytest", "--durations=10", "--durations-min=1"]
 
 
 def main(arguments: list[str]) -> int:

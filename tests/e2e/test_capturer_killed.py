@@ -52,7 +52,7 @@ def test_killed_three_times_in_mid_stream_nothing_is_lost_or_applied_twice(
 def _wait_until_captured(rehearsal: Rehearsal, more: int) -> None:
     goal = rehearsal.control.get(CHECKPOINT)["changes"] + more
     reached = lambda: bool(rehearsal.control.get(CHECKPOINT)["changes"] >= goal)  # noqa: E731
-    wait_for(reached, 60, f"{more} more changes", rehearsal.fail_if_broken)
+    wait_for(reached, f"{more} more changes", rehearsal.fail_if_broken)
 
 
 def _rows(server: Server) -> int:

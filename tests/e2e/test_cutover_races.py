@@ -16,9 +16,11 @@ import pytest
 from lab.cloud import Cloud
 from lab.database import Server
 from lab.rehearsal import ROOT, Rehearsal, wait_for
-from tests.support.cutover_bed import Bed, a_bed, rehearsed, waits
+from tests.support.cutover_bed import PATIENT, Bed, a_bed, rehearsed, waits
 
 pytestmark = pytest.mark.integration
+
+SHORT = ("--pause-limit", "6")  # seconds; it takes 0.3 to the hook in which these tests begin
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +54,12 @@ def moved(bed: Bed) -> Path:
 def test_lift_beside_a_live_run_ends_it_before_the_application_moves(bed: Bed) -> None:
     process = behind_the_fence(bed)
     second = bed.cut_over()
-    assert "is cutting over now (fenced)" in second.communicate(timeout=60)[1]
+    assert "is cutting over now (fenced)" in second.communicate()[1]
     assert second.returncode == 2 and not bed.mysql_takes_writes()
-    assert bed.start("--lift").wait(30) == 0
+    assert bed.start("--lift").wait() == 0
     assert bed.phase == "lifted" and bed.mysql_takes_writes()
     bed.ready.unlink()
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate()
     assert process.returncode == 1, err
     assert not moved(bed).exists() and bed.phase == "lifted" and bed.mysql_takes_writes()
     bed.verified()
@@ -65,12 +67,12 @@ def test_lift_beside_a_live_run_ends_it_before_the_application_moves(bed: Bed) -
 
 def test_one_that_stood_still_is_taken_for_dead_and_cannot_go_on(bed: Bed) -> None:
     """As when the machine sleeps: the guard lifts the fence; what wakes up must not move the application."""
-    process = behind_the_fence(bed, "--pause-limit", "2")
+    process = behind_the_fence(bed, *SHORT)
     process.send_signal(signal.SIGSTOP)
     bed.comes_back()
     bed.ready.unlink()
     process.send_signal(signal.SIGCONT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate()
     assert process.returncode == 1, err
     assert not moved(bed).exists() and bed.phase == "lifted" and bed.mysql_takes_writes()
     bed.verified()
@@ -78,23 +80,21 @@ def test_one_that_stood_still_is_taken_for_dead_and_cannot_go_on(bed: Bed) -> No
 
 def test_a_silent_control_table_does_not_keep_the_fence_up(bed: Bed) -> None:
     (aws,) = (pid for pid in children() if "cloud_launcher" in Path(f"/proc/{pid}/cmdline").read_text())
-    process = behind_the_fence(bed, "--pause-limit", "2")
+    process = behind_the_fence(bed, *SHORT)
     os.kill(aws, signal.SIGSTOP)
     try:
         bed.ready.unlink()
-        began = time.monotonic()
-        wait_for(bed.mysql_takes_writes, 40, "the lifting", lambda: None, 0.1)
-        took = time.monotonic() - began
+        wait_for(bed.mysql_takes_writes, "the lifting", look=0.1)
     finally:
         os.kill(aws, signal.SIGCONT)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate()
     assert process.returncode == 1, err
-    assert "the fence is lifted" in err and took < 25
+    assert "the fence is lifted" in err
     assert not moved(bed).exists() and bed.mysql_takes_writes()
     if (
         bed.phase == "fenced"
     ):  # nothing could be recorded; the next run lifts what stands no more, and goes on
-        assert bed.start("--lift").wait(30) == 0
+        assert bed.start("--lift").wait() == 0
     bed.verified()
 
 
@@ -102,7 +102,7 @@ def test_a_hook_behind_the_fence_that_fails_lifts_it(bed: Bed) -> None:
     told = bed.folder / "told"
     bed.hook("fenced", f"#!/bin/sh\nenv > {told}; exit 4\n")
     process = bed.cut_over()
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate()
     assert process.returncode == 1 and "fenced ended with status 4" in err
     assert {"ROWFERRY_PHASE=fenced", "ROWFERRY_STACK=rowferry"} <= set(told.read_text().splitlines())
     bed.comes_back()
@@ -111,13 +111,13 @@ def test_a_hook_behind_the_fence_that_fails_lifts_it(bed: Bed) -> None:
 def test_a_hook_before_the_fence_that_fails_or_is_interrupted_leaves_everything(bed: Bed) -> None:
     bed.hook("before-fence", "#!/bin/sh\nexit 4\n")
     process = bed.cut_over()
-    assert "before-fence ended with status 4" in process.communicate(timeout=60)[1]
+    assert "before-fence ended with status 4" in process.communicate()[1]
     assert process.returncode == 2
     bed.waiting_hook("before-fence")
     process = bed.cut_over()
     waits(bed)
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    assert process.wait() == 130
     assert bed.phase == "open" and bed.mysql_takes_writes()
 
 
@@ -139,7 +139,7 @@ def test_a_transaction_that_was_prepared_meanwhile_ends_it(bed: Bed) -> None:
     waits(bed)
     with prepared_xa(bed):
         bed.ready.unlink()
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate()
         assert process.returncode == 1, err
         assert "the fence is lifted" in err
         bed.comes_back()
@@ -169,30 +169,30 @@ def prepared_xa(bed: Bed) -> Iterator[None]:
 
 @pytest.mark.parametrize(("answer", "status"), [("\n", 2), ("yes\n", 0)])
 def test_on_a_terminal_it_asks(bed: Bed, answer: str, status: int) -> None:
-    with on_a_terminal(bed, "--hooks", str(bed.folder / "hooks")) as (process, terminal):
+    with on_a_terminal(bed, "--hooks", str(bed.folder / "hooks"), *PATIENT) as (process, terminal):
         reads(terminal, "cut over now? (yes) ")
         os.write(terminal, answer.encode())
-        assert process.wait(60) == status
+        assert process.wait() == status
     assert bed.phase == ("done" if status == 0 else "open")
     assert bed.mysql_takes_writes() == (status != 0)
 
 
 def test_without_a_hook_it_waits_for_enter_with_the_fence_up(bed: Bed) -> None:
-    with on_a_terminal(bed, "--no-hook", "--execute") as (process, terminal):
+    with on_a_terminal(bed, "--no-hook", "--execute", *PATIENT) as (process, terminal):
         reads(terminal, "then press Enter ")
         assert bed.phase == "pointing" and not bed.mysql_takes_writes()
         time.sleep(0.5)
         assert process.poll() is None
         os.write(terminal, b"\n")
-        assert process.wait(60) == 0
+        assert process.wait() == 0
     assert bed.phase == "done" and not bed.mysql_takes_writes()
 
 
 def test_a_terminal_that_is_gone_is_no_enter(bed: Bed) -> None:
-    with on_a_terminal(bed, "--no-hook", "--execute") as (process, terminal):
+    with on_a_terminal(bed, "--no-hook", "--execute", *PATIENT) as (process, terminal):
         reads(terminal, "then press Enter ")
         os.write(terminal, b"\x04")  # Ctrl-D
-        assert process.wait(60) == 3
+        assert process.wait() == 3
     assert bed.phase == "pointing" and not bed.mysql_takes_writes()
 
 
@@ -213,9 +213,8 @@ def on_a_terminal(bed: Bed, *options: str) -> Iterator[tuple[subprocess.Popen[by
 
 
 def reads(terminal: int, text: str) -> None:
-    seen, deadline = b"", time.monotonic() + 60
+    seen = b""
     while text.encode() not in seen:
-        assert time.monotonic() < deadline, seen
         seen += os.read(terminal, 65536)
 
 

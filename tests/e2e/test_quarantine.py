@@ -41,7 +41,7 @@ def test_items_that_were_too_large_for_a_while(mysql: Server, fresh_cloud: Cloud
             rehearsal.ferry("quarantine", "list")
             insert = "INSERT INTO purchase VALUES (%s, %s, %s, %s)"
             run(insert, *(("c", "big", name, n) for n, name in enumerate(NAMES)), ("", "o", "p", 1))
-            wait_for(lambda: waiting() > 1, 60, "what is set aside", rehearsal.fail_if_broken)
+            wait_for(lambda: waiting() > 1, "what is set aside", rehearsal.fail_if_broken)
             rehearsal.ferry("drain")
             listed = rehearsal.ferry("quarantine", "list", "--json", capture=True, accept=(1,)).splitlines()
             found = [json.loads(line) for line in listed]

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -21,13 +21,14 @@ from lab.moving_shop import MovingShop
 from lab.rehearsal import ROOT, Rehearsal, wait_for
 from lab.shop import Shop
 from rowferry.control_table import CUTOVER
+from tests.support.cutover_bed import PATIENT
 from tests.support.databases import empty
 
 pytestmark = pytest.mark.integration
 
 RATE = 60  # writes a second
 POINT = "point-to-dynamodb"
-CUT = ("cutover", "--execute", "--json")
+CUT = ("cutover", "--execute", "--json", *PATIENT)
 MOVES = "echo dynamodb > {switch}.new && mv {switch}.new {switch}\n"
 
 
@@ -59,16 +60,16 @@ class Bed:
             path.unlink()
         self.shop.hook(self.hooks / POINT)
 
-    def cutover(self, *more: str) -> "subprocess.Popen[str]":
+    def cutover(self, *more: str, module: Sequence[str] = ("ferry.cli",)) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, "-m", "ferry.cli", *more, "--hooks", str(self.hooks)],
+            [sys.executable, "-m", *module, *more, "--hooks", str(self.hooks)],
             env=self.rehearsal.operator, cwd=ROOT, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
     def run(self, *more: str, status: int = 0) -> tuple[str, str]:
         process = self.cutover(*more)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate()
         print(out, err, flush=True)
         assert process.returncode == status, err
         return out, err
@@ -80,7 +81,7 @@ class Bed:
     def goes_on(self) -> None:
         """Customers' writes are taken."""
         goal = self.writes() + 6
-        wait_for(lambda: self.writes() >= goal, 30, "more writes", lambda: None)
+        wait_for(lambda: self.writes() >= goal, "more writes")
 
     def side(self) -> str:
         """Which one takes writes: `mysql`, `dynamodb`, or `neither`."""
@@ -133,7 +134,7 @@ STEPS = [
 
 @pytest.mark.parametrize(("step", "number"), STEPS)
 def test_interrupted_before_the_move_the_shop_stays_on_mysql(bed: Bed, step: str, number: int) -> None:
-    process = bed.cutover(*CUT)
+    process = bed.cutover(*CUT, module=("tests.support.held_ferry", step))
     assert process.stderr
     said = []
     for line in process.stderr:
@@ -147,7 +148,7 @@ def test_interrupted_before_the_move_the_shop_stays_on_mysql(bed: Bed, step: str
 
 
 def stays_on_mysql(bed: Bed) -> None:
-    wait_for(lambda: bed.side() == "mysql", 20, "the end of the fence", lambda: None)
+    wait_for(lambda: bed.side() == "mysql", "the end of the fence")
     bed.goes_on()
     assert bed.state() in ("lifted", "open", "None")
 
@@ -157,7 +158,7 @@ def test_a_difference_before_the_fence_keeps_it_down(bed: Bed) -> None:
     server = bed.rehearsal.server
     with server.connect(bed.rehearsal.shop_account) as connection, connection.cursor() as cursor:
         cursor.execute("REPLACE INTO purchase VALUES ('odd', 'one', 'p', 1)")
-    wait_for(lambda: bed.shop.dynamo.order("odd", "one") == {"p": 1}, 30, "the change", lambda: None)
+    wait_for(lambda: bed.shop.dynamo.order("odd", "one") == {"p": 1}, "the change")
     bed.shop.dynamo.put("odd", "one", "p", 2)
     _, err = bed.run(*CUT, status=2)
     assert "1 differences" in err and "nothing was fenced" in err

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -26,6 +25,7 @@ from tests.integration.test_import import (  # noqa: F401 - the same with Spark'
     test_several_tables_of_one_item_are_grouped_over_all_exports,
 )
 from tests.support.spark import NEEDED, PYTHON, SHORT_LIVED, SPARK
+from tests.support.waiting import wait_for
 
 KILLS = int(os.environ.get("ROWFERRY_KILLS", "1"))
 pytestmark = [
@@ -93,9 +93,8 @@ def test_the_limit_holds_over_all_tasks(bed: Bed) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    began = time.monotonic()
     try:
-        wait(lambda: bool(bed.items("purchase")))
-        began = time.monotonic()
         assert process.wait() == 0
     finally:
         process.kill()
@@ -113,12 +112,12 @@ def test_killed_at_random_moments_nothing_is_lost_and_no_task_goes_on(bed: Bed) 
             bed.command(), env=bed.environment, stdout=subprocess.DEVNULL, start_new_session=True
         )
         try:
-            wait(partial(at_work, bed, written(bed)))
+            wait_for(partial(at_work, bed, written(bed)))
             time.sleep(random.uniform(0, 2))
         finally:
             process.send_signal(signal.SIGKILL)
             process.wait()
-        wait(partial(is_gone, process.pid))
+        wait_for(partial(is_gone, process.pid))
         if bed.control.get(LOADER):
             bed.control.update(LOADER, set={"released": True})  # the next would watch it for 15 s
     (outcome,), _ = bed.load()
@@ -148,13 +147,6 @@ def state(path: Path) -> list[str]:
         return path.read_text().rpartition(")")[2].split()
     except OSError:
         return []
-
-
-def wait(done: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 class ClusterBed(Bed):

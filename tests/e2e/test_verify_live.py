@@ -124,7 +124,7 @@ def goes_on_where_it_was_killed(rehearsal: Rehearsal, folder: Path) -> None:
     slowly = ("verify", "--work", str(folder / "work"), "--max-rows", str(ROWS // 10))
     begun = subprocess.Popen([sys.executable, "-m", "ferry.cli", *slowly], env=rehearsal.operator, cwd=ROOT)
     try:
-        wait_for(lambda: pieces_read(folder / "work") > 3, 60, "some of it read", rehearsal.fail_if_broken)
+        wait_for(lambda: pieces_read(folder / "work") > 3, "some of it read", rehearsal.fail_if_broken)
     finally:
         begun.kill()
         begun.wait()

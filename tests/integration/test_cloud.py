@@ -24,11 +24,12 @@ from botocore.exceptions import ClientError
 
 from lab.cloud import MINISTACK_PYTHON, ROOT, Cloud
 from lab.deploy import DeployFailed, build, delete, deploy
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 
 FUNCTION = """
-import base64, json, os, pathlib
+import base64, json, os, pathlib, time
 
 folder = pathlib.Path(os.environ["FOLDER"])
 
@@ -44,6 +45,8 @@ def handler(event, context):
         calls.write(json.dumps(call) + "\\n")
     if raises:
         raise ValueError("asked to fail")
+    while any(text in json.loads((folder / "rules.json").read_text()).get("holds", []) for text in texts):
+        time.sleep(0.01)
     names = [records[place]["kinesis"]["sequenceNumber"] for place in failed]
     return rules.get("returns", {"batchItemFailures": [{"itemIdentifier": name} for name in names]})
 """
@@ -54,14 +57,6 @@ def archive(source: str) -> bytes:
     with zipfile.ZipFile(packed, "w") as file:
         file.writestr("app.py", source)
     return packed.getvalue()
-
-
-def eventually(what: Callable[[], Any], within: float = 15.0) -> Any:
-    deadline = time.monotonic() + within
-    while not (found := what()):
-        assert time.monotonic() < deadline, f"not within {within} s"
-        time.sleep(0.02)
-    return found
 
 
 @dataclass
@@ -129,7 +124,7 @@ class Consumer:
         return [text for call in wanted for text in call["texts"][: call["done"]]]
 
     def until_applied(self, *texts: str, shard: int | None = None) -> None:
-        eventually(lambda: len(self.applied(shard)) >= len(texts))
+        wait_for(lambda: len(self.applied(shard)) >= len(texts))
         assert self.applied(shard) == list(texts)
 
 
@@ -223,7 +218,7 @@ def test_a_partial_failure_delivers_again_from_the_named_record_and_loses_nothin
     consumer.rules(reports=["c"])
     consumer.put(*"abcde")
     consumer.map()
-    eventually(lambda: len(consumer.calls()) >= 2)
+    wait_for(lambda: len(consumer.calls()) >= 2)
     assert consumer.deliveries()[:2] == [list("abcde"), list("cde")]
     consumer.rules()
     consumer.until_applied(*"abcde")
@@ -233,7 +228,7 @@ def test_of_several_named_records_the_lowest_counts(consumer: Consumer) -> None:
     consumer.rules(reports=["d", "b"])
     consumer.put(*"abcde")
     consumer.map()
-    eventually(lambda: len(consumer.calls()) >= 2)
+    wait_for(lambda: len(consumer.calls()) >= 2)
     assert consumer.deliveries()[1] == list("bcde")
 
 
@@ -241,7 +236,7 @@ def test_partial_answers_are_ignored_unless_the_mapping_asks_for_them(consumer: 
     consumer.rules(reports=["a"])
     consumer.put("a")
     consumer.map(FunctionResponseTypes=[])
-    eventually(consumer.calls)
+    wait_for(consumer.calls)
     time.sleep(0.5)
     assert len(consumer.calls()) == 1
 
@@ -251,7 +246,7 @@ def test_an_empty_answer_is_success(consumer: Consumer, answer: Any) -> None:
     consumer.rules(returns=answer)
     consumer.put("a")
     consumer.map()
-    eventually(consumer.calls)
+    wait_for(consumer.calls)
     time.sleep(0.4)
     assert consumer.deliveries() == [["a"]]
 
@@ -261,7 +256,7 @@ def test_a_malformed_name_fails_the_whole_batch(consumer: Consumer, name: str | 
     consumer.rules(returns={"batchItemFailures": [{"itemIdentifier": name}]})
     consumer.put("a", "b")
     consumer.map()
-    eventually(lambda: len(consumer.calls()) >= 2)
+    wait_for(lambda: len(consumer.calls()) >= 2)
     assert consumer.deliveries()[:2] == [["a", "b"], ["a", "b"]]
 
 
@@ -269,7 +264,7 @@ def test_a_function_error_is_retried_until_it_passes(consumer: Consumer) -> None
     consumer.rules(raises=["b"])
     consumer.put("a", "b", "c")
     consumer.map(BatchSize=3)
-    eventually(lambda: len(consumer.calls()) >= 3)
+    wait_for(lambda: len(consumer.calls()) >= 3)
     consumer.put("d")
     assert {tuple(texts) for texts in consumer.deliveries()} == {("a", "b", "c")}
     consumer.rules()
@@ -286,7 +281,7 @@ def test_bisecting_isolates_the_poison_which_the_queue_gets(consumer: Consumer) 
         DestinationConfig={"OnFailure": {"Destination": queue}},
     )
     consumer.until_applied(*"abcdfgh")
-    (message,) = eventually(arrived)
+    (message,) = wait_for(arrived)
     info = message["KinesisBatchInfo"]
     assert (info["startSequenceNumber"], info["endSequenceNumber"]) == (numbers[4], numbers[4])
     assert info["batchSize"] == 1
@@ -304,7 +299,7 @@ def test_a_bucket_gets_what_was_given_up_with_the_whole_event(consumer: Consumer
     consumer.map(
         MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": "arn:aws:s3:::discarded"}}
     )
-    (found,) = eventually(lambda: s3.list_objects_v2(Bucket="discarded").get("Contents"))
+    (found,) = wait_for(lambda: s3.list_objects_v2(Bucket="discarded").get("Contents"))
     assert re.fullmatch(rf"aws/lambda/{consumer.mapping}/shardId-0+/\d{{4}}/\d\d/\d\d/[^/]+", found["Key"])
     written = json.loads(s3.get_object(Bucket="discarded", Key=found["Key"])["Body"].read())
     assert [r["kinesis"]["data"] for r in json.loads(written["payload"])["Records"]] == ["Yg==", "Yw=="]
@@ -318,7 +313,7 @@ def test_records_beyond_the_maximum_age_are_given_up_unseen(consumer: Consumer) 
     time.sleep(1.2)
     # AWS takes 60 s at least; the emulator checks no bounds, which keeps this test short.
     consumer.map(MaximumRecordAgeInSeconds=1, DestinationConfig={"OnFailure": {"Destination": queue}})
-    (message,) = eventually(arrived)
+    (message,) = wait_for(arrived)
     assert message["requestContext"]["condition"] == "RecordAgeExceeded"
     assert "responseContext" not in message
     consumer.put("new")
@@ -330,7 +325,7 @@ def test_a_missing_destination_stops_nothing(consumer: Consumer) -> None:
     consumer.put("a")
     gone = "arn:aws:sqs:us-east-1:000000000000:not-there"
     consumer.map(MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": gone}})
-    eventually(consumer.calls)
+    wait_for(consumer.calls)
     consumer.put("b")
     consumer.until_applied("b")
     assert f"records of shardId-000000000000 are lost, {gone}" in consumer.cloud.log.read_text()
@@ -357,7 +352,7 @@ def test_disabling_stops_at_once_and_enabling_resumes_at_the_saved_place(consume
     texts = [f"{i}" for i in range(300)]
     consumer.put(*texts)
     consumer.map(BatchSize=1)
-    eventually(lambda: len(consumer.calls()) >= 5)
+    wait_for(lambda: len(consumer.calls()) >= 5)
     consumer.switch(False)
     time.sleep(0.2)  # what is in flight may end
     stopped = len(consumer.calls())
@@ -372,7 +367,7 @@ def test_disabling_during_retries_loses_nothing(consumer: Consumer) -> None:
     consumer.rules(reports=["b"])
     consumer.put("a", "b", "c")
     consumer.map()
-    eventually(lambda: len(consumer.calls()) >= 2)
+    wait_for(lambda: len(consumer.calls()) >= 2)
     consumer.switch(False)
     consumer.rules()
     time.sleep(0.3)
@@ -384,11 +379,22 @@ def test_a_failing_shard_holds_no_other_back(consumer: Consumer) -> None:
     consumer.rules(raises=["poison"])
     consumer.put("poison")
     consumer.map()
-    eventually(lambda: len(consumer.calls()) >= 2)
+    wait_for(lambda: len(consumer.calls()) >= 2)
     for i in range(5):
         consumer.put(f"{i}", shard=1)
-        eventually(lambda count=i: len(consumer.applied(1)) > count, within=3)
+        wait_for(lambda count=i: len(consumer.applied(1)) > count)
     assert consumer.applied(0) == []
+
+
+def test_an_invocation_that_does_not_end_holds_no_other_shard_back(consumer: Consumer) -> None:
+    consumer.rules(holds=["endless"])
+    consumer.put("endless")
+    consumer.map()
+    wait_for(consumer.calls)
+    consumer.put("a", shard=1)
+    consumer.until_applied("a", shard=1)
+    assert len(consumer.calls()) == 2
+    consumer.rules()
 
 
 def test_shards_are_served_at_the_same_time_by_separate_processes(consumer: Consumer) -> None:
@@ -397,7 +403,7 @@ def test_shards_are_served_at_the_same_time_by_separate_processes(consumer: Cons
     for shard in (0, 1):
         consumer.put(*(f"{i}" for i in range(100)), shard=shard)
     consumer.switch(True)
-    eventually(lambda: len(consumer.calls()) == 200, within=30)
+    wait_for(lambda: len(consumer.calls()) == 200)
     assert len({call["pid"] for call in consumer.calls()}) == 2
 
 
@@ -414,7 +420,7 @@ def test_a_batch_stays_within_the_payload_of_an_invocation(consumer: Consumer) -
     for i in range(12):
         consumer.put(f"{i:<900000}")
     consumer.map()
-    eventually(lambda: len(consumer.applied()) == 12, within=30)
+    wait_for(lambda: len(consumer.applied()) == 12)
     assert max(len(texts) for texts in consumer.deliveries()) == 5  # 5 times 1.2 MB of base64 fit into 6 MiB
 
 
@@ -539,7 +545,7 @@ SLOW = """
 import os, pathlib, time
 def handler(event, context):
     pathlib.Path(os.environ["FOLDER"], "pid").write_text(str(os.getpid()))
-    time.sleep(60)
+    time.sleep(10_000)
 """
 
 OWNER = """
@@ -553,7 +559,7 @@ with cloud(folder / "cloud") as aws:
     consumer.make(SLOW)
     consumer.put("a")
     consumer.map()
-    time.sleep(60)
+    time.sleep(10_000)
 """
 
 
@@ -561,12 +567,12 @@ def test_killing_the_owner_ends_the_cloud_and_a_function_that_runs(tmp_path: Pat
     owner = subprocess.Popen([sys.executable, "-c", OWNER, str(tmp_path)], cwd=ROOT)
     try:
         note = tmp_path / "pid"
-        group = os.getpgid(int(eventually(lambda: note.exists() and note.read_text(), within=30)))
+        group = os.getpgid(int(wait_for(lambda: note.exists() and note.read_text())))
         assert group != os.getpgid(owner.pid)
     finally:
         owner.send_signal(signal.SIGKILL)
         owner.wait()
-    eventually(lambda: not living(group), within=5)
+    wait_for(lambda: not living(group))
 
 
 def living(group: int) -> list[str]:

@@ -154,7 +154,7 @@ def test_lifting_first_ends_a_fence_statement_that_still_waits(server: Server) -
             pass
         fences.lift(fence.facts, admin)
         holder.cursor().execute("UNLOCK TABLES")
-        waiting.join(10)
+        waiting.join()
         assert not waiting.is_alive()
         assert not mysql_server.rows(admin, "SELECT @@GLOBAL.read_only AS is_on")[0]["is_on"]
 

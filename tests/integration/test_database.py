@@ -19,6 +19,7 @@ from lab.installation import ROOT, Installation, choose_flavor
 from lab.process import free_port, spawn
 from lab.server import OutsideServer
 from rowferry.errors import Refused, SourceNotReady
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -48,13 +49,6 @@ def is_gone(pid: int) -> bool:
         return status.read_text().rpartition(")")[2].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):
         return True
-
-
-def comes_true(condition: Callable[[], bool], seconds: float = 10) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return condition()
 
 
 @pytest.fixture(params=["mysql", "mariadb"])
@@ -164,14 +158,16 @@ def test_no_server_is_left_when_its_command_ends(
         assert said["url"].startswith("mysql://admin:")
         assert not is_gone(pid)
         command.send_signal(how)
-        command.wait(20)
-    assert comes_true(lambda: is_gone(pid))
+        command.wait()
+    wait_for(lambda: is_gone(pid))
     assert command.returncode == (-signal.SIGKILL if how == signal.SIGKILL else 0)
 
 
 def test_a_process_outlives_the_thread_that_asked_for_it(tmp_path: Path) -> None:
     started = []
-    asking = threading.Thread(target=lambda: started.append(spawn(["sleep", "60"], log=tmp_path / "log")))
+    asking = threading.Thread(
+        target=lambda: started.append(spawn(["sleep", "infinity"], log=tmp_path / "log"))
+    )
     asking.start()
     asking.join()
     (process,) = started

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bulkload.throttle.limits import Limits
 from ferry import cli, consumer_switch, markers
 from ferry.commands import verify
 from ferry.context import Stack, find_stack
@@ -34,6 +35,7 @@ from rowferry.mysql import snapshot
 from rowferry.mysql.server import identify
 from rowferry.position import BinlogOffset
 from tests.support.move_bed import Bed, make_bed
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -611,7 +613,18 @@ def test_help_has_examples_and_exit_status(command: tuple[str, ...]) -> None:
 def interrupted(bed: Bed) -> Iterator["subprocess.Popen[str]"]:
     fill(bed, 4000)
     process = subprocess.Popen(
-        [sys.executable, "-m", "ferry.cli", "load", "--chunk-rows", "20", "--workers", "2"],
+        [
+            sys.executable,
+            "-m",
+            "ferry.cli",
+            "load",
+            "--chunk-rows",
+            "20",
+            "--workers",
+            "2",
+            "--max-rows",
+            "100",
+        ],
         env=bed.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -623,12 +636,14 @@ def interrupted(bed: Bed) -> Iterator["subprocess.Popen[str]"]:
 
 
 def test_control_c_ends_the_load_in_order(bed: Bed, interrupted: "subprocess.Popen[str]") -> None:
-    while sum(item["state"] == "done" for item in bed.control.items(chunks_of("test.purchase"))) < 5:
-        time.sleep(0.05)
+    wait_for(
+        lambda: sum(item["state"] == "done" for item in bed.control.items(chunks_of("test.purchase"))) >= 5
+    )
     interrupted.send_signal(signal.SIGINT)
-    _, err = interrupted.communicate(timeout=20)
+    _, err = interrupted.communicate()
     assert interrupted.returncode == 130
     assert err.splitlines()[-1] == "interrupted: run the command again, it goes on"
     assert "Traceback" not in err
     assert bed.control.get(LOADER)["released"]  # so the next run need not wait
+    Limits().write(bed.control)
     assert bed.load().state == "done"

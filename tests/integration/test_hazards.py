@@ -16,7 +16,7 @@ from rowferry.mapping import Mapping
 from rowferry.mysql import conditions as mysql_conditions
 from rowferry.mysql.server import identify, rows
 from rowferry.position import BinlogOffset
-from tests.integration.test_capturer import Ferry, _ferry, wait_for, work
+from tests.integration.test_capturer import Ferry, _ferry, work
 from tests.integration.test_ferry import bed, differences, moved
 from tests.integration.test_ferry import ferry as command
 from tests.support import matrix_cases
@@ -24,6 +24,7 @@ from tests.support.matrix_bed import both, rows_as_items, run, server
 from tests.support.move_bed import context_of
 from tests.support.paths import ROOT
 from tests.support.rows_to_items import Place, changes, stream_road
+from tests.support.waiting import wait_for
 
 __all__ = ["bed", "command", "moved", "server"]
 pytestmark = pytest.mark.integration
@@ -242,7 +243,6 @@ def test_capture_goes_on_when_its_dump_thread_is_killed(ferry: Ferry) -> None:
     assert process.poll() is None
 
 
-@pytest.mark.timeout(30)  # a place that is not refused is waited at
 def test_places_that_the_server_does_not_have_are_distinguished(server: Server) -> None:
     old, _ = run(server, TABLE, "FLUSH BINARY LOGS", "INSERT INTO t VALUES (1, 'a')", "FLUSH BINARY LOGS")
     account = server.capture

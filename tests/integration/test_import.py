@@ -30,7 +30,9 @@ from rowferry.errors import Refused
 from rowferry.mapping import Mapping
 from rowferry.position import Position
 from tests.support.export_files import COLUMNS, Rows, write_export
-from tests.support.move_bed import PURCHASE, make_stack
+from tests.support.mappings import PURCHASE
+from tests.support.move_bed import make_stack
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 KILLS = int(os.environ.get("ROWFERRY_KILLS", "3"))
@@ -185,20 +187,18 @@ def test_limits_hold_and_a_pause_lets_nothing_new_begin(bed: Bed) -> None:
     bed.cloud.client("dynamodb").create_table(TableName="other", **KEYS)
     for table in ("purchase", "other"):
         bed.export(*shuffled(ROWS[:1000]), table=f"test.{table}")
-    slow = bed.command("--max-wcu", "5")  # 20 s: a busy machine has paused it long before
+    slow = bed.command("--max-wcu", "1")  # 100 s: a busy machine has paused it long before
     with subprocess.Popen(
         slow, env=bed.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:
         try:
-            while not bed.items("purchase"):
-                time.sleep(0.05)
+            wait_for(lambda: bed.items("purchase"))
             assert bed.ferry("throttle", "--pause", "--max-wcu", "50").returncode == 0
-            while len(bed.items("purchase")) < 100:
-                time.sleep(0.05)
+            wait_for(lambda: len(bed.items("purchase")) == 100)
             time.sleep(1.5)
             assert process.poll() is None and not bed.items("other")
-            assert bed.ferry("throttle", "--resume", "--max-wcu", "20").returncode == 0
             resumed = time.monotonic()
+            assert bed.ferry("throttle", "--resume", "--max-wcu", "20").returncode == 0
             _, said = process.communicate()
             assert time.monotonic() - resumed > 2  # of 5 s, the first of which is free, as is the last batch
         finally:

@@ -30,6 +30,8 @@ from lab.emulator.lambda_runtime import (
 from rowferry.change import Kind, Marker, RowChange, encode_change, encode_marker, encode_record
 from rowferry.control_table import ControlTable, marker_key
 from rowferry.position import Position
+from tests.support.mappings import PURCHASE, purchase_of
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -175,25 +177,7 @@ def test_a_change_of_an_unknown_table_goes_to_the_quarantine(
 
 # What cannot be applied now
 
-TWO_TARGETS = """
-[[table]]
-source = "test.purchase"
-target = "purchase"
-layout = "attribute-per-row"
-hash_key = { attribute = "customerid" }
-range_key = { attribute = "orderid" }
-member_name = "productid"
-member_value = "quantity"
-
-[[table]]
-source = "test.late"
-target = "late"
-layout = "attribute-per-row"
-hash_key = { attribute = "customerid" }
-range_key = { attribute = "orderid" }
-member_name = "productid"
-member_value = "quantity"
-"""
+TWO_TARGETS = PURCHASE + purchase_of("test.late", "late")
 
 
 def insert(at: int, customer: str, product: str, table: str = "purchase") -> bytes:
@@ -416,7 +400,7 @@ def test_nothing_is_left_when_the_command_is_killed_in_the_middle_of_an_invocati
     body = f"""
         import os, pathlib, time
         pathlib.Path({str(tmp_path / "pids")!r}).write_text(f"{{os.getpid()}} {{os.getppid()}}")
-        time.sleep(60)
+        time.sleep(10_000)
     """
     code = f"""if True:
         from pathlib import Path
@@ -428,23 +412,18 @@ def test_nothing_is_left_when_the_command_is_killed_in_the_middle_of_an_invocati
     function(tmp_path, body)
     command = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
     try:
-        pids = wait_for(tmp_path / "pids")
+        pids = wait_for(lambda: pids_in(tmp_path / "pids"))
         assert all(running(pid) for pid in pids)
     finally:
         os.kill(command.pid, signal.SIGKILL)
         command.wait()
-    deadline = time.monotonic() + 5
-    while any(running(pid) for pid in pids):
-        assert time.monotonic() < deadline, pids
-        time.sleep(0.02)
+    wait_for(lambda: not any(running(pid) for pid in pids))
 
 
-def wait_for(file: Path) -> list[int]:
-    deadline = time.monotonic() + 30
-    while not (file.exists() and len(file.read_text().split()) == 2):
-        assert time.monotonic() < deadline, f"{file} did not come"
-        time.sleep(0.02)
-    return [int(pid) for pid in file.read_text().split()]
+def pids_in(file: Path) -> list[int]:
+    """Both, once they are there."""
+    words = file.read_text().split() if file.exists() else []
+    return [int(pid) for pid in words] if len(words) == 2 else []
 
 
 def running(pid: int) -> bool:

@@ -21,11 +21,12 @@ from lab.database import Server
 from rowferry.change import encode_change, encode_record
 from rowferry.mapping import Mapping
 from rowferry.mysql.address import Address
-from tests.integration.test_capturer import Ferry, wait_for
+from tests.integration.test_capturer import Ferry
 from tests.integration.test_mapping import HOOK, LINES, ORDERS, SET, TEMPLATE
 from tests.support.paths import FUNCTIONS
 from tests.support.scenarios import Kept
 from tests.support.verified import verified
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 

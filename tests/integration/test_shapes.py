@@ -28,8 +28,8 @@ from rowferry.mysql.server import columns, identify
 from rowferry.mysql.snapshot import current_offset
 from rowferry.position import BinlogOffset, Position, file_number
 from tests.integration.test_anew import Move
-from tests.integration.test_capturer import wait_for
 from tests.support.move_bed import context_of, make_bed
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -581,7 +581,7 @@ def test_after_a_truncate_the_steps_are_shown_and_lead_back(move: Move) -> None:
     assert ferry(move, "resume", "--after-ddl")[:2] == (0, "capture has not stopped: nothing to do\n")
     move.bed.fill([("c", "old", "p", 1)])
     move.bed.sql("TRUNCATE purchase")
-    assert process.wait(25) == 3
+    assert process.wait() == 3
     assert '"CaptureStopped": 1' in (move.folder / "log").read_text()
     assert "ferry resume --after-ddl" in json.loads(ferry(move, "status", "--json")[1])["waits"]
     code, out, _ = ferry(move, "resume", "--after-ddl")
@@ -616,7 +616,7 @@ def test_a_move_without_column_names(move: Move) -> None:
             "ALTER TABLE purchase DROP note",
             "UPDATE purchase SET quantity = quantity + 1",
         )
-        assert move.capture().wait(25) == 3
+        assert move.capture().wait() == 3
         assert "does not name the columns of test.purchase" in move.checkpoint["reason"]
         bed.load(again=True)
         code, out, _ = ferry(move, "resume", "--after-ddl")

@@ -40,16 +40,15 @@ def test_a_screen_that_goes_on_and_gives_the_terminal_back(bed: Bed) -> None:
         assert b"500 changes" in seen and b"3 differences, 1 unsettled" in seen
         process.send_signal(signal.SIGINT)
         seen += read_until(here, rb"\x1b\[\?1049l")
-        assert process.wait(10) == 130
+        assert process.wait() == 130
     finally:
         process.kill()
         os.close(here)
 
 
 def read_until(terminal: int, pattern: bytes) -> bytes:
-    seen, deadline = b"", time.monotonic() + 30
+    seen = b""
     while not re.search(pattern, seen):
-        assert time.monotonic() < deadline, seen
         seen += os.read(terminal, 65536)
     return seen
 

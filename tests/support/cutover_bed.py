@@ -23,6 +23,10 @@ from tests.support.databases import empty
 
 READY = "ready"
 NOTHING = "#!/bin/sh\n"
+PATIENT = ("--pause-limit", "600", "--max-lag", "600")
+"""For what is not about these limits: a slow machine must not reach them. Later options take their place."""
+LEASE = 300
+"""Seconds: a capturer that a test stops and lets go on is still the one."""
 
 
 @dataclass
@@ -70,7 +74,7 @@ class Bed:
         return process
 
     def cut_over(self, *options: str) -> subprocess.Popen[str]:
-        return self.start("--execute", "--json", "--hooks", str(self.folder / "hooks"), *options)
+        return self.start("--execute", "--json", *PATIENT, "--hooks", str(self.folder / "hooks"), *options)
 
     @property
     def phase(self) -> str:
@@ -87,7 +91,7 @@ class Bed:
         return True
 
     def comes_back(self) -> None:
-        wait_for(lambda: self.phase == "lifted", 20, "the lifting", lambda: None, 0.05)
+        wait_for(lambda: self.phase == "lifted", "the lifting", look=0.05)
         assert self.mysql_takes_writes()
 
     def admin(self, *statements: str) -> list[tuple[Any, ...]]:
@@ -109,7 +113,7 @@ def rehearsed(server: Server, cloud: Cloud, folder: Path) -> Iterator[Rehearsal]
     """Loaded and switched on, with the capturer running."""
     cloud.reset()
     empty(server)
-    rehearsal = Rehearsal(folder, server, cloud, [Shop("a", Random(5))], lanes=8, lease_seconds=5)
+    rehearsal = Rehearsal(folder, server, cloud, [Shop("a", Random(5))], lanes=8, lease_seconds=LEASE)
     rehearsal.deploy()
     rehearsal.fill(300)
     try:
@@ -143,4 +147,8 @@ def a_bed(prepared: Rehearsal, folder: Path) -> Iterator[Bed]:
 
 
 def waits(bed: Bed) -> None:
-    wait_for(bed.ready.exists, 30, "the step", lambda: None, 0.05)
+    def check() -> None:
+        process = bed.running[-1]
+        assert process.poll() is None or bed.ready.exists(), process.communicate()[1]
+
+    wait_for(bed.ready.exists, "the step", check, look=0.05)

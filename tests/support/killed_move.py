@@ -143,7 +143,7 @@ class Moving:
         at_work = lambda: not step.ferry or self._trace(step) != before  # noqa: E731
         try:
             reached = lambda: at_work() and stage.share(self) >= share  # noqa: E731
-            wait_for(reached, 120, stage.name, lambda: self._going_on(process, step), LOOKS)
+            wait_for(reached, stage.name, lambda: self._going_on(process, step), LOOKS)
             time.sleep(self.random.uniform(0, stage.pause))
         finally:
             os.killpg(process.pid, signal.SIGKILL)
@@ -198,7 +198,7 @@ class Moving:
             return process.poll() is not None
 
         try:
-            wait_for(ended, 1800, "the end of the command", self.rehearsal.fail_if_broken)
+            wait_for(ended, "the end of the command", self.rehearsal.fail_if_broken)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -214,7 +214,7 @@ class Moving:
         else:  # ferry knows of no load
             self.rehearsal.deploy(Switch="ON")
         applied = lambda: bool(control.get(APPLIED).get("changes", 0) >= waiting)  # noqa: E731
-        wait_for(applied, 1800, "the end of the backlog", self.rehearsal.fail_if_broken)
+        wait_for(applied, "the end of the backlog", self.rehearsal.fail_if_broken)
         self.say("what waited is applied")
 
     def _report(self, seconds: tuple[float, ...]) -> Report:

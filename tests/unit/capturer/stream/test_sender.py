@@ -170,7 +170,7 @@ def test_reading_waits_while_too_much_is_held_and_goes_on_when_it_was_sent() -> 
     waiting.join(0.05)
     assert waiting.is_alive()
     box.settle(Sent(box.take(), ()))
-    waiting.join(5)
+    waiting.join()
     assert not waiting.is_alive()
     assert box.reached()[:2] == (BinlogOffset("b.1", 15), BinlogOffset("b.1", 20))
 
@@ -187,7 +187,7 @@ def test_a_waiting_sender_wakes_up_for_new_changes_and_at_the_close() -> None:
         box.add([(number, b"1")], 0, number, BinlogOffset("b.1", 10 + number))
         assert box.wait_empty(5)
     box.close()
-    sender.join(5)
+    sender.join()
     assert not sender.is_alive()
     assert sum(map(len, got)) == 3
 
@@ -201,7 +201,7 @@ def test_shut_it_takes_nothing_and_forgets_nothing() -> None:
     )
     reader.start()
     box.shut()
-    reader.join(5)
+    reader.join()
     assert blocked == [False]
     assert not box.wait_empty(0)
     box.settle(Sent(box.take(), ()))
