@@ -1,4 +1,5 @@
 import ast
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -83,3 +84,24 @@ def test_imports_are_found_wherever_they_are() -> None:
         (2, "rowferry"),
         (4, "pymysql"),
     ]
+
+
+def drawn() -> Iterator[Path]:
+    """The folders in the tree of docs/architecture.md: names that end in /, indented by their depth."""
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    above: list[str] = []
+    for line in page.partition("## The tree")[2].split("```")[1].splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        for name in re.split(r"  +", line.strip())[0].split(", "):
+            if name.endswith("/"):
+                above[depth:] = [name]
+                yield Path(*above)
+
+
+def test_the_tree_is_drawn_as_it_is() -> None:
+    pictured = set(drawn())
+    packages = {
+        found.parent.relative_to(ROOT) for top in SHIPPED for found in ROOT.glob(f"{top}/**/__init__.py")
+    }
+    assert {one for one in pictured if not (ROOT / one).is_dir()} == set()
+    assert packages - pictured == set(), "draw the folder in docs/architecture.md"
