@@ -1,85 +1,85 @@
 """
 The items that changed since a verify, compared alone.
 
-They are found in the source's own binlog, not on the stream, so that what was lost on the way is found.
-Names of columns that the binlog does not have are asked of the server, as the capturer does.
+They are found in the source's own binlog, not on the stream, so that what was lost on the way is found. Their
+keys come from the oracle, not from the code that applied the changes: what that code loses is compared, too.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import batched
+from typing import NoReturn
 
-from capturer.replay import Replay
 from ferry.verify.live import Live, Looking
 from ferry.verify.oracle.mapping_entry import Pair
+from ferry.verify.oracle.row_images import ImageKeys
 from ferry.verify.point_reads import Key
 from ferry.verify.recheck import AT_ONCE
 from ferry.verify.summary import Summary
 from rowferry.change import RowChange
-from rowferry.errors import CaptureStopped, Refused, UnusableChange
-from rowferry.items.effects import ItemKey, effects
-from rowferry.mapping import Mapping
-from rowferry.mysql.address import Address
-from rowferry.position import BinlogOffset
+from rowferry.errors import CaptureStopped, Refused
+
+type Keys = Mapping[str, set[Key]]
+"""The keys of items, by target."""
 
 
-def changed_items(
-    address: Address, mapping: Mapping, epoch: int, start: BinlogOffset, skip: Sequence[BinlogOffset] = ()
-) -> set[ItemKey]:
+def changed_keys(changes: Iterable[RowChange], pairs: Sequence[Pair]) -> dict[str, set[Key]]:
     """
-    The items of all row changes from `start` to where the binlog ends now.
+    The items that row changes can have touched; a superset.
 
-    Refused where the binlog does not tell.
+    Refused where the binlog cannot be read, and for a change that the mapping file says nothing of.
     """
+    found: dict[str, set[Key]] = defaultdict(set)
+    readers = {(pair.schema, pair.table): ImageKeys(pair) for pair in pairs}
     try:
-        changes = Replay(address).row_changes(mapping, epoch, start, skip)
-        return {key for change in changes for key in _keys(change, mapping)}
+        for change in changes:
+            reader = readers.get((change.schema, change.table)) or _refused(change)
+            found[reader.pair.target].update(reader.of(change.before, change.after))
     except CaptureStopped as error:
         raise Refused(
             f"what changed since the last verify cannot be told ({error.found})",
             "run `ferry verify` again, then go on from there",
         ) from error
+    return found
 
 
-def _keys(change: RowChange, mapping: Mapping) -> Iterator[ItemKey]:
-    """None of a row that can have no item: it is in quarantine, which is counted there."""
-    try:
-        yield from (effect.key for effect in effects(change, mapping))
-    except UnusableChange:
-        return
+def _refused(change: RowChange) -> NoReturn:
+    raise Refused(
+        f"the changes of {change.schema}.{change.table} are read, though the mapping file does not have it",
+        "this is a fault of Rowferry: keep the application on MySQL",
+    )
+
+
+def count(keys: Keys) -> int:
+    """Items."""
+    return sum(map(len, keys.values()))
 
 
 def compare(
-    live: Live,
-    pairs: Sequence[Pair],
-    keys: Iterable[ItemKey],
-    passed: Callable[[], None] | None = None,
+    live: Live, pairs: Sequence[Pair], keys: Keys, passed: Callable[[], None] | None = None
 ) -> Summary:
     """Compares items with their rows until each is equal or differs; `passed` as Live.looking has it."""
     summary = Summary()
-    for look, named in _looks(live, pairs, keys, passed):
-        live.judge(look, list(named), lambda _: None, summary)
+    for look, some in _looks(live, pairs, keys, passed):
+        live.judge(look, list(some), lambda _: None, summary)
     return summary
 
 
-def unequal(live: Live, pairs: Sequence[Pair], keys: Iterable[ItemKey]) -> set[ItemKey]:
-    """Those that one look does not show to be equal: they differ, or have changed meanwhile."""
-    found: set[ItemKey] = set()
-    for look, named in _looks(live, pairs, keys, None):
-        for some in batched(named, AT_ONCE, strict=False):
+def unequal(live: Live, pairs: Sequence[Pair], keys: Keys) -> dict[str, set[Key]]:
+    """Those that one reading does not show to be equal: they differ, or have changed meanwhile."""
+    found: dict[str, set[Key]] = defaultdict(set)
+    for look, wanted in _looks(live, pairs, keys, None):
+        for some in batched(wanted, AT_ONCE, strict=False):
             seen = look(some)
-            found.update(named[key] for key in some if not seen.equal(key))
+            found[look.items.target].update(key for key in some if not seen.equal(key))
     return found
 
 
 def _looks(
-    live: Live, pairs: Sequence[Pair], keys: Iterable[ItemKey], passed: Callable[[], None] | None
-) -> Iterator[tuple[Looking, dict[Key, ItemKey]]]:
-    """For each target what looks at its items, and these."""
-    by_target: dict[str, list[ItemKey]] = defaultdict(list)
-    for key in keys:
-        by_target[key.table].append(key)
-    for target, some in by_target.items():
-        together = [pair for pair in pairs if pair.target == target]
-        with live.looking(together, passed) as look:
-            yield look, {look.items.key(key.attributes()): key for key in some}
+    live: Live, pairs: Sequence[Pair], keys: Keys, passed: Callable[[], None] | None
+) -> Iterator[tuple[Looking, set[Key]]]:
+    """For each target what reads its items, and their keys."""
+    for target, some in keys.items():
+        if some:
+            with live.looking([pair for pair in pairs if pair.target == target], passed) as look:
+                yield look, some

@@ -1,6 +1,5 @@
 """Everything compared: all rows and all items of each target, and what differs looked at again."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from ferry.verify.diff import Difference, sides_in
 from ferry.verify.live import Live
 from ferry.verify.oracle.mapping_entry import Pair
+from ferry.verify.oracle.members import has_item
 from ferry.verify.recheck import Recheck
 from ferry.verify.scan import Scanner
 from ferry.verify.summary import Summary
@@ -73,7 +73,7 @@ def _settled(
 def _suspects(found: Iterator[Difference], nowhere: list[Difference]) -> Iterator[str]:
     """The keys of items, each once. Rows without a key have no item to look at."""
     for key, group in groupby(found, lambda difference: difference.place.key):
-        if None in (content for _, content in json.loads(key)):
-            nowhere += group
-        else:
+        if has_item(key):
             yield key
+        else:
+            nowhere += group

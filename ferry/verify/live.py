@@ -105,7 +105,11 @@ class Live:
     def repair(
         self, pairs: Sequence[Pair], look: Looking, differing: list[list[Difference]]
     ) -> tuple[int, int]:
-        """How many items were written, and how many differences that mended."""
+        """
+        How many items were written and are equal now, and how many differences fewer there are.
+
+        Fewer than none where what was written is worse: the load's code writes, and the oracle judges it.
+        """
         left = {each[0].place.key: len(each) for each in differing}
         total = sum(left.values())
         with closing(self.context.connect()) as connection:
@@ -117,7 +121,7 @@ class Live:
                 left = still | dict.fromkeys(settling.unsettled, 1)
                 if not left:
                     break
-        return repair.written, total - sum(left.values())
+        return len(repair.written - left.keys()), total - sum(left.values())
 
     def _repair(self, pairs: Sequence[Pair], look: Looking, connection: Any) -> Repair:
         context = self.context

@@ -9,7 +9,7 @@ that the consumer has brought beyond the watermark meanwhile stays as it is, and
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import batched, groupby
 from operator import itemgetter
 from typing import Any
@@ -46,7 +46,7 @@ class Repair:
     rows: Sequence[RowLookup]
     items: ItemLookup
     expires: Callable[[], int]
-    written: int = 0
+    written: set[Key] = field(default_factory=set)
 
     def run(self, keys: Sequence[Key]) -> None:
         """Writes these items. Whether they are right then has to be looked at again."""
@@ -105,4 +105,4 @@ class Repair:
             if not is_condition_failed(error):
                 raise
             return
-        self.written += 1
+        self.written.add(key)

@@ -1,17 +1,19 @@
 """Verify of what changed since the last verify: in rounds before the fence, and of the rest behind it."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from capturer.replay import Replay
 from ferry.context import Context
 from ferry.verify import changed
 from ferry.verify.live import Live
 from ferry.verify.oracle.mapping_entry import Pair, read_pairs
+from ferry.verify.point_reads import Key
 from ferry.verify.summary import Summary
 from rowferry.control_table import CHECKPOINT
 from rowferry.errors import Refused
-from rowferry.items.effects import ItemKey
 from rowferry.position import BinlogOffset, Position
 
 ENOUGH = 0.5  # seconds that a round may take: the tail behind the fence is shorter still
@@ -30,7 +32,7 @@ class Tail:
 
     context: Context
     since: Position
-    _carried: set[ItemKey] = field(default_factory=set)
+    _carried: dict[str, set[Key]] = field(default_factory=dict)
 
     def rounds(self, tell: Callable[[str], None]) -> None:
         """Until little is left for the time behind the fence. Refused when something differs."""
@@ -45,7 +47,7 @@ class Tail:
         end = Live(self.context).end()
         keys = self._changed()
         self._carried, self.since = changed.unequal(Live(self.context), self._pairs, keys), end
-        return len(keys)
+        return changed.count(keys)
 
     def _first(self) -> int:
         end = Live(self.context).end()
@@ -57,7 +59,7 @@ class Tail:
                 "run `ferry verify --repair`; nothing was fenced",
             )
         self.since = end
-        return len(keys)
+        return changed.count(keys)
 
     def behind_fence(self, passed: Callable[[], None]) -> Summary:
         """The rest. `passed` returns when all that is in the source has been applied."""
@@ -66,13 +68,31 @@ class Tail:
         passed()  # also where nothing has changed
         return found
 
-    def _changed(self) -> set[ItemKey]:
+    def _changed(self) -> dict[str, set[Key]]:
         """Up to the present end; and what the last round left."""
-        context, checkpoint = self.context, self.context.control.get(CHECKPOINT)
+        context, pairs = self.context, self._pairs
+        _refuse_unread([f"{pair.schema}.{pair.table}" for pair in pairs if not _is_read(context, pair)])
+        checkpoint = context.control.get(CHECKPOINT)
         start = BinlogOffset.of(self.since, checkpoint["file"])
-        keys = changed.changed_items(context.source, context.mapping, checkpoint["epoch"], start)
-        return keys | self._carried
+        changes = Replay(context.source).row_changes(context.mapping, checkpoint["epoch"], start)
+        found = defaultdict(set, changed.changed_keys(changes, pairs))
+        for target, keys in self._carried.items():
+            found[target] |= keys
+        return found
 
     @property
     def _pairs(self) -> list[Pair]:
         return read_pairs(self.context.mapping_file)
+
+
+def _is_read(context: Context, pair: Pair) -> bool:
+    """The binlog is read with the mapping that the load has: every table of the oracle's must be in it."""
+    return context.mapping.find(pair.schema, pair.table) is not None
+
+
+def _refuse_unread(tables: list[str]) -> None:
+    if tables:
+        raise Refused(
+            f"the changes of {', '.join(tables)} are not read, though the mapping file has them",
+            "this is a fault of Rowferry: keep the application on MySQL",
+        )

@@ -87,10 +87,13 @@ _CELLS: list[tuple[type, str, Callable[[Any], Cell]]] = [
 
 
 def cell_of(value: Any) -> tuple[str, Cell]:
-    """The type and the cell of a plain value that a hook gave."""
-    for kind, name, write in _CELLS:
-        if isinstance(value, kind):
-            return name, write(value)
+    """The type and the cell of a plain value: of a row image, or that a hook gave."""
+    if type(value) is int:
+        return "bigint", str(value)
+    if type(value) is not str and value is not None:
+        for kind, name, write in _CELLS:
+            if isinstance(value, kind):
+                return name, write(value)
     if value is not None:
         str(value).encode()  # ValueError for half a surrogate pair
     return "varchar", None if value is None else str(value)

@@ -50,6 +50,11 @@ class Pair:
         """The key of a Place by attribute names."""
         return {name: content for (name, _, _), (_, content) in zip(self.keys, json.loads(key), strict=True)}
 
+    def key_columns(self) -> Iterator[str]:
+        """The columns that the item's key is made of; with a hook, of the rows that it makes."""
+        for _, _, made in self.keys:
+            yield from _columns(made)
+
     def columns(self, there: Sequence[str]) -> list[str]:
         """Of the table's columns, those that have to be read; those that are missing come last."""
         if "hook" in self.entry:

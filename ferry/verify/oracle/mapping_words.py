@@ -4,13 +4,14 @@ The mapping file's words, read once more for verify: shares no code with rowferr
 Functions take an entry of the file as it stands, and a row: the cells by column, and their MySQL types.
 """
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import time
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from ferry.verify.oracle import values
+from ferry.verify.oracle import numbers, values
 from ferry.verify.oracle.numbers import double, number
 from ferry.verify.oracle.values import Cell
 
@@ -48,6 +49,12 @@ def pieces(text: str) -> Iterator[tuple[str, str | None]]:
     yield plain, None
 
 
+@lru_cache(1024)
+def _parts(text: str) -> tuple[tuple[str, str | None], ...]:
+    """As `pieces`, of a text that is met with every row."""
+    return tuple(pieces(text))
+
+
 def name_of(entry: Entry, row: Row) -> str | None:
     """A key or a member's name. None as soon as a column is NULL; ValueError where one has no text."""
     if isinstance(entry, dict):  # not Mapping: asked of every row
@@ -55,7 +62,7 @@ def name_of(entry: Entry, row: Row) -> str | None:
     if "${" not in entry:
         cell = row.cells[entry]
         return None if cell is None else values.plain(row.types[entry], cell)
-    parts = list(pieces(entry))
+    parts = _parts(entry)
     cells = [row.cells[column] for _, column in parts if column]
     if None in cells:
         return None
@@ -86,7 +93,7 @@ def _alone(entry: Entry) -> str | None:
     """The column of a text that is nothing else."""
     if not isinstance(entry, str) or "${" not in entry:
         return None
-    (before, column), *others = pieces(entry)
+    (before, column), *others = _parts(entry)
     return column if not before and others == [("", None)] else None
 
 
@@ -95,6 +102,21 @@ _FIT = {"N": values.NUMBERS, "B": values.BINARIES}
 
 def _from_text(kind: str, text: str) -> str:
     return number(Decimal(text)) if kind == "N" else b64encode(text.encode()).decode()
+
+
+LONGEST_KEYS = 2048, 1024
+"""
+Bytes of a hash key and of a range key, neither of which may be empty:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+"""
+
+
+def is_key(kind: str, content: str, longest: int) -> bool:
+    """Whether DynamoDB takes this content of a key attribute."""
+    if kind == "N":
+        return numbers.fits(Decimal(content))
+    size = len(b64decode(content)) if kind == "B" else len(content.encode())
+    return 0 < size <= longest
 
 
 class EntryWords:
@@ -133,7 +155,7 @@ class EntryWords:
         if "column" in entry:
             return row.types[entry["column"]], row.cells[entry["column"]]
         text, cells = "", []
-        for plain, column in pieces(entry["template"]):
+        for plain, column in _parts(entry["template"]):
             text += plain
             if column:
                 cells.append(row.cells[column])

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from ferry.verify.oracle import hooks, mapping_words
 from ferry.verify.oracle import values as oracle_values
 from ferry.verify.oracle.mapping_entry import Pair
-from ferry.verify.oracle.mapping_words import EntryWords, Row
+from ferry.verify.oracle.mapping_words import LONGEST_KEYS, EntryWords, Row
 
 OWN = frozenset({"_pos", "_ttl"})
 _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -66,8 +66,29 @@ def _nowhere(pair: Pair) -> Iterator[Member]:
     yield Member(_dumps([[kind, None] for _, kind, _ in pair.keys]), PRESENT, "")
 
 
+def key_text(pair: Pair, row: Row) -> str | None:
+    """The key of the row's item, as in Member; None where no item can have it."""
+    parts = _key(pair, row)
+    return None if any(content is None for _, content in parts) else _dumps(parts)
+
+
+def has_item(key: str) -> bool:
+    """Whether there can be an item of a Member's key: not where the row has none that DynamoDB takes."""
+    return "null" not in key or all(content is not None for _, content in json.loads(key))
+
+
+def _key(pair: Pair, row: Row) -> list[tuple[str, str | None]]:
+    """By key attribute its type and content, None for what DynamoDB does not take."""
+    parts: list[tuple[str, str | None]] = []
+    for (_, kind, made), longest in zip(pair.keys, LONGEST_KEYS, strict=False):
+        content = mapping_words.key_of(kind, made, row)
+        usable = content is not None and mapping_words.is_key(kind, content, longest)
+        parts.append((kind, content if usable else None))
+    return parts
+
+
 def _places(pair: Pair, words: EntryWords, row: Row) -> Iterator[Member]:
-    key = _dumps([[kind, mapping_words.key_of(kind, made, row)] for _, kind, made in pair.keys])
+    key = _dumps(_key(pair, row))
     if pair.item_per_row:
         if not pair.shared:
             yield Member(key, PRESENT, "")

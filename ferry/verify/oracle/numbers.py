@@ -33,6 +33,8 @@ def number(value: Decimal) -> str:
 
 def fits(value: Decimal) -> bool:
     """Whether DynamoDB has such a number: 38 digits, 1E-130 to 9.99E125."""
+    if not value.is_finite():
+        return False
     digits = "".join(map(str, value.as_tuple().digits)).strip("0")
     return not digits or (len(digits) <= 38 and -130 <= value.adjusted() <= 125)
 
