@@ -1,17 +1,13 @@
 """
 The capturer: MySQL's binlog as row changes on the stream, nothing lost and nothing reordered.
 
-binlog        the server's binlog as small events
-statements    what an SQL statement in the binlog does to the mapped tables
-transactions  from events to positioned row changes and transaction boundaries
-routes        a row change as bytes in its lane
-lanes         ordered queues with at most one record in flight each
-checkpoints   up to where every change is on the stream
-outbox        lanes and checkpoints, shared by threads
-sender        records to the stream
-lease         one capturer at a time
-progress      what the control table says of capture
-capture       the threads that run all this
-telemetry     log lines and metrics
-app           the command
+app        the command
+capture    the threads that run all this
+source     from the server's packets to positioned row changes and transaction boundaries
+decoder    binlog events to values
+ddl        what an SQL statement in the binlog does to the mapped tables
+stream     ordered lanes of encoded changes, and their records on the stream
+state      lease, checkpoint and status in the control table
+telemetry  log lines and metrics
+replay     the binlog read again, for the operator's commands
 """

@@ -29,14 +29,14 @@ DONE, FAILED, NOT_READY, STOPPED, LEASE_LOST = 0, 1, 2, 3, 4
 _EPILOG = """\
 Each option may be given in the environment: STREAM_NAME, CONTROL_TABLE, LANES, MAPPING_FILE, SOURCE_HOST,
 SOURCE_PORT, SOURCE_USER, SOURCE_SERVER_ID, SOURCE_CA, SOURCE_PATIENCE, LEASE_SECONDS, SKIP (several with
-commas between them), ANEW.
+commas between them), RESET.
 The password is taken from SOURCE_PASSWORD only.
 
 exit codes:
   0  ended by SIGTERM or SIGINT; everything read is on the stream, the checkpoint says how far
   1  an unexpected error; the log has where
   2  the configuration, the source or the stream is not ready; the message ends in the fix
-  3  stopped before something in the binlog that cannot be carried; the message ends in the fix
+  3  stopped before something in the binlog that cannot be captured; the message ends in the fix
   4  another capturer has taken the lease over
 
 examples:
@@ -44,12 +44,12 @@ examples:
   SOURCE_PASSWORD=secret STREAM_NAME=row-changes CONTROL_TABLE=control SOURCE_HOST=db.internal \\
       capturer --skip binlog.000012:4711    # after a TRUNCATE there; or: ferry resume --after-ddl
   SOURCE_PASSWORD=secret STREAM_NAME=row-changes CONTROL_TABLE=control SOURCE_HOST=db.internal \\
-      capturer --anew 2026-11-23    # the source was restored: begin at its present end, then load again
+      capturer --reset 2026-11-23    # the source was restored: begin at its present end, then load again
 """
 
 
 def arguments(argv: Sequence[str] | None, environment: Dict[str, str]) -> argparse.Namespace:
-    """The options. Exits with 2 and a message when one is wrong or missing."""
+    """The options, from the command line or else the environment. Exits with 2 and a message on an error."""
     parser = argparse.ArgumentParser(
         prog="capturer",
         description="Puts the row changes of a MySQL or MariaDB server's binlog on a Kinesis stream.",
@@ -63,12 +63,12 @@ def arguments(argv: Sequence[str] | None, environment: Dict[str, str]) -> argpar
         given = environment.get(variable) or default
         parser.add_argument(option, default=given, required=given is None, help=text, **more)
 
-    add("--stream", "STREAM_NAME", "the Kinesis stream")
+    add("--stream", "STREAM_NAME", "the Kinesis stream to which changes are sent")
     add("--control-table", "CONTROL_TABLE", "the DynamoDB table with lease, checkpoint and markers")
     add(
         "--lanes",
         "LANES",
-        "ordered queues; never change it while changes wait (256)",
+        "ordered queues; never change the number while changes wait on the stream (256)",
         type=_number(1, 4096),
         default="256",
     )
@@ -97,23 +97,25 @@ def arguments(argv: Sequence[str] | None, environment: Dict[str, str]) -> argpar
         default="",
     )
     add(
-        "--source-patience", "SOURCE_PATIENCE", "seconds of silence that show a source is gone (10)",
+        "--source-patience", "SOURCE_PATIENCE", "seconds of silence until the source counts as gone (10)",
         type=_number(2 * int(HEARTBEAT), 3600), default="10",
     )  # fmt: skip
     add(
-        "--lease-seconds", "LEASE_SECONDS", "after a crash, another capturer takes over so much later (15)",
+        "--lease-seconds", "LEASE_SECONDS", "seconds after a crash until another capturer takes over (15)",
         type=_number(3, 300), default=str(int(TTL)),
     )  # fmt: skip
     parser.add_argument(
         "--skip", action="append", default=None, type=_boundary, metavar="FILE:OFFSET",
-        help="pass over the transaction at which capture stopped and that you have dealt with; repeatable",
+        help="skip the transaction at which capture stopped and that you have dealt with; repeatable",
     )  # fmt: skip
     parser.add_argument(
-        "--anew", default=environment.get("ANEW", ""), metavar="WORD",
+        "--reset", metavar="WORD",
         help="give up what was not captured and begin where the binlog ends now, once for each new WORD; "
         "empty the targets and run `ferry load` afterwards",
     )  # fmt: skip
+    parser.add_argument("--anew", help=argparse.SUPPRESS)  # the name of --reset in 0.1; goes after 0.2
     options = parser.parse_args(argv)
+    options.reset = _reset_word(parser, options, environment)
     if options.skip is None:
         try:
             options.skip = _boundaries(environment.get("SKIP", ""))
@@ -122,8 +124,27 @@ def arguments(argv: Sequence[str] | None, environment: Dict[str, str]) -> argpar
     return options
 
 
+def _reset_word(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, environment: Dict[str, str]
+) -> str:
+    """
+    The word of --reset or of its former name: one stack may have been deployed with either, or with both.
+    """
+    commanded = options.reset is not None or options.anew is not None
+    if commanded:
+        names, reset, anew = ("--reset", "--anew"), options.reset, options.anew
+    else:
+        names, reset, anew = ("RESET", "ANEW"), environment.get("RESET"), environment.get("ANEW")
+    if reset and anew and reset != anew:
+        parser.error(
+            f"{names[0]} is {reset!r} and {names[1]}, its former name, is {anew!r}: "
+            f"leave {names[1]} out (in the stack: CapturerAnew=''), and give the word as {names[0]}"
+        )
+    return reset or anew or ""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs until a signal ends it. Returns the exit code."""
+    """Captures until SIGTERM or SIGINT. Returns the exit code; the help says what each means."""
     options = arguments(argv, os.environ)
     set_up()
     try:
@@ -142,7 +163,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
     say(
         logging.INFO,
-        "ended; everything read is on the stream" if capture.flushed else "ended; the rest is read again",
+        "ended; everything read is on the stream"
+        if capture.flushed
+        else "ended; what is not on the stream will be read again",
     )
     return DONE
 
@@ -162,7 +185,7 @@ def _parts(options: argparse.Namespace, password: str) -> CaptureParts:
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     lease = Lease(control, owner, time.monotonic, ttl=options.lease_seconds)
     kinesis = boto3.client("kinesis", config=kinesis_config(SENDERS, lease.margin))
-    # Before anything is sent a request may be repeated, and nobody waits for its end.
+    # `quick` keeps requests short, for the lease. Before it is held, slow and repeated requests do no harm.
     patient = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 4, "mode": "standard"})
     require_stream(boto3.client("kinesis", config=patient), options.stream)
     _require_table(ControlTable(boto3.client("dynamodb", config=patient), options.control_table))
@@ -179,7 +202,7 @@ def _parts(options: argparse.Namespace, password: str) -> CaptureParts:
         lease=lease,
         metrics=Metrics(lambda line: print(line, flush=True), lambda: time.time_ns() // 1_000_000),
         skip=options.skip,
-        anew=options.anew,
+        reset=options.reset,
     )  # fmt: skip
 
 
@@ -197,7 +220,7 @@ def _require_table(control: ControlTable) -> None:
 
 
 def _mapping_file(name: str) -> Path:
-    """The file, or the one of that name beside the core: there the image and the function have it."""
+    """The file, or the one of that name next to the core, where the image and the function have it."""
     path = Path(name)
     beside = Path(rowferry.__file__).parent.parent / name
     return beside if not path.exists() and beside.exists() else path

@@ -1,8 +1,8 @@
 """
 The threads of capture: one reads the binlog, a few send, the calling one keeps lease, checkpoint and markers.
 
-Whatever ends it, this is the order: reading stops, what was read is sent, the
-checkpoint is saved, the lease is given back.
+Whatever ends capture, the order is: reading stops, what was read is sent, the checkpoint is saved, the lease
+is released.
 """
 
 import logging
@@ -21,7 +21,7 @@ from capturer.source.column_definitions import Definitions
 from capturer.source.transactions import Transactions
 from capturer.state.checkpoint_item import Progress
 from capturer.state.lease import Lease
-from capturer.state.status import AFRESH, CaptureStatus
+from capturer.state.status import START_OVER, CaptureStatus
 from capturer.stream.encoding import encoded
 from capturer.stream.lanes import Lanes
 from capturer.stream.outbox import Outbox
@@ -39,13 +39,18 @@ from rowferry.position import BinlogOffset, Position
 SENDERS = 2
 FLUSH_WITHIN = 15.0
 """Seconds to send what has been read before it ends: with the rest below the 25 s that a stop may take."""
-SAVE_EVERY, LOOK_EVERY, TICK = 1.0, 0.1, 0.1  # seconds; a look is part of the cutover's pause
+SAVE_EVERY, LOOK_EVERY, TICK = 1.0, 0.1, 0.1  # seconds; a look for a marker is part of the cutover's pause
 LONGEST_PAUSE = 10.0  # seconds between attempts to reach the source
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureParts:
-    """What capture works with; tests hand in other parts."""
+    """
+    What capture works with. Tests use other parts.
+
+    `clock` returns seconds and never goes back; `now_ms` returns milliseconds since 1970. `reset` is the word
+    of --reset, empty for none; `skip` are the boundaries of transactions that the operator has dealt with.
+    """
 
     source: ReplicationClient
     mapping: Mapping
@@ -56,14 +61,14 @@ class CaptureParts:
     lease: Lease
     metrics: Metrics
     skip: Iterable[BinlogOffset] = ()
-    anew: str = ""
+    reset: str = ""
     clock: Callable[[], float] = time.monotonic
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     random: Random = Random()  # noqa: RUF009 - one for all is enough for jitter
 
 
 class Capture:
-    """One run of the capturer."""
+    """One run of the capturer: `run` once, in the thread that handles signals."""
 
     def __init__(self, parts: CaptureParts) -> None:
         self.parts = parts
@@ -73,7 +78,7 @@ class Capture:
         self._failure: BaseException | None = None
         self.flushed = True
         """Whether everything that was read is on the stream."""
-        self._standing = CaptureStatus()
+        self._status = CaptureStatus()
         self._sending_trouble = ""
         self._lag_ms = 0
         self._marker: Marker | None = None
@@ -81,7 +86,7 @@ class Capture:
         self._due: dict[str, float] = {}
 
     def stop(self) -> None:
-        """Ends `run` in good order. From a signal handler or any thread."""
+        """Ends `run` in the order above. May be called from a signal handler and from any thread."""
         self._stopping.set()
         self._woken.set()
         if (binlog := self._binlog) is not None:
@@ -91,14 +96,14 @@ class Capture:
         """
         Captures until `stop`.
 
-        Raises CaptureStopped, LeaseLost, SourceNotReady or Refused; for all
-        but LeaseLost the checkpoint has been saved, with the reason.
+        Raises CaptureStopped, LeaseLost, SourceNotReady or Refused; for all but LeaseLost the checkpoint has
+        been saved, with the reason. Success does not mean that everything read has been sent: see `flushed`.
         """
         if not self._acquire():
             return
         tables = [table.source for table in self.parts.mapping.tables]
         self._progress = Progress(
-            self.parts.control, self.parts.lease.token, self.parts.lanes, tables, self.parts.anew,
+            self.parts.control, self.parts.lease.token, self.parts.lanes, tables, self.parts.reset,
             self.parts.skip,
         )  # fmt: skip
         self._definitions = Definitions(
@@ -137,26 +142,24 @@ class Capture:
             raise self._failure
 
     def _acquire(self) -> bool:
-        """Whether it has the lease; waits for it."""
-        lease, told = self.parts.lease, False
+        """Waits for the lease. False if capture was stopped before it had it."""
+        lease, reported = self.parts.lease, False
         while not self._stopping.is_set():
             try:
                 if lease.try_acquire():
                     say(logging.INFO, "lease acquired", token=lease.token)
                     return True
             except (BotoCoreError, ClientError) as error:
-                say(
-                    logging.WARNING, "the lease cannot be looked at; trying again", error=type(error).__name__
-                )
+                say(logging.WARNING, "the lease cannot be read; trying again", error=type(error).__name__)
             else:
-                if not told:
+                if not reported:
                     say(logging.INFO, "waiting for the lease: another capturer has it")
-                told = True
+                reported = True
             self._stopping.wait(min(1.0, lease.period))
         return False
 
     def _begin(self) -> BinlogOffset:
-        """Checks the source, then where to resume: at the first start, or anew, where the binlog ends."""
+        """Checks the source; returns where to resume: at a first start or a reset, where the binlog ends."""
         self._progress.claim()
         connection = self.parts.source.connect()
         try:
@@ -164,7 +167,7 @@ class Capture:
             conditions = check(connection, server, self.parts.mapping)
             require(conditions)
             watermark = current_offset(connection, server)
-            self._definitions.learn()  # before anybody is told that capture runs, and alters a table
+            self._definitions.learn()  # before capture is reported as running, and somebody alters a table
         except Exception as error:
             raise self._explained(error) from error
         finally:
@@ -175,7 +178,9 @@ class Capture:
         end = BinlogOffset(watermark.file, watermark.offset)
         start = self._progress.start(server.identity, end, self.parts.now_ms())
         if start is end:
-            say(logging.INFO, "first start, or anew: capture begins where the binlog ends now", at=str(end))
+            say(
+                logging.INFO, "first start, or a reset: capture begins where the binlog ends now", at=str(end)
+            )
         say(logging.INFO, "capturing", at=str(start), epoch=self._progress.epoch, lanes=self.parts.lanes)
         return start
 
@@ -183,15 +188,15 @@ class Capture:
         return error if isinstance(error, RowferryError) else self.parts.source.explain(error)
 
     def _give_up(self, error: Exception) -> None:
-        """Says in the checkpoint why it did not begin, where there is one; gives the lease back."""
+        """Writes into the checkpoint, if there is one, why capture did not begin; releases the lease."""
         if isinstance(error, LeaseLost):
             return
         if isinstance(error, RowferryError):
-            standing = CaptureStatus.of("stopped", error)
-            self._quietly("saying why", lambda: self._progress.stop(standing, self.parts.now_ms()))
+            status = CaptureStatus.of("stopped", error)
+            self._quietly("saving the reason", lambda: self._progress.stop(status, self.parts.now_ms()))
         if isinstance(error, CaptureStopped):
             self.parts.metrics.stopped()
-        self._quietly("giving the lease back", self.parts.lease.release)
+        self._quietly("releasing the lease", self.parts.lease.release)
 
     def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
         def run() -> None:
@@ -219,14 +224,14 @@ class Capture:
                 if self._stopping.is_set():
                     return
                 failures = 0 if self.parts.clock() - began > LONGEST_PAUSE else failures + 1
-                self._standing = CaptureStatus.of("waiting", error)
+                self._status = CaptureStatus.of("waiting", error)
                 say(logging.WARNING, error.found, fix=error.fix)
                 self._transactions.resume()
                 pause = min(LONGEST_PAUSE, 0.25 * 2**failures) * (1 + self.parts.random.random()) / 2
                 self._stopping.wait(pause)
 
     def _read_once(self) -> None:
-        """Reads from the newest boundary on until capture stops or the connection breaks."""
+        """Reads from the newest boundary until capture stops or the connection breaks."""
         self._same_server()
         boundary = self._transactions.boundary
         self._definitions.learn()
@@ -234,7 +239,7 @@ class Capture:
             self.parts.source, self.parts.mapping, boundary, self._definitions, self._definitions.reshaped
         )
         try:
-            if self._stopping.is_set():  # `stop` may have looked for the binlog before it was there
+            if self._stopping.is_set():  # `stop` may have found no binlog to interrupt yet
                 return
             for event in binlog.events():
                 changes = self._transactions.feed(event)
@@ -243,8 +248,8 @@ class Capture:
                     self._pass_on(changes)
                 if self._stopping.is_set():
                     return
-                if self._standing.state == "waiting" and not isinstance(event, Rotate):
-                    self._standing = CaptureStatus()
+                if self._status.state == "waiting" and not isinstance(event, Rotate):
+                    self._status = CaptureStatus()
                     say(logging.INFO, "reading again", at=str(self._transactions.boundary))
         finally:
             self._binlog = None
@@ -266,7 +271,7 @@ class Capture:
         if found != self._server:
             raise CaptureStopped(
                 f"the source is another server ({found}) than before ({self._server})",
-                f"point SOURCE_HOST at the former server; where that is gone, {AFRESH}",
+                f"point SOURCE_HOST at the former server; where that is gone, {START_OVER}",
             )
 
     # The senders
@@ -289,7 +294,9 @@ class Capture:
     # The keeper
 
     def _keep(self) -> None:
-        """Keeps lease, checkpoint, markers and metrics until capture stops; then until everything is sent."""
+        """
+        Keeps lease, checkpoint, markers and metrics until capture stops, and then until everything is sent.
+        """
         while not self._stopping.is_set():
             self._tick()
             self._woken.wait(TICK)
@@ -324,19 +331,17 @@ class Capture:
         try:
             self.parts.lease.renew()
         except (BotoCoreError, ClientError):
-            self._due["lease"] = self.parts.clock() + 1.0  # the next one before the margin is used up
+            self._due["lease"] = self.parts.clock() + 1.0  # a retry before the lease's margin is used up
             raise
 
     def _save(self) -> None:
         reach = self._outbox.reached()
-        standing = self._standing
-        if standing.state == "capturing" and self._sending_trouble:
-            standing = CaptureStatus(
+        status = self._status
+        if status.state == "capturing" and self._sending_trouble:
+            status = CaptureStatus(
                 "waiting", f"the stream refuses records ({self._sending_trouble})", "see the stream's limits"
             )
-        self._progress.save(
-            reach.reached, reach.read, reach.sent, standing, self.parts.now_ms(), reach.restart
-        )
+        self._progress.save(reach.reached, reach.read, reach.sent, status, self.parts.now_ms(), reach.restart)
 
     def _mark(self) -> None:
         wanted = self._progress.wanted_marker()
@@ -353,18 +358,18 @@ class Capture:
             say(logging.INFO, "marker sent", id=wanted.id)
 
     def _quietly(self, what: str, work: Callable[[], None]) -> None:
-        """Does it; where the control table cannot be reached, says so: the next tick tries again."""
+        """Does the work; if the control table cannot be reached, logs it: the next tick retries."""
         try:
             work()
         except (BotoCoreError, ClientError, ValueError) as error:
-            say(logging.WARNING, f"{what} failed and will be tried again", error=type(error).__name__)
+            say(logging.WARNING, f"{what} failed and will be retried", error=type(error).__name__)
 
     # The end
 
     def _end(self, reader: threading.Thread, senders: Iterable[threading.Thread]) -> None:
         self._stopping.set()
         self._outbox.close()
-        reader.join(1.0)  # it may be connecting; what it reads now is not taken any more
+        reader.join(1.0)  # no longer: it may be connecting, and the outbox takes nothing of it any more
         for sender in senders:
             sender.join(self.parts.lease.margin + 1)
         failure = self._failure
@@ -372,7 +377,7 @@ class Capture:
             return
         if isinstance(failure, RowferryError):
             state = "stopped" if isinstance(failure, CaptureStopped | SourceNotReady) else "waiting"
-            self._standing = CaptureStatus.of(state, failure)
+            self._status = CaptureStatus.of(state, failure)
         self._sending_trouble = ""
         try:
             self._quietly("saving the checkpoint", self._save)
@@ -381,4 +386,4 @@ class Capture:
             return
         if isinstance(failure, CaptureStopped):
             self.parts.metrics.stopped()
-        self._quietly("giving the lease back", self.parts.lease.release)
+        self._quietly("releasing the lease", self.parts.lease.release)

@@ -1,8 +1,9 @@
 """
-A stretch of the source's binlog, read again beside the capturer: what commands may use of its reading.
+Reads a part of the source's binlog again, in parallel with the capturer. The one face of the decoder for
+commands.
 
-`ferry verify` asks which rows changed, `ferry status` how old the oldest change is that capture has not
-reached. The connection is no replica, so it throws none out and may be opened next to the capturer's.
+`ferry verify` uses it to find which rows changed, `ferry status` for the age of the oldest change that is not
+captured yet. The connection does not register as a replica, so it disconnects nobody.
 """
 
 import struct
@@ -23,7 +24,7 @@ from rowferry.position import BinlogOffset
 
 _NOT_A_REPLICA = 0
 _HEADER = struct.Struct("<xIBxxxxxxxxxxxxH")
-"""After a status byte the commit's time (s since 1970), the type; server, length and next place; flags."""
+"""After a status byte: the commit time (s since 1970), the type; server, length and next offset; flags."""
 _NO_CHANGE = HARMLESS | {
     EventType.ROTATE, EventType.FORMAT_DESCRIPTION, EventType.HEARTBEAT, EventType.HEARTBEAT_V2
 }  # fmt: skip
@@ -32,11 +33,11 @@ _NO_CHANGE = HARMLESS | {
 @dataclass(frozen=True, slots=True)
 class Replay:
     """
-    Reads from a place to where the binlog ends when the reading begins.
+    Reads from an offset to where the binlog ends when the reading begins.
 
-    Every method raises what the capturer itself would stop with: SourceNotReady where the account may not
-    read the binlog, ConnectionLost where the server cannot be reached, CaptureStopped where the file is gone
-    or holds what cannot be carried.
+    Every method raises what the capturer itself would stop with: SourceNotReady if the account may not read
+    the binlog, ConnectionLost if the server cannot be reached, CaptureStopped if the file is gone or holds
+    something that cannot be captured.
     """
 
     address: Address
@@ -45,9 +46,10 @@ class Replay:
         self, mapping: Mapping, epoch: int, start: BinlogOffset, skip: Sequence[BinlogOffset] = ()
     ) -> Iterator[RowChange]:
         """
-        Row changes of mapped tables in their order, `start` included; transactions at `skip` are passed over.
+        Row changes of mapped tables in binlog order, from `start` on; transactions at `skip` are skipped.
 
-        Columns that the binlog does not name are asked of the server, as the capturer does.
+        Columns that the binlog does not name are read from the server, as in the capturer. That a change is
+        returned does not mean that the capturer has sent it.
         """
         client = self._client
         transactions = Transactions(mapping, epoch, start, skip)
@@ -63,8 +65,9 @@ class Replay:
 
     def first_commit(self, start: BinlogOffset) -> int | None:
         """
-        When the first transaction at or after `start` was committed, in seconds since 1970 by the source's
-        clock; None without one.
+        Commit time of the first transaction at or after `start`, in seconds since 1970 by the source's clock.
+
+        None if there is none.
         """
         with closing(self.packets(start)) as packets:
             return _first_commit(packets)

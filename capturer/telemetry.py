@@ -18,7 +18,7 @@ METRICS: Mapping[str, tuple[str, str]] = {
     "CapturedRecords": ("Count", "records that the stream has accepted"),
     "CapturedBytes": ("Bytes", "size of these records"),
     "CaptureLag": ("Milliseconds", "longest time from the commit in MySQL to the stream"),
-    "CaptureStopped": ("Count", "1 when capture stopped before something that it cannot carry"),
+    "CaptureStopped": ("Count", "1 when capture stopped before something that it cannot capture"),
 }
 """Name: unit and meaning."""
 
@@ -26,19 +26,19 @@ log = logging.getLogger("capturer")
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time (UTC), level, message and what `extra={"fields": {...}}` adds."""
+    """
+    One JSON object for each line: time (UTC), level, message, and the fields of `extra={"fields": {...}}`.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
         line = {
             "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03}Z",
             "level": record.levelname,
             "message": record.getMessage(),
             **getattr(record, "fields", {}),
         }
-        if (
-            record.exc_info and record.exc_info[0] is not None
-        ):  # where and what kind; the text may hold a value
+        if record.exc_info and record.exc_info[0] is not None:
+            # Only type and place: an exception's text may hold a row's value.
             line["error"] = record.exc_info[0].__name__
             line["at"] = [
                 f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(record.exc_info[2])
@@ -47,7 +47,7 @@ class JsonLines(logging.Formatter):
 
 
 def set_up(stream: TextIO = sys.stdout) -> None:
-    """Sends every log line to the stream."""
+    """Sends every log line to `stream`; called once, by the command."""
     import time
 
     formatter = JsonLines()
@@ -60,7 +60,7 @@ def set_up(stream: TextIO = sys.stdout) -> None:
 
 
 def say(level: int, message: str, **fields: Any) -> None:
-    """A log line."""
+    """Logs a line. Neither message nor fields may hold a row's value or a secret."""
     log.log(level, message, extra={"fields": fields})
 
 
@@ -69,27 +69,27 @@ class Metrics:
     Metrics as lines in the embedded metric format, which CloudWatch reads from the log.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
-    `write` takes a line; `now_ms` gives milliseconds since 1970.
+    `write` takes a line; `now_ms` returns milliseconds since 1970.
     """
 
     def __init__(self, write: Callable[[str], object], now_ms: Callable[[], int]) -> None:
         self._write = write
         self._now_ms = now_ms
-        self._told = Counters()
+        self._reported = Counters()
 
     def running(self, sent: Counters, lag_ms: int) -> None:
-        """What has been captured since the last call."""
-        told, self._told = self._told, sent
+        """Emits what has been captured since the last call; `sent` are the totals of this run."""
+        reported, self._reported = self._reported, sent
         self._emit({
             "CapturerHeartbeat": 1,
-            "CapturedChanges": sent.changes - told.changes,
-            "CapturedRecords": sent.records - told.records,
-            "CapturedBytes": sent.bytes - told.bytes,
+            "CapturedChanges": sent.changes - reported.changes,
+            "CapturedRecords": sent.records - reported.records,
+            "CapturedBytes": sent.bytes - reported.bytes,
             "CaptureLag": lag_ms,
         })  # fmt: skip
 
     def stopped(self) -> None:
-        """Capture stands still until the operator has acted."""
+        """Emits that capture has stopped until the operator acts."""
         self._emit({"CaptureStopped": 1})
 
     def _emit(self, values: Mapping[str, int]) -> None:

@@ -11,7 +11,7 @@ from pymysqlreplication import BinLogStreamReader
 from capturer.source.events import Event
 from capturer.source.raw_connection import RawConnection
 from capturer.source.translation import Definitions, Reshaped, Translation
-from capturer.state.status import AFRESH
+from capturer.state.status import START_OVER
 from rowferry.errors import CaptureStopped, RowferryError, SourceNotReady
 from rowferry.mapping import Mapping
 from rowferry.position import BinlogOffset
@@ -105,12 +105,12 @@ def _refused(text: str) -> RowferryError:
     if "Could not find first log" in text or "purged" in text:
         return CaptureStopped(
             "binlog purged: the file of the checkpoint is no longer on the server",
-            f"changes are lost: raise binlog_expire_logs_seconds; {AFRESH}",
+            f"changes are lost: raise binlog_expire_logs_seconds; {START_OVER}",
         )
     if "position > file size" in text or "impossible position" in text:  # MariaDB says the second
         return CaptureStopped(
             "the binlog ends before the checkpoint: the server lost captured transactions, or was reset",
-            AFRESH,
+            START_OVER,
         )
     if re.search(r"[Bb]inary log is not open|server[ _-]id", text):
         return SourceNotReady(
@@ -118,7 +118,7 @@ def _refused(text: str) -> RowferryError:
         )
     return CaptureStopped(
         f"the server cannot read its binlog at the checkpoint ({text[:200]})",
-        f"check the server's disk and error log; where the file is damaged, {AFRESH}",
+        f"check the server's disk and error log; where the file is damaged, {START_OVER}",
     )
 
 

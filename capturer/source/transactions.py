@@ -25,7 +25,7 @@ from capturer.decoder.events import (
 )
 from capturer.source.events import Event, Unreadable
 from capturer.source.xa import Prepared, PreparedTransactions
-from capturer.state.status import AFRESH
+from capturer.state.status import START_OVER
 from rowferry.change import RowChange
 from rowferry.errors import PASS, CaptureStopped
 from rowferry.mapping import Mapping
@@ -165,7 +165,7 @@ class Transactions:
         if self._skipping or (self.again and not self._xa):
             return ()
         if not self._group:
-            self._stop("row changes outside of a transaction", f"set gtid_mode=ON; {AFRESH}", "")
+            self._stop("row changes outside of a transaction", f"set gtid_mode=ON; {START_OVER}", "")
         if not self._row:
             self._number()
         schema, table, kind, prefix, row = event.schema, event.table, event.kind, self._prefix, self._row

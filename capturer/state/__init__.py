@@ -1,7 +1,7 @@
 """
 What capture keeps in the control table.
 
-lease            who captures
-checkpoint_item  up to where, and the marker that was asked for
-status           how capture is doing, and the fix
+lease            which capturer may send
+checkpoint_item  up to where everything is on the stream, and the marker that was requested
+status           state of capture, and the fix; commands read it
 """

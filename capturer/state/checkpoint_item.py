@@ -1,10 +1,10 @@
-"""What the control table says of capture: the checkpoint item and the marker that ferry asks for."""
+"""Capture in the control table: the checkpoint item, and the marker that ferry requests."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from capturer.state.status import AFRESH, CaptureStatus, Counters
+from capturer.state.status import START_OVER, CaptureStatus, Counters
 from rowferry.change import Marker
 from rowferry.control_table import (
     CHECKPOINT,
@@ -22,10 +22,10 @@ from rowferry.position import BinlogOffset, Position
 
 class Progress:
     """
-    The checkpoint item, written only by the holder of the lease.
+    The checkpoint item, written only by the holder of the lease: each write is conditional on its token.
 
-    Counters are written as totals and not added, so that a request that is
-    repeated because its answer was lost counts once.
+    Counters are written as totals, not added, so that a request that is repeated because its answer was lost
+    counts once.
     """
 
     def __init__(
@@ -34,20 +34,20 @@ class Progress:
         token: int,
         lanes: int,
         tables: Iterable[str] = (),
-        anew: str = "",
+        reset: str = "",
         skip: Iterable[BinlogOffset] = (),
     ) -> None:
         """
-        `tables` are the source tables that are captured; each new word `anew` begins capture once more.
+        `tables` are the source tables that are captured; each new word `reset` starts capture over, once.
 
-        What is given to `skip` when capture begins means places of a former binlog,
-        and never counts again: the new one may have other transactions there.
+        Offsets in `skip` that were given when capture began are of a former binlog, and are ignored from then
+        on: in the new binlog other transactions may be there.
         """
         self._table = table
         self._token = token
         self._lanes = lanes
         self._tables = sorted(tables)
-        self._anew = anew
+        self._reset = reset
         self._skip: list[Plain] = [*map(str, skip)]
         self._item: dict[str, Any] = {}
         self._before = Counters()
@@ -55,15 +55,22 @@ class Progress:
 
     @property
     def skip(self) -> list[BinlogOffset]:
-        """The places in this binlog that are to be passed over, also by the word of `ferry resume`."""
+        """
+        Boundaries in this binlog whose transactions are skipped: as given, and as confirmed by `ferry
+        resume`.
+        """
         former = self._item.get("former_skip", ())
-        word = self._table.get(PASSED)
-        passed = word["at"] if word.get("epoch") == self.epoch else []
+        confirmation = self._table.get(PASSED)
+        passed = confirmation["at"] if confirmation.get("epoch") == self.epoch else []
         given = (at for at in self._skip if at not in former)
         return [BinlogOffset.parse(str(at)) for at in (*given, *passed)]
 
     def claim(self) -> None:
-        """From here on the previous holder cannot write any more. LeaseLost when a newer one has claimed."""
+        """
+        Takes the item over: from here on the previous holder's writes fail.
+
+        Raises LeaseLost if a newer capturer has claimed it. Call it before anything else.
+        """
         item = self._table.get(CHECKPOINT)
         if not item:
             return
@@ -75,11 +82,11 @@ class Progress:
 
     def start(self, server: str, end: BinlogOffset, now_ms: int) -> BinlogOffset:
         """
-        Where to resume: `end` at the first start or anew, saved before anything is sent.
+        Where to resume: `end` at a first start or a reset, saved before anything is sent.
 
-        Beginning anew raises the epoch, so that what was sent before is below
-        the floors of the load that has to follow. Refused for another number
-        of lanes, CaptureStopped for another server than the checkpoint's.
+        A reset raises the epoch, so that what was sent before is below the floors of the load that has to
+        follow. Raises Refused for another number of lanes, CaptureStopped for another server than the
+        checkpoint's.
         """
         item = self._item
         if not item:
@@ -87,35 +94,37 @@ class Progress:
         if item["lanes"] != self._lanes:
             raise Refused(
                 f"the checkpoint was made with {item['lanes']} lanes, this capturer has {self._lanes}",
-                f"start it with LANES={item['lanes']}: else changes of one item could overtake each other",
+                f"start it with LANES={item['lanes']}: otherwise changes of one item may overtake each other",
             )
-        if self._anew and item.get("anew") != self._anew:
-            return self._begin_anew(server, end)
+        # The field keeps its name from 0.1: the same word under the new name must not reset a second time.
+        if self._reset and item.get("anew") != self._reset:
+            return self._start_over(server, end)
         if item["server"] != server:
             raise CaptureStopped(
                 f"the source is another server ({server}) than the checkpoint's ({item['server']})",
-                f"point SOURCE_HOST at the checkpoint's server; where that is gone, {AFRESH}",
+                f"point SOURCE_HOST at the checkpoint's server; where that is gone, {START_OVER}",
             )
         resumed = BinlogOffset(item["file"], item["offset"])
         more = set(self._tables) - set(item.get("tables", ()))
         since = _since(self.epoch, resumed) if more or "since" not in item else str(item["since"])
-        since = max([since, *(_behind(self.epoch, place) for place in self.skip)])
-        # Nobody shall take the former end's standing for this one's, up to the first save.
-        fields: dict[str, Plain] = {"tables": [*self._tables], "since": since, **_standing(CaptureStatus())}
+        since = max([since, *(_after(self.epoch, place) for place in self.skip)])
+        # The status too: until the first save, that of the former run would pass for this one's.
+        fields: dict[str, Plain] = {"tables": [*self._tables], "since": since, **_status(CaptureStatus())}
         self._item = self._update(fields, self._token)
         return resumed
 
     @property
     def restart(self) -> BinlogOffset | None:
-        """Where to read from, for what is prepared and has no outcome yet; None: from where to resume."""
+        """Where reading has to begin for XA transactions without an outcome; None: where capture resumes."""
         file = self._item.get("restart_file")
         return BinlogOffset(file, self._item["restart_offset"]) if file else None
 
     def is_shown(self, place: BinlogOffset) -> bool:
         """
-        Whether the loads show what was committed there: each began behind it, or has not begun yet.
+        Whether every load shows what was committed at `place`: it began after it, or has not begun yet.
 
-        Where it does, it is left out of the stream, so from now on no export of before may be loaded.
+        If so, the change is left out of the stream, and `since` rises: no export from before may be loaded
+        then.
         """
         floors, before, here = (
             self._table.get(FLOORS), str(Position(self.epoch, 0, 0)), str(place.position(self.epoch))
@@ -128,7 +137,7 @@ class Progress:
             )
             for table in self._tables
         )
-        if shown and (since := _behind(self.epoch, place)) > self._item.get("since", ""):
+        if shown and (since := _after(self.epoch, place)) > self._item.get("since", ""):
             self._item = self._update({"since": since}, self._token)
         return shown
 
@@ -137,14 +146,15 @@ class Progress:
         reached: BinlogOffset,
         read: BinlogOffset,
         counters: Counters,
-        standing: CaptureStatus,
+        status: CaptureStatus,
         now_ms: int,
         restart: BinlogOffset | None = None,
     ) -> None:
         """
-        Everything before `reached` is on the stream; `read` is how far the binlog has been read.
+        Saves the checkpoint: everything before `reached` is on the stream; the binlog was read up to `read`.
 
-        `restart` is where the oldest XA transaction starts that has no outcome before `reached`.
+        `restart` is the start of the oldest XA transaction without an outcome before `reached`. Raises
+        LeaseLost if a newer capturer writes the item.
         """
         total = self._before + counters
         self._update(
@@ -157,26 +167,28 @@ class Progress:
                 "changes": total.changes,
                 "records": total.records,
                 "bytes": total.bytes,
-                **_standing(standing),
+                **_status(status),
                 "updated_ms": now_ms,
             },
             self._token,
         )
 
-    def stop(self, standing: CaptureStatus, now_ms: int) -> None:
-        """Writes why capture did not even begin; nothing before the first checkpoint."""
+    def stop(self, status: CaptureStatus, now_ms: int) -> None:
+        """Saves why capture did not begin; does nothing before the first checkpoint."""
         if self._item:
-            self._update({**_standing(standing), "updated_ms": now_ms}, self._token)
+            self._update({**_status(status), "updated_ms": now_ms}, self._token)
 
     def wanted_marker(self) -> Marker | None:
-        """The marker that has been asked for and not sent."""
+        """The marker that was requested and has not been sent; None if there is none."""
         item = self._table.get(MARKER)
         if not item.get("id") or item.get("sent") == item["id"]:
             return None
         return Marker(item["id"], item["position"])
 
     def marker_sent(self, marker: Marker) -> None:
-        """The marker is on the stream, in every lane. Says nothing when another one is wanted by now."""
+        """
+        Records that the marker is on the stream in every lane, unless another one has been requested since.
+        """
         with suppress(ConditionFailed):
             self._table.update(
                 MARKER, set={"sent": marker.id, "lanes": self._lanes}, only_if={"id": marker.id}
@@ -188,22 +200,22 @@ class Progress:
                 "epoch": self.epoch, "server": server, "lanes": self._lanes, "token": self._token,
                 "file": start.file, "offset": start.offset, "since": _since(self.epoch, start),
                 "read_file": start.file, "read_offset": start.offset,
-                "changes": 0, "records": 0, "bytes": 0, "tables": [*self._tables], "anew": self._anew,
+                "changes": 0, "records": 0, "bytes": 0, "tables": [*self._tables], "anew": self._reset,
                 "former_skip": self._skip,
-                **_standing(CaptureStatus()), "updated_ms": now_ms,
+                **_status(CaptureStatus()), "updated_ms": now_ms,
             },
             None,
         )  # fmt: skip
         return start
 
-    def _begin_anew(self, server: str, start: BinlogOffset) -> BinlogOffset:
+    def _start_over(self, server: str, start: BinlogOffset) -> BinlogOffset:
         self.epoch += 1
         self._item = self._update(
             {
-                "epoch": self.epoch, "server": server, "anew": self._anew, "tables": [*self._tables],
+                "epoch": self.epoch, "server": server, "anew": self._reset, "tables": [*self._tables],
                 "file": start.file, "offset": start.offset, "since": _since(self.epoch, start),
                 "read_file": start.file, "read_offset": start.offset, "former_skip": self._skip,
-                **_restart(None), **_standing(CaptureStatus()),
+                **_restart(None), **_status(CaptureStatus()),
             },
             self._token,
         )  # fmt: skip
@@ -221,21 +233,21 @@ def _restart(restart: BinlogOffset | None) -> dict[str, Plain]:
     return {"restart_file": file, "restart_offset": offset}
 
 
-def _standing(standing: CaptureStatus) -> dict[str, Plain]:
-    again: list[Plain] = [*standing.again]
+def _status(status: CaptureStatus) -> dict[str, Plain]:
+    again: list[Plain] = [*status.again]
     return {
-        "state": standing.state, "reason": standing.reason, "fix": standing.fix,
-        "remedy": standing.remedy, "again": again, "stopped_at": standing.at,
+        "state": status.state, "reason": status.reason, "fix": status.fix,
+        "remedy": status.remedy, "again": again, "stopped_at": status.at,
     }  # fmt: skip
 
 
 def _since(epoch: int, start: BinlogOffset) -> str:
-    """From where on every change is on the stream: no load may show less."""
+    """Position from which on every change is on the stream: a load must not show less than up to here."""
     return str(start.position(epoch))
 
 
-def _behind(epoch: int, place: BinlogOffset) -> str:
-    """The same where the transaction at this place is left out of the stream."""
+def _after(epoch: int, place: BinlogOffset) -> str:
+    """The same if the transaction at this place is left out of the stream."""
     return _since(epoch, place._replace(offset=place.offset + 1))
 
 

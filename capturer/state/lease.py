@@ -10,19 +10,19 @@ from rowferry.renewals import RenewalWatch
 TTL = 15.0
 """Seconds after which a lease that is not renewed may be taken."""
 MARGIN = 1 / 3
-"""The part of that time before whose end the holder stops sending: no request may take longer."""
+"""Fraction of the time before whose end the holder stops sending: no request may take longer than that."""
 
 
 class Lease:
     """
     The lease in the control table, with a fencing token that rises with each holder.
 
-    No clock is compared with another machine's. A holder counts its time from
-    BEFORE it asked for the renewal; who wants the lease counts from AFTER it
-    read a renewal, and takes the lease when nothing has changed for the whole
-    time. So the holder has stopped before the taker starts, by `margin`.
+    Clocks of two machines are never compared. A holder counts its time from BEFORE it requested the renewal;
+    a waiting capturer counts from AFTER it read a renewal, and takes the lease if nothing has changed for the
+    whole time. So the holder stops before the other one starts, by `margin`.
 
-    `owner` is unique to this process. `clock` gives seconds and never goes back.
+    `owner` is unique to this process. `clock` returns seconds and never goes back. Errors of the client come
+    through. Holding the lease does not mean that nobody else writes the checkpoint: the token decides that.
     """
 
     def __init__(
@@ -44,29 +44,31 @@ class Lease:
 
     @property
     def margin(self) -> float:
-        """Seconds before its end at which the lease stops being valid; no request may take longer."""
+        """
+        Seconds before its end at which the lease stops being valid: the longest that a request may take.
+        """
         return self.ttl * MARGIN
 
     @property
     def period(self) -> float:
-        """Seconds between renewals."""
+        """Seconds between renewals: half of the time for which one is valid."""
         return self.ttl / 3
 
     def valid(self) -> bool:
-        """Whether something may be sent now. Ask before every request."""
+        """Whether something may be sent now. Check it before every request."""
         return self._clock() < self._renewed + self.ttl - self.margin
 
     def try_acquire(self) -> bool:
         """
-        Takes the lease if it is free, given back, or not renewed for its time.
+        Takes the lease if it is free, released, or not renewed for its time.
 
-        Call it again every second or so while it returns False.
+        While it returns False, call it again every second or so: the time is measured between these calls.
         """
         item = self._table.get(LEASE)
         now = self._clock()
         if not item or item["released"]:
             return self._take(item)
-        if item["owner"] == self.owner:  # taken by an attempt whose answer was lost
+        if item["owner"] == self.owner:  # an earlier attempt took it, and the answer was lost
             self.token = item["token"]
             self.renew()
             return True
@@ -74,7 +76,7 @@ class Lease:
         return unchanged >= item["ttl_ms"] / 1000 and self._take(item)
 
     def renew(self) -> None:
-        """Another `ttl` from now on. LeaseLost when another capturer has it."""
+        """Extends the lease by `ttl` from now. Raises LeaseLost if another capturer has it."""
         before = self._clock()
         try:
             self._table.update(LEASE, add={"renewals": 1}, only_if={"token": self.token, "released": False})
@@ -82,12 +84,12 @@ class Lease:
             self._renewed = float("-inf")
             raise LeaseLost(
                 f"another capturer has the lease (this one's token was {self.token})",
-                "nothing to do when two are meant to run; else stop the one that is not wanted",
+                "nothing to do if two are meant to run; otherwise stop the one that is not wanted",
             ) from error
         self._renewed = before
 
     def release(self) -> None:
-        """Gives the lease back, so that the next capturer need not wait. Nothing may be in flight."""
+        """Releases the lease, so that the next capturer need not wait. Nothing may be in flight."""
         self._renewed = float("-inf")
         with suppress(ConditionFailed):
             self._table.update(LEASE, set={"released": True}, only_if={"token": self.token})

@@ -1,4 +1,4 @@
-"""How capture is doing, as others see it: counters, and its status with the fix."""
+"""The state of capture as commands see it: counters, and its status with the fix."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from rowferry.errors import CaptureStopped, RowferryError
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What has been accepted by the stream: changes, records, bytes of records."""
+    """What the stream has accepted: changes, records, bytes of records."""
 
     changes: int = 0
     records: int = 0
@@ -20,19 +20,22 @@ class Counters:
 NOTHING = Counters()
 
 
-AFRESH = (
-    "turn the switch off, start the capturer once with a new word for --anew WORD (in the stack: the "
-    "parameter CapturerAnew), empty the targets, run `ferry load`, turn the switch on"
+START_OVER = (
+    "turn the switch off, start the capturer once with a new word for --reset WORD (in the stack: the "
+    "parameter CapturerReset), empty the targets, run `ferry load`, turn the switch on"
 )
-"""The fix where changes are lost for good, or may be: both roads begin again, under the next epoch."""
+"""
+The fix if changes are lost for good, or may be: capture and load both begin again, under the next epoch.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureStatus:
     """
-    How capture stands: `capturing`, `waiting` or `stopped`, and for the last two why and what to do.
+    The state of capture: `capturing`, `waiting` or `stopped`, and for the last two the reason and the fix.
 
-    `remedy`, `again` (source tables) and `at` as CaptureStopped has them.
+    `remedy`, `again` (its `tables`) and `at` are those of CaptureStopped. It is as old as the checkpoint: a
+    capturer that was killed is still `capturing` here.
     """
 
     state: str = "capturing"
@@ -44,7 +47,7 @@ class CaptureStatus:
 
     @classmethod
     def of(cls, state: str, error: RowferryError) -> "CaptureStatus":
-        """The standing that an error brings."""
+        """The status after an error."""
         if isinstance(error, CaptureStopped):
             return cls(state, error.found, error.fix, error.remedy, tuple(error.tables), error.at)
         return cls(state, error.found, error.fix)

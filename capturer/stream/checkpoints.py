@@ -5,11 +5,10 @@ from collections import deque
 
 class Checkpoints[Place]:
     """
-    The boundaries that have been read and are not yet safe to resume from, with what belongs to each.
+    The boundaries that have been read and are not yet safe to resume from.
 
-    A transaction is safe when the lanes hold no change of it nor of an earlier
-    one. So nothing is counted per change: the number of the oldest transaction
-    that is left in the lanes decides.
+    A boundary is safe once the lanes hold no change of its transaction or an earlier one. So nothing is
+    counted for each change: the number of the oldest transaction that is left in the lanes decides.
     """
 
     def __init__(self, start: Place) -> None:
@@ -18,10 +17,10 @@ class Checkpoints[Place]:
 
     def ended(self, transaction: int, boundary: Place) -> None:
         """
-        Every change before the boundary belongs to `transaction` or an earlier one.
+        Adds a boundary; every change before it belongs to `transaction` or an earlier one.
 
-        Transactions without mapped rows repeat the number of the last one that
-        had some: they move the boundary and take no room.
+        A transaction without mapped rows repeats the number of the last one that had some: it moves that
+        one's boundary and takes no memory.
         """
         if self._ahead and self._ahead[-1][0] == transaction:
             self._ahead[-1] = (transaction, boundary)
@@ -29,7 +28,7 @@ class Checkpoints[Place]:
             self._ahead.append((transaction, boundary))
 
     def reached(self, oldest: int | None) -> Place:
-        """The newest boundary before which nothing is left; `oldest` is Lanes.oldest: None when empty."""
+        """The newest boundary before which nothing is left in the lanes; `oldest` is Lanes.oldest."""
         while self._ahead and (oldest is None or self._ahead[0][0] < oldest):
             self._reached = self._ahead.popleft()[1]
         return self._reached

@@ -11,11 +11,18 @@ from rowferry.mapping import Mapping
 from rowferry.values import Value
 
 LONGEST_NAME = 32_768
-"""Characters or bytes: three of them, escaped as JSON in the worst way, stay below MAX_RECORD."""
+"""
+Characters or bytes of one value: three of them, escaped as JSON in the worst way, stay below MAX_RECORD.
+"""
 
 
 def encoded(change: RowChange, mapping: Mapping, lanes: int) -> list[tuple[int, bytes]]:
-    """The change's lanes and what travels in each; two where the row moves to another item."""
+    """
+    The lanes of a change, each with its encoded part; two if the row moves to another item.
+
+    Never raises for a change that cannot be applied: it is sent as it is, and the consumer quarantines it.
+    Each part fits into a record; one that would not is sent as its key alone (Kind.OVERSIZED).
+    """
     return [(lane, _content(part, mapping)) for lane, part in _lanes_of(change, mapping, lanes)]
 
 
@@ -26,9 +33,8 @@ def _content(change: RowChange, mapping: Mapping) -> bytes:
 
 def _lanes_of(change: RowChange, mapping: Mapping, lanes: int) -> Sequence[tuple[int, RowChange]]:
     """
-    A row without a usable key belongs to no item: it travels in any lane, for
-    the consumer to quarantine. Where only the new image lacks a key, the row
-    still leaves its old item in that item's lane.
+    A row without a usable key belongs to no item: it is sent in any lane, and the consumer quarantines it. If
+    only the new image lacks a key, the row is still removed from its old item, in that item's lane.
     """
     try:
         return by_lane(change, mapping, lanes)
@@ -42,9 +48,9 @@ def _lanes_of(change: RowChange, mapping: Mapping, lanes: int) -> Sequence[tuple
 
 def _key_only(change: RowChange, mapping: Mapping) -> RowChange:
     """
-    What travels of a change that is larger than a record: enough to find the row in MySQL and the item.
+    What is sent of a change that is larger than a record: enough to find the row in MySQL, and its item.
 
-    A value that is itself too long for a key is left out, so that this always fits.
+    A value that is itself too long for a key is left out, so that the result always fits.
     """
     table, image = table_of(change, mapping), change.image
     names = [name for name in table.place_columns if name in image] if table.hook is None else list(image)

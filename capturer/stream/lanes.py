@@ -1,11 +1,10 @@
 """
 Ordered queues of encoded changes, with at most one record in flight each (I1). Pure: no I/O, no clock.
 
-A record is packed once. Until it is accepted it is the same record, also after
-a timeout that leaves open whether it arrived: changes that came meanwhile wait
-for the next one. (Merging them in would be legal, the reader starts a new run
-at a repeat; but then no two attempts could be compared, and a lane that is
-throttled would compress its growing record again for every attempt.)
+A record is packed once. Until it is accepted it stays the same record, also after a timeout that leaves open
+whether it arrived: changes that were added in the meantime wait for the next one. (Merging them in would be
+legal, because the consumer starts a new run at a repeat. But no two attempts could be compared then, and a
+throttled lane would compress its growing record again for every attempt.)
 """
 
 import heapq
@@ -17,9 +16,9 @@ from typing import NamedTuple
 from rowferry.change import Marker, encode_marker, encode_record
 
 MAX_CHANGES = 1_000
-MAX_RECORD = 900_000  # bytes of JSON; the stream's limit of 1 MiB counts the record's head and key too
+MAX_RECORD = 900_000  # bytes of JSON; the stream's limit of 1 MiB includes the record's head and its key
 OVERHEAD = 150  # bytes of memory that a waiting change takes beyond its JSON
-FIRST_BACKOFF, LONGEST_BACKOFF = 0.05, 5.0  # seconds
+FIRST_BACKOFF, LONGEST_BACKOFF = 0.05, 5.0  # seconds; doubled after each failure, with jitter
 
 
 class Waiting(NamedTuple):
@@ -32,7 +31,7 @@ class Waiting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """What becomes one record: changes of one lane in order, or one marker. `size` is in bytes of JSON."""
+    """Content of one record: changes of one lane in order, or one marker. `size` is in bytes of JSON."""
 
     lane: int
     contents: tuple[bytes | Marker, ...]
@@ -44,22 +43,20 @@ class Parcel:
 
     @property
     def marker(self) -> Marker | None:
-        """The marker, where the parcel is one."""
         first = self.contents[0]
         return first if isinstance(first, Marker) else None
 
     @property
     def changes(self) -> list[bytes]:
-        """The encoded changes; none in a marker."""
         return [content for content in self.contents if isinstance(content, bytes)]
 
     @property
     def held(self) -> int:
-        """Bytes of memory."""
+        """Bytes of memory it takes."""
         return self.size + OVERHEAD * len(self.contents)
 
     def encode(self, sender: int) -> bytes:
-        """The record. The same bytes for every attempt."""
+        """The record's data: the same bytes for every attempt. `sender` is the fencing token."""
         if self.marker is not None:
             return encode_marker(self.lane, sender, self.committed, self.marker)
         return encode_record(self.lane, sender, self.committed, self.changes)
@@ -77,11 +74,11 @@ class _Lane:
 
 class Lanes:
     """
-    Decides what may be sent when; something else sends it.
+    Decides what may be sent when; the sender sends it. Not safe for threads: the outbox locks.
 
-    `linger` is how many seconds a change waits for others to fill its record.
-    `random` gives numbers from 0 to 1, for the jitter of the backoff. Times are
-    seconds of any clock that never goes back.
+    `linger` is how many seconds a change waits for others to fill its record, `limit` how many bytes of
+    memory may be held before reading has to wait (backpressure). `random` returns numbers from 0 to 1, for
+    the jitter of the backoff. Times are seconds of any clock that never goes back.
     """
 
     def __init__(
@@ -98,7 +95,7 @@ class Lanes:
 
     @property
     def full(self) -> bool:
-        """Whether reading has to wait for sending."""
+        """Whether reading has to wait for sending (backpressure)."""
         return self.held >= self.limit
 
     @property
@@ -108,11 +105,11 @@ class Lanes:
 
     @property
     def oldest(self) -> int | None:
-        """The oldest transaction with a change that is not accepted."""
+        """Number of the oldest transaction with a change that is not accepted; None if there is none."""
         return min((first for first in map(_first, self._lanes) if first is not None), default=None)
 
     def add(self, lane: int, change: bytes, committed: int, transaction: int, now: float) -> None:
-        """Puts an encoded change at the end of its lane. Transactions never fall."""
+        """Appends an encoded change to its lane. `transaction` must never be less than before."""
         state = self._lanes[lane]
         state.waiting.append(Waiting(change, committed, transaction))
         state.size += len(change)
@@ -125,7 +122,7 @@ class Lanes:
             self._schedule(lane, now)
 
     def mark(self, marker: Marker, committed: int, transaction: int, now: float) -> None:
-        """Puts the marker into every lane, behind everything that is there."""
+        """Appends the marker to every lane."""
         self._markers[marker.id] = len(self._lanes)
         for lane, state in enumerate(self._lanes):
             state.waiting.append(Waiting(marker, committed, transaction))
@@ -138,20 +135,25 @@ class Lanes:
         return marker_id in self._markers and not self._markers[marker_id]
 
     def hurry(self, now: float) -> None:
-        """Nothing lingers any more."""
+        """Ends lingering: everything is due now. For the end of capture."""
         self.linger = 0
         for lane, state in enumerate(self._lanes):
             if state.waiting and state.parcel is None:
                 self._schedule(lane, now)
 
     def next_due(self) -> float | None:
-        """When `take` will have something; None: not before something is added, accepted or failed."""
+        """When `take` will return something; None: not before something is added, accepted or failed."""
         while self._due and self._lanes[self._due[0][1]].due != self._due[0][0]:
             heapq.heappop(self._due)
         return self._due[0][0] if self._due else None
 
     def take(self, now: float, max_records: int = 500, max_bytes: int = 4 << 20) -> list[Parcel]:
-        """What to send in one request, one record a lane: each must be reported as accepted or failed."""
+        """
+        The content of one request, one record for each lane; empty if nothing is due.
+
+        Each parcel must be reported as accepted or failed, or its lane stays blocked. The default limits are
+        within those of PutRecords: 500 records, and 5 MiB, which is the older of its limits in bytes.
+        """
         taken: list[Parcel] = []
         size = 0
         while len(taken) < max_records and (due := self.next_due()) is not None and due <= now:
@@ -166,7 +168,7 @@ class Lanes:
         return taken
 
     def accepted(self, lane: int, now: float) -> None:
-        """The lane's record is on the stream for good."""
+        """The stream has accepted the lane's record."""
         state = self._sent(lane)
         assert state.parcel is not None  # it was taken
         self.held -= state.parcel.held
@@ -178,7 +180,7 @@ class Lanes:
             self._schedule(lane, now if full else now + self.linger)
 
     def failed(self, lane: int, now: float) -> None:
-        """The lane's record was refused, or nobody knows: it is tried again, later each time."""
+        """The lane's record was refused, or its outcome is unknown: it is retried, after a growing pause."""
         state = self._sent(lane)
         longest = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** min(state.failures, 10))
         state.failures += 1

@@ -14,9 +14,10 @@ from rowferry.position import BinlogOffset
 
 class Reach(NamedTuple):
     """
-    Up to where everything is on the stream, how far has been read, and what has been sent.
+    Progress: everything before `reached` is on the stream, `read` is the newest boundary that was read.
 
-    `restart` belongs to `reached`: what is prepared there (XA) stands behind it.
+    `restart` belongs to `reached`: XA transactions without an outcome at `reached` all start at it or after
+    it.
     """
 
     reached: BinlogOffset
@@ -27,9 +28,9 @@ class Reach(NamedTuple):
 
 class Outbox:
     """
-    Everything that has been read and is not yet on the stream for good. Safe for threads.
+    Everything that has been read and that the stream has not accepted yet. Safe for threads.
 
-    `clock` gives seconds and never goes back.
+    `clock` returns seconds and never goes back.
     """
 
     def __init__(
@@ -58,11 +59,11 @@ class Outbox:
         restart: BinlogOffset | None = None,
     ) -> bool:
         """
-        Takes encoded changes with their lanes; waits while too much is held.
+        Adds encoded changes with their lanes; blocks while too much is held (backpressure).
 
-        `boundary` is the newest one read: everything before it has been added,
-        but for XA transactions without an outcome, of which the first starts at `restart`.
-        False, and nothing taken, once it is shut.
+        `boundary` is the newest one read: everything before it has been added, except for XA transactions
+        without an outcome, the first of which starts at `restart`. Returns False, and adds nothing, once it
+        is shut.
         """
         with self._space:
             self._space.wait_for(lambda: self._shut or not changes or not self._lanes.full)
@@ -79,7 +80,7 @@ class Outbox:
             return True
 
     def mark(self, marker: Marker, committed: int) -> None:
-        """Puts the marker into every lane."""
+        """Appends the marker to every lane."""
         with self._due:
             due = self._lanes.next_due()
             self._lanes.mark(marker, committed, self._transaction, self._clock())
@@ -91,7 +92,7 @@ class Outbox:
             return self._lanes.marked(marker.id)
 
     def take(self) -> list[Parcel]:
-        """What to send next; waits for it. Empty once closed. Each parcel has to be settled."""
+        """The content of the next request; waits for it. Empty once closed. Each parcel has to be settled."""
         with self._due:
             while not self._closed:
                 now = self._clock()
@@ -104,7 +105,7 @@ class Outbox:
             return []
 
     def settle(self, sent: Sent) -> None:
-        """What became of parcels that were taken."""
+        """Outcome of a PutRecords request, one per record: what failed is due again after a pause."""
         with self._due:
             now = self._clock()
             for parcel in sent.accepted:
@@ -119,13 +120,12 @@ class Outbox:
                 self._emptied.notify_all()
 
     def reached(self) -> Reach:
-        """How far it all is."""
         with self._due:
             reached, restart = self._checkpoints.reached(self._lanes.oldest)
             return Reach(reached, self._read, self._sent, restart)
 
     def shut(self) -> None:
-        """Takes nothing more; what is there need not linger."""
+        """Adds nothing more; what is held is sent without lingering."""
         with self._due:
             self._shut = True
             self._lanes.hurry(self._clock())
@@ -133,19 +133,19 @@ class Outbox:
             self._due.notify_all()
 
     def wait_empty(self, seconds: float) -> bool:
-        """Whether everything is on the stream, at the latest after so many seconds."""
+        """Waits up to `seconds`; returns whether everything is on the stream."""
         with self._emptied:
             return self._emptied.wait_for(lambda: self._lanes.empty, seconds)
 
     def close(self) -> None:
-        """Gives nothing more to send."""
+        """Ends `take` and `add`. What is still held is dropped: the next capturer reads it again."""
         with self._due:
             self._closed = self._shut = True
             self._due.notify_all()
             self._space.notify_all()
 
     def _wake(self, before: float | None) -> None:
-        """A sender, when something is due earlier than it may be waiting for."""
+        """Wakes a sender if something is due earlier than what it may be waiting for."""
         due = self._lanes.next_due()
         if due is not None and (before is None or due < before):
             self._due.notify()

@@ -14,10 +14,10 @@ from rowferry.errors import Refused
 
 def kinesis_config(connections: int, longest: float) -> Config:
     """
-    For the stream's client. It must not retry: it would send records of a failed lane again by itself.
+    Configuration of the stream's client. It must not retry by itself: the lanes do.
 
-    A request takes at most `longest` seconds. With the lease's margin, one that
-    began under a valid lease has ended before another holder begins.
+    A request takes at most `longest` seconds. With the lease's margin for `longest`, one that began under a
+    valid lease has ended before another holder begins.
     """
     return Config(
         connect_timeout=longest * 0.4,
@@ -30,7 +30,11 @@ def kinesis_config(connections: int, longest: float) -> Config:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of a request's parcels. `trouble` names the first error, empty when there is none."""
+    """
+    Outcome of a PutRecords request, one per record. `trouble` names the first error, empty if there is none.
+
+    A failed record may be on the stream all the same: its answer may have been lost.
+    """
 
     accepted: Sequence[Parcel]
     failed: Sequence[Parcel]
@@ -39,7 +43,9 @@ class Sent:
 
 
 class Sender:
-    """Sends parcels as records, one request at a time per thread. `token` tells the reader who sent them."""
+    """
+    Sends parcels as records, one request at a time per thread. `token` is the fencing token in each record.
+    """
 
     def __init__(self, client: Any, stream: str, token: int, lanes: int) -> None:
         self._client = client
@@ -48,7 +54,7 @@ class Sender:
         self._hash_keys = [str(lane * 2**128 // lanes) for lane in range(lanes)]
 
     def pack(self, parcels: Sequence[Parcel]) -> list[dict[str, Any]]:
-        """The request's records. The explicit hash key spreads the lanes evenly over the shards."""
+        """The request's records. The explicit hash key distributes the lanes evenly over the shards."""
         return [
             {
                 "Data": parcel.encode(self._token),
@@ -59,7 +65,7 @@ class Sender:
         ]
 
     def send(self, parcels: Sequence[Parcel], records: list[dict[str, Any]]) -> Sent:
-        """Sends what `pack` made. Never raises for the stream: what it did not accept for sure has failed."""
+        """Sends what `pack` made. Raises no error of the service: what was not surely accepted has failed."""
         try:
             answers = self._client.put_records(StreamName=self._stream, Records=records)["Records"]
         except (BotoCoreError, ClientError) as error:
@@ -78,7 +84,7 @@ class Sender:
 
 
 def require_stream(client: Any, stream: str) -> None:
-    """Refused when the stream is not there or may not be used."""
+    """Raises Refused if the stream does not exist, may not be used or is not active."""
     try:
         found = client.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]
     except (BotoCoreError, ClientError) as error:

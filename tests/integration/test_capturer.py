@@ -262,7 +262,7 @@ def test_first_start_begins_at_the_end_and_says_so(ferry: Ferry) -> None:
     process = ferry.start()
     item = ferry.checkpoint
     assert (file_number(item["file"]), item["offset"], item["changes"]) == (*end, 0)
-    assert "first start, or anew: capture begins where the binlog ends now" in ferry.messages(process)
+    assert "first start, or a reset: capture begins where the binlog ends now" in ferry.messages(process)
     assert ferry.records() == []
 
 
@@ -608,7 +608,7 @@ def test_a_purged_binlog_stops_with_the_fix(ferry: Ferry) -> None:
     code, text = ferry.refused()
     assert code == 3
     assert "binlog purged" in text
-    assert "a new word for --anew" in text
+    assert "a new word for --reset" in text
     assert ferry.checkpoint["state"] == "stopped"
 
 

@@ -316,11 +316,41 @@ def test_the_example_table_is_the_one_that_the_example_mapping_names() -> None:
 
 
 def test_the_capturer_can_be_given_what_its_fixes_name() -> None:
-    for variable, parameter in (("SKIP", "CapturerSkip"), ("ANEW", "CapturerAnew")):
+    for variable, parameter in (
+        ("SKIP", "CapturerSkip"),
+        ("RESET", "CapturerReset"),
+        ("ANEW", "CapturerAnew"),
+    ):
         assert {"Name": variable, "Value": {"Ref": parameter}} in CONTAINER["Environment"]
+    assert PARAMETERS["CapturerReset"]["Default"] == PARAMETERS["CapturerAnew"]["Default"] == ""
     allowed = re.compile(PARAMETERS["CapturerSkip"]["AllowedPattern"])
     assert all(map(allowed.search, ("", "binlog.000012:4711", "b.1:4,b.2:157")))
     assert not any(map(allowed.search, ("binlog.000012", "b.1:4;b.2:4", "b.1:4,")))
+
+
+def _value(node: Any, given: dict[str, str]) -> Any:
+    """What a condition or rule comes to, with these parameters."""
+    match node:
+        case {"Ref": name}:
+            return given[name]
+        case {"Fn::Equals": [one, other]}:
+            return _value(one, given) == _value(other, given)
+        case {"Fn::Not": [inner]}:
+            return not _value(inner, given)
+        case {"Fn::Or": parts}:
+            return any(_value(part, given) for part in parts)
+    return node
+
+
+@pytest.mark.parametrize(
+    ("reset", "anew", "deploys"),
+    [("", "", True), ("", "x", True), ("x", "", True), ("x", "x", True), ("y", "x", False)],
+)
+def test_a_reset_under_two_names_needs_one_word(reset: str, anew: str, deploys: bool) -> None:
+    rule = TEMPLATE["Rules"]["ResetHasOneWord"]
+    given = {"CapturerReset": reset, "CapturerAnew": anew}
+    applies = _value(rule["RuleCondition"], given)
+    assert (not applies or all(_value(one["Assert"], given) for one in rule["Assertions"])) is deploys
 
 
 def test_the_outputs_name_what_the_operator_needs() -> None:

@@ -233,7 +233,7 @@ def test_another_server_stops_with_the_reason_in_the_checkpoint(table: Any) -> N
     assert item["reason"] == stopped.value.found
 
 
-def test_anew_begins_at_the_end_under_the_next_epoch_once_for_each_word(table: Any) -> None:
+def test_a_reset_begins_at_the_end_under_the_next_epoch_once_for_each_word(table: Any) -> None:
     claim(Progress(table, 1, 8), "s", 0)
     table.items[CHECKPOINT] |= {"offset": 50, "changes": 10}
     progress = Progress(table, 2, 8, ["test.b", "test.a"], "monday")
@@ -246,6 +246,16 @@ def test_anew_begins_at_the_end_under_the_next_epoch_once_for_each_word(table: A
     assert claim(Progress(table, 4, 8), "t", 2) == BinlogOffset("b.1", 60)
     assert claim(Progress(table, 5, 8, [], "tuesday"), "t", 3) == BEGIN
     assert table.get(CHECKPOINT)["epoch"] == 3
+
+
+def test_a_word_that_a_former_release_has_stored_starts_no_second_reset(table: Any) -> None:
+    claim(Progress(table, 1, 8), "s", 0)
+    table.items[CHECKPOINT] |= {"anew": "monday", "offset": 50}  # as 0.1 wrote it for --anew
+    assert claim(Progress(table, 2, 8, [], reset="monday"), "s", 0) == BinlogOffset("b.1", 50)
+    assert claim(Progress(table, 3, 8, [], reset=""), "s", 0) == BinlogOffset("b.1", 50)
+    assert table.get(CHECKPOINT)["epoch"] == 1
+    assert claim(Progress(table, 4, 8, [], reset="tuesday"), "s", 0) == BEGIN
+    assert table.get(CHECKPOINT)["anew"] == "tuesday"  # and 0.1 finds it after a way back
 
 
 def test_a_word_that_the_first_start_was_given_is_done(table: Any) -> None:
@@ -267,16 +277,16 @@ def test_what_is_prepared_is_kept_with_the_checkpoint_and_ends_with_the_binlog(t
     claim(last, "s", 0)
     assert last.restart is None
     last.save(BinlogOffset("b.1", 70), BEGIN, Counters(), CaptureStatus(), 0, BinlogOffset("b.1", 20))
-    anew = Progress(table, 4, 8, [], "monday")
-    claim(anew, "s", 0)
-    assert anew.restart is None
+    over = Progress(table, 4, 8, [], "monday")
+    claim(over, "s", 0)
+    assert over.restart is None
 
 
 def test_places_to_skip_mean_one_binlog_and_none_that_begins_later(table: Any) -> None:
     old, new = BinlogOffset("b.000001", 50), BinlogOffset("b.000001", 60)
 
-    def skipped(token: int, anew: str, *given: BinlogOffset) -> list[BinlogOffset]:
-        progress = Progress(table, token, 8, anew=anew, skip=given)
+    def skipped(token: int, reset: str, *given: BinlogOffset) -> list[BinlogOffset]:
+        progress = Progress(table, token, 8, reset=reset, skip=given)
         claim(progress, "s", 0)
         return progress.skip
 

@@ -52,16 +52,18 @@ def stopped(remedy: str = PASS, tables: tuple[str, ...] = ("shop.purchase",), at
     """The control table as a capturer leaves it that has stopped."""
     table: Any = Table()
     captured(
-        table, CaptureStatus.of("stopped", CaptureStopped("TRUNCATE", "mend it", remedy, tables, str(at))), at
+        table,
+        CaptureStatus.of("stopped", CaptureStopped("TRUNCATE", "repair it", remedy, tables, str(at))),
+        at,
     )
     return table
 
 
-def captured(table: Any, standing: CaptureStatus, at: BinlogOffset) -> None:
+def captured(table: Any, status: CaptureStatus, at: BinlogOffset) -> None:
     progress = Progress(table, 1, 8)
     progress.claim()
     progress.start("s", at, 5)
-    progress.save(at, at, Counters(), standing, 6)
+    progress.save(at, at, Counters(), status, 6)
 
 
 def load(table: Any, source: str = "shop.purchase", *, epoch: int = 1, offset: int = AT.offset + 1) -> None:
@@ -122,10 +124,10 @@ def test_a_load_is_enough_where_rows_had_no_names() -> None:
     assert passed(table) == []
 
 
-def test_what_a_load_does_not_mend_is_refused_with_the_fix() -> None:
+def test_what_a_load_does_not_repair_is_refused_with_the_fix() -> None:
     table = stopped("", ())
-    assert steps(table) == ["mend it"]
-    with pytest.raises(Refused, match="mend it"):
+    assert steps(table) == ["repair it"]
+    with pytest.raises(Refused, match="repair it"):
         resume.execute(table, resume.find_stop(table), str(AT))
 
 
@@ -152,7 +154,7 @@ def test_the_confirmation_does_not_outlive_a_reset() -> None:
     table = stopped()
     resume.execute(table, resume.find_stop(table), str(AT))
     assert passed(table) == [AT]
-    assert passed(table, anew="monday") == []
+    assert passed(table, reset="monday") == []
 
 
 def test_the_word_that_no_load_is_needed_is_about_one_place() -> None:

@@ -1,4 +1,4 @@
-"""A load again while changes still wait: after a TRUNCATE, and with capture begun anew. All real."""
+"""A load again while changes still wait: after a TRUNCATE, and with a reset of capture. All real."""
 
 import os
 import signal
@@ -185,8 +185,8 @@ def test_capture_that_begins_again_leaves_the_old_records_below_the_new_load(mov
         "RESET BINARY LOGS AND GTIDS" if renamed else "RESET MASTER",
     )
     assert move.capture().wait() == 3
-    assert "CapturerAnew" in move.checkpoint["fix"] and "--anew" in move.checkpoint["fix"]
-    process = move.capture(ANEW="reset")
+    assert "CapturerReset" in move.checkpoint["fix"] and "--reset" in move.checkpoint["fix"]
+    process = move.capture(RESET="restored")
     move.wait(lambda: move.checkpoint["state"] == "capturing" and move.checkpoint["epoch"] == 2)
     with pytest.raises(Refused, match="before capture began anew"):
         consumer_switch.require_load(bed.control, ["test.purchase"])
@@ -205,7 +205,7 @@ def test_capture_that_begins_again_leaves_the_old_records_below_the_new_load(mov
     assert (result.applied, result.repeats) == (1, 2)
     move.stop(process)
     before = move.checkpoint
-    process = move.capture(ANEW="reset")
+    process = move.capture(ANEW="restored")  # the same word under the former name: no second reset
     bed.sql("UPDATE purchase SET quantity = 4")
     move.wait_captured()
     assert (move.checkpoint["epoch"], move.checkpoint["changes"]) == (2, before["changes"] + 1)
