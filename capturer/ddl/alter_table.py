@@ -1,13 +1,13 @@
 """
-What an action of ALTER TABLE does to the values that travel of a mapped table. Pure.
+What an action of ALTER TABLE does to the values of a mapped table that are carried. Pure.
 
-stops      drops, renames or changes a column that travels; a change of its definition only where values
-           may change with it (`conversions`)
-stops      adds a column that travels, where existing rows have a value in it: it stands in no row event
+stops      drops, renames or changes a column that is carried; a change of its definition only if values may
+           change with it (`type_changes`)
+stops      adds a column that is carried and in which existing rows have a value: no row event has it
 stops      drops, truncates or exchanges a partition; CONVERT TO; ALTER IGNORE with a unique key, which
            deletes rows; any action that is not known here
-goes on    adds a column that travels and is NULL in every existing row, where the mapping leaves NULL out
-goes on    indexes, constraints, options, defaults of later rows, columns that do not travel
+continues  adds a column that is carried and NULL in every existing row, if the mapping leaves NULL out
+continues  indexes, constraints, options, defaults for later rows, columns that are not carried
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,16 +33,16 @@ _PARTITION_WORK = frozenset(["REORGANIZE", "COALESCE", "ANALYZE", "CHECK", "OPTI
 _HAS_VALUE = frozenset([
     "AS", "AUTO_INCREMENT", "GENERATED", "KEY", "NOT", "PRIMARY", "ROW", "SERIAL", "UNIQUE",
 ])  # fmt: skip
-"""In a new column's definition: its rows may have a value that is not NULL."""
+"""Words in a new column's definition with which existing rows may have a value that is not NULL."""
 
 
 class Alteration(NamedTuple):
     """
-    What an ALTER TABLE does, as far as it matters.
+    The effect of an ALTER TABLE on capture.
 
-    `change` is why capture cannot go on ("drops column q"), empty where it can. `reshapes`: the table has
-    other columns afterwards, or may have. `retypes`: the columns for which it can go on all the same where
-    the new definition keeps every value; none where that would not be enough.
+    `change` is why capture cannot continue ("drops column q"), empty if it can. `reshapes`: the table has, or
+    may have, other columns afterwards. `retypes`: the columns for which capture can continue after all, if
+    their new definition keeps every value; empty if that would not be enough.
     """
 
     change: str = ""
@@ -51,11 +51,11 @@ class Alteration(NamedTuple):
 
 
 def alteration(actions: Sequence[Token], table: TableMapping, *, ignore: bool) -> Alteration:
-    """What all the actions after the table's name do; `ignore` for ALTER IGNORE."""
+    """The effect of all the actions after the table's name; `ignore` for ALTER IGNORE."""
     found: list[Alteration] = []
     for action in split(actions):
         if action[0].word in _PARTITION_WORK:
-            break  # stands alone, and a comma after it is followed by another partition's name
+            break  # is the only action: after a comma another partition's name follows
         found.append(_action(action, table, ignore))
     changes = [one for one in found if one.change]
     enough = all(one.retypes for one in changes) and not ignore
@@ -79,7 +79,7 @@ def _action(action: Sequence[Token], table: TableMapping, ignore: bool) -> Alter
         deletes = ignore and any(token.word in ("UNIQUE", "PRIMARY") for token in action)
         return Alteration("IGNORE deletes rows that a unique key finds twice" if deletes else "")
     if first == "ALTER" or (first in ("DROP", "RENAME") and second in _INDEXES - {"PARTITION"}):
-        return Alteration()  # ALTER [COLUMN] sets a default for rows to come
+        return Alteration()  # ALTER [COLUMN] sets a default for later rows
     if first in ("ADD", "DROP", "RENAME", "CHANGE", "MODIFY") and second not in _VERSIONING | {"PARTITION"}:
         return _columns(first, words, table)
     if first in _OPTIONS:
@@ -118,10 +118,10 @@ def _renamed(words: TokenReader) -> list[str]:
 
 
 def _touched(what: str, columns: Sequence[str], table: TableMapping) -> str:
-    return next((f"{what} column {column}" for column in columns if _travels(column, table)), "")
+    return next((f"{what} column {column}" for column in columns if _is_carried(column, table)), "")
 
 
-def _travels(column: str, table: TableMapping) -> bool:
+def _is_carried(column: str, table: TableMapping) -> bool:
     """As TableMapping.travels, for a name whose case is not known."""
     if table.hook is not None or column in {name.lower() for name in table.columns}:
         return True
@@ -130,7 +130,7 @@ def _travels(column: str, table: TableMapping) -> bool:
 
 def _added(words: TokenReader, table: TableMapping) -> str:
     for name, definition in _new_columns(words):
-        if _travels(name, table) and not (_is_left_out(name, table) and _is_null(definition)):
+        if _is_carried(name, table) and not (_is_left_out(name, table) and _is_null(definition)):
             return f"adds column {name}, and existing rows may have a value in it that no row event has"
     return ""
 
@@ -145,7 +145,7 @@ def _new_columns(words: TokenReader) -> Iterator[tuple[str, list[str]]]:
 
 
 def _is_left_out(column: str, table: TableMapping) -> bool:
-    """Whether NULL in the column leaves no trace, so that items made without the column are right."""
+    """Whether NULL in the column is not stored, so that items written without the column are right."""
     if table.hook is not None or column in {name.lower() for name in table.columns}:
         return False
     stored = table.stored(column)

@@ -1,4 +1,4 @@
-"""SQL text as tokens, and a reader of them from left to right. Pure."""
+"""SQL text as tokens, and a reader for them. Pure."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,11 +20,11 @@ _NAME = re.compile(r"[\w$]+")
 
 
 class NotUnderstood(Exception):
-    """The statement is not what its reader knows."""
+    """The statement has a form that its reader does not know."""
 
 
 class Token(NamedTuple):
-    """A word (upper case in `word`), a quoted name, or a sign. A string is there, but without its text."""
+    """A word or sign (in `word`, in upper case), or a quoted name. A string is a token without its text."""
 
     text: str
     word: str = ""
@@ -32,9 +32,9 @@ class Token(NamedTuple):
 
 def tokens(text: str) -> list[Token]:
     """
-    The statement's tokens. What stands in executable comments counts, other comments do not.
+    The statement's tokens. The content of executable comments counts, other comments do not.
 
-    NotUnderstood where a quote or a comment does not end.
+    Raises NotUnderstood if a quote or a comment does not end.
     """
     return list(_tokens(text))
 
@@ -46,7 +46,7 @@ def _tokens(text: str) -> Iterator[Token]:
                 raise NotUnderstood("a quote or a comment does not end")
             case "quoted":
                 yield Token(match["quoted"].replace("``", "`"))
-            case "double":  # a name under ANSI_QUOTES; taken for text it could hide one
+            case "double":  # under ANSI_QUOTES a name; read as a string, it could hide a mapped table
                 yield Token(match["double"].replace('""', '"'))
             case "string":
                 yield Token("")
@@ -55,7 +55,7 @@ def _tokens(text: str) -> Iterator[Token]:
 
 
 def names(text: str) -> list[str]:
-    """Whatever may be a name, in text that is not understood."""
+    """Everything that may be a name, in text that is not understood."""
     return _NAME.findall(text)
 
 
@@ -65,12 +65,12 @@ def opening(text: str) -> str:
 
 
 def mentioned(parsed: Iterable[Token]) -> set[str]:
-    """Every text in it, in lower case."""
+    """The texts of all tokens, in lower case."""
     return {token.text.lower() for token in parsed}
 
 
 def split(parsed: Iterable[Token], sign: str = ",") -> Iterator[list[Token]]:
-    """The parts between commas (or another sign) outside of brackets; no empty ones."""
+    """The parts between commas (or another sign) outside parentheses; no empty ones."""
     part: list[Token] = []
     depth = 0
     for token in parsed:
@@ -86,28 +86,25 @@ def split(parsed: Iterable[Token], sign: str = ",") -> Iterator[list[Token]]:
 
 
 class TokenReader:
-    """Reads tokens one after the other. NotUnderstood where the expected one does not come."""
+    """Reads tokens from left to right. Raises NotUnderstood if the next one is not what was expected."""
 
     def __init__(self, parsed: Sequence[Token]) -> None:
         self._parsed = parsed
         self._at = 0
 
     def __bool__(self) -> bool:
-        """Whether there is more."""
         return self._at < len(self._parsed)
 
     @property
     def rest(self) -> Sequence[Token]:
-        """What has not been read."""
         return self._parsed[self._at :]
 
     @property
     def word(self) -> str:
-        """The next token's word, not read; empty at the end and before a quoted name."""
+        """The next token's word, without reading it; empty at the end and before a quoted name."""
         return self._parsed[self._at].word if self else ""
 
     def next(self) -> Token:
-        """The next token, read."""
         if not self:
             raise NotUnderstood
         self._at += 1
@@ -120,26 +117,26 @@ class TokenReader:
         return found
 
     def skip_exists(self) -> None:
-        """IF EXISTS, IF NOT EXISTS."""
+        """Reads IF EXISTS or IF NOT EXISTS if it comes next."""
         if self.skip("IF"):
             while self.skip("NOT", "EXISTS"):
                 pass
 
     def skip_wait(self) -> None:
-        """MariaDB: WAIT n or NOWAIT after a table's name."""
+        """Reads MariaDB's WAIT n or NOWAIT after a table's name."""
         if self.skip("WAIT"):
             self.next()
         self.skip("NOWAIT")
 
     def identifier(self) -> str:
-        """A name, in lower case: some servers store names so, and columns compare so."""
+        """A name, in lower case: column names compare without case, on some servers table names as well."""
         token = self.next()
         if token.word and not _NAME.fullmatch(token.word):
             raise NotUnderstood
         return token.text.lower()
 
     def table(self, schema: str) -> tuple[str, str]:
-        """A table's schema and name; `schema` is the one of a name that stands alone."""
+        """A table's schema and name; `schema` is the default for a name without one."""
         self.skip(".")  # `.t` is t of the default schema
         first = self.identifier()
         if self.skip("."):

@@ -1,14 +1,13 @@
 """
-What an SQL statement that stands in the binlog means for the mapped tables. Pure.
+What an SQL statement in the binlog means for the mapped tables. Pure.
 
-Row changes arrive as row events, so a statement matters only where it changes
-rows or the table without any: then capture stops. The rules:
+Row changes arrive as row events, so a statement matters only if it changes rows or the table without any:
+then capture stops. The rules:
 
 stops      TRUNCATE, DROP, RENAME of a mapped table or onto its name; DROP of its schema; CREATE OR REPLACE
-stops      ALTER that changes what travels without a row event (`alterations` has its rules)
-stops      INSERT, UPDATE, DELETE, REPLACE, LOAD, CALL, SELECT f() as a statement, but for the server's own
-stops      a statement that is not understood and mentions a mapped table or schema
-goes on    every other statement
+stops      ALTER that changes carried values without a row event (`alter_table` has its rules) stops
+INSERT, UPDATE, DELETE, REPLACE, LOAD, CALL, SELECT f() logged as a statement, except the server's own stops
+a statement that is not understood and mentions a mapped table or schema continues  every other statement
 """
 
 import re
@@ -31,7 +30,7 @@ from rowferry.mapping import Mapping
 
 
 class Meaning(Enum):
-    """What a statement is to the transaction that it stands in."""
+    """Role of a statement in its transaction."""
 
     BEGIN = auto()
     COMMIT = auto()
@@ -50,11 +49,10 @@ class Verdict:
     """
     What a statement means.
 
-    Where it stops capture: what it does (`found`), what to do (`fix`, in which `{at}` is for the position)
-    and the source tables that have to be loaded again (`tables`). `reshapes`: the mapped source tables that
-    may have other columns afterwards. `retypes`: where the new definitions of these columns keep every value,
-    it does not stop capture. `name` is that of the savepoint, or of the XA transaction:
-    X'6162',X'',1
+    If it stops capture: what it does (`found`), what to do (`fix`, with `{at}` for the position) and the
+    source tables that have to be loaded again (`tables`). `reshapes`: the mapped source tables that may have
+    other columns afterwards. `retypes`: it does not stop capture if the new definitions of these columns keep
+    every value. `name` is that of the savepoint, or of the XA transaction, such as X'6162',X'',1
     """
 
     meaning: Meaning
@@ -84,7 +82,7 @@ _ROW_VERBS = frozenset([
     "CALL", "DELETE", "DO", "HANDLER", "IMPORT", "INSERT", "LOAD", "MERGE", "REPLACE", "SELECT", "UPDATE",
     "WITH",
 ])  # fmt: skip
-_OWN = frozenset(["mysql", "sys"])  # schemas; a hosted server's heartbeat writes to one
+_OWN = frozenset(["mysql", "sys"])  # the server's own schemas; a hosted server's heartbeat writes to one
 # Statements that never change a table's rows.
 _VERBS = frozenset([
     "ANALYZE", "CHECK", "FLUSH", "GRANT", "INSTALL", "KILL", "OPTIMIZE", "PURGE", "RELEASE", "REPAIR",
@@ -94,19 +92,24 @@ _XID = re.compile(r"X'[0-9a-f]*',X'[0-9a-f]*',\d+")
 _AGAIN = "`ferry switch off`, empty {}, run `ferry load --again`, then start the capturer with --skip {{at}}"
 RELOAD = _AGAIN.format("the target of the table")
 RELOAD_ALL = _AGAIN.format("the targets of all mapped tables")
-_COLUMNS = f"correct the mapping where it names a column that is gone; {RELOAD}"
-_TABLE = f"bring the table back where it is gone, or leave it out of the mapping; {RELOAD}"
+_COLUMNS = f"correct the mapping if it names a column that is gone; {RELOAD}"
+_TABLE = f"restore the table if it is gone, or leave it out of the mapping; {RELOAD}"
 
 
 def judge(text: str, schema: str, mapping: Mapping) -> Verdict:
-    """What the statement means when it ran with this default schema."""
+    """
+    What the statement means, run with this default schema. Called for every statement that is not a plain
+    BEGIN.
+
+    Never raises: a statement that is not understood is harmless unless it mentions a mapped table or schema.
+    """
     if text == "BEGIN":
         return Verdict(Meaning.BEGIN)
     try:
         parsed = tokens(text)
     except NotUnderstood:
         return _not_understood(names(text), text, mapping)
-    has_body = bool(parsed) and parsed[0].word in ("CREATE", "ALTER")  # a routine's, with semicolons in it
+    has_body = bool(parsed) and parsed[0].word in ("CREATE", "ALTER")  # of a routine, with semicolons in it
     parts = [parsed] if has_body else list(split(parsed, ";"))
     if len(parts) == 1 and (control := _control(parts[0], text)):
         return control
@@ -120,13 +123,15 @@ def _control(parsed: Sequence[Token], text: str) -> Verdict | None:
 
 
 def _name(text: str, parsed: Sequence[Token]) -> str:
-    """Of a savepoint, or of an XA transaction in the one form in which servers write it."""
+    """
+    Name of a savepoint, or of an XA transaction in the one form in which servers write it to the binlog.
+    """
     xid = _XID.search(text)
     return xid[0] if xid else parsed[-1].text.lower()
 
 
 def _together(verdicts: Sequence[Verdict]) -> Verdict:
-    """Of several statements in one text: the first that stops."""
+    """The verdict on several statements in one text: that of the first one that stops."""
     stops = (verdict for verdict in verdicts if verdict.meaning is Meaning.STOP)
     return next(stops, verdicts[0] if verdicts else HARMLESS)
 
@@ -153,7 +158,7 @@ def _stop(found: str, tables: Iterable[str], fix: str = RELOAD, *, reshapes: boo
 
 
 class _Judge:
-    """Judges one statement. Names compare without case: some servers store them so."""
+    """Judges one statement. Names compare without case: some servers store them in lower case."""
 
     def __init__(self, parsed: Sequence[Token], text: str, schema: str, mapping: Mapping) -> None:
         self.parsed = parsed
@@ -194,7 +199,7 @@ class _Judge:
         raise NotUnderstood
 
     def _skip_settings(self) -> None:
-        """MariaDB: SET STATEMENT variable=value, ... FOR the statement."""
+        """Reads MariaDB's SET STATEMENT variable=value, ... FOR, which precedes the statement."""
         if not self.words.skip("STATEMENT"):
             raise NotUnderstood
         while not self.words.skip("FOR"):
@@ -266,7 +271,7 @@ class _Judge:
         return Verdict(Meaning.HARMLESS, reshapes=frozenset([table.source] if found.reshapes else []))
 
     def _alter_other(self) -> Verdict:
-        """Another table may take a mapped one's name, or swap or take its rows."""
+        """ALTER of another table, which may take a mapped one's name, or exchange rows with it."""
         for action in split(self.words.rest):
             moves = action[0].word in ("RENAME", "EXCHANGE", "CONVERT")
             if moves and mentioned(action) & {table for _, table in self.tables}:
@@ -274,7 +279,9 @@ class _Judge:
         return HARMLESS
 
     def _rows(self, verb: str) -> Verdict:
-        """A view, trigger or routine of any schema may change mapped rows, unless it is the server's own."""
+        """
+        A view, trigger or routine of any schema may change mapped rows, except those of the server's own.
+        """
         named = mentioned(self.parsed) | {self.schema}
         if named & _OWN and not named & (self.schemas | {table for _, table in self.tables}):
             return HARMLESS

@@ -1,4 +1,6 @@
-"""Whether a column keeps every value when ALTER TABLE changes its definition. Pure; in doubt it does not."""
+"""
+Whether a column keeps every value when ALTER TABLE changes its definition. Pure; if in doubt, it does not.
+"""
 
 import re
 from collections.abc import Sequence
@@ -16,27 +18,27 @@ _NUMBERS = re.compile(r"\d+")
 
 
 def keeps_values(before: Sequence[Definition], after: Sequence[Definition], columns: frozenset[str]) -> bool:
-    """Whether each of the columns, named in lower case, has the same values after as before."""
+    """Whether each of `columns`, named in lower case, has the same values after as before."""
     old, new = ({column.name.lower(): column for column in side} for side in (before, after))
     if not columns <= old.keys() & new.keys():
         return False
     for name in columns:
         recoded = old[name].charset != new[name].charset
-        spelled = old[name].name == new[name].name  # an attribute's name has the case of its letters
+        spelled = old[name].name == new[name].name  # the case of its letters is that of the attribute's name
         if not (spelled and _keeps(old[name], new[name])) or (recoded and _computes(name, after)):
             return False
     return True
 
 
 def _computes(name: str, columns: Sequence[Definition]) -> bool:
-    """Whether a generated column may be made of this one: HEX or LENGTH of it depend on its character set."""
+    """Whether a generated column may use this one: HEX or LENGTH of it depend on its character set."""
     quoted = f"`{name.replace('`', '``')}`"
     return any(quoted in column.computed.lower() for column in columns)
 
 
 def _keeps(old: Definition, new: Definition) -> bool:
     if (old.nullable and not new.nullable) or old.computed != new.computed:
-        return False  # NULL becomes 0 or '' where the server is not strict
+        return False  # NULL becomes 0 or '' if the server is not in strict mode
     if new.charset != old.charset and not _fits_in_utf8mb4(old, new):
         return False
     if new.declared == old.declared:
@@ -56,7 +58,7 @@ def _keeps(old: Definition, new: Definition) -> bool:
 
 
 def _fits_in_utf8mb4(old: Definition, new: Definition) -> bool:
-    """A TEXT holds so many bytes: what does not fit is cut off where the server is not strict."""
+    """A TEXT is limited in bytes: what does not fit is cut off if the server is not in strict mode."""
     if new.charset != "utf8mb4":
         return False
     kind = new.data_type.lower()
@@ -73,7 +75,7 @@ def _widens_integer(old: Definition, new: Definition) -> bool:
 
 
 def _widens_text(old: Definition, new: Definition, family: Sequence[str]) -> bool:
-    """CHAR is compared by its length, too: it has no blanks at its end that another type could lose."""
+    """CHAR is compared by its length as well: it has no trailing blanks that another type could lose."""
     first, second = family.index(old.data_type.lower()), family.index(new.data_type.lower())
     sizes = _numbers(old), _numbers(new)
     if not all(sizes):

@@ -1,4 +1,4 @@
-"""Readers of the events that stand for themselves."""
+"""Readers of the events that can be decoded without other events."""
 
 from collections.abc import Callable, Iterable
 
@@ -10,7 +10,7 @@ from capturer.decoder.queries import load_query, query
 from capturer.decoder.wire import damaged
 
 type Reader = Callable[[bytes, int, int, int], Iterable[Event]]
-"""(event without checksum, its type, start, end) to what it is."""
+"""(event without checksum, its type, start, end) to the decoded events."""
 
 
 def _gtid(data: bytes, kind: int, start: int, end: int) -> Iterable[Event]:

@@ -1,11 +1,11 @@
 """
-What makes reading stop; the position stays before the event.
+Errors that stop reading; the position stays before the event.
 
 * CaptureStopped
   + DamagedEvent       the bytes are not an event as a server writes it
-  + UnknownEvent       an event of a type that is not known, and may hold rows
+  + UnknownEvent       an event of an unknown type, which may hold rows
   + RowImageNotFull    the event leaves columns out
-  + UnreadableColumn   the event alone does not tell how to read a column
+  + UnreadableColumn   the event alone does not say how to read a column
 """
 
 from rowferry.errors import CaptureStopped
@@ -23,7 +23,7 @@ class DamagedEvent(CaptureStopped):
 
 
 class UnknownEvent(CaptureStopped):
-    """An event of a type that is not known, and that the server does not call ignorable."""
+    """An event of an unknown type that the server has not marked as ignorable."""
 
     def __init__(self, kind: int) -> None:
         super().__init__(

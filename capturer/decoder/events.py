@@ -1,8 +1,8 @@
 """
-What the decoder gives for an event.
+Decoded events.
 
-`start` and `end` are byte offsets in the file that the newest Rotate named, as
-64 bit. Events inside a compressed transaction have those of the event around them.
+`start` and `end` are byte offsets in the file that the newest Rotate named, as 64 bit. Events inside a
+compressed transaction have those of the event around them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from rowferry.change import Kind
 
 type Image = Mapping[str, Any] | None
-"""Column name to value; None where there is no such image (before an insert, after a delete)."""
+"""Column name to value; None if there is no such image (before an insert, after a delete)."""
 
 
 class FormatDescription(NamedTuple):
@@ -23,7 +23,7 @@ class FormatDescription(NamedTuple):
 
 
 class Rotate(NamedTuple):
-    """The events that follow stand in this file from this offset on."""
+    """The events that follow are in this file, from this offset on."""
 
     file: str
     offset: int
@@ -33,9 +33,8 @@ class Gtid(NamedTuple):
     """
     A transaction begins. `gtid` is None for an anonymous one, `committed` its commit time in µs since 1970.
 
-    MariaDB has whole seconds and no BEGIN: with `standalone` exactly one event
-    follows, else all up to Xid or a COMMIT; None for MySQL, where BEGIN tells.
-    `prepared` marks MariaDB's XA PREPARE.
+    MariaDB has whole seconds and no BEGIN: with `standalone` exactly one event follows, otherwise all up to
+    Xid or a COMMIT; None for MySQL, where a BEGIN follows. `prepared` marks MariaDB's XA PREPARE.
     """
 
     start: int
@@ -47,7 +46,7 @@ class Gtid(NamedTuple):
 
 
 class Query(NamedTuple):
-    """SQL text as it stands in the binlog, and the default schema that it ran in."""
+    """SQL text as it is in the binlog, and the default schema in which it ran."""
 
     start: int
     end: int
@@ -95,7 +94,7 @@ class Heartbeat(NamedTuple):
 
 
 class Incident(NamedTuple):
-    """The server lost changes before this place."""
+    """The server lost changes before this event."""
 
     start: int
     end: int
@@ -103,7 +102,7 @@ class Incident(NamedTuple):
 
 
 class Passed(NamedTuple):
-    """Anything else: it only moves the position. `kind` is the event type code."""
+    """Any other event: it only advances the position. `kind` is the code of its type."""
 
     start: int
     end: int

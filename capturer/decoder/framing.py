@@ -2,7 +2,7 @@
 Event headers, checksums and the small events.
 
 https://dev.mysql.com/doc/dev/mysql-server/latest/classbinary__log_1_1Binary__log__event.html
-Readers take the event's bytes, header and all, without the OK byte before it and the checksum behind it.
+Readers take the event's bytes with its header, without the OK byte before it and the checksum after it.
 """
 
 import struct
@@ -15,9 +15,9 @@ from capturer.decoder.wire import damaged, fixed_int, packed_bytes, packed_int, 
 HEADER = 19
 CHECKSUM = 4
 ARTIFICIAL = 0x20
-"""Flag of an event that the server made up for the reader: it stands in no file."""
+"""Flag of an event that the server made for the reader: it is in no file."""
 IGNORABLE = 0x80
-"""Flag of an event that a reader who does not know it may pass over."""
+"""Flag of an event that a reader may skip if it does not know its type."""
 HARMLESS = frozenset([3, 5, 9, 11, 13, 14, 17, 28, 29, 35, 36, 37, 160, 161, 163, 164])
 """
 Types that change no rows: end of file, variables, parts of LOAD DATA, notes, GTID sets, encryption.
@@ -31,7 +31,7 @@ _XA_PREPARE = struct.Struct("<BIII")
 
 
 class EventType(IntEnum):
-    """Codes of the events that mean something here; MariaDB's own from 160."""
+    """Codes of the events that are used here; MariaDB's own from 160."""
 
     QUERY = 2
     ROTATE = 4
@@ -59,22 +59,22 @@ class EventType(IntEnum):
 
 
 unpack_frame = struct.Struct("<4xB4xIIH").unpack_from
-"""(bytes, offset) to type, size, end (32 bit), flags. struct.error when cut off."""
+"""(bytes, offset) to type, size, end (32 bit), flags. struct.error if cut off."""
 unpack_checksum = struct.Struct("<I").unpack_from
 unpack_header = struct.Struct("<IBIIIH").unpack_from
-"""(bytes, offset) to timestamp (s), type, server id, size, end (32 bit), flags. struct.error when cut off."""
+"""(bytes, offset) to timestamp (s), type, server id, size, end (32 bit), flags. struct.error if cut off."""
 
 
 def is_verified(data: bytes, at: int = 0) -> bool:
-    """Whether the event from `at` on ends in the CRC32 of what is before."""
+    """Whether the event from `at` on ends in the CRC32 of the bytes before it."""
     return zlib.crc32(memoryview(data)[at:-CHECKSUM]) == int.from_bytes(data[-CHECKSUM:], "little")
 
 
 def format_description(data: bytes) -> FormatDescription:
     """
-    Of an event with its checksum, which this one has even where checksums are off.
+    Reads the event with its checksum, which this type has even if checksums are off.
 
-    ValueError for another format.
+    Raises ValueError for another format.
     """
     fixed = HEADER + 2 + _SERVER_VERSION + 4
     version, at = fixed_int(data, HEADER, 2)
@@ -122,6 +122,5 @@ def heartbeat_v2(data: bytes) -> tuple[str, int]:
 
 
 def incident(data: bytes) -> str:
-    """The server's message."""
     text, _ = taken(data, HEADER + 3, data[HEADER + 2])
     return text.decode(errors="replace")

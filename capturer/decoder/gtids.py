@@ -10,7 +10,7 @@ from capturer.decoder.wire import damaged, fixed_int, taken
 
 _MYSQL = struct.Struct("<B16sq")
 _TIMES = HEADER + _MYSQL.size + 1 + 16
-"""Where commit times stand: after the type of the logical clock and its two numbers."""
+"""Offset of the commit times: after the type of the logical clock and its two numbers."""
 _HAS_ORIGINAL = 1 << 55
 _MARIADB = struct.Struct("<QIB")
 _STANDALONE, _PREPARED_XA = 0x01, 0x40
@@ -26,7 +26,7 @@ def _uuid(data: bytes) -> str:
 
 
 def mysql_gtid(data: bytes, kind: int, start: int, end: int) -> Gtid:
-    """GTID and ANONYMOUS_GTID; servers before 8.0 give no commit time but that of the header."""
+    """GTID and ANONYMOUS_GTID. Servers before 8.0 have no commit time but that of the header, in seconds."""
     _, server, number = _MYSQL.unpack_from(data, HEADER)
     if len(data) >= _TIMES + 7:
         committed = int.from_bytes(data[_TIMES : _TIMES + 7], "little") & ~_HAS_ORIGINAL
@@ -65,7 +65,7 @@ def tagged_gtid(data: bytes, start: int, end: int) -> Gtid:
     while at < len(data):
         field, at = _varint(data, at)
         if field > _LAST_FIELD:
-            break  # of a newer server, and marked as one that may be left out
+            break  # of a newer server, and marked as ignorable
         if field == _UUID:
             server, at = _small_bytes(data, at, 16)
         elif field == _TAG:
@@ -82,7 +82,7 @@ def tagged_gtid(data: bytes, start: int, end: int) -> Gtid:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """As many ones at the low end of the first byte as bytes follow; the rest of the bits are the number."""
+    """The low end of the first byte has as many ones as bytes follow; the other bits are the number."""
     more = (~data[at] & (data[at] + 1)).bit_length() - 1
     if more == 8:
         return fixed_int(data, at + 1, 8)

@@ -11,14 +11,16 @@ from capturer.decoder.wire import damaged, packed_bytes, packed_int
 _END, _SIZE, _COMPRESSION, _PLAIN_SIZE = 0, 1, 2, 3
 _ZSTD, _NONE = 0, 255
 MAX_EVENT = 1 << 31
-"""Bytes; no event is larger than max_allowed_packet and a little."""
+"""
+Bytes. Events are at most a little larger than max_allowed_packet (1 GiB): more is damage, not to be read.
+"""
 
 
 def inner_events(data: bytes) -> Iterator[bytes]:
     """
-    The events inside, header and all, without checksums; decompressed as they are asked for.
+    The events inside, with their headers, without checksums; decompressed while they are consumed.
 
-    ValueError when damaged: events before the damage have been given by then.
+    Raises ValueError if damaged; events before the damage have been yielded by then.
     """
     fields, at = _fields(data)
     content = memoryview(data)[at:]
@@ -47,7 +49,7 @@ def _cut(plain: BytesIO | ZstdFile) -> Iterator[bytes]:
 
 
 def _fields(data: bytes) -> tuple[dict[int, int], int]:
-    """Tagged fields up to the end mark, and where the content starts."""
+    """Tagged fields up to the end mark, and the offset of the content."""
     found, at = {}, HEADER
     while data[at] != _END:
         tag, at = packed_int(data, at)

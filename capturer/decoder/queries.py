@@ -10,25 +10,25 @@ from capturer.decoder.values.mariadb import inflated
 from capturer.decoder.wire import taken
 
 _CONTENT = HEADER + 8
-"""After the session's number and the seconds that it took."""
+"""Offset after the session's id and the seconds that the statement took."""
 _FIXED = struct.Struct("<BHH")
 _LOAD_HEAD = 13
 _SHORT = 300
 _CHARSET_VARIABLE = 4
 _SIZES = {0: 4, 1: 8, 3: 4, 8: 2, 7: 2}
-"""Status variables of a fixed size that may stand before the character set."""
+"""Status variables of a fixed size that may precede the character set."""
 _CATALOG, _CATALOG_WITHOUT_ZERO, _TIME_ZONE = 2, 6, 5
 
 
 def load_query(data: bytes) -> tuple[str, str]:
-    """As `query`, of LOAD DATA: there three numbers and a flag stand before the status variables."""
+    """As `query`, for LOAD DATA, where three numbers and a flag precede the status variables."""
     fixed = HEADER + 8 + _FIXED.size
     return query(data[:fixed] + data[fixed + _LOAD_HEAD :])
 
 
 def query(data: bytes, *, compressed: bool = False) -> tuple[str, str]:
-    """The default schema and the statement, whatever its character set; what it cannot have is replaced."""
-    parse = _parsed if len(data) > _SHORT else _parsed_once  # BEGIN stands in every transaction
+    """The default schema and the statement, decoded from its character set; invalid bytes are replaced."""
+    parse = _parsed if len(data) > _SHORT else _parsed_once  # cached: BEGIN is in every transaction
     return parse(data[_CONTENT:], compressed)
 
 
@@ -52,7 +52,7 @@ def _decoded(sql: bytes, status: bytes) -> str:
 
 
 def _collation(status: bytes) -> int:
-    """character_set_client of the session, utf8mb4 where it is not told."""
+    """character_set_client of the session; utf8mb4 if the event does not have it."""
     at = 0
     while at < len(status):
         code = status[at]

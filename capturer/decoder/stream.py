@@ -35,7 +35,7 @@ from capturer.decoder.values.mariadb import inflated
 from capturer.decoder.wire import Malformed, damaged
 
 type Wanted = Callable[[str, str], Container[str] | None]
-"""(schema, table) to the columns that images shall have, or EVERY_COLUMN; None to pass over its rows."""
+"""(schema, table) to the columns that images shall have, or EVERY_COLUMN; None to skip its rows."""
 type Required = Callable[[str, str], Iterable[str]]
 """(schema, table) to columns without which its rows cannot be read."""
 type Definitions = Callable[[str, str], Sequence[Definition] | None]
@@ -54,7 +54,7 @@ _DAMAGE = (
 _WRAP, _HALF = 0xFFFF_FFFF, 1 << 31
 _FORMAT_DESCRIPTION = int(EventType.FORMAT_DESCRIPTION)
 _DUMMY_TABLE = bytes([255, 255, 255, 0, 0, 0])
-"""MySQL ends a statement with a rows event of this table where it changed none."""
+"""Id of the table in the rows event with which MySQL ends a statement that changed no row."""
 _MAX_TABLES = 4096
 _NEVER_INSIDE = frozenset([EventType.FORMAT_DESCRIPTION, EventType.ROTATE, EventType.TRANSACTION_PAYLOAD])
 
@@ -63,11 +63,11 @@ class EventStream:
     """
     Decodes events in their order; keeps what later ones need: checksums, file offset, table maps.
 
-    `wanted` chooses tables and columns, `required` those that a table must have. `definitions` tells what
-    table maps leave out, and is asked where that is needed: also for MariaDB's BINARY(16), which looks like
-    UUID. It may raise RowsNotNeeded. `checksums` tells
-    whether events have them, where that is known before the first one tells; with `verify` each is checked.
-    It can be fed from a dump, a file or a test. Another connection needs another EventStream.
+    `wanted` chooses tables and columns, `required` the columns that a table must have. `definitions` returns
+    what table maps leave out, and is called only if that is needed, which includes MariaDB's BINARY(16),
+    because it looks like UUID; it may raise RowsNotNeeded. `checksums` says whether events have them, if that
+    is known before the first event says so; with `verify` each is checked. Events may come from a dump, a
+    file or a test. Each connection needs an EventStream of its own.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class EventStream:
         self._checksums = checksums
         self._mariadb = False
         self.end = 0
-        """Where the newest event ends, in bytes from the start of its file."""
+        """End of the newest event, in bytes from the start of its file."""
         self._tables: dict[bytes, DecodedTable] = {}
         self._known: dict[bytes, DecodedTable] = {}
         self._readers = self._all_readers()
@@ -103,16 +103,16 @@ class EventStream:
         return {int(kind): reader for kind, reader in readers.items()}  # an int finds an int faster
 
     def forget(self) -> None:
-        """Ask `wanted` and `definitions` again for every table: call it after DDL."""
+        """Makes it call `wanted` and `definitions` again for every table. Call it after DDL."""
         self._known.clear()
 
     def feed(self, packet: bytes, at: int = 0) -> Iterable[Event]:
         """
-        The events in a packet from offset `at` on (1 in a dump: the OK byte): one, or those of a compressed
-        transaction, decoded while they are asked for.
+        The events in a packet from offset `at` on (1 in a dump, after the OK byte): one, or those of a
+        compressed transaction, which are decoded while they are consumed.
 
-        DamagedEvent, UnknownEvent, RowImageNotFull or UnreadableColumn: nothing of the event has been given
-        then, of a compressed transaction perhaps its first events.
+        Raises DamagedEvent, UnknownEvent, RowImageNotFull or UnreadableColumn; then nothing of the event has
+        been returned, except perhaps the first events of a compressed transaction.
         """
         try:
             kind, size, position, flags = unpack_frame(packet, at)
@@ -125,9 +125,9 @@ class EventStream:
             else:
                 data = packet[at:]
             if not position or flags & ARTIFICIAL:
-                start = end = self.end  # made up for the reader, it stands between two others
+                start = end = self.end  # made for the reader: it takes no place in the file
             else:
-                # The low 32 bits of an offset near the last one, for an event has at most 1 GiB.
+                # Only the low 32 bits, of an offset near the last one: an event has at most 1 GiB.
                 end = self.end + ((position - self.end + _HALF) & _WRAP) - _HALF
                 start = end - size
                 self.end = end
@@ -137,7 +137,7 @@ class EventStream:
             raise _damaged(error) from error
 
     def _tells_checksum(self, packet: bytes, at: int) -> bool:
-        """Before the file's first event has told, only the bytes themselves can."""
+        """Before the format description has said whether there are checksums, only the bytes can show it."""
         return self._checksums is None and framing.is_verified(packet, at)
 
     def _format_description(self, data: bytes, _kind: int, _start: int, _end: int) -> Iterable[Event]:
@@ -168,7 +168,7 @@ class EventStream:
         return ()
 
     def _learned(self, content: bytes) -> DecodedTable:
-        """Parsing and compiling take about a millisecond; a table is announced again in every transaction."""
+        """Not cached, this takes about a millisecond, and every transaction announces its tables again."""
         if len(self._known) >= _MAX_TABLES:
             self._known.clear()
         body = content[FLAGS:]
@@ -218,5 +218,5 @@ def _passed(kind: int, flags: int, start: int, end: int) -> Iterable[Event]:
 
 
 def _damaged(error: BaseException) -> DamagedEvent:
-    """Only our own words: those of Python could hold row values."""
+    """Only our own text: Python's messages may hold row values."""
     return DamagedEvent(str(error) if type(error) is Malformed else type(error).__name__)

@@ -1,14 +1,13 @@
-"""Encodings that binlog events share: from bytes and an offset to the value and the next offset."""
+"""Encodings that binlog events share: functions from bytes and an offset to the value and the next offset."""
 
 from typing import NoReturn
 
 
 class Malformed(ValueError):
-    """The bytes are not what they should be; becomes DamagedEvent. Its text never holds a value."""
+    """The bytes are not what they should be; becomes DamagedEvent. Its text must never hold a value."""
 
 
 def damaged(found: str) -> NoReturn:
-    """Raise Malformed."""
     raise Malformed(found)
 
 
@@ -17,7 +16,7 @@ def packed_int(data: bytes, at: int) -> tuple[int, int]:
     A length-encoded integer (net_field_length).
 
     https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_dt_integers.html
-    ValueError when cut off, IndexError at the very end.
+    Raises ValueError if cut off, IndexError at the very end.
 
     >>> packed_int(bytes([0xFC, 1, 2]), 0)
     (513, 3)
@@ -31,13 +30,13 @@ def packed_int(data: bytes, at: int) -> tuple[int, int]:
 
 
 def fixed_int(data: bytes, at: int, size: int) -> tuple[int, int]:
-    """An unsigned little-endian integer of `size` bytes. ValueError when cut off."""
+    """An unsigned little-endian integer of `size` bytes. Raises ValueError if cut off."""
     value, after = taken(data, at, size)
     return int.from_bytes(value, "little"), after
 
 
 def taken(data: bytes, at: int, size: int) -> tuple[bytes, int]:
-    """`size` bytes. ValueError when there are fewer."""
+    """`size` bytes. Raises ValueError if there are fewer."""
     after = at + size
     if after > len(data):
         damaged("cut off")
@@ -45,7 +44,7 @@ def taken(data: bytes, at: int, size: int) -> tuple[bytes, int]:
 
 
 def packed_bytes(data: bytes, at: int) -> tuple[bytes, int]:
-    """Bytes with their length before them. ValueError or IndexError when cut off."""
+    """Bytes preceded by their length. Raises ValueError or IndexError if cut off."""
     size, at = packed_int(data, at)
     return taken(data, at, size)
 

@@ -17,24 +17,26 @@ from rowferry.mapping import Mapping
 from rowferry.position import BinlogOffset
 
 HEARTBEAT = 1.0
-"""Seconds after which an idle server says that it is there."""
+"""
+Seconds after which an idle server sends a sign of life: without it, a frozen server would never be noticed.
+"""
 LARGEST_START = (1 << 32) - 1  # the dump command takes an offset of 32 bit
-FIRST_EVENT = 4  # offset, behind the file's magic number
+FIRST_EVENT = 4  # offset, after the file's magic number
 _DENIED = frozenset([1044, 1045, 1130, 1142, 1227, 1251, 1698, 1820, 1862, 2059, 2061, 3118])
 
 
 class ConnectionLost(SourceNotReady):
-    """The server cannot be reached now: once capture runs, it is tried again."""
+    """The server cannot be reached now. A capturer that is running retries; one that is starting ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicationClient:
     """
-    Where the server is and how to log in.
+    The server's address, and how to log in.
 
-    `server_id` is the capturer's own id as a replica. `ca` is a file of
-    certificates: given, the connection is encrypted and the server verified.
-    `patience` is how many seconds the server may be silent; above HEARTBEAT.
+    `server_id` is the capturer's own id as a replica: two replicas with one id disconnect each other. `ca` is
+    a file of certificates: with it, the connection is encrypted and the server verified. `patience` is how
+    many seconds the server may be silent; it must be above HEARTBEAT.
     """
 
     host: str
@@ -63,20 +65,20 @@ class ReplicationClient:
         }
 
     def connect(self) -> Any:
-        """A new connection, for one thread. ConnectionLost or SourceNotReady."""
+        """A new connection, for one thread. Raises ConnectionLost, SourceNotReady or CaptureStopped."""
         try:
             return pymysql.connect(**self.settings)
         except (pymysql.Error, OSError, RuntimeError) as error:
             raise self.explain(error) from error
 
     def explain(self, error: Exception) -> RowferryError:
-        """What the driver's error means."""
+        """Our own error for the driver's: one of ConnectionLost, SourceNotReady and CaptureStopped."""
         code, text = (*error.args, "", "")[:2] if isinstance(error, pymysql.Error) else (0, str(error))
         if code in (1236, 4052):  # MariaDB has a code of its own for two replicas of one id
             return _refused(str(text))
         if code in _DENIED:
             return SourceNotReady(
-                f"{self.host}:{self.port} does not let {self.user} in ({code}: {_name(error)})",
+                f"{self.host}:{self.port} does not accept {self.user} ({code}: {_name(error)})",
                 "correct SOURCE_USER and SOURCE_PASSWORD; "
                 "the user needs SELECT, REPLICATION SLAVE and REPLICATION CLIENT",
             )
@@ -96,7 +98,7 @@ def _name(error: Exception) -> str:
 
 
 def _refused(text: str) -> RowferryError:
-    """Error 1236, which stands for everything that a server has against reading its binlog."""
+    """The meaning of error 1236, which a server uses for every reason not to send its binlog."""
     if "same server_uuid/server_id" in text:
         return CaptureStopped(
             "another replica of the source has the same server id",
@@ -105,7 +107,7 @@ def _refused(text: str) -> RowferryError:
     if "Could not find first log" in text or "purged" in text:
         return CaptureStopped(
             "binlog purged: the file of the checkpoint is no longer on the server",
-            f"changes are lost: raise binlog_expire_logs_seconds; {START_OVER}",
+            f"changes are lost: increase binlog_expire_logs_seconds; {START_OVER}",
         )
     if "position > file size" in text or "impossible position" in text:  # MariaDB says the second
         return CaptureStopped(
@@ -118,7 +120,7 @@ def _refused(text: str) -> RowferryError:
         )
     return CaptureStopped(
         f"the server cannot read its binlog at the checkpoint ({text[:200]})",
-        f"check the server's disk and error log; where the file is damaged, {START_OVER}",
+        f"check the server's disk and error log; if the file is damaged, {START_OVER}",
     )
 
 
@@ -126,12 +128,12 @@ class _Dump(BinLogStreamReader):  # type: ignore[misc]
     """
     mysql-replication's connection: the session's settings, the dump request, the framing of packets.
 
-    Its decoding is not used, and its reconnecting must not be: that goes on
-    behind the last event, and inside a transaction loses the rest of it.
+    Its decoding is not used (it misreads types and hides events it does not know), and its reconnecting must
+    not be: it resumes after the last event, and inside a transaction loses the rest of it.
     """
 
     def open(self) -> None:
-        """Connects and asks for the events, as the library's first fetch would."""
+        """Connects and requests the events, as the library's first fetch would."""
         self._BinLogStreamReader__connect_to_stream()
 
     @property
@@ -141,7 +143,7 @@ class _Dump(BinLogStreamReader):  # type: ignore[misc]
 
     @property
     def connection(self) -> RawConnection | None:
-        """The driver's connection; None before it is open."""
+        """The driver's connection; None before `open`."""
         made = getattr(self, "_stream_connection", None)
         return None if made is None else RawConnection(made)
 
@@ -150,8 +152,8 @@ class Binlog:
     """
     One pass over the binlog from a boundary on.
 
-    Never reconnects by itself: what was read of a transaction that breaks off
-    has to be read again from its start.
+    Never reconnects by itself: if the connection breaks inside a transaction, that has to be read again from
+    its start, with a new Binlog.
     """
 
     def __init__(
@@ -162,7 +164,7 @@ class Binlog:
         definitions: Definitions | None = None,
         reshaped: Reshaped = lambda _tables, _end: None,
     ) -> None:
-        """Connects and asks for the events. ConnectionLost, SourceNotReady."""
+        """Connects and requests the events. Raises what ReplicationClient.explain returns."""
         self._source = source
         self._dump = _Dump(
             source.settings,
@@ -185,24 +187,24 @@ class Binlog:
 
     def events(self) -> Iterator[Event]:
         """
-        The events from the boundary on, for ever.
+        The events from the boundary on, without end.
 
-        ConnectionLost when the server ends the stream or is silent for too
-        long; CaptureStopped or SourceNotReady when it refuses.
+        Raises ConnectionLost if the server ends the stream or is silent for longer than `patience`;
+        CaptureStopped or SourceNotReady if it refuses.
         """
         try:
             assert self._dump.connection
             yield from self._translation.events(self._dump.connection.packets())
         except (pymysql.Error, OSError) as error:
             raise self._source.explain(error) from error
-        raise ConnectionLost("the server ended the binlog stream", "it is connected again by itself")
+        raise ConnectionLost("the server ended the binlog stream", "nothing to do: the capturer reconnects")
 
     def interrupt(self) -> None:
-        """Ends `events` soon, from any thread."""
+        """Makes `events` end soon. May be called from any thread."""
         if connection := self._dump.connection:
             connection.interrupt()
 
     def close(self) -> None:
-        """Drops the connection without a farewell: the server is busy sending."""
+        """Drops the connection without a COM_QUIT: the server is busy sending."""
         if connection := self._dump.connection:
             connection.drop()

@@ -1,11 +1,11 @@
 """
-What the binlog does not tell of a table's columns: the server is asked.
+Asks the server for what the binlog does not say about a table's columns.
 
-Its answer is of now, and the rows may be of before an ALTER TABLE. So each answer is kept with its place: the
-end of the binlog at that moment. That is exact because the table's metadata lock is held meanwhile: no DDL
-is half done then. It counts for rows behind that place until capture meets DDL of the table, and for earlier
-ones where the binlog holds none from them up to that place. Tables are asked about when reading begins and
-after their DDL, so that rows seldom are earlier.
+The trap: the server's answer is of now, and the rows may be from before an ALTER TABLE. So each answer is
+kept with its offset, the end of the binlog at that moment. The offset is exact, because the table's metadata
+lock is held meanwhile and no DDL is half done. The answer is valid for rows after that offset until capture
+reads DDL of the table, and for earlier rows if the binlog has no DDL of the table between them and that
+offset. Tables are read when reading begins and after their DDL, so that rows are seldom earlier.
 """
 
 import logging
@@ -27,7 +27,9 @@ from rowferry.mysql import server, snapshot
 from rowferry.position import BinlogOffset
 
 LOCK_SECONDS = 5
-"""How long an ALTER TABLE may hold a table's definition; below the patience with a silent server."""
+"""
+Seconds to wait for an ALTER TABLE that holds a table's definition; below the patience with a silent server.
+"""
 _LOCK_TIMEOUT, _NO_SUCH_TABLE, _NO_SUCH_SCHEMA = 1205, 1146, 1049
 _FULL = (
     "SET GLOBAL binlog_row_metadata=FULL; `ferry switch off`, empty the target of the table, "
@@ -41,11 +43,11 @@ ORDER BY ordinal_position
 """
 
 type Floors = Callable[[], Mapping[str, str]]
-"""For `schema.table`, the position up to which its load shows every change."""
+"""By `schema.table`, the position up to which its load shows every change."""
 
 
 class _Known(NamedTuple):
-    """A table's columns as they were at that place."""
+    """A table's columns as they were at an offset."""
 
     columns: Sequence[Definition]
     place: BinlogOffset
@@ -53,9 +55,10 @@ class _Known(NamedTuple):
 
 class Definitions:
     """
-    The columns of mapped tables, for rows that stand at or behind `at()`, the boundary read last.
+    The columns of mapped tables, for rows at or after `at()`, the boundary that was read last.
 
-    Costs nothing while table maps stay the same: then nobody asks.
+    Called only for a table map that has not been seen before, so it costs nothing while table maps stay the
+    same.
     """
 
     def __init__(
@@ -77,7 +80,9 @@ class Definitions:
         self._changes: list[tuple[BinlogOffset, frozenset[str]]] = []
 
     def learn(self) -> None:
-        """Asks about every table of which nothing is known; what cannot be told now is left for later."""
+        """
+        Reads every table that is not known yet; what cannot be read now is left for later. Never raises.
+        """
         with suppress(ConnectionLost):
             for name, table in self._named.items():
                 if name not in self._known:
@@ -85,7 +90,7 @@ class Definitions:
                         self._known[name] = self._read(*table)
 
     def reshaped(self, tables: Iterable[str], end: int) -> None:
-        """DDL of these tables has been met, which ends at that offset in the file of `at()`."""
+        """Called when DDL of these tables has been read that ends at offset `end` in the file of `at()`."""
         here = self._at()._replace(offset=end)
         for name in tables:
             if name in self._known and self._known[name].place.order < here.order:
@@ -94,9 +99,9 @@ class Definitions:
 
     def same_values(self, name: str, columns: frozenset[str], end: BinlogOffset) -> bool:
         """
-        Whether DDL that ends there, just behind `at()`, has left these columns' values as they were.
+        Whether DDL that starts at `at()` and ends at `end` has kept every value of these columns.
 
-        ConnectionLost where nobody can tell now: ask again then.
+        Raises ConnectionLost if that cannot be decided now: call it again after reconnecting.
         """
         before = self._known.get(name)
         if before is None or before.place.order > self._at().order:
@@ -112,9 +117,9 @@ class Definitions:
 
     def __call__(self, schema: str, table: str) -> Sequence[Definition]:
         """
-        The table's columns when the rows at hand were written.
+        The table's columns when the rows at `at()` were written.
 
-        CaptureStopped where that is not certain, RowsNotNeeded where a load since then shows these rows,
+        Raises CaptureStopped if that is not certain, RowsNotNeeded if a load since then shows these rows, and
         ConnectionLost while a statement is changing the table.
         """
         name, at = f"{schema}.{table}", self._at()
@@ -125,17 +130,17 @@ class Definitions:
         if not later:
             return found
         if self._is_loaded(name, later[-1]):
-            say(logging.INFO, "rows are passed over: the load shows them", table=name, up_to=str(later[0]))
+            say(logging.INFO, "rows are skipped: the load shows them", table=name, up_to=str(later[0]))
             raise RowsNotNeeded
         raise CaptureStopped(
             f"the binlog does not name the columns of {name}, and at {later[0]} they were changed",
-            f"{_FULL}, then start the capturer: it goes on behind that place",
+            f"{_FULL}, then start the capturer: it continues after that position",
             LOAD,
             [name],
         )
 
     def _changed(self, name: str, start: BinlogOffset, end: BinlogOffset) -> list[BinlogOffset]:
-        """Where the table's columns may have changed from `start` to `end`."""
+        """The offsets from `start` to `end` at which the table's columns may have changed."""
         self._search(start, end)
         return [
             place
@@ -144,7 +149,9 @@ class Definitions:
         ]
 
     def _search(self, start: BinlogOffset, end: BinlogOffset) -> None:
-        """Knows afterwards every change of columns from `start` to `end`, and reads nothing twice."""
+        """
+        Adds every change of columns from `start` to `end` to `_changes`; reads no part of the binlog twice.
+        """
         start = max(start, self._searched or start, key=_order)
         if start.order >= end.order:
             return
@@ -171,11 +178,11 @@ class Definitions:
     def _explained(self, error: pymysql.Error, name: str) -> Exception:
         if error.args[0] == _LOCK_TIMEOUT:
             return ConnectionLost(
-                f"a statement holds the definition of {name}", "nothing to do: it is tried again"
+                f"a statement holds the definition of {name}", "nothing to do: it is retried"
             )
         if error.args[0] in (_NO_SUCH_TABLE, _NO_SUCH_SCHEMA):
             return CaptureStopped(
-                f"the binlog does not name the columns of {name}, and the table is not there any more",
+                f"the binlog does not name the columns of {name}, and the table does not exist any more",
                 f"bring the table back or leave it out of the mapping; {_FULL}, then start the capturer",
                 LOAD,
                 [name],
@@ -189,7 +196,7 @@ def _order(place: BinlogOffset) -> tuple[int, int]:
 
 @contextmanager
 def _locked(connection: Any, schema: str, table: str) -> Iterator[None]:
-    """Meanwhile no DDL of the table begins or ends: a SELECT's metadata lock stays up to the COMMIT."""
+    """Inside, no DDL of the table begins or ends: a SELECT's metadata lock is held until the COMMIT."""
     name = ".".join(f"`{part.replace('`', '``')}`" for part in (schema, table))
     server.execute(connection, f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}")
     server.execute(connection, "START TRANSACTION")

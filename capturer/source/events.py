@@ -1,8 +1,8 @@
 """
-What the binlog holds, as far as capture cares: the decoder's events, and what could not be decoded.
+The events that capture works with: the decoder's, and one for what could not be decoded.
 
-`start` and `end` are byte offsets in the file that the newest Rotate named, as
-64 bit (the binlog's own are 32 bit and wrap in files over 4 GiB).
+`start` and `end` are byte offsets in the file that the newest Rotate named, as 64 bit (the binlog's own are
+32 bit and wrap in files over 4 GiB).
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ class Unreadable(NamedTuple):
     """
     Something that may change a mapped table and cannot be decoded: what was found, and the fix.
 
-    `last` where nothing more of its transaction follows: it was a compressed one. `remedy` and `tables` as
-    CaptureStopped has them; no tables: all that are mapped.
+    `last`: nothing more of its transaction follows, because it was a compressed one. `remedy` and `tables` as
+    in CaptureStopped; no tables means all mapped ones.
     """
 
     start: int

@@ -1,4 +1,4 @@
-"""The statements that stand in a stretch of the binlog, read over a connection of its own."""
+"""The statements in a part of the binlog, read over a connection of its own."""
 
 from collections.abc import Generator, Iterator
 
@@ -13,7 +13,7 @@ from rowferry.position import BinlogOffset
 
 _NO_REPLICA = 0  # as mysqlbinlog says: a replica's id would throw the capturer's own connection out
 _KIND = 5  # the type's place in a packet: behind the status byte and the time
-# Besides statements, what tells where they stand; rows are passed over unread.
+# Besides statements, the events that say where they are; rows are skipped without being decoded.
 _READ = frozenset([
     EventType.QUERY, EventType.QUERY_COMPRESSED, EventType.ROTATE, EventType.FORMAT_DESCRIPTION,
     EventType.GTID, EventType.ANONYMOUS_GTID, EventType.TAGGED_GTID, EventType.MARIADB_GTID,
@@ -24,16 +24,17 @@ def statements(
     source: ReplicationClient, start: BinlogOffset, end: BinlogOffset
 ) -> Iterator[tuple[BinlogOffset, Query]]:
     """
-    The statements from `start` up to `end`, each with where it begins.
+    The statements from `start` up to `end`, each with the offset where it begins.
 
-    Raises what ReplicationClient.explain makes of the driver's errors, CaptureStopped for a damaged event.
+    Raises what ReplicationClient.explain makes of the driver's errors, and CaptureStopped for a damaged
+    event.
     """
     yield from _within(packets(source, start), start, end)
 
 
 def packets(source: ReplicationClient, start: BinlogOffset) -> Generator[bytes]:
     """
-    The binlog from `start` to where it ends now: a status byte, then the event. No replica is thrown out.
+    The binlog from `start` to where it ends now: a status byte, then the event. Disconnects no replica.
 
     Raises what ReplicationClient.explain makes of the driver's errors.
     """

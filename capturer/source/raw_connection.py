@@ -24,10 +24,10 @@ class RawConnection:
 
     def binlog(self, file: str, offset: int, server_id: int) -> Iterator[bytes]:
         """
-        The binlog from a place, the start of an event, to where it ends now: `packets`.
+        The binlog from `offset`, the start of an event, to where it ends now: as `packets`.
 
-        Every event comes as it is in the file, in MariaDB, too, with its checksum. The server ends another
-        connection that reads as `server_id`; 0 ends none.
+        Every event comes as it is in the file, with its checksum, from MariaDB as well. The server
+        disconnects another connection that reads as `server_id`; 0 disconnects none.
         """
         with self._connection.cursor() as cursor:
             for variable in ("master_binlog_checksum", "source_binlog_checksum"):
@@ -43,11 +43,11 @@ class RawConnection:
             yield packet.get_all_data()
 
     def drop(self) -> None:
-        """Closes without a farewell: the server may be busy sending. Again: nothing."""
+        """Closes without a COM_QUIT: the server may be busy sending. A second call does nothing."""
         self._connection._force_close()
 
     def interrupt(self) -> None:
-        """Ends a read that another thread waits in; shutting the socket is the only way."""
+        """Ends a read in which another thread waits; shutting the socket down is the only way."""
         if (sock := self._connection._sock) is not None:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)

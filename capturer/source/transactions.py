@@ -1,10 +1,10 @@
 """
 From the binlog's events to positioned row changes and transaction boundaries. Pure: no I/O, no clock.
 
-A transaction that fits one portion is seen to its end before any of it is
-handed out; of a larger one, what was handed out before a stop has been sent.
-The changes of an XA transaction are handed out at XA COMMIT, and stand there:
-that is when they become visible.
+A transaction that fits into one portion is read to its end before any of it is returned; of a larger one,
+what was returned before a stop has been sent. The changes of an XA transaction are returned at XA COMMIT,
+with its position: that is when they become visible. With the position of the prepare they would be below
+watermarks whose snapshots do not show them.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -39,30 +39,28 @@ _IN_THE_STACK = "in the stack: CapturerSkip="
 _TOO_LARGE = (
     f"commit or roll back what is prepared, and prepare less at a time; when that is done, {RELOAD_ALL}"
 )
-_NOT_PREPARED = "XA COMMIT of a transaction that was prepared before capture began, or passed over"
+_NOT_PREPARED = "XA COMMIT of a transaction that was prepared before capture began, or skipped"
 
 type SameValues = Callable[[str, frozenset[str], BinlogOffset], bool]
-"""(source table, columns, end of the ALTER TABLE): whether they have the values that they had before it."""
+"""(source table, columns, end of the ALTER TABLE): whether they have the same values as before it."""
 type Shown = Callable[[BinlogOffset], bool]
-"""Whether every load, made or to come, shows what was committed at that place."""
+"""Whether every load, past or future, shows what was committed at that offset."""
 
 
 class Transactions:
     """
-    Feed it every event in order; it returns the changes that may be sent.
+    Takes every event in order; returns the changes that may be sent.
 
-    `boundary` is the newest transaction boundary read, `number` counts the
-    transactions that had row changes, `committed` is the current one's commit
-    time (ms since 1970).
+    `boundary` is the newest transaction boundary that was read, `number` counts the transactions that had row
+    changes, `committed` is the current one's commit time (ms since 1970).
 
-    Raises CaptureStopped at what cannot be carried; the boundary then stays
-    before that transaction. Transactions that start at a boundary in `skip`
-    are passed over with all that they hold: the operator has dealt with them.
-    `same_values` is asked where a statement may change values with their type, `shown` where the changes
-    are not known that an XA COMMIT commits.
+    Raises CaptureStopped at what cannot be captured; the boundary then stays before that transaction.
+    Transactions that start at a boundary in `skip` are skipped with all their content: the operator has dealt
+    with them. `same_values` is called if a statement may change values together with their type, `shown` if
+    the changes that an XA COMMIT commits are not known.
 
-    `resume` is where to go on. With `restart`, which is before it, reading
-    begins there: only for what was prepared in between, all else has been sent.
+    `resume` is where capture resumes. With `restart`, which is before it, reading begins there, but only what
+    was prepared in between is kept: everything else has been sent.
     """
 
     def __init__(
@@ -78,7 +76,7 @@ class Transactions:
         self.boundary = restart or resume
         self._settled = resume.order
         self.again = self.boundary != resume
-        """Whether it is before the place to go on at."""
+        """Whether reading is still before the place to resume at."""
         self.number = 0
         self.committed = 0
         self._mapping = mapping
@@ -105,25 +103,29 @@ class Transactions:
 
     @property
     def restart(self) -> BinlogOffset:
-        """Where a new capturer has to begin to read: before the oldest XA transaction without an outcome."""
+        """Where a new capturer has to begin reading: before the oldest XA transaction without an outcome."""
         return self._prepared.start or self.boundary
 
     def resume(self) -> None:
-        """Forgets the transaction that was being read: reading begins again at `boundary`."""
-        self._group = False  # between a GTID event and the end of what it stands for
+        """Drops the transaction that was being read: reading begins again at `boundary`."""
+        self._group = False  # between a GTID event and the end of its transaction or statement
         self._block = False  # rows and statements belong together up to COMMIT
         self._xa = False
         self._skipping = False
         self._start = 0
         self._row = 0
         self._prefix = ""
-        self._handed = 0  # rows that are out of reach of a rollback
+        self._handed = 0  # rows that were returned: a rollback cannot take them back any more
         self._kept: list[RowChange] = []
         self._kept_bytes = 0
         self._savepoints: dict[str, int] = {}
 
     def feed(self, event: Event) -> Sequence[RowChange]:
-        """The changes that may be sent now, in order; all of them belong to transaction `number`."""
+        """
+        The changes that may be sent now, in order; all of them belong to transaction `number`.
+
+        Often empty: changes are kept until their transaction, or a portion of it, is complete.
+        """
         return self._readers[type(event)](event)
 
     def _moved(self, event: Rotate) -> Sequence[RowChange]:
@@ -181,14 +183,16 @@ class Transactions:
         return ()
 
     def _number(self) -> None:
-        """This transaction has row changes."""
+        """
+        Called at the first row change of a transaction: gives it its number and the prefix of its positions.
+        """
         self.number += 1
         self._prefix = f"{self._places}{self._start:016x}."
 
     def _bound(self, event: RowsEvent) -> None:
         if not self._prepared.takes(len(self._kept), self._kept_bytes):
             what = f"XA transactions on {event.schema}.{event.table} and others"
-            self._stop(f"{what} that wait for their outcome are too large to be kept", _TOO_LARGE)
+            self._stop(f"{what} that wait for their outcome are too large for memory", _TOO_LARGE)
 
     def _query(self, event: Query) -> Sequence[RowChange]:
         if event.sql == "BEGIN":  # of nearly every transaction
@@ -213,14 +217,14 @@ class Transactions:
         return ()
 
     def _keeps_values(self, verdict: Verdict, end: int) -> bool:
-        """Whether the statement, which ends there, only changes types, and no value with them."""
+        """Whether the statement, which ends at `end`, only changes types and keeps every value."""
         if not verdict.retypes:
             return False
         (table,) = verdict.tables
         return self._same_values(table, verdict.retypes, BinlogOffset(self._file, end))
 
     def _decided(self, verdict: Verdict, end: int) -> Sequence[RowChange]:
-        """The outcome of this transaction, or of one that was prepared."""
+        """Handles the outcome of this transaction, or of a prepared one."""
         if verdict.meaning is Meaning.ROLLBACK:
             self._take_back(0)
         elif verdict.meaning is not Meaning.COMMIT:
@@ -228,7 +232,7 @@ class Transactions:
         return self._end(end)
 
     def _take_back(self, rows: int | None) -> None:
-        """Leaves the transaction's first so many rows. None: nobody knows how many."""
+        """Drops all but the transaction's first `rows` rows. None: it is not known how many remain."""
         if not self._row:
             return
         if rows is None or rows < self._handed:
@@ -239,7 +243,7 @@ class Transactions:
         if event.one_phase:
             self._kept = [] if self.again else self._kept
             return self._end(event.end)
-        if not self._skipping:  # the load that the operator made may show what was before the outcome
+        if not self._skipping:  # the operator's load may be from before the outcome
             self._prepared.add(event.xid, Prepared(self.boundary, self._kept, self._kept_bytes))
         self._kept = []
         return self._end(event.end)
@@ -275,8 +279,8 @@ class Transactions:
         return self._unreadable(Unreadable(event.start, event.end, lost, RELOAD_ALL))
 
     def _unreadable(self, event: Unreadable) -> Sequence[RowChange]:
-        passed_before = self.again and not self._xa  # what is prepared still has to be sent
-        if not (passed_before or self._is_skipped()):
+        sent_before = self.again and not self._xa  # what is prepared still has to be sent
+        if not (sent_before or self._is_skipped()):
             self._stop(event.found, event.fix, event.remedy, event.tables)
         return self._end(event.end) if event.last or not self._block else ()
 
@@ -292,7 +296,7 @@ class Transactions:
         return released
 
     def _stop(self, found: str, fix: str, remedy: str = PASS, tables: Iterable[str] = ()) -> NoReturn:
-        """`tables` have to be loaded again: all, where the transaction may have changed any."""
+        """Raises CaptureStopped. `tables` have to be loaded again; none given means all mapped ones."""
         at = f"{self.boundary} ({_IN_THE_STACK}{self.boundary})"
         every = [table.source for table in self._mapping.tables]
         fix = fix.replace("{at}", at) + (_STEPS if remedy else "")

@@ -1,7 +1,7 @@
 """
-The packets of one binlog connection as events; what cannot be decoded is an event too. No I/O.
+The packets of one binlog connection as events; what cannot be decoded becomes an event, too. No I/O.
 
-So the operator's word about a transaction also counts for one that cannot be read.
+So an operator can also skip a transaction that cannot be decoded.
 """
 
 import re
@@ -18,19 +18,19 @@ from rowferry.mapping import Mapping, TableMapping
 from rowferry.position import BinlogOffset
 
 type Definitions = Callable[[str, str], Sequence[Definition] | None]
-"""(schema, table) to its columns as the server has them now; None when it has no such table."""
+"""(schema, table) to its columns as the server has them now; None if it has no such table."""
 type Reshaped = Callable[[frozenset[str], int], None]
-"""Takes the source tables that may have other columns from here on, and the offset of here."""
+"""Takes the source tables that may have other columns from an offset on, and that offset."""
 
-_KIND = 5  # the type's place in a packet: behind the status byte and the time
+_KIND = 5  # offset of the type in a packet: after the status byte and the time
 _PAYLOAD = bytes([EventType.TRANSACTION_PAYLOAD])
 _NO_DDL = re.compile(
     r"\s*(BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|XA|INSERT|UPDATE|DELETE|REPLACE)\b", re.IGNORECASE
 )
 
 
-class _Travelling:
-    """The columns of a table that travel, also such as it gets later."""
+class _Carried:
+    """The columns of a table that are carried, those that it gets later included."""
 
     def __init__(self, table: TableMapping) -> None:
         self._table = table
@@ -43,8 +43,8 @@ class Translation:
     """
     Reads the packets of one connection, in order, from `start` on.
 
-    `checksums` says whether events end in a checksum, until the first format description tells. `reshaped` is
-    told of DDL, once what stands before it has been taken.
+    `checksums` says whether events end in a checksum, until the first format description says so itself.
+    `reshaped` is called for DDL, after the events before it have been taken.
     """
 
     def __init__(
@@ -66,9 +66,11 @@ class Translation:
 
     def events(self, packets: Iterable[bytes]) -> Iterator[Event]:
         """
-        The events in packets (a status byte, then the event).
+        The events in packets (a status byte, then the event). Raises nothing for a damaged one: see
+        Unreadable.
 
-        Beyond 4 GiB the server sends the file from its beginning: what stands before the start is left out.
+        The dump command cannot name an offset beyond 4 GiB, so the server sends such a file from its
+        beginning: events before the start are left out.
         """
         stream = self._stream
         for packet in packets:
@@ -76,7 +78,7 @@ class Translation:
             try:
                 for event in stream.feed(packet, 1):
                     if self._before or type(event) is Rotate:
-                        yield from self._behind(event)
+                        yield from self._from_start(event)
                     else:
                         yield event
                     if type(event) is Query and (tables := self._reshaped_by(event)):
@@ -84,7 +86,7 @@ class Translation:
                         self._reshaped(tables, event.end)
             except CaptureStopped as error:
                 last = packet[_KIND : _KIND + 1] == _PAYLOAD
-                yield from self._behind(self._unreadable(error, start, last=last))
+                yield from self._from_start(self._unreadable(error, start, last=last))
 
     def _reshaped_by(self, query: Query) -> frozenset[str]:
         """The mapped tables that may have other columns from here on."""
@@ -98,8 +100,8 @@ class Translation:
             return Unreadable(start, end, error.found, error.fix, last, error.remedy, error.tables)
         return Unreadable(start, end, error.found, f"{error.fix}; {RELOAD}", last)
 
-    def _behind(self, event: Event) -> Iterator[Event]:
-        """The event, unless it stands before the start: one that ends there may have been skipped."""
+    def _from_start(self, event: Event) -> Iterator[Event]:
+        """The event, unless it is before the start: one that ends there may have been skipped."""
         if type(event) is Rotate:
             self._before = self._start.offset if event.file == self._start.file else 0
             yield Rotate(event.file, max(event.offset, self._before))
@@ -110,12 +112,12 @@ class Translation:
     @staticmethod
     def _place(event: Event) -> int:
         if isinstance(event, FormatDescription):
-            return 0  # of no transaction
+            return 0  # belongs to no transaction
         return event.offset if isinstance(event, Heartbeat | Rotate) else event.start
 
     def _wanted(self, schema: str, table: str) -> Container[str] | None:
         found = self._mapping.find(schema, table)
-        return None if found is None else _Travelling(found)
+        return None if found is None else _Carried(found)
 
     def _required(self, schema: str, table: str) -> Iterable[str]:
         found = self._mapping.find(schema, table)

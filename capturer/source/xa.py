@@ -1,4 +1,4 @@
-"""XA transactions that are prepared: nothing of them is sent before their outcome is known. Pure."""
+"""Prepared XA transactions: nothing of them is sent before their outcome is known. Pure."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,11 +8,14 @@ from rowferry.position import BinlogOffset
 
 MAX_ROWS = 50_000
 MAX_BYTES = 16 << 20
-"""What may wait for its outcome at one time; images of rows take some times their bytes in the binlog."""
+"""
+Most rows and binlog bytes that may wait for their outcome at one time; in memory, row images take a multiple
+of their bytes in the binlog.
+"""
 
 
 class Prepared(NamedTuple):
-    """Changes without a position yet, the place where their transaction starts, their size in bytes."""
+    """Changes that have no position yet, the offset where their transaction starts, their size in bytes."""
 
     start: BinlogOffset
     changes: Sequence[RowChange]
@@ -21,10 +24,9 @@ class Prepared(NamedTuple):
 
 class PreparedTransactions:
     """
-    By the name that XA COMMIT and XA ROLLBACK give them, in the order of the binlog.
+    Prepared transactions by their name in XA COMMIT and XA ROLLBACK, in the order of the binlog.
 
-    Also those without mapped rows are kept: so a name that is not here was
-    prepared before capture began.
+    Those without mapped rows are kept as well, so a name that is not here was prepared before capture began.
     """
 
     def __init__(self) -> None:
@@ -33,11 +35,11 @@ class PreparedTransactions:
 
     @property
     def start(self) -> BinlogOffset | None:
-        """Where the oldest one starts; None when there is none."""
+        """Where the oldest one starts; None if there is none."""
         return next(iter(self._waiting.values())).start if self._waiting else None
 
     def takes(self, rows: int, size: int) -> bool:
-        """Whether so many rows and bytes may wait besides."""
+        """Whether so many more rows and bytes may wait."""
         return self._rows + rows <= MAX_ROWS and self._size + size <= MAX_BYTES
 
     def add(self, xid: str, prepared: Prepared) -> None:
@@ -47,7 +49,7 @@ class PreparedTransactions:
         self._size += prepared.size
 
     def resolve(self, xid: str) -> Prepared | None:
-        """The transaction, which waits no longer; None when it was not prepared here."""
+        """Removes and returns the transaction; None if it was not prepared here."""
         found = self._waiting.pop(xid, None)
         if found is not None:
             self._rows -= len(found.changes)

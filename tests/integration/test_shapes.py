@@ -273,7 +273,7 @@ def test_a_table_that_is_gone_by_now_stops(server: Server, reading: Reading) -> 
     start = end_of(server)
     run(server, "INSERT INTO t VALUES (1)", "DROP TABLE t")
     reader = reading(server, start)
-    with pytest.raises(CaptureStopped, match="is not there any more"):
+    with pytest.raises(CaptureStopped, match="does not exist any more"):
         reader.up_to()
 
 

@@ -1,8 +1,8 @@
 """
-Writes the Python that reads one image of a row.
+Generates the Python code that reads one image of a row.
 
 Straight-line code that knows every column: no loop over columns, no call for integers, ASCII text and bytes.
-Neighbours of fixed size, and the length that follows them, are read by one `struct` call.
+Adjacent columns of fixed size, and the length that follows them, are read by one `struct` call.
 """
 
 import struct
@@ -25,9 +25,9 @@ _LENGTHS = {
 
 class RowCode:
     """
-    The code for a table's rows. `names` is what it needs beside `data`, `text` and `pos`.
+    The code for a table's rows. `names` are the globals that it needs besides `data`, `text` and `pos`.
 
-    Values are left in variables `PREFIX + column number`.
+    Values are left in variables named `PREFIX + column number`.
     """
 
     def __init__(self, table: TableMap, plans: Sequence[Plan], wanted: Sequence[bool]) -> None:
@@ -39,7 +39,7 @@ class RowCode:
 
     def image(self, prefix: str, *, partial: bool = False) -> Iterator[str]:
         """
-        Lines that read one image: NULLs by a way of their own, so that rows without any pay nothing for them.
+        Lines that read one image, in two branches, so that rows without NULLs pay nothing for them.
 
         With `partial`, JSON documents whose bit in the variable `partial` is set are changes to image `b`.
         """
@@ -55,14 +55,14 @@ class RowCode:
         yield from _indented(self._straight(prefix, everything, partial=partial))
 
     def mapping(self, prefix: str) -> str:
-        """The expression of an image's mapping."""
+        """The expression of an image: a dictionary of the wanted columns."""
         items = (
             f"{column.name!r}: {prefix}{n}" for n, column in enumerate(self._table.columns) if self._wanted[n]
         )
         return f"{{{', '.join(items)}}}"
 
     def partial_bits(self) -> Iterator[str]:
-        """Lines that read which JSON documents are given as changes."""
+        """Lines that read which JSON documents are sent as changes."""
         size = (len(self._json) + 7) // 8
         yield "options, pos = packed_int(data, pos)"
         yield "partial = 0"
@@ -99,7 +99,7 @@ class RowCode:
         yield from self._group(prefix, group, None)
 
     def _group(self, prefix: str, group: Sequence[int], after: Sized | None) -> Iterator[str]:
-        """A run of fixed columns and, where `struct` has a letter for it, the length of what follows."""
+        """A run of fixed columns and, if `struct` has a letter for it, the length of what follows."""
         plans = [(n, place) for n in group if isinstance(place := self._plans[n], Fixed)]
         size = sum(place.size for _, place in plans)
         read = [(n, place) for n, place in plans if self._wanted[n]]

@@ -1,4 +1,4 @@
-"""How each column is read: its place in the row, and the expression that makes the value of it."""
+"""How each column is read: its size in the row, and the expression that makes its value."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -16,10 +16,10 @@ from rowferry.values import Json
 
 class Fixed(NamedTuple):
     """
-    A value of always `size` bytes.
+    A value of `size` bytes in every row.
 
-    `code` is the letter of `struct` that takes it (little-endian). `make` is an expression over `{raw}`, what
-    struct gave, and `{use}`, the name under which `helper` is to be had.
+    `code` is the format of `struct` that reads it (little-endian). `make` is an expression over `{raw}`, the
+    result of struct, and `{use}`, the name of `helper` in the generated code.
     """
 
     size: int
@@ -30,7 +30,7 @@ class Fixed(NamedTuple):
 
 class Sized(NamedTuple):
     """
-    A value with its length before it, in `prefix` bytes.
+    A value preceded by its length, in `prefix` bytes.
 
     `make` is an expression over `{bytes}`, `{text}` (the same bytes as Latin-1) and `{use}`.
     """
@@ -43,7 +43,7 @@ class Sized(NamedTuple):
 type Plan = Fixed | Sized
 
 _CALL, _CALL_BYTES, _LOOK_UP = "{use}({raw})", "{use}({bytes})", "{use}[{raw}]"
-# Most text is ASCII, and a slice of text that was decoded once for the whole event is the fastest way to it.
+# Most text is ASCII, and the fastest way to it is a slice of text that was decoded once for the whole event.
 _ASCII_FIRST = "s if (s := {text}).isascii() else {use}({bytes})"
 _SIGNED = {1: "b", 2: "h", 4: "i", 8: "q"}
 _TEMPORAL_BYTES = {ColumnType.TIMESTAMP2: 4, ColumnType.DATETIME2: 5, ColumnType.TIME2: 3}
@@ -65,9 +65,10 @@ _SIMPLE = {
 
 def plan(column: TableColumn, *, wanted: bool = True) -> Plan:
     """
-    How the column is read; of one that is not wanted, only how it is passed over.
+    How the column is read; for one that is not wanted, only how it is skipped.
 
-    UnreadableColumn where the wanted value cannot be told from the bytes, ValueError for impossible metadata.
+    Raises UnreadableColumn if the event does not say how to read a wanted value, ValueError for impossible
+    metadata.
     """
     place = _place(column)
     if not wanted:
@@ -96,7 +97,7 @@ def _place(column: TableColumn) -> Plan:
 
 
 def _bit_size(column: TableColumn) -> int:
-    """Metadata is the number of whole bytes, and of bits besides."""
+    """Metadata has the number of whole bytes, and that of the remaining bits."""
     size = (column.metadata >> 8) + bool(column.metadata & 0xFF)
     return size if 1 <= size <= 8 else damaged("not the size of a BIT")
 
@@ -144,7 +145,7 @@ def _fixed(column: TableColumn, place: Fixed) -> Fixed:
 
 def _integer(column: TableColumn, size: int) -> Fixed:
     if column.unsigned is None:
-        raise _untold(column, "whether it is UNSIGNED")
+        raise _unknown(column, "whether it is UNSIGNED")
     if size == 3:
         return Fixed(3, "3s", f"from_bytes({{raw}}, 'little', signed={not column.unsigned})")
     return Fixed(size, _SIGNED[size].upper() if column.unsigned else _SIGNED[size])
@@ -152,13 +153,15 @@ def _integer(column: TableColumn, size: int) -> Fixed:
 
 def _labels(column: TableColumn) -> tuple[str, ...]:
     if column.labels is None:
-        raise _untold(column, "its labels")
+        raise _unknown(column, "its labels")
     read = reader(_charset(column)) if isinstance(column.labels[0], bytes) else str
     return tuple(map(read, column.labels))  # type: ignore[arg-type]
 
 
 class _Members(dict[bytes, tuple[str, ...]]):
-    """Stored bits of a SET to its labels. One without text is as good as none: a SELECT cannot show it."""
+    """
+    Cache from the stored bits of a SET to its labels. An empty label is dropped: a SELECT cannot show it.
+    """
 
     def __init__(self, labels: Sequence[str]) -> None:
         super().__init__()
@@ -180,7 +183,7 @@ def _charset(column: TableColumn) -> str:
     if column.charset is not None:
         return column.charset
     if column.collation is None:
-        raise _untold(column, "its character set")
+        raise _unknown(column, "its character set")
     return charset_of(column.collation)
 
 
@@ -199,15 +202,15 @@ def _text(column: TableColumn, place: Sized) -> Sized:
 def _binary(column: TableColumn, place: Sized) -> Sized:
     if column.type is not ColumnType.STRING:
         return place
-    padded = f"{{bytes}}.ljust({column.metadata}, b'\\0')"  # the binlog leaves trailing zeros out
+    padded = f"{{bytes}}.ljust({column.metadata}, b'\\0')"  # the binlog omits trailing zeros
     printed = {"inet4": inet4, "inet6": inet6, "uuid": uuid}.get(column.declared or "")
     if printed is None:
         return place._replace(make=padded)
     return place._replace(make=f"{{use}}({padded})", helper=printed)
 
 
-def _untold(column: TableColumn, what: str) -> UnreadableColumn:
+def _unknown(column: TableColumn, what: str) -> UnreadableColumn:
     return UnreadableColumn(
-        f"the event does not tell of column {column.name}: {what}",
+        f"the event does not say of column {column.name}: {what}",
         "SET GLOBAL binlog_row_metadata=FULL, then reconnect the writers",
     )

@@ -1,4 +1,4 @@
-"""Row decoders, compiled for each table and each kind of event when the first one comes."""
+"""Row decoders, compiled for each table and each kind of event when it first occurs."""
 
 from collections.abc import Callable, Container, Iterable
 from functools import cached_property
@@ -18,7 +18,7 @@ type Decode = Callable[[bytes, str, int, int], Images]
 """
 (an event, the same as Latin-1 text, where its rows start, where they must end) to before and after images.
 
-Any of stream's _DAMAGE when the rows are damaged; all of them are given or none.
+Raises any of stream's _DAMAGE if the rows are damaged; either all rows are returned or none.
 """
 
 _BEFORE, _AFTER = "b", "a"
@@ -36,8 +36,8 @@ class RowDecoder:
     """
     Reads the rows of one table.
 
-    `wanted` names the columns that images have, in the table's order; others are passed over.
-    UnreadableColumn where a wanted column cannot be read, a required one is not there or names are not known.
+    `wanted` has the columns that images have, in the table's order; others are skipped. Raises
+    UnreadableColumn if a wanted column cannot be read, a required one is missing or names are not known.
     """
 
     def __init__(self, table: TableMap, wanted: Container[str], required: Iterable[str] = ()) -> None:
@@ -60,25 +60,25 @@ class RowDecoder:
 
     @cached_property
     def insert(self) -> Decode:
-        """Of WRITE_ROWS."""
+        """Decodes WRITE_ROWS."""
         code = self._code
         return self._compiled(code.image(_AFTER), [f"append((None, {code.mapping(_AFTER)}))"])
 
     @cached_property
     def delete(self) -> Decode:
-        """Of DELETE_ROWS."""
+        """Decodes DELETE_ROWS."""
         code = self._code
         return self._compiled(code.image(_BEFORE), [f"append(({code.mapping(_BEFORE)}, None))"])
 
     @cached_property
     def update(self) -> Decode:
-        """Of UPDATE_ROWS."""
+        """Decodes UPDATE_ROWS."""
         code = self._code
         return self._compiled(code.image(_BEFORE), code.image(_AFTER), self._both())
 
     @cached_property
     def partial_update(self) -> Decode:
-        """Of PARTIAL_UPDATE_ROWS, where a JSON document may be given as its changes."""
+        """Decodes PARTIAL_UPDATE_ROWS, in which a JSON document may be sent as its changes."""
         code = self._code
         after = code.image(_AFTER, partial=True)
         return self._compiled(code.image(_BEFORE), code.partial_bits(), after, self._both())
@@ -106,7 +106,7 @@ class RowDecoder:
             "patched": _patched,
             **self._code.names,
         }
-        # of what comes from the server only column names are in the source, as literals
+        # Of what the server sends, only column names are in the source, as literals: no code can be injected.
         exec(compile(source, f"<rows of {self.table.schema}.{self.table.table}>", "exec"), names)  # noqa: S102
         return names["decode"]  # type: ignore[no-any-return]
 

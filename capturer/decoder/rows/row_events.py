@@ -1,4 +1,4 @@
-"""WRITE, UPDATE and DELETE_ROWS: what stands before the rows."""
+"""The head of WRITE_ROWS, UPDATE_ROWS and DELETE_ROWS: what precedes the rows."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ OPENING = AFTER_TABLE_ID + FLAGS
 
 
 class RowsType(NamedTuple):
-    """A type of rows event: what happened, the method of RowDecoder, the version of its head."""
+    """A type of rows event: the kind of change, the method of RowDecoder, the version of its head."""
 
     kind: Kind
     method: str
@@ -41,7 +41,7 @@ ROWS: dict[int, RowsType] = {
 
 
 class Ready(NamedTuple):
-    """How rows events of one type are read; `opening`, between flags and rows, is always the same."""
+    """How rows events of one type are read; `opening`, the bytes between flags and rows, is constant."""
 
     kind: Kind
     decode: Decode
@@ -50,7 +50,7 @@ class Ready(NamedTuple):
 
 
 class DecodedTable(NamedTuple):
-    """A table as it was announced; `decoder` None where nobody wants its rows."""
+    """A table as its table map announced it; `decoder` is None if its rows are not wanted."""
 
     schema: str
     table: str
@@ -63,7 +63,7 @@ def prepared(data: bytes, kind: int, table: DecodedTable, decoder: RowDecoder) -
     """
     How the rows in an event like this one are read.
 
-    RowImageNotFull, ValueError or IndexError when they cannot be.
+    Raises RowImageNotFull, ValueError or IndexError if they cannot be.
     """
     form = ROWS[kind]
     at = _rows_start(data, table, form.version, 1 + (form.kind is Kind.UPDATE))
@@ -72,7 +72,7 @@ def prepared(data: bytes, kind: int, table: DecodedTable, decoder: RowDecoder) -
 
 
 def _rows_start(data: bytes, table: DecodedTable, version: int, bitmaps: int) -> int:
-    """Where the rows start, once their columns are known to be all there."""
+    """The offset of the rows, after the check that they have all columns."""
     at = OPENING
     if version == 2:
         extra = data[at] | data[at + 1] << 8  # counts its own two bytes

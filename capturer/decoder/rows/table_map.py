@@ -2,7 +2,8 @@
 TABLE_MAP: which columns the row events that follow have.
 
 https://dev.mysql.com/doc/dev/mysql-server/latest/classbinary__log_1_1Table__map__event.html
-Names, labels, signs and character sets are there with binlog_row_metadata=FULL; else see `schema.described`.
+Names, labels, signs and character sets are in it with binlog_row_metadata=FULL; without, see
+`table_schema.described`.
 """
 
 import re
@@ -45,7 +46,7 @@ class Field(IntEnum):
 
 
 def table_names(body: bytes) -> tuple[str, str]:
-    """Schema and table of a table map's body; ValueError or IndexError when damaged."""
+    """Schema and table of a table map's body. Raises ValueError or IndexError if damaged."""
     schema, at = packed_bytes(body, 0)
     table, _ = packed_bytes(body, at + 1)
     return schema.decode(), table.decode()
@@ -55,7 +56,7 @@ def table_map(body: bytes, *, mariadb: bool = False) -> TableMap:
     """
     The table map in an event's body, after its table id and flags.
 
-    ValueError, IndexError or struct.error when damaged, UnreadableColumn for a type that is not known.
+    Raises ValueError, IndexError or struct.error if damaged, UnreadableColumn for an unknown type.
     """
     schema, at = packed_bytes(body, 0)
     table, at = packed_bytes(body, at + 1)
@@ -90,7 +91,9 @@ def _typed(types: bytes, metadata: bytes) -> Iterator[tuple[ColumnType, int]]:
 
 
 def _real_type(kind: ColumnType, value: bytes) -> tuple[ColumnType, int]:
-    """ENUM and SET are announced as STRING, and the length of a long CHAR has two bits among its type's."""
+    """
+    ENUM and SET are announced as STRING, and two bits of a long CHAR's length are among those of its type.
+    """
     if kind not in (ColumnType.STRING, ColumnType.VAR_STRING):
         big = kind in (ColumnType.NEWDECIMAL, ColumnType.ENUM, ColumnType.SET)
         return kind, int.from_bytes(value, "big" if big else "little")
@@ -132,7 +135,9 @@ def _each(
     chosen: Callable[[TableColumn], bool],
     values: Sequence[Mapping[str, object]],
 ) -> list[TableColumn]:
-    """The columns, the chosen ones changed by one value after the other; ValueError if not as many."""
+    """
+    The columns, with the chosen ones changed by one value each. Raises ValueError if the numbers differ.
+    """
     if sum(map(chosen, columns)) != len(values):
         damaged("metadata of another number of columns")
     rest = iter(values)
@@ -165,7 +170,7 @@ def _collated(
     default: Field,
     single: Field,
 ) -> Sequence[TableColumn]:
-    """A default collation and the numbers of the columns with another; or the collation of every column."""
+    """Either a default collation and the columns with another one, or the collation of every column."""
     if default in fields:
         usual, *rest = _ints(fields[default])
         other = dict(zip(rest[::2], rest[1::2], strict=True))
@@ -224,7 +229,7 @@ def _with_rest(columns: Sequence[TableColumn], fields: Mapping[int, bytes]) -> S
 
 
 def _with_hidden(columns: Sequence[TableColumn]) -> Iterator[TableColumn]:
-    """MariaDB gives a table with a UNIQUE over long columns a hash of each, behind all others."""
+    """MariaDB adds a hash column for each UNIQUE over long columns, after all others: it is hidden."""
     last = max((n for n, column in enumerate(columns) if not _is_hash(column)), default=0)
     yield from columns[: last + 1]
     yield from (replace(column, hidden=True) for column in columns[last + 1 :])

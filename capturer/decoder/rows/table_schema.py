@@ -1,4 +1,4 @@
-"""A table's columns, as its rows were written; and what information_schema adds where events do not tell."""
+"""A table's columns when its rows were written, and what information_schema adds to the table map."""
 
 import re
 from collections.abc import Container, Sequence
@@ -17,10 +17,9 @@ class TableColumn:
     """
     One column. `metadata` is the type's own (VARCHAR: most bytes; DECIMAL: precision << 8 | scale; ...).
 
-    `name`, `unsigned`, `collation`, `labels` and `charset` are None where the
-    event does not tell. `charset` is a name that wins over the collation id; `declared` is
-    information_schema's data_type, which alone tells MariaDB's INET6 from BINARY(16).
-    A column of which SQL knows nothing is `hidden`.
+    `name`, `unsigned`, `collation`, `labels` and `charset` are None if the event does not have them.
+    `charset` is a name that wins over the collation id; `declared` is information_schema's data_type, which
+    alone distinguishes MariaDB's INET6 from BINARY(16). A column that SQL cannot see is `hidden`.
     """
 
     type: ColumnType
@@ -41,9 +40,10 @@ class TableColumn:
 @dataclass(frozen=True, slots=True)
 class Definition:
     """
-    A column as information_schema has it; `charset` None for what is not text.
+    A column as information_schema has it; `charset` is None unless it is text.
 
-    `declared` is its column_type; `computed` says where values come from that nobody wrote.
+    `declared` is its column_type; `computed` is the source of values that the application does not write: the
+    expression of a generated column, or `auto_increment`.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Definition:
 
 
 class RowsNotNeeded(Exception):
-    """What definitions raise where the table's rows need not be read, up to its next DDL."""
+    """Raised by definitions if the table's rows need not be read up to its next DDL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +88,11 @@ def labels(column_type: str) -> tuple[str, ...]:
 
 def described(table: TableMap, definitions: Sequence[Definition]) -> TableMap:
     """
-    The table map, with what it does not tell itself taken from the definitions.
+    The table map, completed from the definitions.
 
-    They are of now, and the rows may be of before an ALTER TABLE: names in the event win; without any, the
-    definitions must fit in number and type. UnreadableColumn if not.
+    These are of now, and the rows may be from before an ALTER TABLE: names in the event win; if it has none,
+    the definitions must fit in number and type. Raises UnreadableColumn if they do not. That they fit does
+    not prove that they are right: `source.column_definitions` does.
     """
     if all(column.name is not None for column in table.columns):
         by_name = {definition.name: definition for definition in definitions}
@@ -123,7 +124,7 @@ def _described(column: TableColumn, definition: Definition | None) -> TableColum
 
 
 def is_incomplete(table: TableMap, wanted: Container[str], *, mariadb: bool) -> bool:
-    """Whether its rows cannot be read without definitions."""
+    """Whether definitions are needed to read its rows."""
     if any(column.name is None for column in table.columns):
         return True
     return mariadb and any(column.name in wanted and _looks_alike(column) for column in table.columns)
@@ -137,14 +138,14 @@ def _looks_alike(column: TableColumn) -> bool:
 
 def refuse_lookalikes(table: TableMap, wanted: Container[str]) -> None:
     """
-    UnreadableColumn for a wanted column of MariaDB that may be BINARY as well as INET4, INET6 or UUID.
+    Raises UnreadableColumn for a wanted column of MariaDB that may be BINARY as well as INET4, INET6 or UUID.
 
-    Events do not tell them apart; SELECT gives bytes for one and text for the others.
+    Events do not distinguish them; a SELECT returns bytes for BINARY and text for the others.
     """
     for column in table.columns:
         if column.name in wanted and _looks_alike(column):
             raise UnreadableColumn(
                 f"column {column.name} of {table.schema}.{table.table} may be BINARY, INET or UUID,"
                 " and is not in the table any more",
-                "leave it out of the mapping, or bring it back",
+                "leave it out of the mapping, or add it to the table again",
             )

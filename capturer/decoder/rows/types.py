@@ -1,4 +1,4 @@
-"""Column types by their codes in a table map, and which of them have what."""
+"""Column types by their codes in a table map, and the metadata that each has."""
 
 from enum import IntEnum
 
@@ -69,7 +69,7 @@ METADATA_SIZE = {
         2,
     ),
 }
-"""Bytes of metadata that a table map has for a column."""
+"""Bytes of metadata for a column in a table map."""
 
 INTEGERS = {
     ColumnType.TINY: 1,
@@ -78,10 +78,10 @@ INTEGERS = {
     ColumnType.LONG: 4,
     ColumnType.LONGLONG: 8,
 }
-"""Bytes of the integers."""
+"""Size of the integers in bytes."""
 
 NUMERIC = frozenset([*INTEGERS, ColumnType.FLOAT, ColumnType.DOUBLE, ColumnType.NEWDECIMAL, ColumnType.YEAR])
-"""What has a bit in the field SIGNEDNESS."""
+"""Types that have a bit in the field SIGNEDNESS."""
 
 _TEXT = frozenset([ColumnType.STRING, ColumnType.VAR_STRING, ColumnType.VARCHAR, ColumnType.BLOB])
 CHARACTER = _TEXT | {ColumnType.VECTOR}
@@ -90,7 +90,7 @@ MARIADB_CHARACTER = _TEXT | {
     ColumnType.BLOB_COMPRESSED,
     ColumnType.VARCHAR_COMPRESSED,
 }
-"""What has a collation in the fields DEFAULT_CHARSET and COLUMN_CHARSET: the servers differ."""
+"""Types that have a collation in the fields DEFAULT_CHARSET and COLUMN_CHARSET: the servers differ."""
 CHOICE = frozenset([ColumnType.ENUM, ColumnType.SET])
 
 _BLOBS = frozenset([ColumnType.BLOB, ColumnType.BLOB_COMPRESSED])
@@ -134,4 +134,4 @@ DECLARED: dict[str, frozenset[ColumnType]] = {
         frozenset([ColumnType.GEOMETRY]),
     ),
 }
-"""information_schema's data_type to the codes that it is announced with."""
+"""information_schema's data_type to the codes with which a table map announces it."""

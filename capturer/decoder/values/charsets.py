@@ -1,8 +1,8 @@
 """
 Text of every character set of MySQL 9 and MariaDB 10.11, as the server itself converts it.
 
-Python's codecs of the same names differ: MySQL's latin1 has the C1 controls
-where cp1252 has nothing, its sjis keeps the backslash, and so on.
+Python's codecs of the same names differ: MySQL's latin1 has the C1 controls where cp1252 has nothing, its
+sjis keeps the backslash, and so on.
 """
 
 import re
@@ -16,7 +16,7 @@ from capturer.decoder.values.charset_tables import COLLATIONS, EXCEPTIONS, SINGL
 from capturer.decoder.wire import damaged
 
 type Reader = Callable[[bytes], str]
-"""Stored bytes to text. UnicodeDecodeError or ValueError where no server could have stored them."""
+"""Stored bytes to text. Raises UnicodeDecodeError or ValueError for bytes that no server stores."""
 
 UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8"})
 _UNICODE = {
@@ -40,7 +40,7 @@ def _charset_of_collation() -> dict[int, str]:
 
 def charset_of(collation: int) -> str:
     """
-    The character set of a collation id. UnreadableColumn for one that no known server has.
+    The character set of a collation id. Raises UnreadableColumn for one that no known server has.
 
     >>> charset_of(255), charset_of(63)
     ('utf8mb4', 'binary')
@@ -54,13 +54,13 @@ def charset_of(collation: int) -> str:
 
 
 def keeps_ascii(charset: str) -> bool:
-    """Whether bytes below 0x80 alone are ASCII; what lets the fast way in."""
+    """Whether text of bytes below 0x80 alone is ASCII: the condition of the fast path."""
     return charset in UTF8 or charset in MULTI_BYTE or len(SINGLE_BYTE.get(charset, "")) == 128
 
 
 @cache
 def reader(charset: str) -> Reader:
-    """The reader of a character set. UnreadableColumn for an unknown one."""
+    """The reader of a character set. Raises UnreadableColumn for an unknown one."""
     if codec := _UNICODE.get(charset):
         return _unicode(codec)
     if charset == "ucs2":
@@ -75,7 +75,7 @@ def reader(charset: str) -> Reader:
 
 
 def _unicode(codec: str) -> Reader:
-    """Half a surrogate pair is no text, and servers store it: it becomes U+FFFD."""
+    """Half a surrogate pair is not text, but servers store it: it becomes U+FFFD."""
 
     def read(data: bytes) -> str:
         try:
@@ -87,7 +87,7 @@ def _unicode(codec: str) -> Reader:
 
 
 def _ucs2(data: bytes) -> str:
-    """Knows no surrogate pairs: each of two halves is one of its own."""
+    """ucs2 has no surrogate pairs: two adjacent halves stay two halves."""
     if len(data) % 2:
         damaged("not ucs2")
     text = "".join(map(chr, struct.unpack(f">{len(data) // 2}H", data)))
@@ -101,7 +101,7 @@ def _single_byte(characters: str) -> Reader:
 
 
 class _Characters(dict[bytes, str]):
-    """Stored unit to character, each found out once."""
+    """Cache from stored unit to character."""
 
     def __init__(self, charset: str) -> None:
         super().__init__(EXCEPTIONS[charset])

@@ -1,5 +1,5 @@
 """
-DECIMAL as it is stored: groups of nine digits in four bytes, the odd ones at both ends in fewer.
+DECIMAL as it is stored: groups of nine digits in four bytes, the incomplete ones at both ends in fewer.
 
 Negative numbers have every bit flipped, and the first bit is flipped again so that bytes sort like numbers
 (MySQL's decimal.cc, bin2decimal).
@@ -20,7 +20,7 @@ _EXACT = Context(prec=MAX_PRECISION + 1)
 
 
 def size(precision: int, scale: int) -> int:
-    """Bytes of a DECIMAL(precision, scale). ValueError for one that cannot be."""
+    """Bytes of a DECIMAL(precision, scale). Raises ValueError for an impossible one."""
     return sum(_BYTES[digits] for digits in _groups(precision, scale))
 
 
@@ -35,7 +35,8 @@ def _groups(precision: int, scale: int) -> tuple[int, ...]:
 @cache
 def reader(precision: int, scale: int) -> Callable[[bytes], Decimal]:
     """
-    Reads a DECIMAL(precision, scale) from its `size` bytes, with its scale. ValueError for bad digits.
+    Reader of a DECIMAL(precision, scale) from its `size` bytes, with its scale. Raises ValueError for bad
+    digits.
 
     >>> reader(3, 1)(bytes([0x80 + 12, 5]))
     Decimal('12.5')
@@ -71,7 +72,7 @@ def _source(precision: int, scale: int) -> Iterator[str]:
 
 
 def _layout(precision: int, scale: int) -> Iterator[tuple[int, int, int]]:
-    """For each group: bits behind it, its mask, and the first number that is too large for it."""
+    """For each group: the bits after it, its mask, and the first number that is too large for it."""
     shift = 8 * size(precision, scale)
     for digits in filter(None, _groups(precision, scale)):
         shift -= 8 * _BYTES[digits]

@@ -1,9 +1,9 @@
 """
-MySQL's binary JSON to documents: dict, list, str, bool, None, and numbers by value: int or Decimal.
+MySQL's binary JSON to documents: dict, list, str, bool, None, and numbers normalised to int or Decimal.
 
-https://dev.mysql.com/doc/dev/mysql-server/latest/json__binary_8h.html
-Dates, times and what else JSON lacks ("opaque") are the text that a SELECT gives: `base64:type15:/wA=`.
-ValueError, IndexError or struct.error for bytes that are no document, in a time bounded by their number.
+https://dev.mysql.com/doc/dev/mysql-server/latest/json__binary_8h.html Dates, times and other values that JSON
+lacks ("opaque") are the text that a SELECT returns: `base64:type15:/wA=`. Raises ValueError, IndexError or
+struct.error for bytes that are not a document, in time bounded by their number.
 """
 
 import struct
@@ -46,7 +46,7 @@ _SMALL_VALUE, _LARGE_VALUE = struct.Struct("<BH"), struct.Struct("<BI")
 
 
 def document(data: bytes) -> Document:
-    """The document in a JSON column's bytes; none at all is null (INSERT IGNORE can leave that)."""
+    """The document in a JSON column's bytes; no bytes at all are null (INSERT IGNORE can leave that)."""
     return _Reader(data).value(data[0], 1, len(data), 1) if data else None
 
 
@@ -65,8 +65,8 @@ class _Reader:
     """
     Reads one document.
 
-    Entries point where they want, so damaged bytes could make a small document
-    unfold without end. In a real one nothing is shared: no more is read than there is.
+    The trap: entries are offsets, so damaged bytes could make a small document unfold without end. In a real
+    one nothing is shared, so no more bytes are read than there are.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -74,7 +74,7 @@ class _Reader:
         self._left = len(data)
 
     def value(self, kind: int, at: int, end: int, depth: int) -> Document:
-        """The value of type `kind` that starts at `at` and must be over at `end`."""
+        """The value of type `kind` that starts at `at` and must end by `end`."""
         if kind <= _LARGE_ARRAY:
             return self._container(kind, at, end, depth)
         if kind == _STRING:

@@ -1,5 +1,5 @@
 """
-Partial JSON updates (binlog_row_value_options=PARTIAL_JSON): changes in place of the document.
+Partial JSON updates (binlog_row_value_options=PARTIAL_JSON): changes instead of the document.
 
 https://dev.mysql.com/doc/dev/mysql-server/latest/classJson__diff.html
 """
@@ -26,7 +26,7 @@ class Diff(NamedTuple):
 
 
 def diffs(data: bytes) -> Iterator[Diff]:
-    """The changes that a partial update has in place of the document. ValueError when damaged."""
+    """The changes that a partial update has instead of the document. Raises ValueError if damaged."""
     at = 0
     while at < len(data):
         operation = data[at]
@@ -43,7 +43,7 @@ def diffs(data: bytes) -> Iterator[Diff]:
 
 def parsed(path: str) -> tuple[str | int, ...]:
     """
-    The legs of a JSON path. ValueError for one with wildcards or that is none.
+    The legs of a JSON path. Raises ValueError if it is not one, or has wildcards.
 
     >>> parsed('$.a[2]."b c"')
     ('a', 2, 'b c')
@@ -65,7 +65,7 @@ def parsed(path: str) -> tuple[str | int, ...]:
 
 
 def applied(before: Document, data: bytes) -> Document:
-    """The document after the changes; `before` stays as it is. ValueError where a path leads nowhere."""
+    """The document after the changes; `before` is not modified. Raises ValueError if a path leads nowhere."""
     result = deepcopy(before)
     for change in diffs(data):
         result = _changed(result, change)

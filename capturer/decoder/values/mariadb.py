@@ -1,4 +1,4 @@
-"""What MariaDB alone has: addresses, UUIDs, compression of columns and events."""
+"""Types that only MariaDB has: addresses, UUIDs, compression of columns and events."""
 
 import zlib
 from ipaddress import IPv4Address, IPv6Address
@@ -23,7 +23,7 @@ def inet6(data: bytes) -> str:
     groups = text.split(":")
     if "" in groups or "0" not in groups:
         return text
-    place = groups.index("0")  # Python keeps a zero that stands alone
+    place = groups.index("0")  # Python does not shorten a single zero group
     return f"{':'.join(groups[:place])}::{':'.join(groups[place + 1 :])}"
 
 
@@ -34,10 +34,10 @@ def uuid(data: bytes) -> str:
 
 def inflated(data: bytes) -> bytes:
     """
-    What MariaDB compressed: a byte of method and length's length, the length, then zlib.
+    Decompresses what MariaDB compressed: a byte with the method and the length's size, the length, then zlib.
 
     https://mariadb.com/kb/en/storage-engine-independent-column-compression/
-    ValueError or zlib.error when damaged.
+    Raises ValueError or zlib.error if damaged.
     """
     if not data or data[0] == 0:
         return data[1:]

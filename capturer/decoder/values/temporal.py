@@ -2,7 +2,8 @@
 DATE, TIME, DATETIME, TIMESTAMP and YEAR as they are stored in row events and in binary JSON.
 
 https://dev.mysql.com/doc/dev/mysql-server/latest/classbinary__log_1_1Rows__event.html and MySQL's my_time.cc.
-Zero and partial dates become the text that MySQL prints for them. ValueError for what no server stores.
+Zero and partial dates become the text that MySQL prints for them. All raise ValueError for what no server
+stores.
 """
 
 from collections.abc import Callable
@@ -13,15 +14,17 @@ from capturer.decoder.wire import damaged
 
 type Reader[T] = Callable[[bytes], T]
 
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  TIMESTAMP is UTC without saying so, as in a SELECT
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  a TIMESTAMP is UTC without a zone, as in a SELECT
 _DATETIME_BIAS = 1 << 39
 _REMEMBERED = 4096
-"""Of each type. Rows of a transaction, and images of an update, mostly share days and timestamps."""
+"""
+Cached values of each type. Rows of a transaction, and images of an update, mostly share days and timestamps.
+"""
 _from = int.from_bytes
 
 
 def year(value: int) -> int:
-    """0 stands for 0000, 1 for 1901."""
+    """A YEAR: 0 is 0000, 1 is 1901."""
     return 1900 + value if value else 0
 
 
@@ -49,7 +52,7 @@ def _day(packed: int) -> tuple[int, int, int]:
 
 
 def _datetime(packed: int, microseconds: int) -> datetime | str:
-    """From MySQL's packed form: the day, then 5 + 6 + 6 bits of clock."""
+    """From MySQL's packed form: the day, then hours, minutes and seconds in 5 + 6 + 6 bits."""
     hours, minutes, seconds = packed >> 12 & 31, packed >> 6 & 63, packed & 63
     try:
         return datetime(*_day(packed >> 17), hours, minutes, seconds, microseconds)  # noqa: DTZ001
@@ -58,7 +61,7 @@ def _datetime(packed: int, microseconds: int) -> datetime | str:
 
 
 def _datetime_text(packed: int) -> str:
-    """Zero, partial and non-existing days too, as MySQL prints them; without the fraction."""
+    """As MySQL prints it, also for zero, partial and non-existing days; without the fraction."""
     hours, minutes, seconds = packed >> 12 & 31, packed >> 6 & 63, packed & 63
     if packed < 0 or hours > 23 or minutes > 59 or seconds > 59:
         damaged("not a date and time")
@@ -125,13 +128,13 @@ def _time(clock: int, microseconds: int) -> timedelta:
 
 
 def _fraction_layout(digits: int) -> tuple[int, int]:
-    """Bits of the fraction, and microseconds of its unit."""
+    """Bits of the fraction, and its unit in microseconds."""
     size = (digits + 1) // 2
     return 8 * size, 10 ** (6 - 2 * size)
 
 
 def packed_datetime(value: int) -> str:
-    """The text of a DATETIME inside JSON: 40 bits and 24 bits of microseconds."""
+    """The text of a DATETIME inside JSON: 40 bits, and 24 bits of microseconds."""
     return f"{_datetime_text(value >> 24)}.{_microseconds(value & 0xFFFFFF):06}"
 
 

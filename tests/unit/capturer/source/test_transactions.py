@@ -266,7 +266,7 @@ def test_a_new_capturer_prepares_again_and_sends_nothing_else_again() -> None:
 
 
 def test_a_commit_of_unknown_changes_passes_only_where_every_load_shows_it() -> None:
-    """What was passed over when it was prepared: a load of before the commit does not show it."""
+    """What was skipped when it was prepared: a load of before the commit does not show it."""
     asked: list[BinlogOffset] = []
 
     def shown(at: BinlogOffset) -> bool:
@@ -277,7 +277,7 @@ def test_a_commit_of_unknown_changes_passes_only_where_every_load_shows_it() -> 
     commit = BinlogOffset("b.000007", 150)
     for restart in (None, START):
         some = Transactions(MAPPING, 3, commit, skip=[START], restart=restart, shown=shown)
-        with pytest.raises(CaptureStopped, match=r"at b\.000007:150: XA COMMIT .* or passed over"):
+        with pytest.raises(CaptureStopped, match=r"at b\.000007:150: XA COMMIT .* or skipped"):
             feed(some, *events)
     some = Transactions(MAPPING, 3, commit, skip=[START], restart=START, shown=shown)
     assert feed(some, *events) == []
