@@ -1,6 +1,6 @@
 """
-Rows per second and core of the direct road, from MySQL to requests that a server answers at once, and of the
-loop that everybody writes first on the same rows: PyMySQL, a dictionary of groups, boto3's batch_writer.
+Rows per second and core of the direct method, from MySQL to requests that a server answers at once, and of
+the loop that everybody writes first on the same rows: PyMySQL, a dictionary of groups, boto3's batch_writer.
 
 A core's second is one of processor time of this process; MySQL and the answering server are not counted.
 """

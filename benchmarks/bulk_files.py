@@ -92,7 +92,7 @@ def write_csv(folder: Path, rows: int) -> None:
 
 
 def import_files(folder: Path, work: Path) -> None:
-    """The whole of `ferry load --road import`, up to the files."""
+    """The whole of `ferry load --method import`, up to the files."""
     table = Mapping.parse(MAPPING).tables[0]
     export = open_export(
         folder / "csv", table, format="outfile", columns=COLUMNS, dialect="FIELDS TERMINATED BY ','"
