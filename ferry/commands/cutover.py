@@ -4,7 +4,6 @@ import argparse
 import json
 import secrets
 import sys
-import time
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
@@ -16,15 +15,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from bulkload.connection import connect
 from ferry import audit_log, operator_hooks
+from ferry.conditions import one_line
 from ferry.context import Context, source_address
-from ferry.cutover import fences
+from ferry.cutover import fences, preconditions, recovery
 from ferry.cutover.fences import Fence
 from ferry.cutover.journal import IMPATIENT, Journal
-from ferry.cutover.phases import LIFTABLE, Phase, advice, may_begin
-from ferry.cutover.preconditions import CutoverLimits, checks
+from ferry.cutover.phases import Phase, may_begin
+from ferry.cutover.preconditions import CutoverLimits
 from ferry.cutover.procedure import Cutover, FenceStays
 from ferry.cutover.signals import Interrupted
-from ferry.markers import source_end
 from ferry.verify.tail import Tail
 from rowferry.control_table import VERIFIED, ControlTable
 from rowferry.errors import Refused, RowferryError
@@ -208,7 +207,7 @@ def _cut_over(
     limits = CutoverLimits(arguments.verified_within, arguments.max_lag, arguments.pause_limit)
     if not may_begin(journal.read(), journal.now_ms()):
         tell(f"a run of {journal.state.who} died: its fence is lifted first")
-        _lifted(journal, admin)
+        recovery.lift_recorded(journal, admin)
     with closing(connect(admin)) as connection:
         fence = fences.planned(arguments.fence, connection)
         if not _checked(context, connection, fence, limits, journal):
@@ -227,9 +226,9 @@ def _checked(
     context: Context, connection: Any, fence: Fence, limits: CutoverLimits, journal: Journal
 ) -> bool:
     held = True
-    for check in checks(context, connection, fence, limits, journal.now_ms):
-        tell(str(check))
-        held &= check.holds
+    for condition in preconditions.conditions(context, connection, fence, limits, journal.now_ms):
+        tell(one_line(condition))
+        held &= condition.holds
     if not held:
         tell("error: not cut over: a condition does not hold: see the fix behind each NO")
     return held
@@ -302,57 +301,22 @@ def _record(cutover: Cutover, trouble: BaseException | None) -> None:
 
 
 def _lift(arguments: argparse.Namespace, context: Context, journal: Journal) -> int:
-    phase = journal.read().phase
-    if phase not in LIFTABLE:
-        raise Refused(f"the cutover is {phase}: there is no fence that may be lifted just so", advice(phase))
-    _lifted(journal, _admin(arguments, context))
+    recovery.lift(journal, _admin(arguments, context))
     print("the fence is lifted: MySQL takes writes")
     return 0
 
 
 def _back(arguments: argparse.Namespace, context: Context, journal: Journal) -> int:
-    phase = journal.read().phase
-    if phase not in (Phase.POINTING, Phase.DONE):
-        raise Refused(f"the cutover is {phase}", advice(phase))
-    if not arguments.application_is_on_mysql:
-        raise Refused(
-            "lifting the fence while the application writes to DynamoDB would give two truths",
-            "point the application to MySQL, then add --application-is-on-mysql",
-        )
-    _lifted(journal, _admin(arguments, context))
+    on_mysql = arguments.application_is_on_mysql
+    recovery.back(journal, _admin(arguments, context), application_is_on_mysql=on_mysql)
     print("the fence is lifted: MySQL takes writes; what DynamoDB took meanwhile is not in MySQL")
     return 0
 
 
-def _lifted(journal: Journal, admin: Address) -> None:
-    journal.move(Phase.LIFTING)
-    with connect(admin) as connection:
-        fences.lift(journal.state.fence, connection)
-    journal.move(Phase.LIFTED)
-
-
 def _continue(arguments: argparse.Namespace, context: Context, journal: Journal) -> int:
-    state = journal.read()
-    if state.phase != Phase.POINTING:
-        raise Refused(f"the cutover is {state.phase}", advice(state.phase))
-    point = _pointer(arguments)
-    with closing(context.connect()) as connection:
-        if (end := str(source_end(context.control, connection))) != state.end and not arguments.pointed:
-            raise Refused(
-                f"MySQL has been written to since: it ends at {end}, the fence stood at {state.end}",
-                "keep the application on MySQL: `ferry cutover --back --application-is-on-mysql`",
-            )
-    journal.move(Phase.POINTING)  # taken from whoever else may try
-    try:
-        point({"position": state.end, "again": 1})
-    except (RowferryError, OSError, EOFError) as error:
-        raise FenceStays(str(error), advice(Phase.POINTING)) from error
-    pause = time.time_ns() // 1_000_000 - state.since
-    journal.move(Phase.DONE, pause_ms=pause)
-    fields = {"cutover": True, "phase": "done", "position": state.end, "pause_seconds": pause / 1000}
-    print(
-        json.dumps(fields)
-        if arguments.json
-        else f"the application is on DynamoDB; it could not write for {pause / 1000:.0f} s"
-    )
+    state = recovery.require(journal, Phase.POINTING)
+    pause = recovery.continue_(context, journal, _pointer(arguments), pointed=arguments.pointed) / 1000
+    fields = {"cutover": True, "phase": "done", "position": state.end, "pause_seconds": pause}
+    moved = f"the application is on DynamoDB; it could not write for {pause:.0f} s"
+    print(json.dumps(fields) if arguments.json else moved)
     return 0

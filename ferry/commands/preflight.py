@@ -4,12 +4,12 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
 from bulkload.estimate import expected
+from ferry.conditions import listed
 from ferry.context import Context
 from ferry.preflight import schema, target
 from ferry.preflight import source as server_side
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         print(json.dumps([{"of": of, **asdict(one)} for of, some in groups.items() for one in some]))
     else:
         for of, some in groups.items():
-            print(f"{of}\n" + "\n".join(_lines(some)))
+            print(f"{of}\n" + "\n".join(line for one in some for line in listed(one)))
         print(f"{len(every)} conditions, {len(broken)} FAIL", file=sys.stderr)
     return 1 if broken else 0
 
@@ -114,11 +114,3 @@ def _server_id(context: Context) -> int | None:
     if context.control.get(CHECKPOINT):
         return None
     return int(context.stack.parameters.get("SourceServerId", "0"))
-
-
-def _lines(conditions: Iterable[Condition]) -> Iterable[str]:
-    for one in conditions:
-        state = "ok" if one.holds else "FAIL" if one.needed else "warn"
-        yield f"  {state:<5} {one.name}: {one.found}"
-        if not one.holds:
-            yield f"        {one.fix}"

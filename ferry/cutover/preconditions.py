@@ -14,24 +14,10 @@ from ferry.status import state
 from rowferry.control_table import CHECKPOINT, VERIFIED, ControlTable
 from rowferry.errors import Refused, RowferryError
 from rowferry.mysql import server
+from rowferry.mysql.conditions import Condition
 from rowferry.position import Position
 
 NO_RIGHT = 1227, 1401  # ER_SPECIFIC_ACCESS_DENIED_ERROR, ER_XAER_RMERR
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One condition: what was found, and the fix where it does not hold."""
-
-    name: str
-    holds: bool
-    found: str
-    fix: str = ""
-
-    def __str__(self) -> str:
-        return f"{'ok' if self.holds else 'NO':<3} {self.name}: {self.found}" + (
-            f": {self.fix}" if not self.holds else ""
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +29,15 @@ class CutoverLimits:
     pause: float = 30.0
 
 
-def checks(
+def conditions(
     context: Context, connection: Any, fence: Fence, limits: CutoverLimits, now_ms: Callable[[], int]
-) -> Iterator[Check]:
+) -> Iterator[Condition]:
     """All of them, the quick ones first; nothing is changed but the marker."""
     on = context.stack.switch_is_on
-    yield Check("switch", on, "ON" if on else "OFF", "run `ferry switch on`")
+    yield Condition("switch", "ON" if on else "OFF", on, "run `ferry switch on`")
     yield _asked("load", lambda: _loaded(context))
     waiting = state.queued(context.client("sqs"), context.stack.output("QuarantineUrl"))
-    yield Check("quarantine", not waiting, f"{waiting} messages", "run `ferry quarantine retry`")
+    yield Condition("quarantine", f"{waiting} messages", not waiting, "run `ferry quarantine retry`")
     yield verified(context.control, limits.verified_within, now_ms())
     yield _asked("fence", lambda: "; ".join([fence.facts["kind"], *fence.check(connection)]))
     yield _asked("prepared XA transactions", lambda: _no_prepared(connection))
@@ -59,11 +45,11 @@ def checks(
         yield _asked("lag", lambda: _lag(context, limits.max_lag))
 
 
-def verified(control: ControlTable, minutes: float, now_ms: int) -> Check:
+def verified(control: ControlTable, minutes: float, now_ms: int) -> Condition:
     """The last verify of everything found nothing, not too long ago, in this epoch."""
     last = control.get(VERIFIED)
     lacking = _lacking(last, minutes, now_ms, control.get(CHECKPOINT).get("epoch"))
-    return Check("verified", not lacking, lacking or "no difference", "run `ferry verify`")
+    return Condition("verified", lacking or "no difference", not lacking, "run `ferry verify`")
 
 
 def _lacking(last: Mapping[str, Any], minutes: float, now_ms: int, epoch: int | None) -> str:
@@ -78,11 +64,11 @@ def _lacking(last: Mapping[str, Any], minutes: float, now_ms: int, epoch: int | 
     return f"{age:.0f} minutes ago, which is more than {minutes:g}" if age > minutes else ""
 
 
-def _asked(name: str, ask: Callable[[], str]) -> Check:
+def _asked(name: str, ask: Callable[[], str]) -> Condition:
     try:
-        return Check(name, True, ask())
+        return Condition(name, ask(), holds=True, fix="")
     except RowferryError as error:
-        return Check(name, False, error.found, error.fix)
+        return Condition(name, error.found, holds=False, fix=error.fix)
 
 
 def _loaded(context: Context) -> str:
