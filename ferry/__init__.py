@@ -1,9 +1,25 @@
 """
-The operator's command. A module is a command: it parses and prints; functions below take clients and clock.
+The operator's command, `ferry`. Commands parse and print; the functions below them take clients and clock as
+arguments.
 
-cli         arguments, errors, exit status
-settings    how a command finds the stack, the source and the mapping
-progress    a bar on a terminal, lines elsewhere
-load, switch, status, drain, verify
-places, comparison    what verify compares, told apart from the code that it checks
+cli               all commands, errors, exit status
+commands          one file for each command: options, help, printing
+
+cutover           `ferry cutover`: fence, drain, verify, move the application, or lift the fence
+preflight         conditions of a move
+verify            source and target compared, and repaired
+status            the state of a move
+loading           what `ferry load` does apart from bulkload: files, the plan, limits
+spark             the code as Spark runs it
+
+markers           markers through the lanes: proof that everything before them is applied
+consumer_switch   the stack's parameter Switch
+audit_log         who did what, in the control table
+operator_hooks    the operator's executables around commands
+metadata_removal  removes _pos and tombstones after the cutover
+dms_export        a mapping as AWS DMS's JSON
+
+context           finds the stack, the source and the mapping
+options           option values that several commands have
+progress          a bar on a terminal, lines elsewhere
 """

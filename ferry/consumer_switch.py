@@ -1,4 +1,4 @@
-"""`ferry switch`: whether the consumer applies changes."""
+"""The switch: the stack's parameter Switch, which enables the consumer's event source mapping."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -8,12 +8,14 @@ from ferry.context import Stack, find_stack
 from rowferry.control_table import CHECKPOINT, ControlTable, load_key
 from rowferry.errors import Refused
 
-TIMEOUT = 900.0  # seconds; AWS takes a minute or two
+TIMEOUT = 900.0  # seconds; AWS usually takes a minute or two
 PAUSE = 1.0
 
 
 def require_load(control: ControlTable, sources: Iterable[str]) -> None:
-    """Refused unless a capturer captures every source table and each one's load, in its epoch, is done."""
+    """
+    Raises Refused unless a capturer captures every source table, and each one's load is done in its epoch.
+    """
     checkpoint = control.get(CHECKPOINT)
     if not checkpoint:
         raise Refused(
@@ -35,7 +37,7 @@ def _lacking(load: Mapping[str, Any], epoch: int) -> str:
     if not load:
         return "has not begun"
     if load.get("epoch") != epoch:
-        return "was done before capture began anew"
+        return "was done before capture was reset"
     return "" if load["state"] == "done" else "is not done"
 
 
@@ -44,22 +46,24 @@ def turn(
     functions: Any,
     stack: Stack,
     wanted: str,
-    tell: Callable[[str], None],
+    report: Callable[[str], None],
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> bool:
     """
     Sets the stack's parameter Switch to ON or OFF; returns whether it changed.
 
-    Comes back when the event source mapping stands as wanted. Refused when
-    the stack is not at rest, or the update fails.
+    Returns once the event source mapping is Enabled, or Disabled. Batches in flight may still end after that.
+    Raises Refused when the stack is being updated, or the update fails or takes longer than TIMEOUT.
     """
     deadline = clock() + TIMEOUT
     if stack.status.endswith("_IN_PROGRESS") or not stack.status.endswith(("_COMPLETE", "UPDATE_FAILED")):
-        raise Refused(f"stack {stack.name} is {stack.status}", "wait for its end, or mend it, then try again")
+        raise Refused(
+            f"stack {stack.name} is {stack.status}", "wait for its end, or repair it, then try again"
+        )
     changed = stack.parameters.get("Switch") != wanted
     if changed:
-        tell(f"updating stack {stack.name}: Switch={wanted}")
+        report(f"updating stack {stack.name}: Switch={wanted}")
         _update(cloudformation, stack, wanted)
         _wait_for_stack(cloudformation, stack.name, deadline, sleep, clock)
     mapping = stack.output("EventSourceMappingId")
@@ -73,7 +77,7 @@ def _update(cloudformation: Any, stack: Stack, wanted: str) -> None:
         StackName=stack.name,
         UsePreviousTemplate=True,
         Parameters=[*kept, {"ParameterKey": "Switch", "ParameterValue": wanted}],
-        # What the template has had since it was deployed: roles, and SAM's transform.
+        # as for the deployment of the template: it has roles, and SAM's transform
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
     )
 

@@ -1,4 +1,4 @@
-"""How a command finds the stack, the source and the mapping."""
+"""Finds the stack, the source and the mapping of a command."""
 
 import os
 import zipfile
@@ -21,13 +21,13 @@ from rowferry.mysql.address import Address
 
 _ROOT = Path(__file__).resolve().parent.parent
 FUNCTIONS: Any = zipfile.Path(_ROOT, "functions/") if _ROOT.is_file() else _ROOT / "functions"
-"""Where the mapping files lie. The archive that Spark ships has them, too."""
+"""The folder of the mapping files: also in the archive that Spark ships."""
 EXAMPLE = "mysql://rowferry@db.example.com:3306"
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A deployed stack: status as CloudFormation has it, outputs and parameters by name."""
+    """A deployed stack: CloudFormation's status, outputs and parameters by name."""
 
     name: str
     status: str
@@ -36,11 +36,11 @@ class Stack:
 
     @property
     def switch_is_on(self) -> bool:
-        """The consumer applies changes."""
+        """Whether the consumer applies changes."""
         return self.output("SwitchState") == "ON"
 
     def output(self, name: str) -> str:
-        """One output. Refused when the stack has none of that name: it is another template's."""
+        """One output. Raises Refused when there is none of that name: the stack is of another template."""
         if name not in self.outputs:
             raise Refused(
                 f"stack {self.name} has no output {name}",
@@ -50,7 +50,7 @@ class Stack:
 
 
 def find_stack(cloudformation: Any, name: str) -> Stack:
-    """The stack of that name. Refused when there is none."""
+    """The stack of that name. Raises Refused when there is none."""
     try:
         found = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     except ClientError as error:
@@ -69,7 +69,11 @@ def find_stack(cloudformation: Any, name: str) -> Stack:
 
 
 def source_address(text: str | None, password_file: Path | None, environ: Dict[str, str]) -> Address:
-    """The source of `mysql://user@host:port?ca=FILE`. Refused when it is none, or holds a password."""
+    """
+    Parses `mysql://user@host:port?ca=FILE`, or ROWFERRY_SOURCE.
+
+    Raises Refused for another address, and for one with a password: command lines are visible to others.
+    """
     text = text or environ.get("ROWFERRY_SOURCE")
     if not text:
         raise Refused("no source is named", f"pass --source {EXAMPLE} or set ROWFERRY_SOURCE")
@@ -83,7 +87,7 @@ def source_address(text: str | None, password_file: Path | None, environ: Dict[s
     options = parse_qs(parts.query, keep_blank_values=True)
     if parts.password is not None:
         raise Refused(
-            "the source's address holds a password, which others on this machine can read",
+            "the source's address contains a password, which others on this machine can read",
             "leave it out; use ROWFERRY_SOURCE_PASSWORD or --password-file",
         )
     if (
@@ -110,25 +114,30 @@ def _password(file: Path | None, environ: Dict[str, str]) -> str:
     try:
         return file.read_text(encoding="utf-8").rstrip("\n")
     except OSError as error:
-        raise Refused(f"{file}: {error.strerror}", "name a readable file that holds the password") from error
+        raise Refused(
+            f"{file}: {error.strerror}", "name a readable file that contains the password"
+        ) from error
 
 
 class Context:
-    """What a command needs of its arguments and the environment; asked for on first use, then kept."""
+    """
+    What a command needs, from its arguments and the environment. Each is looked up at its first use, then
+    kept.
+    """
 
     def __init__(self, arguments: Any, environ: Dict[str, str] = os.environ) -> None:
         self._arguments = arguments
         self.environ = environ
 
     def client(self, service: str, **config: Any) -> Any:
-        """A boto3 client; `config` as botocore's Config takes it."""
+        """A boto3 client; `config`: settings of botocore's Config."""
         region = self.region
         settings = Config(**{"max_pool_connections": 64, **config})
         return boto3.client(service, region_name=region, config=settings)  # type: ignore[call-overload]
 
     @property
     def region(self) -> str | None:
-        """boto3 itself reads AWS_DEFAULT_REGION only."""
+        """AWS_REGION, which boto3 does not read (only AWS_DEFAULT_REGION); None: boto3's default."""
         return self.environ.get("AWS_REGION")
 
     @cached_property
@@ -139,12 +148,13 @@ class Context:
 
     @cached_property
     def dynamodb(self) -> Any:
-        """The DynamoDB client, without botocore's check of arguments: it costs more than sending them."""
+        """
+        The DynamoDB client, without botocore's validation of arguments, which takes longer than sending them.
+        """
         return self.client("dynamodb", parameter_validation=False)
 
     @cached_property
     def control(self) -> ControlTable:
-        """The stack's control table."""
         return ControlTable(self.dynamodb, self.stack.output("ControlTableName"))
 
     @cached_property
@@ -156,19 +166,17 @@ class Context:
 
     @cached_property
     def mapping(self) -> Mapping:
-        """The mapping. MappingError when it is none."""
+        """The mapping. Raises MappingError."""
         return Mapping.load(self.mapping_file)
 
     @cached_property
     def has_source(self) -> bool:
-        """A source is named."""
+        """Whether a source is named. `source` raises Refused where not."""
         return bool(self._arguments.source or self.environ.get("ROWFERRY_SOURCE"))
 
     @cached_property
     def source(self) -> Address:
-        """The source's address."""
         return source_address(self._arguments.source, self._arguments.password_file, self.environ)
 
     def connect(self) -> Any:
-        """Opens a connection to the source."""
         return connect(self.source)

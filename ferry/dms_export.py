@@ -1,4 +1,4 @@
-"""A mapping as the table mapping JSON of AWS DMS, and all that DMS cannot express."""
+"""A mapping as the table mapping JSON of AWS DMS, and the tables that DMS cannot express."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -28,11 +28,11 @@ _DOCUMENT = "_doc"
 
 
 class Beyond(Exception):
-    """DMS has no word for it; the text says for what."""
+    """DMS cannot express it; the text names what."""
 
 
 def export(mapping: Mapping) -> tuple[dict[str, Any], list[str]]:
-    """The JSON of the tables that DMS can express, and why the others are left out."""
+    """The JSON of the tables that DMS can express, and the reasons why the others are left out."""
     rules: list[dict[str, Any]] = []
     beyond: list[str] = []
     for table in mapping.tables:
@@ -48,10 +48,10 @@ def export(mapping: Mapping) -> tuple[dict[str, Any], list[str]]:
 
 
 def _beyond(table: TableMapping) -> Iterator[str]:
-    """What concerns the whole table."""
+    """The reasons that concern the whole table."""
     if table.layout is not Layout.ITEM_PER_ROW:
         yield f"layout {table.layout}: DMS makes an item of each row"
-    said = {
+    unsupported = {
         "hook": table.hook,
         "ttl": table.ttl,
         "prefix": table.prefix,
@@ -61,7 +61,7 @@ def _beyond(table: TableMapping) -> Iterator[str]:
         "several sources for one target": table.shared,
         f"attribute {table.attribute} (DMS has {_DOCUMENT} only)": table.attribute not in (None, _DOCUMENT),
     }
-    yield from (name for name, given in said.items() if given)
+    yield from (name for name, given in unsupported.items() if given)
 
 
 def _rules(table: TableMapping, number: int) -> list[dict[str, Any]]:
@@ -104,7 +104,7 @@ def _key(key: KeyAttribute) -> str:
 
 
 def _text(template: Template) -> str:
-    """DMS has no escape: a plain `${` cannot be written."""
+    """A template in DMS's syntax, which has no escape for a plain `${`."""
     if any("${" in part for part in template.texts):
         raise Beyond("a text with a plain ${")
     columns = [f"${{{column}}}" for column in template.columns]
@@ -133,7 +133,7 @@ def _mapped(name: str, source: AttributeSource) -> dict[str, Any]:
 
 
 def _tagged(source: AttributeSource) -> dict[str, Any]:
-    """The value in DynamoDB's JSON, with texts for values."""
+    """The value in DynamoDB's JSON, with templates for values."""
     match source:
         case MapOf():
             return {"M": {name: _tagged(inside) for name, inside in source.entries}}
@@ -163,7 +163,7 @@ def _all_of(where: Where) -> tuple[Where, ...]:
 
 
 def _filter(where: Where) -> dict[str, Any]:
-    """One filter: conditions on one column of which one must hold."""
+    """One filter: conditions on one column, of which one must hold."""
     parts = where.parts if isinstance(where, Joined) else (where,)
     if isinstance(where, Joined) and where.every:
         raise Beyond("an `and` inside of an `or`")

@@ -1,4 +1,9 @@
-"""`ferry drain`: proves that everything before the fence has been applied."""
+"""
+Markers through the lanes: proof that everything before them has been applied.
+
+The control table has one request at a time. The capturer sends the marker through every lane once everything
+before its position is on the stream; the consumer records each lane that has applied it.
+"""
 
 import time
 import uuid
@@ -18,7 +23,7 @@ PAUSE = 0.2  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """How far the marker for `position`, the source's end, got: `applied` of `lanes`, after `seconds`."""
+    """The outcome of a marker for `position`, the source's end: `applied` of `lanes`, after `seconds`."""
 
     position: str
     applied: int
@@ -27,7 +32,7 @@ class Drained:
 
     @property
     def complete(self) -> bool:
-        """Every lane has applied the marker."""
+        """Whether every lane has applied the marker."""
         return 0 < self.lanes <= self.applied
 
 
@@ -35,23 +40,24 @@ def drain(
     control: ControlTable,
     connection: Connection,
     timeout: float,
-    tell: Callable[[str], None],
+    report: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Drained:
     """
-    Asks for a marker at the source's present end and waits until all lanes have applied it, or the timeout.
+    Requests a marker at the source's present end and waits until all lanes have applied it, or the timeout.
 
-    There is one marker at a time. One of somebody else's for a later position will do as well.
-    Refused when no capturer runs on this server, it stopped or its lease is not renewed.
+    Complete means: every change up to `position` is in DynamoDB or in the quarantine. Changes after the call
+    are not covered. There is one marker at a time; another process's marker for a later position serves as
+    well. Raises Refused when no capturer runs on this server, it stopped, or its lease is not renewed.
     """
-    return begin(control, connection, clock).wait(timeout, tell, clock, sleep)
+    return begin(control, connection, clock).wait(timeout, report, clock, sleep)
 
 
 def begin(
     control: ControlTable, connection: Connection, clock: Callable[[], float] = time.monotonic
 ) -> "Draining":
-    """Asks for a marker at the source's present end. Refused when no capturer runs on this server."""
+    """Requests a marker at the source's present end. Raises Refused when no capturer runs on this server."""
     started = clock()
     end = source_end(control, connection)
     _ask(control, end)
@@ -60,7 +66,7 @@ def begin(
 
 @dataclass(frozen=True, slots=True)
 class Draining:
-    """A marker for `end`, the source's, on its way since `started`."""
+    """A marker for `end`, the source's end, requested at `started` (of `clock`)."""
 
     control: ControlTable
     end: Position
@@ -69,11 +75,11 @@ class Draining:
     def wait(
         self,
         timeout: float,
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> Drained:
-        """Until all lanes have applied it, or the timeout. Refused as `drain` says."""
+        """Waits until all lanes have applied it, or the timeout. Raises Refused as `drain`."""
         said, pulse = "", _Pulse()
         while True:
             drained = _look(self.control, self.end, clock() - self.started)
@@ -82,7 +88,7 @@ class Draining:
             if not drained.lanes:
                 pulse.feel(self.control.get(LEASE), clock())
             if (now := progress_of(drained)) != said:
-                tell(f"waiting: {now}")
+                report(f"waiting: {now}")
                 said = now
             sleep(PAUSE)
 
@@ -94,7 +100,9 @@ class _Pulse:
     watch: RenewalWatch = field(default_factory=RenewalWatch)
 
     def feel(self, lease: dict[str, Any], now: float) -> None:
-        """Refused when the lease has not changed for its whole time: nobody would send the marker."""
+        """
+        Raises Refused when the lease has not changed for its whole TTL: no capturer would send the marker.
+        """
         unchanged = self.watch.look(lease, now)
         if lease and unchanged > lease["ttl_ms"] / 1000:
             raise Refused(
@@ -104,7 +112,7 @@ class _Pulse:
 
 
 def source_end(control: ControlTable, connection: Connection) -> Position:
-    """Where the binlog ends now. Refused when another server is being captured, or none."""
+    """The present end of the binlog. Raises Refused when another server is being captured, or none."""
     server = identify(connection)
     checkpoint = control.get(CHECKPOINT)
     if not checkpoint:
@@ -122,20 +130,20 @@ def _ask(control: ControlTable, end: Position) -> None:
 
 
 def _look(control: ControlTable, end: Position, seconds: float) -> Drained:
-    # The checkpoint last: what a stale capturer of the old epoch marked must not pass for the new one's.
+    # Read the checkpoint last: the marker of a capturer of an old epoch must not count for the new one.
     request = control.get(MARKER)
-    if request["position"] < str(end):  # another drain, which began before, has asked after this one
+    if request["position"] < str(end):  # another drain, which began earlier, has replaced the request
         _ask(control, end)
         request = control.get(MARKER)
     applied = control.get(marker_key(request["id"])).get("applied", set())
     checkpoint = control.get(CHECKPOINT)
-    if checkpoint.get("epoch") != end.epoch:  # a position of the old server says nothing about the new one
+    if checkpoint.get("epoch") != end.epoch:  # a position of the old server means nothing on the new one
         raise Refused(
             "the source failed over meanwhile", "fence the new server, then run `ferry drain` again"
         )
     lanes = int(checkpoint.get("lanes", 0))
     marked = request.get("sent") == request["id"] or len(applied) == lanes > 0
-    if marked and request["position"] >= str(end):  # all may have it before the capturer says so
+    if marked and request["position"] >= str(end):  # all lanes may have it before the capturer records it
         return Drained(str(end), len(applied), lanes, seconds)
     if checkpoint.get("state") == "stopped":
         raise Refused(f"the capturer has stopped ({checkpoint.get('reason')})", str(checkpoint.get("fix")))

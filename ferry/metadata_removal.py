@@ -1,4 +1,4 @@
-"""Takes `_pos` and tombstones out of a table while the application writes to it."""
+"""Removes `_pos` and tombstones from a table while the application writes to it."""
 
 import json
 import threading
@@ -21,24 +21,23 @@ SEGMENTS = 4
 
 @dataclass(frozen=True, slots=True)
 class TargetTable:
-    """A table, its key attributes, and whether its items group rows: one of its key alone is dead there."""
+    """A table, its key attributes, and whether its items group rows: then one with only its key is dead."""
 
     name: str
     keys: tuple[str, ...]
     grouped: bool
 
     def key(self, item: Mapping[str, Any]) -> dict[str, Any]:
-        """The item's key."""
         return {name: item[name] for name in self.keys}
 
     def is_dead(self, item: Mapping[str, Any]) -> bool:
-        """Nothing but the key and what is ours."""
+        """Whether the item has nothing but its key and Rowferry's attributes."""
         return not item.keys() - {*self.keys, POSITION, EXPIRES} and (EXPIRES in item or self.grouped)
 
 
 @dataclass(slots=True)
-class Pace:
-    """WCU a second over all threads. `clock` in seconds."""
+class TableLimiter:
+    """Limits the WCU a second of all threads together. `clock` in seconds."""
 
     rate: float
     clock: Callable[[], float] = time.monotonic
@@ -47,7 +46,7 @@ class Pace:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def wait(self) -> None:
-        """Until one more unit may be used."""
+        """Waits until one more unit may be used."""
         while True:
             with self._lock:
                 pause = self._bucket.take(1.0, self.rate, self.clock())
@@ -56,7 +55,7 @@ class Pace:
             self.sleep(pause)
 
     def used(self, units: float) -> None:
-        """What the request cost, of which one unit was taken."""
+        """Corrects for the request's real cost, of which `wait` took one unit."""
         with self._lock:
             self._bucket.correct(units - 1.0)
 
@@ -65,25 +64,26 @@ def finalize(
     control: ControlTable,
     client: Any,
     target: TargetTable,
-    pace: Pace,
+    limiter: TableLimiter,
     step: Callable[[int, int, str], None],
     segments: int = SEGMENTS,
 ) -> dict[str, int]:
     """
-    Strips one table; returns how many items lost `_pos`, were deleted, or had been changed meanwhile.
+    Removes the attributes from one table; returns how many items were `stripped`, `deleted`, or `skipped`
+    because the application had changed them meanwhile.
 
-    Its progress is in the control table, an item a segment. A table that is done is done.
+    Idempotent: progress is in the control table, one item a segment. The switch has to be OFF.
     """
     pk = finalize_key(target.name)
     segments = int(control.get(pk).get("segments", segments))
     control.update(pk, set={"segments": segments})
     total = int(
         client.describe_table(TableName=target.name)["Table"]["ItemCount"]
-    )  # hours old, good for a bar
+    )  # up to hours old, good enough for a bar
     seen = Counter[int]()
 
     def work(number: int) -> Counter[str]:
-        segment = Segment(control, client, target, pace, number, segments)
+        segment = Segment(control, client, target, limiter, number, segments)
         for looked in segment.run():
             seen[number] = looked
             step(sum(seen.values()), total, f"{target.name}: {sum(seen.values()):,} items")
@@ -96,19 +96,19 @@ def finalize(
 
 @dataclass(slots=True)
 class Segment:
-    """One part of the parallel scan."""
+    """One segment of the parallel scan."""
 
     control: ControlTable
     client: Any
     target: TargetTable
-    pace: Pace
+    limiter: TableLimiter
     number: int
     of: int
     counts: Counter[str] = field(default_factory=Counter)
     looked: int = 0
 
     def run(self) -> Iterator[int]:
-        """Goes on where it was left; yields how many items have been looked at."""
+        """Resumes where it was interrupted; yields the number of items scanned so far."""
         pk = segment_key(self.target.name, self.number)
         saved = self.control.get(pk)
         self.counts.update(json.loads(saved.get("counts", "{}")))
@@ -142,7 +142,7 @@ class Segment:
         return answer
 
     def _treat(self, item: Mapping[str, Any]) -> str:
-        """One item: stripped, deleted, or skipped because it is another by now."""
+        """Handles one item: stripped, deleted, or skipped because the application has changed it."""
         try:
             if self.target.is_dead(item):
                 self._delete(item)
@@ -164,10 +164,10 @@ class Segment:
 
     def _delete(self, item: Mapping[str, Any]) -> None:
         """
-        Deletes what is still dead.
+        Deletes an item that is still dead.
 
-        No condition can say "no other attribute": where an UpdateItem of the application has come in between,
-        the answer has what it wrote, which is written back at once, under what it has written since.
+        No condition can say "no other attribute": where an UpdateItem of the application came in between, the
+        answer has its attributes, which are written back at once, unless it has written them again since.
         """
         old = self._call("delete_item", Key=self.target.key(item), ReturnValues="ALL_OLD", **_as_seen(item))
         held = old.get("Attributes", {})
@@ -183,17 +183,20 @@ class Segment:
         )
 
     def _call(self, method: str, **arguments: Any) -> dict[str, Any]:
-        self.pace.wait()
+        self.limiter.wait()
         answer: dict[str, Any] = getattr(self.client, method)(
             TableName=self.target.name, ReturnConsumedCapacity="TOTAL", **arguments
         )
         with suppress(KeyError):
-            self.pace.used(float(answer["ConsumedCapacity"]["CapacityUnits"]))
+            self.limiter.used(float(answer["ConsumedCapacity"]["CapacityUnits"]))
         return answer
 
 
 def _as_seen(item: Mapping[str, Any]) -> dict[str, Any]:
-    """That what is ours is as it was read: an item that the application has put anew has none of it."""
+    """
+    The condition that our attributes are as they were read: an item that the application has replaced has
+    none.
+    """
     own = {"#p": POSITION, "#t": EXPIRES}
     held = {short: name for short, name in own.items() if name in item}
     absent = own.keys() - held.keys() if EXPIRES in item else set[str]()
@@ -210,7 +213,7 @@ def _binary(value: bytes) -> str:
 
 
 def _plain(key: Mapping[str, Any]) -> dict[str, Any]:
-    """A saved key; bytes were kept as hexadecimal."""
+    """A saved key as the client takes it; bytes were saved as hexadecimal."""
     return {
         name: {kind: bytes.fromhex(text[4:]) if kind == "B" and isinstance(text, str) else text}
         for name, value in key.items()

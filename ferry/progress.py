@@ -10,7 +10,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-LINE_EVERY = 5.0  # seconds
+LINE_EVERY = 5.0  # seconds between two lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Shown:
 def progress(
     what: str, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic, unit: str = "rows"
 ) -> Iterator[Shown]:
-    """Shows the progress of `what`, counted in `unit`."""
+    """Context manager: shows the progress of `what`, counted in `unit`."""
     stream = stream or sys.stderr
     if stream.isatty():
         with _bar(what, Console(file=stream), unit) as shown:
@@ -55,7 +55,7 @@ def _bar(what: str, console: Console, unit: str) -> Iterator[Shown]:
 
 def _lines(what: str, stream: TextIO, clock: Callable[[], float], unit: str) -> Shown:
     started = last = clock()
-    before: int | None = None  # what an earlier run did counts neither as speed nor for the time that is left
+    before: int | None = None  # the work of an earlier run, which is not part of the rate
 
     def report(line: str) -> None:
         print(line, file=stream, flush=True)

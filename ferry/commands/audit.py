@@ -1,4 +1,4 @@
-"""`ferry audit`: who did what to the move, and how it ended."""
+"""`ferry audit`: who did what to the move, and the outcome."""
 
 import argparse
 import json
@@ -19,18 +19,17 @@ examples:
   ferry audit --json | jq '.[] | select(.outcome == "started")'    # still running, or killed
 
 Every command that changes something is recorded in the control table when it begins and when it ends. One
-that has begun and not ended is still running, or was killed.
+without an end is still running, or was killed.
 
-fields of --json: at (ms since 1970), who, action, command, outcome, ended (ms), and what the action adds
+fields of --json: at (ms since 1970), who, action, command, outcome, ended (ms), and facts of the action
 exit status: 0; 2 an error"""
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Adds the command to the parser."""
     parser = commands.add_parser(
         "audit",
         parents=[common],
-        help="who did what, and how it ended",
+        help="who did what, and the outcome",
         description="Lists every action that changed something, oldest first.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -39,7 +38,6 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    """Parses, reads and prints."""
     found = actions(context.control)
     if arguments.json:
         print(json.dumps(found))

@@ -1,4 +1,4 @@
-"""`ferry drain`: proves that everything before the fence has been applied."""
+"""`ferry drain`: waits until everything that is in the source's binlog now has been applied."""
 
 import argparse
 import json
@@ -15,16 +15,14 @@ examples:
   ferry drain
   ferry drain --timeout 600 --json
 
-Reads where the source's binlog ends now, and sends a marker through every lane once everything before
-that is on the stream. When all lanes have applied it, every change up to the printed position is in
-DynamoDB or in the quarantine (`ferry status` counts it). Without a fence, changes made after the command
-began are not covered.
+Reads where the source's binlog ends now, and sends a marker through every lane once everything before that is
+on the stream. When all lanes have applied it, every change up to the printed position is in DynamoDB or in
+the quarantine (`ferry status` counts it). Without a fence, later changes are not covered.
 
 exit status: 0 drained; 1 not within --timeout; 2 an error"""
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Adds the command to the parser."""
     parser = commands.add_parser(
         "drain",
         parents=[common],
@@ -44,12 +42,11 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    """Parses, wires and prints."""
     if not context.stack.switch_is_on:
         raise Refused("the switch is OFF, so nothing is applied", "run `ferry switch on` first")
     connection = context.connect()
     try:
-        drained = drain(context.control, connection, arguments.timeout, _tell)
+        drained = drain(context.control, connection, arguments.timeout, _report)
     finally:
         connection.close()
     if arguments.json:
@@ -60,11 +57,11 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if not drained.complete:
         print(
             f"not drained in {drained.seconds:.0f} s: {progress_of(drained)}:"
-            " see `ferry status`, run it again",
+            " see `ferry status`, then run it again",
             file=sys.stderr,
         )
     return 0 if drained.complete else 1
 
 
-def _tell(line: str) -> None:
+def _report(line: str) -> None:
     print(line, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""`ferry export`: the rows that exist, in files."""
+"""`ferry export`: writes the existing rows to files."""
 
 import argparse
 import json
@@ -27,25 +27,25 @@ examples:
   ferry export --to s3://bucket/export --compression zstd
   ferry export --to /data/export --format parquet --workers 8
   ferry export --to /data/export --table test.purchase
-  ferry load --from /data/export                 # what the files are for
+  ferry load --from /data/export                 # loads the files
 
 Every mapped table gets a folder SCHEMA.TABLE with parts and a manifest: columns, rows, checksums, and the
-position in the binlog that each part shows everything up to. The capturer must be running; the application
-may go on writing, no lock is taken, and the source's file system is not touched (so RDS will do). Killed at
-any moment and run again, the export goes on with the missing parts. A finished one does nothing.
+watermark of each part: the position in the binlog up to which it shows every change. The capturer must be
+running; the application may go on writing. No lock is taken and the source's file system is not used, so RDS
+works, too. An export that was killed at any moment resumes with the missing parts when it is run again. A
+finished one does nothing.
 
---format csv loses nothing (its rules are in the manifest); parquet is for what else reads the files
-(it needs the package pyarrow). Parts in S3 are made in TMPDIR first.
+--format csv is exact (its rules are in the manifest); parquet is for other programs that read the files (it
+needs the package pyarrow). Parts in S3 are made in TMPDIR first.
 
 exit status: 0 done; 2 an error; 130 interrupted"""
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Adds the command to the parser."""
     parser = commands.add_parser(
         "export",
         parents=[common],
-        help="write the rows that exist to files",
+        help="write the existing rows to files",
         description="Writes the rows of the mapped tables to files in a folder or in S3.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -75,9 +75,8 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    """Parses, wires and prints."""
     if arguments.format == "parquet" and arguments.compression != "none":
-        raise Refused("Parquet compresses by itself", "leave --compression out")
+        raise Refused("--compression is for CSV: Parquet has its own", "leave it out")
     tables = [table for table in context.mapping.tables if arguments.table in (None, table.source)]
     if not tables:
         raise Refused(
@@ -116,12 +115,12 @@ def _exporter(arguments: argparse.Namespace, context: Context, shown: Shown, tab
 
 
 def _opener(to: str, table: str) -> Callable[[], Location]:
-    """Opens the table's place, also in another process."""
+    """Opens the table's location; picklable, for the processes that make parts."""
     return partial(open_below, to, table)
 
 
 def open_below(to: str, name: str) -> Location:
-    """A folder of a location; a client of S3 is made where that is one."""
+    """The folder `name` of a location, with a new S3 client where it is in S3."""
     client = boto3.client("s3", region_name=os.environ.get("AWS_REGION")) if to.startswith("s3://") else None
     return location(to, client).below(name)
 

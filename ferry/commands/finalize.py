@@ -1,4 +1,4 @@
-"""`ferry finalize`: takes Rowferry's own attributes out of the items, once the application has moved."""
+"""`ferry finalize`: removes Rowferry's own attributes from the items, once the application has moved."""
 
 import argparse
 import json
@@ -7,7 +7,7 @@ from typing import Any
 
 from ferry import consumer_switch
 from ferry.context import Context
-from ferry.metadata_removal import Pace, TargetTable, finalize
+from ferry.metadata_removal import TableLimiter, TargetTable, finalize
 from ferry.options import positive
 from ferry.progress import progress
 from rowferry.control_table import CUTOVER, FINALIZE, ControlTable
@@ -16,24 +16,23 @@ from rowferry.mapping.table import POSITION, Layout
 
 EPILOG = """\
 examples:
-  ferry finalize                          # says what it would do
+  ferry finalize                          # prints what it would do
   ferry finalize --execute
   ferry finalize --execute --max-wcu 500
 
-Removes _pos from every item, and every tombstone (an item with _ttl), in all target tables, at --max-wcu,
-while the application reads and writes. Killed at any moment and run again, it goes on. The switch is turned
-OFF first, and stays so: without _pos an old change would be applied again.
+Removes _pos from every item, and every tombstone (an item with _ttl), from all target tables, at --max-wcu,
+while the application reads and writes. A run that was killed at any moment resumes when it is run again. The
+switch is turned OFF first, for good: without _pos an old change would be applied again.
 
-Only these attributes are touched, each by a conditional write: an item that the application has written again
-stays as it is. A tombstone that the application has brought back to life by an UpdateItem keeps what it wrote
-and loses _pos and _ttl.
+Only these attributes are changed, by conditional writes: an item that the application has replaced stays as
+it is. A tombstone that the application has made an item again by an UpdateItem keeps the application's
+attributes and loses _pos and _ttl.
 
 --json prints {"tables": {NAME: {"stripped", "deleted", "skipped"}}}.
 exit status: 0 done; 2 an error; 130 interrupted"""
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Adds the command to the parser."""
     parser = commands.add_parser(
         "finalize",
         parents=[common],
@@ -53,14 +52,13 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--moved-without-cutover",
         action="store_true",
-        help="your word that the application has moved although `ferry cutover` did not move it",
+        help="confirms that the application has moved, although `ferry cutover` did not move it",
     )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    """Parses, wires and prints."""
-    _require_moved(context.control, word=arguments.moved_without_cutover)
+    _require_moved(context.control, confirmed=arguments.moved_without_cutover)
     keys = {table.target: _keys(context.dynamodb, table.target) for table in context.mapping.tables}
     grouped = {table.target for table in context.mapping.tables if table.layout is not Layout.ITEM_PER_ROW}
     if not arguments.execute:
@@ -71,16 +69,16 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         return 0
     with progress("finalize", unit="items") as shown:
         clients = context.client("cloudformation"), context.client("lambda")
-        # Before the switch is touched: from here on it may not go ON again.
+        # Before the switch is turned: from here on `ferry switch on` refuses.
         context.control.update(FINALIZE, set={"begun": int(time.time() * 1000)})
         consumer_switch.turn(*clients, context.stack, "OFF", shown.report)
-        pace = Pace(arguments.max_wcu)
+        limiter = TableLimiter(arguments.max_wcu)
         found = {
             target: finalize(
                 context.control,
                 context.dynamodb,
                 TargetTable(target, names, target in grouped),
-                pace,
+                limiter,
                 shown.step,
             )
             for target, names in sorted(keys.items())
@@ -93,12 +91,12 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     return 0
 
 
-def _require_moved(control: ControlTable, *, word: bool) -> None:
+def _require_moved(control: ControlTable, *, confirmed: bool) -> None:
     phase = control.get(CUTOVER).get("phase", "open")
-    if phase != "done" and not (word and phase in ("open", "lifted")):
+    if phase != "done" and not (confirmed and phase in ("open", "lifted")):
         raise Refused(
             f"the cutover is {phase}, not done",
-            "run `ferry cutover`, or see --moved-without-cutover in --help",
+            "run `ferry cutover`; where the application has moved without it, add --moved-without-cutover",
         )
 
 

@@ -1,4 +1,4 @@
-"""`ferry mapping`: what rows become, without writing anything; and the JSON of AWS DMS."""
+"""`ferry mapping`: shows the items of rows, without writing anything; converts from and to AWS DMS's JSON."""
 
 import argparse
 import json
@@ -26,25 +26,24 @@ examples:
   ferry mapping check --sample 100 --json
 
 Reads some rows of each mapped table and shows the item that each becomes: key, members, bytes. Nothing is
-written. The values are shown, so mind who looks on.
+written. The output contains values of rows.
 
-exit status: 0 every row has its place; 1 some have not; 2 an error"""
+exit status: 0 every row has its place; 1 some rows have a problem; 2 an error"""
 IMPORT = """\
 examples:
   ferry mapping import-dms table-mappings.json > functions/mapping.toml
 
-A mapping file that ends in .json is taken as DMS's JSON without this; the TOML can say more.
+A mapping file that ends in .json is read as DMS's JSON without this; TOML can express more.
 
-exit status: 0 done; 2 it says what cannot be done: the error names the rule"""
+exit status: 0 done; 2 an error: the file has a rule that cannot be converted, which the error names"""
 EXPORT = """\
 examples:
   ferry mapping export-dms --mapping functions/customer.toml > table-mappings.json
 
-exit status: 0 done; 1 some tables cannot be expressed: standard error says why; 2 an error"""
+exit status: 0 done; 1 some tables cannot be expressed, for the reasons on standard error; 2 an error"""
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Adds the command to the parser."""
     parser = commands.add_parser(
         "mapping", help="what rows become; DMS's JSON", description="Explains and converts mappings."
     )
@@ -79,7 +78,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def run_import(arguments: argparse.Namespace, context: Context) -> int:  # noqa: ARG001 - needs no stack
-    """Prints TOML; what the operator should know stands in its comments."""
+    """Prints TOML, with notes for the operator as comments."""
     try:
         rules = json.loads(arguments.file.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -123,7 +122,6 @@ def _in_a_line(value: Any) -> Any:
 
 
 def run_export(arguments: argparse.Namespace, context: Context) -> int:  # noqa: ARG001 - --mapping is in context
-    """Prints JSON; names what cannot be expressed."""
     found, beyond = export(context.mapping)
     print(json.dumps(found, indent=2, ensure_ascii=False))
     for reason in beyond:
@@ -132,24 +130,27 @@ def run_export(arguments: argparse.Namespace, context: Context) -> int:  # noqa:
 
 
 def run_check(arguments: argparse.Namespace, context: Context) -> int:
-    """Prints what the sample becomes."""
     mapping, connection = context.mapping, context.connect()
     try:
-        told = [look(connection, table, arguments.sample) for table in mapping.tables]
+        checked = [look(connection, table, arguments.sample) for table in mapping.tables]
     finally:
         connection.close()
     if arguments.json:
-        print(json.dumps(told, default=_plain, ensure_ascii=False))
+        print(json.dumps(checked, default=_plain, ensure_ascii=False))
     else:
-        print("\n".join(line for table in told for line in _lines(table)))
-    return 1 if any(table["problem"] or any(row["problem"] for row in table["rows"]) for table in told) else 0
+        print("\n".join(line for table in checked for line in _lines(table)))
+    return (
+        1 if any(table["problem"] or any(row["problem"] for row in table["rows"]) for table in checked) else 0
+    )
 
 
 def look(connection: Any, table: TableMapping, size: int) -> dict[str, Any]:
-    """What is said of a table and its first rows."""
+    """The report on a table and its first rows, as --json prints it."""
     columns = _columns(connection, table)
     notes = [found for column in columns if (found := note(column))]
-    notes += [f"exclude names {name}, which is no column of the table" for name in _idle(connection, table)]
+    notes += [
+        f"exclude names {name}, which is not a column of the table" for name in _idle(connection, table)
+    ]
     notes += _joined(table, columns)
     problem = "; ".join(map(str, type_check.problems(table, columns)))
     rows = list(sample(connection, table, columns, size))
@@ -158,8 +159,8 @@ def look(connection: Any, table: TableMapping, size: int) -> dict[str, Any]:
 
 def _idle(connection: Any, table: TableMapping) -> list[str]:
     """
-    Excluded names that exclude nothing. DMS's JSON gives also those of attributes that are made; with a
-    hook they are the names of what it returns.
+    Names in `exclude` that exclude nothing. In DMS's JSON they may also be made attributes; with a hook they
+    name attributes that it returns.
     """
     if table.hook is not None:
         return []
@@ -168,18 +169,18 @@ def _idle(connection: Any, table: TableMapping) -> list[str]:
 
 
 def _joined(table: TableMapping, columns: Sequence[SourceColumn]) -> Iterator[str]:
-    """Names and keys that may come out the same for different rows: `a|b` and `c`, `a` and `b|c`."""
+    """Templates that may give different rows one text: `a|b` and `c`, `a` and `b|c`."""
     texts = {column.name for column in columns if column.charset}
     made = [*(key.template for key in table.keys), table.member_name]
     for template in made:
         if isinstance(template, Template):
             for column, between in zip(template.columns[:-1], template.texts[1:-1], strict=True):
                 if column in texts or not between:
-                    yield f"{template} is one text for two rows where {column} can hold {between!r}"
+                    yield f"{template} is one text for two rows where {column} can contain {between!r}"
 
 
 def _columns(connection: Any, table: TableMapping) -> list[SourceColumn]:
-    """The columns that travel. Refused when there is no such table."""
+    """The columns that the mapping carries. Raises Refused when there is no such table."""
     columns = server.carried(table, server.columns(connection, table))
     missing = set(table.columns) - {column.name for column in columns}
     if missing or not columns:
@@ -193,7 +194,7 @@ def _columns(connection: Any, table: TableMapping) -> list[SourceColumn]:
 
 
 def sample(connection: Any, table: TableMapping, columns: Sequence[SourceColumn], size: int) -> Iterator[Row]:
-    """The first rows of a table, with these columns. SourceNotReady for one of a type that is not carried."""
+    """The first rows of a table. Raises SourceNotReady for a column of a type that cannot be carried."""
     chosen = selection(columns)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -204,7 +205,7 @@ def sample(connection: Any, table: TableMapping, columns: Sequence[SourceColumn]
 
 
 def explain(table: TableMapping, rows: list[Row]) -> dict[str, Any]:
-    """What is said of a table, and the items of its rows."""
+    """The layout of a table, and the items of its rows."""
     return {
         "source": table.source,
         "target": table.target,
@@ -242,7 +243,7 @@ def _lines(table: dict[str, Any]) -> Iterator[str]:
     yield f"  the stream: {table['writes']}; the load {table['load']}"
     yield from (f"  note: {found}" for found in table["notes"])
     if table["problem"]:
-        yield f"  problem, of any row: {table['problem']}"
+        yield f"  problem of every row: {table['problem']}"
     if not table["rows"]:
         yield "  no rows"
     for row in table["rows"]:

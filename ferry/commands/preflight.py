@@ -1,4 +1,4 @@
-"""`ferry preflight`: everything that must hold before a move begins."""
+"""`ferry preflight`: the conditions of a move."""
 
 import argparse
 import json
@@ -20,54 +20,54 @@ from rowferry.mysql.conditions import Condition
 from rowferry.mysql.server import identify
 
 DEFAULT_ROWS_A_SECOND = 20_000
-"""The load's, for the guess of its hours: a fifth of what one processor does here."""
+"""Of the load, for the estimate of its hours: a fifth of what one processor did in the benchmark."""
 EPILOG = """\
 examples:
   ferry preflight
   ferry preflight --json | jq '.[] | select(.holds | not)'
   ferry preflight --load-hours 30 --measure 60
-  ferry preflight --grants        # the least that a user needs, as SQL
+  ferry preflight --grants        # the least privileges that a user needs, as SQL
 
-Prints each condition with what was found; where it does not hold, FAIL with the fix. `warn` is advice,
-without which a move goes. Queries over whole tables (places with two rows, large groups, hot keys, names)
-run for --max-seconds at most each; run it in a quiet hour, or with --max-seconds 0 without them.
+Prints each condition with what was found; where it does not hold, FAIL with the fix. `warn` is advice: a move
+works without it. Queries over whole tables (places with two rows, large groups, hot keys, names) run for
+--max-seconds at most each; run them in a quiet hour, or omit them with --max-seconds 0.
 
-exit status: 0 all that is needed holds; 1 something does not; 2 an error"""
+exit status: 0 all needed conditions hold; 1 some do not; 2 an error"""
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Adds the command to the parser."""
     parser = commands.add_parser(
         "preflight",
         parents=[common],
-        help="what must hold before a move begins",
+        help="check the conditions of a move",
         description="Prints every condition of a move, and the fix of those that do not hold.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--load-hours", type=float, metavar="N", help="that the load takes (default: a guess)"
+        "--load-hours", type=float, metavar="N", help="that the load takes (default: an estimate)"
     )
     parser.add_argument(
         "--measure",
         type=float,
         default=3.0,
         metavar="SECONDS",
-        help="of the source's write rate (default: 3)",
+        help="for which the source's write rate is measured (default: 3)",
     )
     parser.add_argument(
         "--max-seconds",
         type=float,
         default=60.0,
         metavar="N",
-        help="of each query over a table (default: 60)",
+        help="for each query over a whole table (default: 60)",
     )
-    parser.add_argument("--grants", action="store_true", help="print the least rights that suffice, as SQL")
+    parser.add_argument(
+        "--grants", action="store_true", help="print the least privileges that suffice, as SQL"
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    """Parses, wires and prints."""
     if arguments.grants:
         print(";\n".join(server_side.least("'rowferry'@'%'", context.mapping.tables)) + ";")
         return 0
@@ -84,13 +84,13 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def found(arguments: argparse.Namespace, context: Context) -> dict[str, list[Condition]]:
-    """All conditions, by what they are of."""
+    """All conditions, in groups: source, rows, target."""
     tables = context.mapping.tables
     with closing(context.connect()) as connection:
         server = identify(connection)
         checked = mysql_conditions.check(connection, server, context.mapping)
         readable = all(one.holds for one in checked if one.name.startswith(("table ", "column ")))
-        hours = arguments.load_hours or (_guess(connection, context) if readable else 0.0)
+        hours = arguments.load_hours or (_estimated_hours(connection, context) if readable else 0.0)
         checked += server_side.conditions(connection, server, tables, hours, _server_id(context))
         for table in tables:
             checked += schema.conditions(connection, table)
@@ -105,7 +105,7 @@ def found(arguments: argparse.Namespace, context: Context) -> dict[str, list[Con
     return {"source": checked, "rows": rows, "target": there}
 
 
-def _guess(connection: Any, context: Context) -> float:
+def _estimated_hours(connection: Any, context: Context) -> float:
     rows = sum(expected(connection, table).rows for table in context.mapping.tables)
     return rows / DEFAULT_ROWS_A_SECOND / 3600
 

@@ -1,4 +1,4 @@
-"""`ferry quarantine`: what was set aside, and its items made what their rows are."""
+"""`ferry quarantine`: lists quarantined changes, and repairs their items from the rows."""
 
 import argparse
 import json
@@ -20,27 +20,32 @@ from rowferry.mapping import Mapping
 from rowferry.values import Row, untag
 
 HIDDEN = 300
-"""Seconds for which a message is hidden from others: all are read, some repaired, the rest shown again."""
-AT_ONCE = 10  # messages, of one answer and of one request to delete
+"""
+Seconds for which a received message is invisible to others: all are read, some repaired, the rest made
+visible.
+"""
+AT_ONCE = 10  # messages of one SQS answer, and of one request to delete (SQS quotas)
 EPILOG = """\
 examples:
   ferry quarantine list
   ferry quarantine list --json | jq -r .reason | sort | uniq -c
   ferry quarantine retry
 
-list prints each message: its table, the keys of its items, why it was set aside, and what mends that. Values
-are not shown.
+list prints each message: its table, the keys of its items, why it was quarantined, and the fix. Values are
+not shown.
 
-retry reads the rows of each item once more and writes it, as `ferry verify --repair` does, compares, and
-deletes the message when the item is right. What still cannot be stays on the queue. A record that nobody
-could read has no key: run `ferry verify --repair`, then delete its message.
+retry reads the rows of each item again and writes it, as `ferry verify --repair` does, compares, and deletes
+the message when the item equals its rows. Other messages stay on the queue. A record that could not be read
+has no key: run `ferry verify --repair`, then delete its message.
+
+--json of retry prints {"repaired", "left"}, in messages.
 
 exit status: 0 the quarantine is empty; 1 messages are left; 2 an error"""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message of the queue, with the items of its change; none where no item can be told."""
+    """A message of the queue, with the keys of its change's items; none where they are unknown."""
 
     handle: str
     body: dict[str, Any]
@@ -48,7 +53,6 @@ class Message:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """As --json prints it."""
         body = self.body
         return {
             "table": f"{body['schema']}.{body['table']}" if "schema" in body else None,
@@ -61,27 +65,25 @@ class Message:
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Adds the command to the parser."""
     parser = commands.add_parser(
         "quarantine",
-        help="what was set aside: list it, or try it again",
-        description="Shows what was set aside, and repairs it.",
+        help="list quarantined changes, or retry them",
+        description="Lists quarantined changes, and repairs their items.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     inside = parser.add_subparsers(metavar="ACTION", required=True)
     for name, run, help_ in (
-        ("list", run_list, "show what is there"),
-        ("retry", run_retry, "repair the items, delete what is right then"),
+        ("list", run_list, "list the messages"),
+        ("retry", run_retry, "repair the items, delete the messages of those that are correct"),
     ):
         action = inside.add_parser(name, parents=[common], help=help_)
         action.set_defaults(run=run, what=name)
 
 
 def run_list(arguments: argparse.Namespace, context: Context) -> int:
-    """Parses, wires and prints."""
     messages = _received(context)
-    _show(context, messages)
+    _release(context, messages)
     for message in messages:
         print(json.dumps(message.fields, default=str) if arguments.json else _line(message))
     print(f"{len(messages):,} messages", file=sys.stderr)
@@ -97,51 +99,53 @@ def _line(message: Message) -> str:
 
 
 def run_retry(arguments: argparse.Namespace, context: Context) -> int:
-    """Parses, wires and prints."""
     if not context.stack.switch_is_on:
-        raise Refused("the switch is OFF, so nothing passes through the lanes", "run `ferry switch on` first")
+        raise Refused(
+            "the switch is OFF, so markers do not pass through the lanes", "run `ferry switch on` first"
+        )
     messages = _received(context)
     wanted = {key for message in messages for key in message.keys}
     with progress("retry", unit="items") as shown:
         shown.step(0, len(wanted), f"{len(wanted):,} items of {len(messages):,} messages")
-        right = _repaired(context, wanted)
-    mended = [message for message in messages if message.keys and right.issuperset(message.keys)]
-    _delete(context, mended)
-    left = [message for message in messages if message not in mended]
-    _show(context, left)
+        correct = _repaired(context, wanted)
+    repaired = [message for message in messages if message.keys and correct.issuperset(message.keys)]
+    _delete(context, repaired)
+    left = [message for message in messages if message not in repaired]
+    _release(context, left)
     if arguments.json:
-        print(json.dumps({"mended": len(mended), "left": len(left)}))
+        # mended: the name of `repaired` before 0.2.0
+        print(json.dumps({"repaired": len(repaired), "left": len(left), "mended": len(repaired)}))
     else:
-        print(f"{len(mended):,} messages mended, {len(left):,} left")
+        print(f"{len(repaired):,} messages repaired, {len(left):,} left")
         print("".join(f"left: {_line(message)}\n" for message in left[:AT_ONCE]), end="", file=sys.stderr)
     return 1 if left else 0
 
 
 def _repaired(context: Context, wanted: set[ItemKey]) -> set[ItemKey]:
-    """Those that are right then."""
-    live, right = Live(context), set[ItemKey]()
+    """Writes these items; returns those that equal their rows afterwards."""
+    live, correct = Live(context), set[ItemKey]()
     pairs = read_pairs(context.mapping_file)
     for target in {key.table for key in wanted}:
         together = [pair for pair in pairs if pair.target == target]
-        right |= _repaired_of(live, together, [key for key in wanted if key.table == target])
-    return right
+        correct |= _repaired_of(live, together, [key for key in wanted if key.table == target])
+    return correct
 
 
 def _repaired_of(live: Live, pairs: Sequence[Pair], keys: Sequence[ItemKey]) -> set[ItemKey]:
     with live.looking(pairs) as look:
         named = {look.items.key(key.attributes()): key for key in keys}
-        settling = Recheck(look, live.rest)
-        differing = list(settling.differences(list(named)))
+        recheck = Recheck(look, live.rest)
+        differing = list(recheck.differences(list(named)))
         wrong = {each[0].place.key for each in differing}
         if differing:
             live.repair(pairs, look, differing)
             again = Recheck(look, live.rest)
             wrong = {each[0].place.key for each in again.differences(sorted(wrong))} | set(again.unsettled)
-        return {key for name, key in named.items() if name not in wrong | set(settling.unsettled)}
+        return {key for name, key in named.items() if name not in wrong | set(recheck.unsettled)}
 
 
 def _received(context: Context) -> list[Message]:
-    """All messages that can be had now; they are hidden from others for a while."""
+    """All messages that are available now; they are invisible to others for HIDDEN seconds."""
     sqs, url = context.client("sqs"), context.stack.output("QuarantineUrl")
     found: dict[str, Message] = {}
     while True:
@@ -169,8 +173,8 @@ def _keys(body: dict[str, Any], mapping: Mapping) -> Iterator[ItemKey]:
                 yield from (effect.key for effect in places_of(row, table))
 
 
-def _show(context: Context, messages: Sequence[Message]) -> None:
-    """To others, before their time."""
+def _release(context: Context, messages: Sequence[Message]) -> None:
+    """Makes messages visible to others at once."""
     sqs, url = context.client("sqs"), context.stack.output("QuarantineUrl")
     for some in batched(messages, AT_ONCE, strict=False):
         sqs.change_message_visibility_batch(

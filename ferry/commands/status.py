@@ -1,4 +1,4 @@
-"""`ferry status`: one line with constant fields, a table, and why it waits."""
+"""`ferry status`: the state of the move, and why it waits."""
 
 import argparse
 import json
@@ -16,35 +16,34 @@ EPILOG = """\
 examples:
   ferry status
   ferry status --json | jq .waits
-  ferry status --watch            # a screen that goes on; without a terminal a line every 2 seconds
+  ferry status --watch            # a screen that updates; without a terminal a line every 2 seconds
 
 fields of the line and of --json:
   bulk         chunks of the bulk load done, of all planned
   switch       ON when the consumer applies changes
   capture      none, capturing, waiting or stopped; position: up to where every change is on the stream;
-               lag_bytes, lag_seconds: binlog beyond it, and since when its first transaction has been there
-               (null without --source); age_seconds: since it last reported
-  applied      changes applied; repeats: already held by the item; quarantined: set aside
+               lag_bytes, lag_seconds: binlog after it, and the age of its first transaction (null without
+               --source); age_seconds: since it last reported
+  applied      changes applied; repeats: duplicates, already in the item; quarantined: not applicable
   lag_ms       from the commit in MySQL to being applied, since the beginning: half of the changes, 99 of 100
   queue        messages in the quarantine now
-  backlog      captured changes that are not applied, and their records on the stream; oldest_seconds: since
-               when the oldest waits, as the last batch had it; hours_left: of retention_hours, for which the
-               stream keeps it
+  backlog      captured changes that are not applied, and their records on the stream; oldest_seconds: how
+               long the oldest has waited, by the last batch; hours_left: of retention_hours, until the
+               stream deletes it
   verified     the last `ferry verify`: minutes since its end, differences left, unsettled items; null: none
   cutover      its phase: open, fencing, fenced, pointing, done, lifting, lifted
   marker       lanes that have applied the last marker (`ferry drain`), of all
-  waits        why it is not further, and what to do; empty when nothing waits
+  waits        why the move is not further, and what to do; empty when nothing waits
 
 exit status: 0; 2 an error"""
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Adds the command to the parser."""
     parser = commands.add_parser(
         "status",
         parents=[common],
-        help="how far everything is, and why it waits",
-        description="How far everything is, and why it waits.",
+        help="show the state of the move, and why it waits",
+        description="Shows the state of the move, and why it waits.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -54,13 +53,12 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         type=float,
         const=2.0,
         metavar="SECONDS",
-        help="look again every so many seconds (2), until Ctrl-C; with the rates in between",
+        help="update every so many seconds (2), until Ctrl-C; with the rates in between",
     )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    """Parses, wires and prints."""
     connection = context.connect() if context.has_source else None
     try:
         if arguments.watch and arguments.json:

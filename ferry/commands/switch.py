@@ -1,4 +1,4 @@
-"""`ferry switch`: whether the consumer applies changes."""
+"""`ferry switch`: turns the consumer on or off."""
 
 import argparse
 import json
@@ -18,11 +18,10 @@ examples:
 ON is refused while a mapped table's load is not done. OFF loses nothing: changes wait on the stream.
 The switch is the parameter Switch of the stack; every other parameter and the template stay as they are.
 
-exit status: 0 it stands as asked; 2 an error"""
+exit status: 0 it is as asked; 2 an error"""
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Adds the command to the parser."""
     parser = commands.add_parser(
         "switch",
         parents=[common],
@@ -36,7 +35,6 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    """Parses, wires and prints."""
     wanted = arguments.to.upper()
     if wanted == "ON":
         if context.control.get(FINALIZE):
@@ -45,7 +43,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
                 "leave it OFF; to start over, empty the targets and load again into a new stack",
             )
         require_load(context.control, [table.source for table in context.mapping.tables])
-    changed = turn(context.client("cloudformation"), context.client("lambda"), context.stack, wanted, _tell)
+    changed = turn(context.client("cloudformation"), context.client("lambda"), context.stack, wanted, _report)
     if arguments.json:
         print(json.dumps({"switch": wanted, "changed": changed}))
     else:
@@ -53,5 +51,5 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     return 0
 
 
-def _tell(line: str) -> None:
+def _report(line: str) -> None:
     print(line, file=sys.stderr, flush=True)

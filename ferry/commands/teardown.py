@@ -1,4 +1,4 @@
-"""`ferry teardown`: what may be deleted now, and what not yet. Deletes nothing."""
+"""`ferry teardown`: lists what may be deleted now, and what not yet. Deletes nothing."""
 
 import argparse
 import json
@@ -14,15 +14,15 @@ examples:
   ferry teardown
   ferry teardown --json | jq -r '.[] | select(.now) | .command'
 
-Prints, in the order in which it should go, what the move has left behind, the command that removes it, and
-for what must stay the reason. Deletes nothing.
+Prints what the move has left, in the order in which it should be deleted: the command that deletes it, or the
+reason why it must stay. Deletes nothing.
 
 exit status: 0; 2 an error"""
 
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """One thing; `now` whether it may go, `waits` why not, `command` how."""
+    """One thing to delete; `now`: whether it may be deleted, `waits`: why not yet, `command`: how."""
 
     what: str
     now: bool
@@ -31,12 +31,11 @@ class Leftover:
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Adds the command to the parser."""
     parser = commands.add_parser(
         "teardown",
         parents=[common],
-        help="say what may be deleted after the move",
-        description="Says what may be deleted now, and what not yet. Deletes nothing.",
+        help="list what may be deleted after the move",
+        description="Lists what may be deleted now, and what not yet. Deletes nothing.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -44,7 +43,6 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    """Parses, reads and prints."""
     moved = context.control.get(CUTOVER).get("phase") == "done"
     targets = {table.target for table in context.mapping.tables}
     stripped = all(_is_stripped(context.control, target) for target in targets)
@@ -71,9 +69,9 @@ def _is_stripped(control: ControlTable, target: str) -> bool:
 def leftovers(
     stack: str, outputs: dict[str, str], user: str, *, moved: bool, stripped: bool
 ) -> Iterator[Leftover]:
-    """In the order in which they go: what could still be a way back goes late, the record last."""
+    """In the order of deletion: what could still be a way back comes late, the audit trail last."""
     cut = "" if moved else "the application has not moved: `ferry cutover`"
-    left = cut or ("" if stripped else "the items still hold _pos: `ferry finalize --execute`")
+    left = cut or ("" if stripped else "the items still have _pos: `ferry finalize --execute`")
     bucket = outputs.get("FailureBucketName", outputs.get("FailureBucket", "BUCKET"))
     queue, control = outputs.get("QuarantineUrl", "URL"), outputs.get("ControlTableName", "TABLE")
 
@@ -91,8 +89,8 @@ def leftovers(
         cut,
         "aws s3 rm --recursive s3://BUCKET/PREFIX/  # of --to",
     )
-    yield one("messages set aside", left, f"aws sqs purge-queue --queue-url {queue}  # once looked through")
-    yield one("records set aside", left, f"aws s3 rm --recursive s3://{bucket}/")
+    yield one("quarantined messages", left, f"aws sqs purge-queue --queue-url {queue}  # once reviewed")
+    yield one("records in the failure bucket", left, f"aws s3 rm --recursive s3://{bucket}/")
     yield one(
         "the stack: stream, consumer, alarms (target tables and control table stay)",
         left,

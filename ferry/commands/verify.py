@@ -1,4 +1,4 @@
-"""`ferry verify`: every source row compared with its place in DynamoDB, both ways."""
+"""`ferry verify`: compares every source row with its place in DynamoDB, both ways."""
 
 import argparse
 import json
@@ -33,7 +33,7 @@ from rowferry.mapping import Mapping
 from rowferry.mysql.address import Address
 
 WORTH = 100_000
-"""Rows and items from which on processes are worth their start."""
+"""Rows and items from which on separate processes are faster, in spite of their start."""
 SELDOM = ("unsettled", "repaired", "left")
 EPILOG = """\
 examples:
@@ -41,38 +41,37 @@ examples:
   ferry verify --differences differences.jsonl
   ferry verify --repair
   ferry verify --parallel 8
-  ferry verify --max-rows 20000 --max-read-units 500    # spares the source and the target
-  ferry verify --sample 1000       # in seconds; does not count for a cutover
+  ferry verify --max-rows 20000 --max-read-units 500    # limits the load on source and target
+  ferry verify --sample 1000       # takes seconds; does not count for a cutover
   ferry verify --json
 
-The application may go on writing. What differs at first is looked at again behind a marker through every
-lane (as `ferry drain` sends), until it is equal, or has stood still and differs. So the capturer must run
-and the switch be ON; else, or with --at-rest, what is on its way counts as a difference.
+The application may go on writing. What differs at first is read again after a marker through every lane (like
+that of `ferry drain`), until it is equal, or has not changed and still differs. So the capturer must run and
+the switch be ON; else, or with --at-rest, changes on their way count as differences.
 
 Reads every row of the mapped tables and every item of their targets, in chunks, with strongly consistent
-reads. The source's user needs SELECT on these tables, and REPLICATION CLIENT where it is not at rest. Memory
-stays bounded; what was read needs about 100 bytes of disk for each row and each member. A verify that was
-interrupted or killed goes on when it is run again within a day. A tombstone (an item with _ttl) counts as
+reads. The source's user needs SELECT on these tables, and REPLICATION CLIENT unless it is at rest. Memory is
+bounded; the working files need about 100 bytes of disk for each row and each member. A verify that was
+interrupted or killed resumes when it is run again within a day. A tombstone (an item with _ttl) counts as
 absent.
 
 differences, one JSON line each: table, key, member, kind, expected and found (types, never values); kind is
   missing      the row has no place in the target
-  extra        the target holds what no row owns
+  extra        the target has a member of no row
   different    another value or type
   double       two rows have one place, so one of them is lost (counted as missing)
-unsettled items changed whenever they were looked at: they are no differences, and not proven equal.
+unsettled items changed at every reading: they are not differences, and not proven equal.
 
---repair reads the rows of each item that differs once more and writes the item, on the condition that it is
-older than that reading. It may run beside the consumer.
+--repair reads the rows of each item that differs again and writes the item, on the condition that it is older
+than that reading. The consumer may run at the same time.
 
 --json prints {"rows", "items", "members", "missing", "extra", "different", "unsettled", "repaired",
-"left"}: repaired counts items, left what differs still.
-exit status: 0 no difference (with --repair: none that is left); 1 differences, or unsettled items; 2 an
-error; 130 interrupted"""
+"left"}: repaired counts items, left the remaining differences.
+exit status: 0 no difference (with --repair: none is left); 1 differences, or unsettled items; 2 an error; 130
+interrupted"""
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Adds the command to the parser."""
     parser = commands.add_parser(
         "verify",
         parents=[common],
@@ -88,11 +87,13 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         "--sample",
         type=positive,
         metavar="N",
-        help="only about so many items and rows of each table, by chance",
+        help="only about so many items and rows of each table, at random",
     )
-    parser.add_argument("--repair", action="store_true", help="write the items that differ anew")
     parser.add_argument(
-        "--at-rest", action="store_true", help="nothing writes, neither the application nor the consumer"
+        "--repair", action="store_true", help="rewrite the items that differ, from their rows"
+    )
+    parser.add_argument(
+        "--at-rest", action="store_true", help="confirms that neither the application nor the consumer writes"
     )
     _add_reading(parser.add_argument_group("how it reads"))
     parser.set_defaults(run=run)
@@ -104,32 +105,31 @@ def _add_reading(group: Any) -> None:
         type=positive,
         default=2,
         metavar="N",
-        help="chunks at once, each by a process with a connection of its own (default: %(default)s)",
+        help="chunks at once, each in a process with its own connection (default: %(default)s)",
     )
     group.add_argument(
-        "--max-rows", type=positive, metavar="N", help="rows/s to read of the source (default: no limit)"
+        "--max-rows", type=positive, metavar="N", help="rows/s to read from the source (default: no limit)"
     )
     group.add_argument(
         "--max-read-units",
         type=positive,
         metavar="N",
-        help="read units/s to take of the target, one for each 4 KB (default: no limit)",
+        help="read units/s to use of the target, one for each 4 KB (default: no limit)",
     )
     group.add_argument(
         "--work",
         type=Path,
         metavar="FOLDER",
-        help="keeps what was read (default: the folder for temporary files, which TMPDIR names and where"
-        " sorting takes as much once more)",
+        help="folder of the working files (default: TMPDIR or the system's temporary folder; sorting needs"
+        " the same space there again)",
     )
     group.add_argument(
-        "--again", action="store_true", help="begin anew, rather than go on with an interrupted verify"
+        "--again", action="store_true", help="start again, instead of resuming an interrupted verify"
     )
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    """Parses, wires and prints."""
-    Mapping.load(context.mapping_file)  # explains what is wrong with it; what it read is not used here
+    Mapping.load(context.mapping_file)  # only for its errors: verify reads the file by its own code
     pairs = read_pairs(context.mapping_file)
     if arguments.sample:
         return _sampled(arguments, context, pairs)
@@ -145,7 +145,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 def _work(
     arguments: argparse.Namespace, context: Context, live: Live | None
 ) -> AbstractContextManager[workdir.WorkDir]:
-    """Where what was read is kept. Another move, mapping or source has another one."""
+    """The folder of the working files. Another move, mapping or source has another one."""
     if live is None:
         return workdir.at_rest()
     what = (context.control.name, context.region, context.source.host, context.source.port)
@@ -170,11 +170,11 @@ def _compared(
 ) -> Summary:
     if work.goes_on:
         began = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(work.at))
-        shown.report(f"goes on with the verify that began at {began}; --again begins anew")
+        shown.report(f"resumes the verify that began at {began}; --again starts again")
     total = _estimate(pairs, context)
     processes = arguments.parallel if total >= WORTH else 0
     with tasks.started(partial(_reader, pairs, context.source, context.region), processes) as executor:
-        gathering = Scanner(
+        scanner = Scanner(
             pairs,
             partial(source_text.connect, context.source),
             executor,
@@ -183,7 +183,7 @@ def _compared(
             arguments.max_read_units or inf,
         )
         step = partial(_step, shown, total)
-        return verify(gathering, work.file, report, step, live, repair=arguments.repair)
+        return verify(scanner, work.file, report, step, live, repair=arguments.repair)
 
 
 def _reader(pairs: list[Pair], address: Address, region: str | None) -> TaskReader:
@@ -192,7 +192,7 @@ def _reader(pairs: list[Pair], address: Address, region: str | None) -> TaskRead
 
 
 def _estimate(pairs: list[Pair], context: Context) -> int:
-    """Rows and items, as the source and DynamoDB count them now and then."""
+    """Rows and items, by statistics of the source and of DynamoDB, which are updated only now and then."""
     with closing(source_text.connect(context.source)) as connection:
         rows = sum(source_text.estimate(connection, pair.schema, pair.table) for pair in pairs)
     targets = {pair.target for pair in pairs}
@@ -206,9 +206,11 @@ def _step(shown: Shown, total: int, read: ReadCounts) -> None:
 
 
 def _sampled(arguments: argparse.Namespace, context: Context, pairs: list[Pair]) -> int:
-    """Of each target some, looked at as what differs is in a verify of everything."""
+    """
+    Compares some items of each target, by the repeated readings that a full verify uses for what differs.
+    """
     if arguments.repair:
-        raise Refused("--repair is for a verify of everything", "leave --sample out")
+        raise Refused("--repair needs a verify of everything", "leave --sample out")
     live, summary = Live(context), Summary()
     with progress("verify") as shown, listing(arguments.differences, shown.report) as report:
         moving = not _is_at_rest(arguments, context, shown.report)
@@ -221,19 +223,21 @@ def _sampled(arguments: argparse.Namespace, context: Context, pairs: list[Pair])
 
 
 def _nothing() -> None:
-    """Nothing is on its way, or counts as lost."""
+    """At rest nothing is on its way: there is nothing to wait for."""
 
 
-def _is_at_rest(arguments: argparse.Namespace, context: Context, tell: Callable[[str], None]) -> bool:
+def _is_at_rest(arguments: argparse.Namespace, context: Context, report: Callable[[str], None]) -> bool:
     if arguments.at_rest:
         if arguments.repair:
-            raise Refused("--repair is for a target that the consumer writes", "leave --at-rest out")
+            raise Refused("--repair needs the running consumer", "leave --at-rest out")
         return True
     if context.stack.switch_is_on:
         return False
     if arguments.repair:
-        raise Refused("the switch is OFF, so the target lacks what waits", "run `ferry switch on` first")
-    tell("the switch is OFF: what waits on the stream counts as a difference")
+        raise Refused(
+            "the switch is OFF, so the target lacks the waiting changes", "run `ferry switch on` first"
+        )
+    report("the switch is OFF: changes that wait on the stream count as differences")
     return True
 
 
@@ -242,12 +246,12 @@ def _say(arguments: argparse.Namespace, summary: Summary) -> int:
     if arguments.json:
         print(json.dumps(summary.fields))
     else:
-        told = {
+        counted = {
             name: count
             for name, count in summary.fields.items()
             if name not in SELDOM or (count and (name != "left" or arguments.repair))
         }
-        print(", ".join(f"{count:,} {name}" for name, count in told.items()))
+        print(", ".join(f"{count:,} {name}" for name, count in counted.items()))
     if differing > SHOWN and not arguments.differences:
         print(f"{differing - SHOWN:,} more: --differences FILE lists them all", file=sys.stderr)
     return 1 if summary.left or summary.unsettled else 0

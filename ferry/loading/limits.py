@@ -1,4 +1,4 @@
-"""The options that limit a load, and the limits that they name."""
+"""The options that limit a load."""
 
 import argparse
 
@@ -8,12 +8,11 @@ _OPTIONS = {
     "wcu": ("WCU/s that all processes together write", "--max-wcu"),
     "rows": ("rows/s that all processes together read", "--max-rows"),
     "threads_running": ("no new chunk while more threads are running at the source", "--max-threads-running"),
-    "lag": ("no new chunk while the replica is more seconds behind", "--max-lag"),
+    "lag": ("no new chunk while the replica's lag is above so many seconds", "--max-lag"),
 }
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
-    """Adds the limits, which `ferry load` has too."""
     group = parser.add_argument_group("limits (0: none)")
     for help_, option in _OPTIONS.values():
         group.add_argument(option, type=_number, metavar="N", help=help_)
@@ -27,7 +26,7 @@ def _number(text: str) -> int:
 
 
 def limits_of(arguments: argparse.Namespace) -> Limits:
-    """The limits that the arguments name, and no others."""
+    """The limits of the arguments; those that are not given are none."""
     return Limits().changed(given_limits(arguments))
 
 

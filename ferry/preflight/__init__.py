@@ -1,8 +1,8 @@
 """
-What must hold before a move begins, each with its fix.
+Conditions of a move, each with its fix. `ferry preflight` prints them.
 
-source    the server, beside what the capturer itself asks for (rowferry.mysql.conditions.check)
-data      rows that can be no members or items, found by queries
+source    the server, apart from the conditions that the capturer itself has (rowferry.mysql.conditions.check)
+schema    features of tables that DynamoDB does not have
+data      rows that cannot become members or items, found by queries
 target    tables, stream and stack
-command   `ferry preflight`
 """

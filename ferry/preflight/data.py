@@ -1,8 +1,8 @@
 """
-What rows cannot be, or should not, as members and items: found by queries over whole tables, each bounded in
-time.
+Rows that cannot, or should not, become members and items: found by queries over whole tables, each with a
+time limit.
 
-Asked where keys and names are columns as they are; what templates and hooks make is seen when it is loaded.
+Only where keys and names are columns' values; problems of templates and hooks are found by the load.
 """
 
 from collections.abc import Iterator
@@ -19,11 +19,14 @@ WORST = 10
 LARGEST = 400 * 1024
 """Bytes of an item (DynamoDB developer guide, "Constraints")."""
 HOT_SHARE, HOT_ROWS = 0.1, 10_000
-"""A hash key with more of a table's rows is one partition's work (1,000 WCU/s), whatever the table takes."""
+"""
+A hash key with a larger share of a table's rows is limited by one partition, 1,000 WCU/s, whatever the table
+takes.
+"""
 
 
 class Data:
-    """The queries about one table. `seconds`: the longest that each may take."""
+    """The queries over one table. `seconds`: the time limit of each."""
 
     def __init__(self, connection: Connection, server: Server, table: TableMapping, seconds: float) -> None:
         self._connection = connection
@@ -34,7 +37,7 @@ class Data:
         self._member = table.member_name if isinstance(table.member_name, str) else None
 
     def conditions(self) -> Iterator[Condition]:
-        """Of a table whose keys and names are columns; none of others."""
+        """Conditions of a table whose keys and names are columns' values; none for other tables."""
         if not self._plain:
             return
         if self._member:
@@ -47,7 +50,7 @@ class Data:
             "hot hash keys",
             self.hot(),
             False,
-            "each is one partition, 1,000 WCU/s: let another column be the hash key, or load more slowly",
+            "each is one partition, 1,000 WCU/s: use another column as the hash key, or load more slowly",
         )
 
     @property
@@ -63,13 +66,16 @@ class Data:
                 name,
                 f"not known after {self._seconds:g} s",
                 False,
-                "raise --max-seconds, or ask at night",
+                "raise --max-seconds, or run it at night",
                 False,
             )
         return Condition(name, "; ".join(found) or "none", not found, fix, needed)
 
     def doubles(self) -> list[str] | None:
-        """Places with several rows. As bytes: what only the collation takes for equal makes two items."""
+        """
+        Places with several rows. Compared as bytes: values that only the collation finds equal make two
+        items.
+        """
         places = [*self._keys, str(self._member)]
         if set(self._primary()) <= set(places):
             return []
@@ -80,7 +86,7 @@ class Data:
         )
 
     def large(self) -> list[str] | None:
-        """By the bytes of names and values as MySQL has them: at least about what the item has."""
+        """By the bytes of names and values in MySQL: a lower estimate of the item's."""
         value = self._table.member_value
         sized = [str(self._member), *(value.columns if value else ())]
         bytes_ = " + ".join(f"IFNULL(LENGTH({quoted(column)}), 0)" for column in sized)
@@ -91,7 +97,7 @@ class Data:
         )
 
     def hot(self) -> list[str] | None:
-        """Hash keys with a large share of many rows."""
+        """Hash keys with a large share of the rows of a large table."""
         key = quoted(self._keys[0])
         return self._worst(
             f"SELECT {key}, COUNT(*) AS n FROM {self._name} GROUP BY {key}"
@@ -100,7 +106,7 @@ class Data:
         )
 
     def taken(self) -> list[str] | None:
-        """Names that an attribute of the key or of the move has; and the empty one."""
+        """Names of members that key attributes or Rowferry's own attributes have; and the empty name."""
         if self._table.attribute is not None:
             return []
         names = [key.attribute for key in self._table.keys] + [POSITION, EXPIRES]
@@ -131,13 +137,13 @@ class Data:
         return [row["part"] for row in found] or [""]
 
     def _worst(self, sql: str, unit: str, values: tuple[Any, ...] = ()) -> list[str] | None:
-        """The ten worst, by their keys; None where it takes too long."""
+        """The ten worst, by their keys; None where the query exceeds the time limit."""
         limited = f"{sql} ORDER BY n DESC LIMIT {WORST}"
         try:
             self._limit(self._seconds)
             found = rows(self._connection, limited, values)
         except (pymysql.err.OperationalError, pymysql.err.InternalError) as error:
-            if error.args[0] not in (3024, 1969):  # MySQL's, MariaDB's: it took too long
+            if error.args[0] not in (3024, 1969):  # MySQL's and MariaDB's number for the time limit
                 raise
             return None
         finally:
@@ -146,11 +152,9 @@ class Data:
 
     def _limit(self, seconds: float) -> None:
         mysql = self._server.flavor == "mysql"
-        context = (
-            f"max_execution_time = {int(seconds * 1000)}" if mysql else f"max_statement_time = {seconds}"
-        )
+        limit = f"max_execution_time = {int(seconds * 1000)}" if mysql else f"max_statement_time = {seconds}"
         with self._connection.cursor() as cursor:
-            cursor.execute(f"SET SESSION {context}")
+            cursor.execute(f"SET SESSION {limit}")
 
 
 def _line(row: dict[str, Any], unit: str) -> str:

@@ -1,4 +1,4 @@
-"""What a table has and DynamoDB has not: it is carried as it is, and from the cutover on nobody does it."""
+"""Features of tables that DynamoDB does not have: their effects are carried, until the cutover ends them."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ _UTC = frozenset({"UTC", "+00:00", "GMT", "ETC/UTC", "UCT", "ZULU"})
 
 
 def conditions(connection: Connection, table: TableMapping) -> Iterator[Condition]:
-    """Advice, all of it."""
+    """The conditions of one table. All are advice."""
     yield triggers(connection, table)
     yield generated(connection, table)
     yield precision(connection, table)
@@ -21,7 +21,7 @@ def conditions(connection: Connection, table: TableMapping) -> Iterator[Conditio
 
 
 def triggers(connection: Connection, table: TableMapping) -> Condition:
-    """Their rows are in the binlog, so they need nothing until the cutover."""
+    """Triggers: the rows that they write are in the binlog, so nothing is needed until the cutover."""
     found = rows(
         connection,
         "SELECT trigger_name AS name FROM information_schema.triggers"
@@ -31,12 +31,12 @@ def triggers(connection: Connection, table: TableMapping) -> Condition:
     return _advice(
         f"triggers of {table.source}",
         [str(row["name"]) for row in found],
-        "what they write is carried; from the cutover on the application has to do it",
+        "rows that they write are carried; after the cutover the application has to write them",
     )
 
 
 def generated(connection: Connection, table: TableMapping) -> Condition:
-    """Columns that travel, and that the server computes."""
+    """Carried columns that the server computes."""
     found = rows(
         connection,
         "SELECT column_name AS name FROM information_schema.columns"
@@ -47,12 +47,12 @@ def generated(connection: Connection, table: TableMapping) -> Condition:
     return _advice(
         f"generated columns of {table.source}",
         [str(row["name"]) for row in found if table.travels(str(row["name"]))],
-        "their values are carried; from the cutover on the application has to compute them (or: exclude)",
+        "their values are carried; after the cutover the application has to compute them (or: exclude)",
     )
 
 
 def precision(connection: Connection, table: TableMapping) -> Condition:
-    """Columns whose values may have more digits than a number of DynamoDB."""
+    """Columns whose values may have more digits than DynamoDB's numbers, 38."""
     columns = server.carried(table, server.columns(connection, table))
     return _advice(
         f"precision of {table.source}",
@@ -62,7 +62,7 @@ def precision(connection: Connection, table: TableMapping) -> Condition:
 
 
 def zone(connection: Connection, table: TableMapping) -> Condition:
-    """A DATETIME has no zone. As a time to live it is taken for UTC, whatever the application meant."""
+    """A DATETIME has no zone. A time to live reads it as UTC, whatever the application meant."""
     assert table.ttl
     kinds = {column.name: column.type for column in server.columns(connection, table)}
     (found,) = rows(connection, "SELECT @@GLOBAL.time_zone AS zone, @@GLOBAL.system_time_zone AS outside")
@@ -72,7 +72,7 @@ def zone(connection: Connection, table: TableMapping) -> Condition:
         f"time zone of {table.source}",
         f"{name}, for the ttl from {table.ttl.column}",
         right,
-        "a ttl takes a DATETIME for UTC: items expire hours early or late, unless it holds UTC",
+        "a ttl reads a DATETIME as UTC: items expire hours early or late unless the application writes UTC",
         needed=False,
     )
 

@@ -1,4 +1,4 @@
-"""Conditions of the source server that reading alone does not show."""
+"""Conditions of the source server that the load and the capturer do not check themselves."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from rowferry.mysql.conditions import Condition
 from rowferry.mysql.server import Connection, Server, rows
 
 HOUR = 3600
-_NOT_SEEN = "not to be seen"
+_NOT_SEEN = "not visible"
 
 
 def conditions(
@@ -21,7 +21,8 @@ def conditions(
     server_id: int | None,
 ) -> Iterator[Condition]:
     """
-    `hours` that the load will take; `server_id` that the capturer will have, None where it runs already.
+    The conditions of the server and its tables. `hours`: the load's expected time; `server_id`: the
+    capturer's, None where it runs already.
     """
     yield version(server)
     yield retention(connection, hours)
@@ -35,7 +36,7 @@ def conditions(
 
 
 def version(server: Server) -> Condition:
-    """The oldest that the tests know of."""
+    """The oldest version that the tests run with."""
     oldest = (8, 0) if server.flavor == "mysql" else (10, 11)
     return Condition(
         "version",
@@ -46,19 +47,19 @@ def version(server: Server) -> Condition:
 
 
 def retention(connection: Connection, hours: float) -> Condition:
-    """Binlogs have to outlast the load, and a capturer that is down over a weekend."""
+    """Binlogs have to outlast the load, with a margin for a capturer that is down."""
     wanted = max(24.0, 2 * hours)
     found, fix = _retention(connection)
     return Condition(
         "binlog retention",
-        "without end" if found is None else f"{found:g} hours",
+        "unlimited" if found is None else f"{found:g} hours",
         found is None or found >= wanted,
         f"{fix} (at least {wanted:.0f} hours: twice the load, and a day)",
     )
 
 
 def _retention(connection: Connection) -> tuple[float | None, str]:
-    """In hours, None without end; and how it is set."""
+    """The retention in hours, None: unlimited; and the statement that sets it."""
     amazon = _tried(
         connection, "SELECT value FROM mysql.rds_configuration WHERE name = 'binlog retention hours'"
     )
@@ -76,7 +77,7 @@ def _retention(connection: Connection) -> tuple[float | None, str]:
 
 
 def free_id(connection: Connection, server: Server, server_id: int) -> Condition:
-    """Two replicas of one id throw each other out."""
+    """Two replicas with one id disconnect each other."""
     own = int(rows(connection, "SELECT @@GLOBAL.server_id AS id")[0]["id"])
     new = server.flavor == "mysql" and server.version >= (8, 0, 22)
     found = _tried(connection, "SHOW REPLICAS" if new else "SHOW SLAVE HOSTS") or []
@@ -90,26 +91,29 @@ def free_id(connection: Connection, server: Server, server_id: int) -> Condition
 
 
 def encrypted(connection: Connection) -> Condition:
-    """Of this connection; the capturer's and the load's are made in the same way."""
+    """TLS of this connection; the capturer and the load connect in the same way."""
     found = rows(connection, "SHOW SESSION STATUS LIKE 'Ssl_cipher'")
     cipher = str(found[0]["value"]) if found else ""
     return Condition(
         "TLS to the source",
         cipher or "none",
         bool(cipher),
-        "add ?ca=FILE to --source, and the parameter of the capturer: rows travel readable otherwise",
+        "add ?ca=FILE to --source, and the capturer's parameter: otherwise rows are sent unencrypted",
         needed=False,
     )
 
 
 def statements(connection: Connection) -> Condition:
-    """Sessions keep the format that was global when they began."""
+    """A session keeps the binlog format that was global when it began."""
     found = _tried(
         connection,
         "SELECT COUNT(*) AS n FROM performance_schema.variables_by_thread"
         " WHERE variable_name = 'binlog_format' AND variable_value <> 'ROW'",
     )
-    name, fix = "sessions that log statements", "end them, so that they begin anew: their writes stop capture"
+    name, fix = (
+        "sessions that log statements",
+        "end them, so that they connect again: their writes would stop capture",
+    )
     if found is None:
         return Condition(
             name, _NOT_SEEN, False, "GRANT SELECT ON performance_schema.* to see them", needed=False
@@ -118,7 +122,7 @@ def statements(connection: Connection) -> Condition:
 
 
 def prepared(connection: Connection) -> Condition:
-    """Changes of before capture begins may be committed after."""
+    """Changes prepared before capture begins may be committed after it."""
     found = _tried(connection, "XA RECOVER")
     name = "XA transactions that are prepared"
     if found is None:
@@ -133,7 +137,7 @@ def prepared(connection: Connection) -> Condition:
 
 
 def primary_key(connection: Connection, table: TableMapping) -> Condition:
-    """Without one two rows may be the same, and the load cannot be cut into chunks by it."""
+    """Without one two rows may be equal, and a table cannot be cut into chunks by it."""
     found = rows(
         connection,
         "SELECT COUNT(*) AS n FROM information_schema.statistics"
@@ -150,7 +154,7 @@ def primary_key(connection: Connection, table: TableMapping) -> Condition:
 
 
 def rate(connection: Connection, seconds: float, sleep: Callable[[float], None]) -> float:
-    """Bytes of binlog a second, measured for some seconds."""
+    """The source's write rate: bytes of binlog a second, measured for so many seconds."""
     before = _written(connection)
     sleep(seconds)
     return (_written(connection) - before) / seconds
@@ -161,7 +165,7 @@ def _written(connection: Connection) -> int:
 
 
 def _tried(connection: Connection, sql: str) -> list[dict[str, Any]] | None:
-    """The rows; None where the user may not ask, or the server does not know of it."""
+    """The rows; None where the user may not run the query, or the server does not have it."""
     try:
         return rows(connection, sql)
     except (pymysql.err.OperationalError, pymysql.err.ProgrammingError, pymysql.err.InternalError):
@@ -169,7 +173,7 @@ def _tried(connection: Connection, sql: str) -> list[dict[str, Any]] | None:
 
 
 def least(user: str, tables: Sequence[TableMapping]) -> list[str]:
-    """SQL that gives a user what capturer, load and verify need, and no more."""
+    """SQL that grants a user what capturer, load and verify need, and no more."""
     selects = [f"GRANT SELECT ON `{table.schema}`.`{table.table}` TO {user}" for table in tables]
     return [
         f"CREATE USER {user} IDENTIFIED BY '...' REQUIRE SSL",

@@ -1,4 +1,4 @@
-"""Conditions of tables, stream and stack."""
+"""Conditions of target tables, stream and stack."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,15 +12,16 @@ from rowferry.mapping import TableMapping
 from rowferry.mysql.conditions import Condition
 
 SHARD_BYTES = 1_000_000
-"""A second, into one shard (Kinesis Data Streams quotas)."""
-ON_DEMAND_SHARDS = 4
+"""Bytes a second into one shard (Kinesis Data Streams quotas)."""
+ON_DEMAND_SHARDS = 4  # a new on-demand stream takes 4 MB/s (Kinesis Data Streams developer guide)
 
 
 def conditions(
     client: Any, stack: Stack, tables: Sequence[TableMapping], hours: float, rate: float
 ) -> Iterator[Condition]:
     """
-    `client` makes the clients of AWS. `hours` that the load will take; `rate`: bytes of binlog a second.
+    `client` makes AWS clients by service. `hours`: the load's expected time; `rate`: bytes of binlog a
+    second.
     """
     imported = stack.parameters.get("TargetTable") == "IMPORTED"
     for target in {table.target: table for table in tables}.values():
@@ -30,7 +31,7 @@ def conditions(
         "switch",
         stack.output("SwitchState"),
         not stack.switch_is_on,
-        "`ferry switch off`: what waits must not be applied before the load is done",
+        "`ferry switch off`: waiting changes must not be applied before the load is done",
     )
     yield _quarantine(client("sqs"), stack.output("QuarantineUrl"))
 
@@ -56,7 +57,7 @@ def _table(client: Any, target: TableMapping, *, imported: bool) -> Iterator[Con
         f"point-in-time recovery of {target.target}",
         state,
         state == "ENABLED",
-        "turn it on: DynamoDB will be the only place with the newest data",
+        "turn it on: after the cutover only DynamoDB has the newest data",
         needed=False,
     )
 
@@ -92,7 +93,7 @@ def _capacity(found: dict[str, Any], target: TableMapping) -> Condition:
         f"capacity of {target.target}",
         "on demand" if demand else f"{units} write units a second",
         demand,
-        "on demand follows the load; else see `ferry load --plan` for the hours that this takes",
+        "on-demand capacity adapts to the load; else `ferry load --plan` shows the hours that this takes",
         needed=False,
     )
 
@@ -122,5 +123,5 @@ def _quarantine(client: Any, url: str) -> Condition:
         "quarantine",
         f"{int(found):,} messages",
         int(found) == 0,
-        "they are of an earlier move: empty the queue",
+        "they are from an earlier move: empty the queue",
     )

@@ -1,6 +1,6 @@
 """
-What a cluster is given: the code, and what it runs.
+The code for a Spark cluster.
 
-job       what spark-submit runs: `ferry load --spark`
+job       the main file for spark-submit: `ferry load --spark`
 package   the code as one file for --py-files
 """

@@ -1,4 +1,4 @@
-"""What spark-submit runs: `ferry load --spark` with the job's own arguments."""
+"""The main file for spark-submit: `ferry load --spark` with the job's own arguments."""
 
 import sys
 

@@ -1,5 +1,5 @@
 """
-The code as one file for spark-submit's --py-files, and the job beside it.
+The code as one archive for spark-submit's --py-files, and the job's main file.
 
     python -m ferry.spark.package build/spark
 """

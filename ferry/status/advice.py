@@ -1,15 +1,15 @@
-"""Why a move is not further, and what to do."""
+"""The reason why a move waits, and what to do."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-SILENT_AFTER = 30.0  # seconds; a capturer writes its checkpoint about once a second
+SILENT_AFTER = 30.0  # seconds; a running capturer writes its checkpoint about once a second
 EXPIRES_SOON = 0.25
-"""Of the retention: with less of it left something has to be done."""
+"""Share of the retention: with less left, the operator has to act."""
 
 
 def waits(state: Mapping[str, Any]) -> str:
-    """Why it is not further, and what to do: the first reason in the order of a move."""
+    """The first reason in the order of a move, with what to do; empty when nothing waits."""
     return next(_reasons(state), "")
 
 
@@ -29,7 +29,7 @@ def _backlog_waits(waiting: Mapping[str, Any]) -> Iterator[str]:
     if left is not None and left < kept * EXPIRES_SOON:
         yield (
             f"the stream loses the oldest changes in {left:g} hours:"
-            " raise StreamRetentionHours now (`sam deploy`), then look for what holds the consumer up"
+            " raise StreamRetentionHours now (`sam deploy`), then find out what stops the consumer"
         )
 
 
@@ -50,4 +50,4 @@ def _load_waits(table: Mapping[str, Any]) -> Iterator[str]:
     elif table["state"] != "done" and table["done"] == table["chunks"]:
         yield f"{table['unusable']} rows of {table['table']} are unusable: see `ferry load --help`"
     elif table["state"] != "done":
-        yield f"the load of {table['table']} is not done: let `ferry load` go on"
+        yield f"the load of {table['table']} is not done: run `ferry load` to its end"

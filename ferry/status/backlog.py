@@ -1,19 +1,21 @@
-"""What waits on the stream: how much, since when, and for how long the stream still keeps it."""
+"""The backlog on the stream: how much waits, how long it has waited, and when the stream deletes it."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 LOOKS = 5
-"""Answers of Kinesis without a record, before a shard counts as empty; each may be one although it is not."""
+"""
+Empty answers of Kinesis before a shard counts as empty: GetRecords may return none although there are some.
+"""
 
 
 def backlog(
     checkpoint: Mapping[str, Any], counters: Mapping[str, Any], oldest: float | None
 ) -> dict[str, Any]:
     """
-    As --json prints it, but for the retention; `oldest` in seconds. Changes and records are what capture has
-    sent less what the consumer has taken, so what comes twice makes them too small for a while.
+    The backlog as --json prints it, without the retention; `oldest` in seconds. Changes and records are those
+    that capture has sent minus those that the consumer has taken: duplicates make them too small for a while.
     """
     left = {name: max(0, checkpoint.get(name, 0) - counters.get(name, 0)) for name in ("changes", "records")}
     waits = oldest if left["changes"] or left["records"] else 0.0
@@ -21,7 +23,7 @@ def backlog(
 
 
 def kept(found: dict[str, Any], hours: int) -> dict[str, Any]:
-    """The same with the stream's retention, and the hours until the oldest of it is gone."""
+    """The same with the stream's retention, and the hours until the stream deletes the oldest."""
     oldest = found["oldest_seconds"]
     left = None if oldest is None else round(max(0.0, hours - oldest / 3600), 1)
     return {**found, "retention_hours": hours, "hours_left": left}
@@ -31,10 +33,10 @@ def oldest_seconds(
     counters: Mapping[str, Any], kinesis: Any, stream: str, now: float, *, applying: bool
 ) -> float | None:
     """
-    For how long the oldest change that waits has waited. `now` in seconds since 1970.
+    How long the oldest waiting change has waited. `now` in seconds since 1970.
 
-    While the consumer is `applying`, as its last batch had it, and what it may have done since; before it has
-    begun, by the oldest record on the stream; None where there is neither.
+    While the consumer is `applying`: by its last batch, perhaps too long; before its first batch: by the
+    oldest record on the stream; None where there is neither.
     """
     if applying and (committed := counters.get("committed_ms")):
         return max(0.0, now - int(committed) / 1000)
@@ -52,7 +54,7 @@ def _shards(kinesis: Any, stream: str) -> Iterator[str]:
 
 
 def _arrival(kinesis: Any, stream: str, shard: str) -> datetime | None:
-    """When the oldest record of the shard came."""
+    """When the oldest record of the shard arrived."""
     found = kinesis.get_shard_iterator(StreamName=stream, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
     place = found["ShardIterator"]
     for _ in range(LOOKS):

@@ -1,4 +1,4 @@
-"""How far capture is behind the source: bytes of binlog, and seconds."""
+"""The lag of capture behind the source: bytes of binlog, and seconds."""
 
 from capturer.replay import Replay
 from rowferry.errors import RowferryError
@@ -8,7 +8,7 @@ from rowferry.position import BinlogOffset, Position, file_number
 
 
 def lag_bytes(connection: server.Connection, reached: Position) -> int:
-    """Bytes of binlog that the source has written beyond the position."""
+    """Bytes of binlog that the source has written after the position."""
     files = {
         file_number(row["log_name"]): int(row["file_size"])
         for row in server.rows(connection, "SHOW BINARY LOGS")
@@ -19,12 +19,12 @@ def lag_bytes(connection: server.Connection, reached: Position) -> int:
 
 def lag_seconds(connection: server.Connection, address: Address, reached: BinlogOffset) -> int | None:
     """
-    For how long, by the source's clock, the first transaction beyond `reached` has been in its binlog; 0
-    without one, None where the binlog cannot be read there.
+    The age, by the source's clock, of the first transaction after `reached` in its binlog; 0 without one,
+    None where the binlog cannot be read there.
     """
     try:
         committed = Replay(address).first_commit(reached)
-    except RowferryError:  # the user may not, or the file is gone: `capture` says so
+    except RowferryError:  # no privilege, or the file is purged: the state of capture shows that
         return None
     if committed is None:
         return 0

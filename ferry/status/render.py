@@ -1,4 +1,4 @@
-"""How `ferry status` shows the state: a line whose fields are always the same, and a table."""
+"""The output of `ferry status`: a line whose fields are always the same, and a table."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,21 +7,21 @@ from rich.table import Table
 
 
 def line(state: Mapping[str, Any]) -> str:
-    """Everything in one line whose fields are always the same."""
+    """The state in one line, whose fields are always the same."""
     captured = state["capture"]
     done, chunks = (sum(table[name] for table in state["bulk"]) for name in ("done", "chunks"))
     lag = "?" if captured["lag_bytes"] is None else f"{captured['lag_bytes']:,}"
-    behind = "?" if captured["lag_seconds"] is None else f"{captured['lag_seconds']:,}"
+    seconds = "?" if captured["lag_seconds"] is None else f"{captured['lag_seconds']:,}"
     age = "?" if captured["age_seconds"] is None else f"{captured['age_seconds']:.0f}"
     return (
         f"bulk {done}/{chunks}; switch {state['switch']};"
-        f" capture {captured['state']} {captured.get('binlog', '-')} lag {lag} B {behind} s,"
+        f" capture {captured['state']} {captured.get('binlog', '-')} lag {lag} B {seconds} s,"
         f" reported {age} s ago; captured {captured['changes']}; applied {state['applied']};"
         f" repeats {state['repeats']}; quarantine {state['queue']}; waits: {state['waits'] or 'no'}"
     )
 
 
-def _backlog_told(waiting: Mapping[str, Any]) -> str:
+def _backlog_text(waiting: Mapping[str, Any]) -> str:
     text = f"{waiting['changes']:,} changes, {waiting['records']:,} records"
     if waiting["oldest_seconds"]:
         text += f", the oldest for {waiting['oldest_seconds']:,.0f} s"
@@ -33,7 +33,7 @@ def _backlog_told(waiting: Mapping[str, Any]) -> str:
 
 
 def table(state: Mapping[str, Any]) -> Table:
-    """All of it, a line for each part."""
+    """The state as a table, a row for each part."""
     rows = Table(show_header=False, box=None, pad_edge=False)
     for load in state["bulk"]:
         rows.add_row(
@@ -47,7 +47,7 @@ def table(state: Mapping[str, Any]) -> Table:
     if lag["half"] is not None:
         rows.add_row("lag", f"half within {lag['half']:,} ms, 99 of 100 within {lag['99 of 100']:,} ms")
     rows.add_row("quarantine", f"{state['queue']:,} messages, {state['quarantined']:,} changes so far")
-    rows.add_row("backlog", _backlog_told(state["backlog"]))
+    rows.add_row("backlog", _backlog_text(state["backlog"]))
     if last := state["verified"]:
         rows.add_row(
             "verified",

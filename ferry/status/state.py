@@ -1,4 +1,6 @@
-"""`ferry status`: one line with constant fields, a table, and why it waits."""
+"""
+The state of a move, read from the control table, AWS and the source: the fields of `ferry status --json`.
+"""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -26,14 +28,14 @@ from rowferry.position import BinlogOffset
 
 
 def look(context: Context, connection: server.Connection | None) -> dict[str, Any]:
-    """Everything, by a dozen of small requests."""
+    """The whole state, by about a dozen small requests. `connection`: to the source, None without one."""
     control, stack = context.control, find_stack(context.client("cloudformation"), context.stack.name)
     checkpoint, counters, now = control.get(CHECKPOINT), control.get(APPLIED), time.time()
     state: dict[str, Any] = {
         "stack": stack.name,
         "switch": stack.output("SwitchState"),
         "bulk": bulk(control, [table.source for table in context.mapping.tables]),
-        "capture": capture(checkpoint, connection, now) | behind(context, connection, checkpoint),
+        "capture": capture(checkpoint, connection, now) | lag(context, connection, checkpoint),
         **applied(counters),
         "queue": queued(context.client("sqs"), stack.output("QuarantineUrl")),
         "backlog": waiting(context, stack, checkpoint, counters, now),
@@ -45,10 +47,10 @@ def look(context: Context, connection: server.Connection | None) -> dict[str, An
     return state
 
 
-def behind(
+def lag(
     context: Context, connection: server.Connection | None, checkpoint: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """For how long what capture has not reached has been in the binlog."""
+    """The lag of capture in seconds."""
     if connection is None or not checkpoint:
         return {"lag_seconds": None}
     reached = BinlogOffset(checkpoint["file"], checkpoint["offset"])
@@ -58,7 +60,7 @@ def behind(
 def waiting(
     context: Context, stack: Stack, checkpoint: Mapping[str, Any], counters: Mapping[str, Any], now: float
 ) -> dict[str, Any]:
-    """The backlog; `now` in seconds since 1970."""
+    """The backlog with its retention; `now` in seconds since 1970."""
     kinesis, stream = context.client("kinesis"), stack.output("StreamName")
     oldest = oldest_seconds(counters, kinesis, stream, now, applying=stack.switch_is_on)
     described = kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]
@@ -81,7 +83,7 @@ def bulk(control: ControlTable, sources: Sequence[str]) -> list[dict[str, Any]]:
 
 def _bulk_of(control: ControlTable, name: str, epoch: int | None) -> dict[str, Any]:
     plan = control.get(load_key(name))
-    if plan.get("epoch") != epoch:  # capture has begun anew since: the load has to be done again
+    if plan.get("epoch") != epoch:  # capture was reset since: the load has to be done again
         plan = {}
     count = int(plan.get("chunks", 0))
     chunks = [chunk for chunk in control.items(chunks_of(name)) if chunk_number(chunk["pk"]) <= count]
@@ -111,7 +113,7 @@ def capture(
 
 
 def applied(counters: Mapping[str, Any]) -> dict[str, Any]:
-    """Counters of the consumer, and the lag in milliseconds of half and of 99 in 100 changes."""
+    """Counters of the consumer, and the lag in milliseconds of 50 % and of 99 % of the changes."""
     return {
         "applied": counters.get("applied", 0),
         "repeats": counters.get("repeats", 0),
@@ -128,7 +130,7 @@ def _rounded(lag: float | None) -> int | None:
 
 
 def queued(sqs: Any, url: str) -> int:
-    """Messages in the quarantine, about."""
+    """The approximate number of messages in the quarantine, including those that are being read."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
     return sum(int(found.get(name, 0)) for name in names)

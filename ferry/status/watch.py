@@ -1,4 +1,4 @@
-"""`ferry status --watch`: the state again and again, with what has changed between two looks."""
+"""`ferry status --watch`: the state repeatedly, with the rates in between."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,7 @@ type State = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """A second: changes captured and applied, rows loaded. Seconds that are left; None: not known."""
+    """Changes captured and applied, and rows loaded, a second; seconds left (None: unknown)."""
 
     captured: float
     applied: float
@@ -25,7 +25,6 @@ class Rates:
 
     @property
     def fields(self) -> dict[str, float | None]:
-        """As --json prints it."""
         return {
             "captured_per_second": round(self.captured, 1),
             "applied_per_second": round(self.applied, 1),
@@ -36,7 +35,7 @@ class Rates:
 
 
 def rates(before: State, now: State, seconds: float) -> Rates:
-    """Between two looks, `seconds` apart."""
+    """The rates between two states, `seconds` apart."""
 
     def rate(value: Callable[[State], float]) -> float:
         return max(0.0, value(now) - value(before)) / seconds
@@ -66,7 +65,7 @@ def _chunks(state: State) -> float:
 def watched(
     look: Callable[[], State], every: float, clock: Callable[[], float], sleep: Callable[[float], None]
 ) -> Iterator[tuple[State, Rates | None]]:
-    """A state now, and another every so many seconds, with the rates since the one before."""
+    """Yields a state now, and another every so many seconds, with the rates since the one before. Endless."""
     before, at = look(), clock()
     yield before, None
     while True:
@@ -83,20 +82,20 @@ def show(
     table: Callable[[State], Table],
     console: Console | None = None,
 ) -> None:
-    """Until it is interrupted: a screen on a terminal, else one line each time."""
+    """Shows the state until it is interrupted: a screen on a terminal, else one line each time."""
     console = console or Console()
     states = watched(look, every, time.monotonic, time.sleep)
     if not console.is_terminal:
         for state, found in states:
-            print(line(state) + (f"; {_told(found)}" if found else ""), flush=True)
+            print(line(state) + (f"; {_text(found)}" if found else ""), flush=True)
     with Live(console=console, screen=True, auto_refresh=False) as live:
         for state, found in states:
             now = time.strftime("%H:%M:%S")
-            words = f"{now}, every {every:g} s, Ctrl-C ends; {_told(found) if found else 'rates follow'}"
+            words = f"{now}, every {every:g} s, Ctrl-C ends; {_text(found) if found else 'rates follow'}"
             live.update(Group(Text(line(state)), Text(), table(state), Text(), Text(words)), refresh=True)
 
 
-def _told(found: Rates) -> str:
+def _text(found: Rates) -> str:
     text = f"captured {found.captured:,.0f}/s, applied {found.applied:,.0f}/s"
     if found.rows or found.load_left:
         text += f", load {found.rows:,.0f} rows/s, {_time(found.load_left)} left"

@@ -1,4 +1,4 @@
-"""Two unordered sets of places, compared in bounded memory: written to a file, sorted there, read once."""
+"""Compares two unordered sets of members in bounded memory: written to a file, sorted there, read once."""
 
 import sqlite3
 from collections.abc import Generator, Iterator
@@ -21,11 +21,11 @@ type Side = Literal["source", "target"]
 @dataclass(frozen=True, slots=True)
 class Difference:
     """
-    One member that is not as it should be.
+    One member that differs.
 
     `kind`: `missing` in the target, `extra` there, `different`, or `double`
     (two source rows have this one place). `expected` and `found` are the
-    attributes' types, never the values; None where there is nothing.
+    attributes' types, never the values; None where there is no attribute.
     """
 
     kind: Literal["missing", "extra", "different", "double"]
@@ -36,8 +36,8 @@ class Difference:
 
 class Sides:
     """
-    The working file of one target: places, and the pieces that they came in. A piece's places are in it
-    whole or not at all, so that the reading goes on where a killed one was.
+    The working file of one target: members, and the tasks that read them. A task's members are in it
+    completely or not at all, so that the next run resumes where one was killed.
     """
 
     def __init__(self, file: Path) -> None:
@@ -49,7 +49,7 @@ class Sides:
             raise
 
     def _set_up(self) -> None:
-        # It has to survive the end of the process. When the machine fails verify begins anew.
+        # The file has to survive the process, not the machine: after a crash verify starts again.
         for setting in (
             "journal_mode=TRUNCATE",
             "synchronous=OFF",
@@ -65,16 +65,16 @@ class Sides:
         )
 
     def pieces(self) -> list[tuple[int, ReadTask, bool]]:
-        """All that were announced, in order: their numbers, and whether they are done."""
+        """All announced tasks in order: number, task, and whether it is done."""
         query = "SELECT id, what, done FROM piece ORDER BY id"
         return [(number, from_note(what), bool(done)) for number, what, done in self._base.execute(query)]
 
     def announce(self, piece: ReadTask) -> int:
-        """Notes a piece that is to be read; returns its number."""
+        """Stores a task that is to be read; returns its number."""
         return self._base.execute("INSERT INTO piece (what) VALUES (?)", (as_note(piece),)).lastrowid or 0
 
     def add(self, number: int, side: Side, got: TaskResult) -> int | None:
-        """Takes what was read as a piece. The number of the piece that follows it."""
+        """Stores the result of a task, in one transaction; returns the number of the task that follows it."""
         self._base.execute("BEGIN")
         for some in batched(got.places, AT_ONCE, strict=False):
             self._base.executemany(f"INSERT INTO {side} VALUES (?, ?, ?)", some)
@@ -87,7 +87,7 @@ class Sides:
         return following
 
     def counts(self) -> ReadCounts:
-        """Of all that was read."""
+        """The sums over all tasks that are done."""
         (sums,) = self._base.execute(
             "SELECT IFNULL(SUM(rows), 0), IFNULL(SUM(items), 0), IFNULL(SUM(members), 0) FROM piece"
         )
@@ -102,19 +102,18 @@ class Sides:
         return map(Member._make, self._base.execute(query))
 
     def close(self) -> None:
-        """Closes the file."""
         self._base.close()
 
 
 @contextmanager
 def sides_in(file: Path) -> Iterator[Sides]:
-    """The working file, opened. Refused when it is damaged, or the disk is full."""
+    """Context manager: the working file. Raises Refused when it is damaged, or the disk is full."""
     try:
         with closing(Sides(file)) as sides:
             yield sides
     except sqlite3.Error as error:
         raise Refused(
-            f"what was read cannot be kept in {file.parent} ({error})",
+            f"the working file in {file.parent} cannot be written or read ({error})",
             "free space there, or name another folder with --work; --again where the file is damaged",
         ) from error
 
@@ -137,7 +136,7 @@ def compare(expected: Iterator[Member], found: Iterator[Member]) -> Iterator[Dif
 
 
 def _following(expected: Iterator[Member], last: Member) -> Generator[Difference, None, Member | None]:
-    """The next place; those that the rows before have already taken are differences."""
+    """The next member; further ones with the same place are differences."""
     while (following := next(expected, None)) and following[:2] == last[:2]:
         yield Difference("double", following, _type(following), None)
     return following

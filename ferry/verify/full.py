@@ -1,4 +1,4 @@
-"""Everything compared: all rows and all items of each target, and what differs looked at again."""
+"""The full verify: compares all rows and all items of each target, and reads again what differs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
@@ -15,7 +15,7 @@ from ferry.verify.tasks import ReadCounts
 
 
 def verify(
-    gathering: Scanner,
+    scanner: Scanner,
     file: Callable[[str], Path],
     report: Callable[[Pair, Difference], None],
     step: Callable[[ReadCounts], None],
@@ -24,16 +24,19 @@ def verify(
     repair: bool = False,
 ) -> Summary:
     """
-    Compares all pairs; calls `report` for each difference and `step` with all that has been read so far.
-    `file`: the working file of a target. `live`: what differs may be on its way.
+    Compares all pairs; calls `report` for each difference and `step` with the counts so far. Called by `ferry
+    verify`.
 
-    Refused when a table cannot be read, or nothing passes through the lanes.
+    `file`: the working file of a target. `live`: source and target are in motion, so what differs is read
+    again, and written again with `repair`; None: both are at rest. A summary without differences says nothing
+    of changes after the position at which it began. Raises Refused when a table cannot be read, or markers do
+    not pass the lanes.
     """
     summary = Summary()
-    for target, numbers in of_targets(gathering.pairs).items():
-        together = [gathering.pairs[number] for number in numbers]
+    for target, numbers in of_targets(scanner.pairs).items():
+        together = [scanner.pairs[number] for number in numbers]
         with sides_in(file(target)) as sides:
-            gathering.target(numbers, sides, lambda counts: step(summary.read + counts))
+            scanner.target(numbers, sides, lambda counts: step(summary.read + counts))
             summary.read += sides.counts()
             found = sides.differences()
             if live:
@@ -55,23 +58,23 @@ def of_targets(pairs: Sequence[Pair]) -> dict[str, tuple[int, ...]]:
 def _settled(
     found: Iterator[Difference], pairs: list[Pair], live: Live, summary: Summary, *, repair: bool
 ) -> Iterator[Difference]:
-    """Those that are no changes on their way; mended, where that is asked for."""
+    """Those that are not changes on their way. With `repair` their items are written from the rows."""
     with live.looking(pairs) as look:
         nowhere: list[Difference] = []
-        settling = Recheck(look, live.rest)
+        recheck = Recheck(look, live.rest)
         differing = []
-        for each in settling.differences(_suspects(found, nowhere)):
+        for each in recheck.differences(_suspects(found, nowhere)):
             yield from each
             if repair:
                 differing.append(each)
         yield from nowhere
-        summary.unsettled += len(settling.unsettled)
+        summary.unsettled += len(recheck.unsettled)
         if differing:
-            summary.repaired, summary.mended = live.repair(pairs, look, differing)
+            summary.repaired, summary.resolved = live.repair(pairs, look, differing)
 
 
 def _suspects(found: Iterator[Difference], nowhere: list[Difference]) -> Iterator[str]:
-    """The keys of items, each once. Rows without a key have no item to look at."""
+    """The keys of items, each once. Rows without a key have no item to read again."""
     for key, group in groupby(found, lambda difference: difference.place.key):
         if has_item(key):
             yield key

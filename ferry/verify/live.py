@@ -1,4 +1,4 @@
-"""What verify needs where source and target are in motion: looks behind markers, and repairs."""
+"""Verify of a source and target in motion: readings on both sides of a marker, and repair."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +23,7 @@ from rowferry.mysql import server
 from rowferry.position import Position
 
 PASSING = 600.0
-"""Seconds for what is on the stream; the consumer may have much to catch up with."""
+"""Seconds that a marker may take through the lanes: the consumer may have a long backlog."""
 _LONGEST_REST = 2.0
 _TRIES = 3
 
@@ -31,8 +31,8 @@ _TRIES = 3
 @dataclass(slots=True)
 class Looking:
     """
-    Looks at items of one target: its rows, what passes the lanes, the items, the rows again unless they stand
-    `still`.
+    Reads items of one target: their rows, then waits for a marker through the lanes, then the items, then the
+    rows again unless the source stands `still`.
     """
 
     rows: Sequence[RowLookup]
@@ -41,7 +41,7 @@ class Looking:
     still: bool = False
 
     def __call__(self, keys: Sequence[Key]) -> Observation:
-        """As Settling asks for it."""
+        """One reading, as Recheck needs it."""
         before = self._read(keys)
         self.passed()
         items = self.items.of(keys)
@@ -54,7 +54,7 @@ class Looking:
 
 @dataclass(slots=True)
 class Live:
-    """A source that is written to, and a consumer that runs."""
+    """A source that the application writes, and a consumer that runs."""
 
     context: Context
 
@@ -64,14 +64,14 @@ class Live:
             return source_end(self.context.control, connection)
 
     def rest(self, looks: int) -> None:
-        """The longer the more often an item was looked at: it is one that is written often."""
+        """Waits, longer after many readings: then the item is one that is written often."""
         time.sleep(min(_LONGEST_REST, 0.1 * looks))
 
     @contextmanager
     def looking(self, pairs: Sequence[Pair], passed: Callable[[], None] | None = None) -> Iterator[Looking]:
         """
-        Looks at a target's items. Where the source stands still, `passed` waits until all of it has been
-        applied; else markers tell, over a connection of their own.
+        Context manager: reads a target's items. Where the source stands still, `passed` waits until all of it
+        has been applied; else each reading sends a marker, over its own connection.
         """
         context = self.context
         with ExitStack() as stack:
@@ -86,29 +86,32 @@ class Live:
         drained = drain(self.context.control, connection, PASSING, lambda _: None)
         if not drained.complete:
             raise Refused(
-                f"after {PASSING:.0f} s not all lanes have applied what was in the source",
+                f"after {PASSING:.0f} s not all lanes have applied the changes of the source",
                 "see `ferry status`; run `ferry verify` again when the backlog is small",
             )
 
     def judge(
         self, look: Looking, keys: Sequence[Key], report: Callable[[Difference], None], summary: Summary
     ) -> None:
-        """Looks at these items until each is equal, or differs, or never kept still."""
-        settling = Recheck(look, self.rest)
-        for differing in settling.differences(keys):
+        """
+        Reads these items until each is equal, differs, or has changed too often; counts them in `summary`.
+        """
+        recheck = Recheck(look, self.rest)
+        for differing in recheck.differences(keys):
             for difference in differing:
                 summary.kinds[difference.kind] += 1
                 report(difference)
         summary.read += ReadCounts(items=len(keys))
-        summary.unsettled += len(settling.unsettled)
+        summary.unsettled += len(recheck.unsettled)
 
     def repair(
         self, pairs: Sequence[Pair], look: Looking, differing: list[list[Difference]]
     ) -> tuple[int, int]:
         """
-        How many items were written and are equal now, and how many differences fewer there are.
+        Writes the items from their rows; returns how many were written and are equal now, and how many
+        differences that resolved.
 
-        Fewer than none where what was written is worse: the load's code writes, and the oracle judges it.
+        The second number is negative where the written items are worse: the load's code writes, the oracle judges.
         """
         left = {each[0].place.key: len(each) for each in differing}
         total = sum(left.values())
@@ -116,9 +119,9 @@ class Live:
             repair = self._repair(pairs, look, connection)
             for _ in range(_TRIES):
                 repair.run(list(left))
-                settling = Recheck(look, self.rest)
-                still = {each[0].place.key: len(each) for each in settling.differences(list(left))}
-                left = still | dict.fromkeys(settling.unsettled, 1)
+                recheck = Recheck(look, self.rest)
+                still = {each[0].place.key: len(each) for each in recheck.differences(list(left))}
+                left = still | dict.fromkeys(recheck.unsettled, 1)
                 if not left:
                     break
         return len(repair.written - left.keys()), total - sum(left.values())
@@ -138,6 +141,8 @@ class Live:
         )
 
     def keep(self, since: str, found: dict[str, int]) -> None:
-        """Everything was compared up to this position at least."""
+        """
+        Stores the result: everything was compared, up to this position at least. The cutover requires it.
+        """
         at = int(time.time() * 1000)
         self.context.control.put(VERIFIED, {**found, "at": at, "position": since})

@@ -1,8 +1,8 @@
 """
-Some items and their rows, read for verify: the items by key, the rows by a condition that leaves none out.
+Reads some items and their rows for verify: items by key, rows by a condition that misses none.
 
 Part of verify's independent reading: shares no code with the parts that it checks. A condition may find more
-rows than those of the items; what a row makes is worked out anew, and counts where it makes one of them.
+rows than those of the items: each row's members are computed, and those of other items are dropped.
 """
 
 import json
@@ -20,16 +20,16 @@ from ferry.verify.oracle.members import Member, expected, found
 from ferry.verify.oracle.sql_literals import BYTES, DAYS, EXACT, TEXTS, literal
 from rowferry.errors import Refused, Unapplied
 
-AT_ONCE = 100  # keys of a BatchGetItem, which takes no more; and of a condition
+AT_ONCE = 100  # keys of a BatchGetItem, its maximum; and of a condition
 FOUND = EXACT | DAYS | TEXTS | BYTES | {"enum"}
 type Key = str
-"""An item's key, as in Place."""
+"""An item's key, as in Member."""
 type Members = tuple[Member, ...]
-"""In order."""
+"""Sorted."""
 
 
 def types_of(connection: Any, pair: Pair) -> dict[str, str]:
-    """The types of the columns that travel, by name. Refused where one is missing."""
+    """The types of the carried columns, by name. Raises Refused where one is missing."""
     types = source_text.types(connection, pair.schema, pair.table)
     columns = pair.columns(list(types))
     for column in columns:
@@ -43,7 +43,7 @@ def types_of(connection: Any, pair: Pair) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class ItemMembers:
-    """An item's places, and its `_pos`; None where it has none, or is none."""
+    """An item's members, and its `_pos`; None where it has none, or does not exist."""
 
     places: Members = ()
     position: str | None = None
@@ -51,7 +51,7 @@ class ItemMembers:
 
 @dataclass(slots=True)
 class RowLookup:
-    """The rows of one source."""
+    """Reads rows of one source by the keys of their items."""
 
     pair: Pair
     types: Mapping[str, str]
@@ -62,7 +62,7 @@ class RowLookup:
         self._columns = list(_columns(self.pair, self.types))
 
     def of(self, keys: Sequence[Key]) -> Iterator[Member]:
-        """What the rows of these items have to be."""
+        """The members that the rows of these items should make."""
         wanted = set(keys)
         if self.condition(keys) is None:
             yield from self._read(None, wanted)
@@ -71,7 +71,7 @@ class RowLookup:
             yield from self._read(self.condition(some), wanted)
 
     def condition(self, keys: Sequence[Key]) -> str | None:
-        """In SQL, what finds at least the rows of these items; None where all rows have to be read."""
+        """A condition in SQL that finds at least the rows of these items; None: all rows have to be read."""
         each = [self._condition(key) for key in keys]
         return None if None in each else " OR ".join(map(str, each))
 
@@ -86,14 +86,14 @@ class RowLookup:
         parts = json.loads(key)
         literals = [
             f"{source_text.quoted(column)} = {text}"
-            for number, column, before, behind in self._columns
-            if (text := _literal(self.types[column], parts[number], before, behind))
+            for number, column, before, after in self._columns
+            if (text := _literal(self.types[column], parts[number], before, after))
         ]
         return f"({' AND '.join(literals)})" if literals else None
 
 
 def _columns(pair: Pair, types: Mapping[str, str]) -> Iterator[tuple[int, str, str, str]]:
-    """Key attributes that tell a column's value: their number, the column, the text before and behind."""
+    """Key attributes that determine a column's value: their number, the column, the text before and after."""
     if "hook" in pair.entry:
         return
     for number, (_, _, made) in enumerate(pair.keys):
@@ -101,30 +101,30 @@ def _columns(pair: Pair, types: Mapping[str, str]) -> Iterator[tuple[int, str, s
             parts = list(mapping_words.pieces(made)) if "${" in made else [("", made), ("", None)]
             named = [column for _, column in parts if column]
             if len(named) == 1 and types[named[0]] in FOUND:
-                (before, _), (behind, _) = parts
-                yield number, named[0], before, behind
+                (before, _), (after, _) = parts
+                yield number, named[0], before, after
 
 
-def _literal(type_: str, part: tuple[str, str | None], before: str, behind: str) -> str | None:
-    """The column's value in SQL; None where it is not certain that the server finds it."""
+def _literal(type_: str, part: tuple[str, str | None], before: str, after: str) -> str | None:
+    """The column's value as an SQL literal; None where the server may not find the row by it."""
     kind, content = part
-    if content is None or not (content.startswith(before) and content.endswith(behind)):
+    if content is None or not (content.startswith(before) and content.endswith(after)):
         return None
-    value = content[len(before) : len(content) - len(behind)]
+    value = content[len(before) : len(content) - len(after)]
     if type_ in BYTES:
-        return literal(type_, b64decode(value)) if kind == "B" and not before + behind else None
+        return literal(type_, b64decode(value)) if kind == "B" and not before + after else None
     return literal(type_, value) if kind == "S" or type_ in EXACT else None
 
 
 @dataclass(slots=True)
 class ItemLookup:
-    """The items of one target, whose sources are `pairs`."""
+    """Reads items of one target by key; its sources are `pairs`."""
 
     client: Any
     pairs: Sequence[Pair]
 
     def of(self, keys: Sequence[Key]) -> dict[Key, ItemMembers]:
-        """Each item, read consistently; those that are not there have no places."""
+        """Each item, by strongly consistent reads; those that do not exist have no members."""
         items = dict.fromkeys(keys, ItemMembers())
         for some in batched(keys, AT_ONCE, strict=False):
             for item in self._get(some):
@@ -143,10 +143,10 @@ class ItemLookup:
             if not asked:
                 return
             time.sleep(pause)
-        raise Unapplied(f"{self.target} takes no more reads", "raise its capacity, then run it again")
+        raise Unapplied(f"{self.target} goes on throttling reads", "raise its capacity, then run it again")
 
     def attributes(self, key: Key) -> dict[str, Any]:
-        """The key as the client takes it."""
+        """The key for the low-level client."""
         return {
             name: {kind: b64decode(content) if kind == "B" else content}
             for (name, _, _), (kind, content) in zip(self.pairs[0].keys, json.loads(key), strict=True)
@@ -154,22 +154,21 @@ class ItemLookup:
 
     @property
     def target(self) -> str:
-        """The table's name."""
         return self.pairs[0].target
 
     def key(self, item: Mapping[str, Any]) -> Key:
-        """The item's key as in Place."""
+        """The item's key as in Member."""
         alone = {name: item[name] for name, _, _ in self.pairs[0].keys}
         return next(iter(found(_whole(self.pairs[0]), alone))).key
 
 
 def _whole(pair: Pair) -> Pair:
-    """As if a row were an item, which has a place without any attribute."""
+    """The pair as if a row were an item: such an item has a member even without attributes."""
     return Pair(pair.schema, pair.table, pair.target, pair.keys)
 
 
 def together(places: Iterator[Member]) -> dict[Key, Members]:
-    """The places by key, in order."""
+    """The members by key, sorted."""
     found: dict[Key, list[Member]] = defaultdict(list)
     for place in places:
         found[place.key].append(place)

@@ -1,9 +1,9 @@
 """
 Cuts a table into ranges of its primary key, for verify.
 
-Shares no code with how the load cuts. A range is what is behind one key and not behind another, where the
-next begins. So no row is in none of them, whatever the server thinks of the order of keys: of each key a row
-is behind it or is not, it is behind what there is before the first, and not behind the last.
+Shares no code with how the load cuts. A range has the rows after one key and not after another, where the
+next range begins. So every row is in one of them, however the server orders keys: a row is either after a key
+or not; it is after the start of the table, and not after its end.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,15 +15,15 @@ from ferry.verify.oracle.mapping_entry import Pair
 from ferry.verify.oracle.sql_literals import ORDERED, literal
 
 TRIES = 100
-"""Rows behind the wanted one that are looked at for a key that can be written in SQL."""
+"""Rows after the wanted one that are tried, until a key can be written in SQL."""
 
 type Bound = tuple[str, ...]
-"""A key in SQL, column by column; of a composite key the first columns may be all."""
+"""A key in SQL, column by column; of a composite key perhaps only the first columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The rows behind `after` and not behind `until`, in the primary key's first columns; None: no bound."""
+    """The rows after `after` and not after `until`, in the primary key's first columns; None: no bound."""
 
     columns: tuple[str, ...]
     after: Bound | None = None
@@ -40,7 +40,7 @@ class Range:
         return " AND ".join(parts) or None
 
     def _compared(self, bound: Bound, strictly: str, at_last: str) -> str:
-        # Neither (a, b) > (x, y) nor NOT (a > x OR ...): for these the servers read more of the index.
+        # not (a, b) > (x, y), nor NOT (a > x OR ...): for these the servers read more of the index
         *others, last = zip(map(source_text.quoted, self.columns), bound, strict=False)
         text = f"{last[0]} {at_last} {last[1]}"
         for name, value in reversed(others):
@@ -52,7 +52,7 @@ def cut(connection: Any, pair: Pair, rows: int, after: Bound | None = None) -> I
     """
     Ranges of about so many rows that cover the table, from `after` on; the last one has no end.
 
-    A table whose primary key cannot be compared with a text in SQL is one range.
+    A table whose primary key cannot be compared with an SQL literal is one range.
     """
     columns = _columns(connection, pair)
     names = tuple(columns)
@@ -63,7 +63,7 @@ def cut(connection: Any, pair: Pair, rows: int, after: Bound | None = None) -> I
 
 
 def _columns(connection: Any, pair: Pair) -> dict[str, str]:
-    """The first columns of the primary key that a text in SQL is compared with exactly, with their types."""
+    """The first columns of the primary key that are compared exactly with SQL literals, with their types."""
     types = source_text.types(connection, pair.schema, pair.table)
     found: dict[str, str] = {}
     for name, whole in source_text.primary_key(connection, pair.schema, pair.table):
@@ -73,10 +73,10 @@ def _columns(connection: Any, pair: Pair) -> dict[str, str]:
     return found
 
 
-def _bound(connection: Any, pair: Pair, columns: dict[str, str], behind: Range, rows: int) -> Bound | None:
-    """The key of the row that many rows behind; None where there are fewer, or none can be written."""
+def _bound(connection: Any, pair: Pair, columns: dict[str, str], after: Range, rows: int) -> Bound | None:
+    """The key of the row so many rows after; None where there are fewer, or no key can be written in SQL."""
     for key in source_text.keys(
-        connection, pair.schema, pair.table, columns, behind.condition, rows - 1, TRIES
+        connection, pair.schema, pair.table, columns, after.condition, rows - 1, TRIES
     ):
         if bound := _literals(key, list(columns.values())):
             return bound
@@ -84,7 +84,7 @@ def _bound(connection: Any, pair: Pair, columns: dict[str, str], behind: Range, 
 
 
 def _literals(key: Sequence[Any], types: Sequence[str]) -> Bound:
-    """As many of the columns as can be written."""
+    """The first columns, as many as can be written in SQL."""
     found: list[str] = []
     for cell, kind in zip(key, types, strict=True):
         if (value := literal(kind, cell)) is None:

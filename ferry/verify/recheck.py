@@ -1,13 +1,14 @@
 """
-Tells differences from what is on its way, while the application writes.
+Separates differences from changes on their way, while the application writes.
 
-A look at an item: its rows, then a marker through every lane for a position at or behind that reading, then
-the item, then its rows again. Rows that differ between the two readings were written meanwhile: look again.
-Equal rows and another item are not yet a difference: the rows may have changed and changed back, and the item
-shows the middle. But the next look's marker lies behind all of that, so by then the item would have a higher
-position. Two looks in a row with the same rows, the same item and the same position are a difference.
+One reading of an item: its rows, then a marker through every lane for a position at or after that, then the
+item, then its rows again. Rows that differ between the two were written meanwhile: read again. Equal rows and
+another item are not yet a difference: the rows may have changed and changed back, and the item shows the
+state in between. But the marker of the next reading is after all of that, so by then the item would have a
+higher position. Two consecutive readings with the same rows, the same item and the same position are a
+difference.
 
-No input or output here.
+No I/O here.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,28 +17,29 @@ from dataclasses import dataclass, field
 from ferry.verify.diff import Difference, compare
 from ferry.verify.point_reads import ItemMembers, Key, Members
 
-AT_ONCE = 2_000  # items that are looked at together, so that memory is bounded
+AT_ONCE = 2_000  # items that are read together, so that memory is bounded
 MOST_LOOKS = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Rows before and after, and between them the items; by key, each complete."""
+    """One reading: the rows before and after the items, by key. Each has all requested keys."""
 
     before: Mapping[Key, Members]
     items: Mapping[Key, ItemMembers]
     after: Mapping[Key, Members]
 
     def equal(self, key: Key) -> bool:
-        """The item is what its rows were all the time."""
+        """Whether the item equals its rows, which did not change meanwhile."""
         return self.before[key] == self.items[key].places == self.after[key]
 
 
 @dataclass(slots=True)
 class Recheck:
     """
-    Takes items that seemed to differ, and gives those that do. `look` looks at some; `rest` is told before an
-    item is looked at again how often it has been. `unsettled` are those that never kept still.
+    Takes items that seemed to differ, and returns those that do. `look` reads some items; `rest` is called
+    before items are read again, with the number of readings so far, and may wait. `unsettled` are items that
+    changed at every one of MOST_LOOKS readings.
     """
 
     look: Callable[[Sequence[Key]], Observation]
@@ -45,7 +47,7 @@ class Recheck:
     unsettled: list[Key] = field(default_factory=list)
 
     def differences(self, suspects: Iterable[Key]) -> Iterator[list[Difference]]:
-        """Each item that differs, by what does."""
+        """Yields the differences of each item that differs."""
         held: dict[Key, _Seen] = {}
         for key in suspects:
             held[key] = _Seen()
@@ -55,7 +57,7 @@ class Recheck:
             yield from self._judged(held)
 
     def _judged(self, held: "dict[Key, _Seen]") -> Iterator[list[Difference]]:
-        """Looks at all that are held. Those of which something is known then are held no more."""
+        """Reads all held items once, and removes those with a result."""
         if looks := max(seen.looks for seen in held.values()):
             self.rest(looks)
         found = self.look(list(held))
@@ -72,13 +74,13 @@ class Recheck:
 
 @dataclass(slots=True)
 class _Seen:
-    """What was seen of an item. `last`: rows that were the same before and after, and another item."""
+    """The readings of an item so far. `last`: unchanged rows and another item, in the last reading."""
 
     looks: int = 0
     last: tuple[Members, ItemMembers] | None = None
 
     def judge(self, before: Members, item: ItemMembers, after: Members) -> list[Difference] | None:
-        """The differences; none where it is equal; None where it has to be looked at again."""
+        """The differences; empty where it is equal; None where it has to be read again."""
         self.looks += 1
         differing = list(compare(iter(before), iter(item.places)))
         if before == after and (not differing or self.last == (before, item)):

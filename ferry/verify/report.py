@@ -1,4 +1,4 @@
-"""The differences that a verify lists: by table and key, with types and never values."""
+"""Lists the differences of a verify: by table and key, with types and never values."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -13,22 +13,22 @@ SHOWN = 10
 
 
 @contextmanager
-def listing(file: Path | None, tell: Callable[[str], None]) -> Iterator[Callable[[Pair, Difference], None]]:
-    """Takes differences: the first are told, all are written to the file."""
+def listing(file: Path | None, report: Callable[[str], None]) -> Iterator[Callable[[Pair, Difference], None]]:
+    """Context manager: takes differences. The first SHOWN are reported, all are written to the file."""
     count = 0
     out: TextIO | None = file.open("w", encoding="utf-8") if file else None
 
-    def report(pair: Pair, difference: Difference) -> None:
+    def take(pair: Pair, difference: Difference) -> None:
         nonlocal count
         count += 1
         line = json.dumps(_fields(pair, difference), ensure_ascii=False)
         if count <= SHOWN:
-            tell(line)
+            report(line)
         if out:
             print(line, file=out)
 
     try:
-        yield report
+        yield take
     finally:
         if out:
             out.close()

@@ -1,4 +1,4 @@
-"""Some items and some rows by chance, for a verify that takes seconds."""
+"""A random sample of items and rows, for a verify that takes seconds."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -8,7 +8,7 @@ from ferry.verify.oracle import source_text
 from ferry.verify.oracle.members import expected, has_item
 from ferry.verify.point_reads import ItemLookup, Key, RowLookup
 
-PAGE = 100  # items that are read of a segment
+PAGE = 100  # items that are read from a segment
 
 
 def keys(rows: Sequence[RowLookup], items: ItemLookup, count: int, random: Random) -> list[Key]:
@@ -20,7 +20,7 @@ def keys(rows: Sequence[RowLookup], items: ItemLookup, count: int, random: Rando
 
 
 def _of_rows(rows: RowLookup, count: int) -> Iterator[Key]:
-    """The server reads the whole table, and sends few rows."""
+    """The server still reads the whole table, but sends few rows."""
     pair = rows.pair
     share = min(1.0, 2 * count / max(1, source_text.estimate(rows.connection, pair.schema, pair.table)))
     where = f"RAND() < {share:.9f}"
@@ -29,7 +29,7 @@ def _of_rows(rows: RowLookup, count: int) -> Iterator[Key]:
 
 
 def _of_items(items: ItemLookup, random: Random) -> Iterator[Key]:
-    """A segment of a parallel scan is a range of the hash of keys: any of them will do."""
+    """A segment of a parallel scan is a range of the keys' hash, so random segments are a random sample."""
     known = items.client.describe_table(TableName=items.target)["Table"]["ItemCount"]
     segments = max(1, min(1_000_000, known // PAGE))
     for segment in random.sample(range(segments), min(segments, PAGE)):

@@ -1,4 +1,4 @@
-"""What a verify has come to."""
+"""The result of a verify."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,19 +8,18 @@ from ferry.verify.tasks import ReadCounts
 
 @dataclass(slots=True)
 class Summary:
-    """What was compared (source rows, live items, members of them) and what differs, in members."""
+    """Counts of what was compared (source rows, live items, their members), and of differences in members."""
 
     read: ReadCounts = field(default_factory=ReadCounts)
     kinds: Counter[str] = field(default_factory=Counter)
     unsettled: int = 0
     repaired: int = 0
     """Items."""
-    mended: int = 0
-    """Of what differed."""
+    resolved: int = 0
+    """Differences that the repair resolved."""
 
     @property
     def fields(self) -> dict[str, int]:
-        """As --json prints it."""
         kinds = self.kinds
         return {
             "rows": self.read.rows,
@@ -36,5 +35,5 @@ class Summary:
 
     @property
     def left(self) -> int:
-        """What differs still."""
-        return sum(self.kinds.values()) - self.mended
+        """Differences that are left."""
+        return sum(self.kinds.values()) - self.resolved

@@ -1,4 +1,4 @@
-"""What verify reads at a time, and its reading: a range of a table's rows, a page of a target's items."""
+"""The tasks that verify's readers do: a range of a table's rows, a page of a target's items."""
 
 import threading
 from ast import literal_eval
@@ -20,13 +20,13 @@ from ferry.verify.ranges import Range
 from rowferry.errors import Unapplied
 
 LOST = (2006, 2013)
-"""MySQL's errors for a connection that ended."""
+"""MySQL's errors for a connection that was lost."""
 TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class RowRange:
-    """A range of a table's rows; `pair` is its number among all."""
+    """A range of a table's rows; `pair` is the number of the table's pair."""
 
     pair: int
     range: Range
@@ -35,8 +35,8 @@ class RowRange:
 @dataclass(frozen=True, slots=True)
 class ScanPage:
     """
-    A page of a segment of a target's scan; `pairs` are the numbers of its sources. `start` is the key behind
-    which it begins, as DynamoDB gave it; None: at the beginning.
+    A page of a segment of a target's scan; `pairs` are the numbers of its sources. `start` is the key after
+    which it begins (LastEvaluatedKey); None: at the beginning.
     """
 
     pairs: tuple[int, ...]
@@ -49,12 +49,12 @@ type ReadTask = RowRange | ScanPage
 
 
 def as_note(piece: ReadTask) -> str:
-    """As the working file has it."""
+    """The task as text, for the working file."""
     return repr((type(piece).__name__, astuple(piece)))
 
 
 def from_note(text: str) -> ReadTask:
-    """What `noted` has written."""
+    """The task that `as_note` wrote."""
     kind, fields = literal_eval(text)
     if kind == ScanPage.__name__:
         return ScanPage(*fields)
@@ -64,8 +64,6 @@ def from_note(text: str) -> ReadTask:
 
 @dataclass(frozen=True, slots=True)
 class ReadCounts:
-    """What was read."""
-
     rows: int = 0
     items: int = 0
     members: int = 0
@@ -76,7 +74,7 @@ class ReadCounts:
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """A piece's places, what it cost in read units of DynamoDB, and the piece that follows it."""
+    """A task's members, its cost in DynamoDB's read units, and the task that follows it."""
 
     places: list[tuple[str, str, str]]
     counts: ReadCounts
@@ -86,7 +84,7 @@ class TaskResult:
 
 @dataclass(slots=True)
 class TaskReader:
-    """Reads pieces over one connection. It connects again where that has ended."""
+    """Does tasks over one connection, and connects again where that was lost. For one thread."""
 
     pairs: Sequence[Pair]
     connect: Callable[[], Any]
@@ -95,7 +93,10 @@ class TaskReader:
     _types: dict[int, dict[str, str]] = field(default_factory=dict)
 
     def read(self, piece: ReadTask) -> TaskResult:
-        """One piece. Refused when the table cannot be read."""
+        """
+        Does one task. Raises Refused when the table cannot be read, Unapplied when connections are lost
+        repeatedly.
+        """
         return self._page(piece) if isinstance(piece, ScanPage) else self._rows(piece)
 
     def _rows(self, piece: RowRange) -> TaskResult:
@@ -106,7 +107,7 @@ class TaskReader:
                 if error.args[0] not in LOST:
                     raise
                 self._connection = None
-        raise Unapplied("the connection to the source ends while it is read", "see the server's error log")
+        raise Unapplied("the connection to the source was lost repeatedly", "see the server's error log")
 
     def _rows_once(self, piece: RowRange) -> TaskResult:
         pair = self.pairs[piece.pair]
@@ -147,7 +148,7 @@ class TaskReader:
 
 
 def _plain(places: Iterable[Member]) -> Iterator[tuple[str, str, str]]:
-    """They go to another process, where plain tuples arrive twice as fast."""
+    """Plain tuples, which travel to another process twice as fast."""
     return ((key, member, value) for key, member, value in places)
 
 
@@ -164,7 +165,8 @@ _own = threading.local()
 @contextmanager
 def started(open_: Open, processes: int) -> Iterator[Executor]:
     """
-    So many readers; 0: a thread, as a process takes half a second to start. Unapplied when one was killed.
+    Context manager: an executor of so many reader processes; 0: one thread, as a process takes half a second
+    to start. Raises Unapplied when one was killed.
     """
     executor: Executor = (
         pool(processes, _begin, open_) if processes else ThreadPoolExecutor(1, "reader", _begin, (open_,))
@@ -173,16 +175,16 @@ def started(open_: Open, processes: int) -> Iterator[Executor]:
         yield executor
     except BrokenExecutor as error:
         raise Unapplied(
-            "a reader was killed, as the system does for lack of memory",
-            "run it again with a smaller --parallel: it goes on",
+            "a reader process was killed, perhaps for lack of memory",
+            "run it again with a smaller --parallel: it resumes",
         ) from error
     finally:
         executor.shutdown(cancel_futures=True)
 
 
 def read(piece: ReadTask) -> TaskResult:
-    """Reads one piece, in a reader's process or thread."""
-    if not hasattr(_own, "reader"):  # not when it began: what fails here is told
+    """Does one task, in a reader's process or thread."""
+    if not hasattr(_own, "reader"):  # not in `_begin`: an error here reaches the caller
         _own.reader = _own.open()
     reader: TaskReader = _own.reader
     return reader.read(piece)

@@ -1,4 +1,4 @@
-"""The folder in which a verify keeps what it has read, so that one that was interrupted goes on."""
+"""The folder of a verify's working files, so that one that was interrupted can be resumed."""
 
 import fcntl
 import json
@@ -13,13 +13,15 @@ from tempfile import TemporaryDirectory, gettempdir
 from rowferry.errors import Refused
 
 LONGEST = 86_400.0
-"""Seconds for which an interrupted verify goes on. What was read before proves little now."""
+"""Seconds for which an interrupted verify can be resumed. Older readings prove little."""
 _BEGUN = "begun.json"
 
 
 @dataclass(frozen=True, slots=True)
 class WorkDir:
-    """What one verify has read. It began when the source's position was `since`, at `at` (s since 1970)."""
+    """
+    The working files of one verify, which began at the source's position `since`, at `at` (s since 1970).
+    """
 
     folder: Path
     since: str
@@ -27,13 +29,14 @@ class WorkDir:
     goes_on: bool = False
 
     def file(self, target: str) -> Path:
-        """The working file of a target."""
         return self.folder / f"{target}.places"
 
 
 @contextmanager
 def at_rest() -> Iterator[WorkDir]:
-    """A folder that is gone afterwards: what was read of a source that stands still says nothing later."""
+    """
+    Context manager: a temporary folder. A verify at rest cannot be resumed: the source may have moved since.
+    """
     with TemporaryDirectory(prefix="rowferry-verify-") as folder:
         yield WorkDir(Path(folder), "", 0.0)
 
@@ -41,10 +44,10 @@ def at_rest() -> Iterator[WorkDir]:
 @contextmanager
 def under_traffic(where: Path | None, what: str, since: str, now: float, *, again: bool) -> Iterator[WorkDir]:
     """
-    The folder of a verify of `what`, in `where` or the system's folder for temporary files. It is gone when
-    the verify has ended by itself, and stays when that was interrupted.
+    Context manager: the folder of a verify of `what`, in `where` or the system's temporary folder. It is
+    deleted when the verify ends by itself, and stays when that is interrupted.
 
-    Refused when another verify works in it, or somebody else owns it.
+    Raises Refused when another verify uses it, or another user owns it.
     """
     name = f"rowferry-verify-{blake2b(what.encode(), digest_size=8).hexdigest()}"
     folder = (where or Path(gettempdir())) / name
@@ -79,11 +82,11 @@ def _alone(folder: Path) -> Iterator[None]:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         if os.fstat(descriptor).st_uid != os.getuid():
-            raise Refused(f"{folder} belongs to somebody else", "name another place with --work")
+            raise Refused(f"{folder} belongs to another user", "name another place with --work")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise Refused(f"another verify works in {folder}", "wait for its end, or end it") from error
+            raise Refused(f"another verify uses {folder}", "wait for its end, or end it") from error
         yield
     finally:
         os.close(descriptor)

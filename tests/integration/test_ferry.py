@@ -122,7 +122,7 @@ def test_errors_are_one_line_that_ends_in_the_fix(
     assert "name an existing mapping file" in refused("load", "--mapping", "/nowhere.toml")
     assert "check --source" in refused("load", "--source", "mysql://nobody@127.0.0.1:1")
     assert "Access denied" in refused("load", "--source", f"mysql://nobody@127.0.0.1:{bed.address.port}")
-    assert "holds a password" in refused("verify", "--at-rest", "--source", "mysql://me:secret@127.0.0.1")
+    assert "contains a password" in refused("verify", "--at-rest", "--source", "mysql://me:secret@127.0.0.1")
     assert "the switch is OFF" in refused("drain")
     bed.dynamodb.delete_table(TableName="purchase")
     assert "there is no DynamoDB table purchase" in refused("load")
@@ -172,7 +172,7 @@ def test_on_is_refused_until_every_load_is_done(bed: Bed) -> None:
     with pytest.raises(Refused, match=r"does not capture test.other: deploy the capturer"):
         consumer_switch.require_load(bed.control, [*sources, "test.other"])
     bed.capture(epoch=2)
-    with pytest.raises(Refused, match=r"test.purchase was done before capture began anew"):
+    with pytest.raises(Refused, match=r"test.purchase was done before capture was reset"):
         consumer_switch.require_load(bed.control, sources)
     bed.dynamodb.delete_item(TableName=bed.control.name, Key={"pk": {"S": CHECKPOINT}})
     with pytest.raises(Refused, match=r"no capturer has run yet"):

@@ -11,7 +11,7 @@ import pytest
 
 from ferry import cli
 from ferry.commands.teardown import leftovers
-from ferry.metadata_removal import Pace, TargetTable, finalize
+from ferry.metadata_removal import TableLimiter, TargetTable, finalize
 from lab.cloud import Cloud
 from lab.database import Server
 from lab.rehearsal import ROOT
@@ -42,7 +42,9 @@ def put(bed: Bed, customer: str, **attributes: Any) -> None:
 
 
 def strip(bed: Bed, client: Any = None, rate: float = 1e6) -> dict[str, int]:
-    return finalize(bed.control, client or bed.dynamodb, PURCHASES, Pace(rate), lambda *_: None, segments=2)
+    return finalize(
+        bed.control, client or bed.dynamodb, PURCHASES, TableLimiter(rate), lambda *_: None, segments=2
+    )
 
 
 def test_positions_and_tombstones_go_and_everything_else_stays(bed: Bed) -> None:

@@ -189,7 +189,7 @@ def test_a_load_again_that_ends_early_leaves_no_source_that_counts_as_done(bed: 
     bed.table("purchase", customerid="S", orderid="S")
     key = {"customerid": {"S": "of"}, "orderid": {"S": "before"}}
     bed.dynamodb.put_item(TableName="purchase", Item={**key, "_pos": {"S": str(Position(0, 1, 1))}})
-    with pytest.raises(Refused, match="before capture began anew"):
+    with pytest.raises(Refused, match="before the reset of capture"):
         bed.loader(ORDERS + LINES, again=True).run(False)
     epoch = bed.control.get(CHECKPOINT)["epoch"]
     ledgers = [Ledger(bed.control, name, epoch, lambda: 0) for name in ("test.orders", "test.purchase")]

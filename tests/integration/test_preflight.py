@@ -143,7 +143,7 @@ def test_a_session_that_still_logs_statements(mysql: Server) -> None:
     finally:
         run(mysql, "DROP USER poor@'%'")
     poor = found["sessions that log statements"]
-    assert (poor.holds, poor.needed, poor.found) == (False, False, "not to be seen")
+    assert (poor.holds, poor.needed, poor.found) == (False, False, "not visible")
 
 
 def test_an_xa_transaction_that_is_prepared(server: Server) -> None:

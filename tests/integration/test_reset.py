@@ -188,7 +188,7 @@ def test_capture_that_begins_again_leaves_the_old_records_below_the_new_load(mov
     assert "CapturerReset" in move.checkpoint["fix"] and "--reset" in move.checkpoint["fix"]
     process = move.capture(RESET="restored")
     move.wait(lambda: move.checkpoint["state"] == "capturing" and move.checkpoint["epoch"] == 2)
-    with pytest.raises(Refused, match="before capture began anew"):
+    with pytest.raises(Refused, match="before capture was reset"):
         consumer_switch.require_load(bed.control, ["test.purchase"])
     assert state.bulk(bed.control, ["test.purchase"])[0]["state"] == "none"
     with pytest.raises(Refused, match="contains items from before the reset of capture"):

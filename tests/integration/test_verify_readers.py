@@ -47,7 +47,7 @@ def test_readers_end_with_the_command_that_was_killed() -> None:
 
 
 def test_a_reader_that_was_killed_is_reported() -> None:
-    with pytest.raises(Unapplied, match="a reader was killed"), tasks.started(Slow, 2) as executor:
+    with pytest.raises(Unapplied, match="a reader process was killed"), tasks.started(Slow, 2) as executor:
         got: TaskResult = executor.submit(tasks.read, RowRange(0, Range(()))).result()
         os.kill(int(got.places[0][0]), signal.SIGKILL)
         executor.submit(tasks.read, RowRange(0, Range(()))).result()

@@ -1,8 +1,8 @@
 """
-The rows that the user's hook makes of a row, for verify.
+The rows that the user's hook makes of a row, as verify computes them.
 
-The hook is the one thing that is shared with the parts that verify checks, and
-with it the class in which a hook sees a JSON document.
+The hook itself is shared with the code that verify checks, and so is the class in
+which a hook sees a JSON document.
 """
 
 import importlib
@@ -20,14 +20,14 @@ type Hook = Callable[[dict[str, Any]], Any]
 
 
 def load(name: str) -> Hook:
-    """The hook that a mapping names; it is known to be there."""
+    """The hook that a mapping names. The mapping has been checked: it exists."""
     module, function = name.split(":")
     found: Hook = getattr(importlib.import_module(module), function)
     return found
 
 
 def rows(hook: Hook, row: Row) -> list[Row | None]:
-    """What the hook makes of a row; None where it fails, or gives no rows."""
+    """The rows that the hook returns; [None] where it fails, or returns something else."""
     try:
         made = hook({name: value_of(row.types[name], cell) for name, cell in row.cells.items()})
         return [
@@ -43,7 +43,6 @@ def _typed(made: Mapping[str, Any]) -> Row:
 
 
 def value_of(kind: str, cell: Cell) -> Any:
-    """The plain value that a hook sees."""
     if cell is None or kind in BINARIES:
         return cell
     read = _READERS.get(kind)
@@ -95,5 +94,5 @@ def cell_of(value: Any) -> tuple[str, Cell]:
             if isinstance(value, kind):
                 return name, write(value)
     if value is not None:
-        str(value).encode()  # ValueError for half a surrogate pair
+        str(value).encode()  # ValueError for an unpaired surrogate
     return "varchar", None if value is None else str(value)

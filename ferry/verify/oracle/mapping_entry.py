@@ -1,4 +1,4 @@
-"""A table of the mapping file, as verify itself reads it: docs/mapping.md has the words."""
+"""A table of the mapping file, as verify itself reads it, by docs/mapping.md."""
 
 import json
 import tomllib
@@ -15,10 +15,10 @@ from rowferry.mapping import dms
 @dataclass(frozen=True, slots=True)
 class Pair:
     """
-    One source table and its target; `keys` are (attribute, type, column or text with columns).
+    One source table and its target; `keys` are (attribute, type, column or template).
 
-    `entry` is the mapping file's, for all that is not said by the others. With
-    `shared` other sources write into the same items.
+    `entry` is the table's entry in the mapping file, for everything else. `shared`:
+    other sources write into the same items.
     """
 
     schema: str
@@ -32,12 +32,12 @@ class Pair:
 
     @property
     def item_per_row(self) -> bool:
-        """Each row is an item, rather than a member of one."""
+        """Whether each row is an item, instead of a member of one."""
         return self.member_name is None
 
     @property
     def words(self) -> EntryWords:
-        """What the entry says of values."""
+        """The entry's rules for values."""
         keys = {
             role: {"attribute": name, "column": made}
             for role, (name, _, made) in zip(("hash_key", "range_key"), self.keys, strict=False)
@@ -47,7 +47,7 @@ class Pair:
         )
 
     def key_fields(self, key: str) -> dict[str, Any]:
-        """The key of a Place by attribute names."""
+        """The key of a Member by attribute names."""
         return {name: content for (name, _, _), (_, content) in zip(self.keys, json.loads(key), strict=True)}
 
     def key_columns(self) -> Iterator[str]:
@@ -56,7 +56,7 @@ class Pair:
             yield from _columns(made)
 
     def columns(self, there: Sequence[str]) -> list[str]:
-        """Of the table's columns, those that have to be read; those that are missing come last."""
+        """Of the table's columns, those that have to be read; missing ones come last."""
         if "hook" in self.entry:
             return list(there)
         named = list(_named(self))
@@ -67,7 +67,7 @@ class Pair:
 
 
 def _named(pair: Pair) -> Iterator[str]:
-    """Columns that the entry names."""
+    """The columns that the entry names."""
     made = [made for _, _, made in pair.keys] + [pair.member_name, pair.member_value]
     for source in [*made, *pair.entry.get("attributes", {}).values()]:
         yield from _columns(source)
@@ -94,7 +94,7 @@ def _columns(source: Any) -> Iterator[str]:
 
 
 def read_pairs(file: Path) -> list[Pair]:
-    """The pairs of a mapping file that is known to be right."""
+    """The pairs of a mapping file that has been checked (rowferry.mapping.Mapping.load raises its errors)."""
     text = file.read_text(encoding="utf-8")
     found = dms.document(json.loads(text)).document if file.suffix == ".json" else tomllib.loads(text)
     entries = found["table"]

@@ -1,7 +1,8 @@
 """
-The mapping file's words, read once more for verify: shares no code with rowferry's reading of them.
+The meaning of the mapping file's words, implemented a second time for verify: shares no code with
+rowferry.mapping.
 
-Functions take an entry of the file as it stands, and a row: the cells by column, and their MySQL types.
+Functions take an entry of the file, as parsed, and a row: the cells by column, and their MySQL types.
 """
 
 from base64 import b64decode, b64encode
@@ -28,7 +29,7 @@ class Row(NamedTuple):
 
 def pieces(text: str) -> Iterator[tuple[str, str | None]]:
     """
-    A template's plain texts, each with the column behind it, None behind the last.
+    A template's plain texts, each with the column after it; None after the last.
 
     >>> list(pieces("$${a}${b}|"))
     [('${a}', 'b'), ('|', None)]
@@ -56,8 +57,8 @@ def _parts(text: str) -> tuple[tuple[str, str | None], ...]:
 
 
 def name_of(entry: Entry, row: Row) -> str | None:
-    """A key or a member's name. None as soon as a column is NULL; ValueError where one has no text."""
-    if isinstance(entry, dict):  # not Mapping: asked of every row
+    """A key or a member's name. None where any column is NULL; ValueError where one has no text form."""
+    if isinstance(entry, dict):  # not Mapping, whose check is slow: this runs for every row
         return str(entry["constant"])
     if "${" not in entry:
         cell = row.cells[entry]
@@ -73,7 +74,7 @@ def name_of(entry: Entry, row: Row) -> str | None:
 
 
 def key_of(kind: str, entry: Entry, row: Row) -> str | None:
-    """A key attribute's content. None where the row can have none."""
+    """A key attribute's content. None where the row cannot have one."""
     alone = _alone(entry) if kind == "B" else None
     if alone and row.types[alone] in values.BINARIES:
         entry = alone
@@ -90,7 +91,7 @@ def key_of(kind: str, entry: Entry, row: Row) -> str | None:
 
 
 def _alone(entry: Entry) -> str | None:
-    """The column of a text that is nothing else."""
+    """The column of a template that is only this column."""
     if not isinstance(entry, str) or "${" not in entry:
         return None
     (before, column), *others = _parts(entry)
@@ -120,7 +121,7 @@ def is_key(kind: str, content: str, longest: int) -> bool:
 
 
 class EntryWords:
-    """One [[table]] entry's say on values."""
+    """The rules of one [[table]] entry for values."""
 
     def __init__(self, entry: Mapping[str, Any]) -> None:
         self.entry = entry
@@ -163,7 +164,7 @@ class EntryWords:
         return "varchar", None if cells and all(cell is None for cell in cells) else text
 
     def columns(self, row: Row) -> Iterator[tuple[str, str]]:
-        """The row's columns by the names of their places, and in a member its further attributes."""
+        """The row's stored columns by attribute name; in a member also its further attributes."""
         entry, grouped = self.entry, self.entry.get("member_name") is not None
         for column in row.cells:
             if not self.stores(column):
@@ -176,13 +177,12 @@ class EntryWords:
             yield from self.attributes(row)
 
     def attributes(self, row: Row) -> Iterator[tuple[str, str]]:
-        """The further attributes."""
         for name, source in self.entry.get("attributes", {}).items():
             if (value := self.value(source, row)) is not None:
                 yield name, value
 
     def stores(self, column: str) -> bool:
-        """Whether a column is one of the row's columns that are stored."""
+        """Whether a column is stored as one of the row's columns."""
         if "include" in self.entry:
             return column in self.entry["include"]
         taken = [self.entry[key] for key in ("hash_key", "range_key") if key in self.entry]
@@ -192,7 +192,7 @@ class EntryWords:
         return column not in [*names, self.entry.get("member_name"), *self.entry.get("exclude", ())]
 
     def ttl(self, row: Row) -> Iterator[tuple[str, str]]:
-        """The attribute that says when the item may go."""
+        """The time-to-live attribute, if there is one."""
         if "ttl" in self.entry:
             ttl = self.entry["ttl"]
             cell = row.cells[ttl["column"]]
@@ -202,7 +202,7 @@ class EntryWords:
 
 
 def carried(condition: Mapping[str, Any], row: Row) -> bool:
-    """Whether `where` lets the row pass. Raises one of written.UNFIT where that cannot be said."""
+    """Whether `where` selects the row. Raises one of values.UNFIT where that cannot be determined."""
     if "and" in condition:
         return all(carried(part, row) for part in condition["and"])
     if "or" in condition:
@@ -218,7 +218,7 @@ def carried(condition: Mapping[str, Any], row: Row) -> bool:
         return values.plain(kind, cell).startswith(operand)
     value = _comparable(kind, cell)
     others = [_operand(kind, one) for one in (operand if isinstance(operand, list) else [operand])]
-    if kind in values.DATES and values.seconds(kind, cell) is not None:  # it is none such as 0000-00-00
+    if kind in values.DATES and values.seconds(kind, cell) is not None:  # not one like 0000-00-00
         value, *others = map(_moment, (value, *others))
     return _compared(name, value, others)
 
@@ -251,14 +251,14 @@ def _operand(kind: str, given: Any) -> Any:
         return values.time_of(str(given))
     if kind in values.BINARIES:
         return bytes(given, "utf-8")
-    text = given if isinstance(given, str) else _told(given)
+    text = given if isinstance(given, str) else _printed(given)
     return Decimal(text) if kind in values.NUMBERS else text
 
 
-def _told(given: Any) -> str:
+def _printed(given: Any) -> str:
     """A number or a date in the file, as text."""
     if isinstance(given, time):
-        raise TypeError("a time of day is no text")
+        raise TypeError("a time of day has no text form")
     if isinstance(given, float):
         return number(double(repr(given)))
     return str(int(given) if isinstance(given, bool) else given)

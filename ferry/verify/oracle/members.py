@@ -1,13 +1,14 @@
 """
-Where each row should be and what is there: the two sides that `ferry verify` compares.
+The members that rows should make, and the members that items have: the two sides that `ferry verify`
+compares.
 
-Shares no code with the parts that it checks (mapping, items, values, plan, and
-how the load cuts and reads): the mapping file is read again here, rows are
-taken as the text that MySQL itself prints, and what an item should hold is
-worked out anew from the documented format. So that one mistake cannot hide on
-both sides, keep it that way. Two things are shared because there is only one
-of them: the user's hooks (with the class in which they see JSON), and how DMS's
-JSON is turned into the words of a mapping file.
+Shares no code with the parts that it checks (mapping, items, values, folding, and
+how the load cuts and reads): the mapping file is read again here, rows are the
+text that MySQL itself prints, and what an item should contain is computed again
+from the documented format. Keep it that way: else one mistake could hide on both
+sides. Two things are shared because there is only one of them: the user's hooks
+(with the class in which they see JSON), and the conversion of DMS's JSON to the
+words of a mapping file.
 """
 
 import json
@@ -22,11 +23,13 @@ from ferry.verify.oracle.mapping_words import LONGEST_KEYS, EntryWords, Row
 OWN = frozenset({"_pos", "_ttl"})
 _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 PRESENT = ""
-"""The member that stands for the item itself, where an item is a row: no attribute has an empty name."""
+"""The name of the member for the item itself, where an item is a row: no attribute has an empty name."""
 
 
 class Member(NamedTuple):
-    """One member of one item: the key as JSON, the member's name, the value as `TYPE:content`."""
+    """
+    One member of one item: the key as JSON, the member's name, the value as `TYPE:content` (values.short).
+    """
 
     key: str
     member: str
@@ -38,10 +41,10 @@ class Member(NamedTuple):
 
 def expected(pair: Pair, types: Mapping[str, str], rows: Iterator[Sequence[Any]]) -> Iterator[Member]:
     """
-    The places that rows should have.
+    The members that rows should make.
 
     `types` are the columns' MySQL types by name, in the order of the rows'
-    values; values are cells as `reading.rows` gives them.
+    values; values are cells of `source_text.rows`.
     """
     words = pair.words
     hook = hooks.load(pair.entry["hook"]) if "hook" in pair.entry else None
@@ -52,7 +55,7 @@ def expected(pair: Pair, types: Mapping[str, str], rows: Iterator[Sequence[Any]]
 
 
 def _carried(pair: Pair, row: Row, hook: hooks.Hook | None) -> Iterable[Row | None]:
-    """What `where` and the hook make of a row; None where they fail."""
+    """The rows that are left of a row after `where` and the hook; None where they fail."""
     try:
         if "where" in pair.entry and not mapping_words.carried(pair.entry["where"], row):
             return ()
@@ -62,7 +65,7 @@ def _carried(pair: Pair, row: Row, hook: hooks.Hook | None) -> Iterable[Row | No
 
 
 def _nowhere(pair: Pair) -> Iterator[Member]:
-    """The place of a row that can have none: no item is there."""
+    """The member of a row that cannot have one: it matches no item."""
     yield Member(_dumps([[kind, None] for _, kind, _ in pair.keys]), PRESENT, "")
 
 
@@ -126,7 +129,7 @@ def _lower(value: str) -> str:
 
 
 def found(pair: Pair, item: Mapping[str, Mapping[str, Any]], others: Sequence[Pair] = ()) -> Iterator[Member]:
-    """The places that an item has; none for a tombstone. `others` share the target."""
+    """The members that an item has; none for a tombstone. `others`: pairs with the same target."""
     if "_ttl" in item:
         return
     names = {name for name, _, _ in pair.keys}
@@ -144,7 +147,6 @@ def found(pair: Pair, item: Mapping[str, Mapping[str, Any]], others: Sequence[Pa
 
 
 def _inside(key: str, name: str, attribute: Mapping[str, Any], pair: Pair) -> Iterator[Member]:
-    """The members in a map or a set."""
     for entry, value in attribute.get("M", {}).items():
         yield Member(key, f"{name}[{entry}]", oracle_values.short(oracle_values.found_content(value)))
     for text in attribute.get("SS", ()):

@@ -1,5 +1,5 @@
 """
-Exact numbers, and the JSON documents that hold them.
+Exact numbers, and JSON documents with exact numbers.
 
 Part of verify's independent reading: shares no code with the parts that it checks.
 """
@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)  # rounds nothing
 _WHOLE = 65
-"""Digits of the longest number that is written without an exponent, as DECIMAL has them."""
+"""Digits of the longest number that is written without an exponent: as many as a DECIMAL may have."""
 
 
 def double(text: str) -> Decimal:
@@ -20,7 +20,7 @@ def double(text: str) -> Decimal:
 
 def number(value: Decimal) -> str:
     """
-    One text for each number.
+    One text for each number, however it was written.
 
     >>> number(Decimal("-1.50")), number(Decimal("-0.0")), number(Decimal("1e2")), number(Decimal("1e300"))
     ('-1.5', '0', '100', '1E+300')
@@ -32,7 +32,7 @@ def number(value: Decimal) -> str:
 
 
 def fits(value: Decimal) -> bool:
-    """Whether DynamoDB has such a number: 38 digits, 1E-130 to 9.99E125."""
+    """Whether DynamoDB can store the number: 38 digits, 1E-130 to 9.99E125."""
     if not value.is_finite():
         return False
     digits = "".join(map(str, value.as_tuple().digits)).strip("0")
@@ -43,7 +43,7 @@ def document(text: str) -> Any:
     """
     The document in a JSON text: whole numbers are int, others Decimal, however they were written.
 
-    ValueError for what is no JSON, or no text (half a surrogate pair).
+    Raises ValueError for what is not JSON, or not text (an unpaired surrogate).
 
     >>> document('[1.0, -0.0, 2.50, "x", null]')
     [1, 0, Decimal('2.5'), 'x', None]
@@ -65,7 +65,7 @@ def _refuse(word: str) -> NoReturn:
 
 def json_text(value: Any) -> str:
     """
-    The text of a document: blanks as MySQL sets them, numbers with all their digits.
+    The text of a document: spaces as MySQL prints them, numbers with all their digits.
 
     >>> json_text({"a": [1, Decimal("2.5"), None, True], "é": "x"})
     '{"a": [1, 2.5, null, true], "é": "x"}'

@@ -1,5 +1,5 @@
 """
-How verify reads the source: every value as the server itself prints it.
+Reads the source for verify: every value as the server itself prints it.
 
 Shares no code with how the load reads: connection, session and query are its own.
 """
@@ -22,13 +22,13 @@ SESSION = (
 )
 """A TIMESTAMP is printed in the session's zone, a sql_mode may add blanks to a CHAR, a limit loses rows."""
 _HALF = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
-"""Half a surrogate pair, which is no text: MySQL keeps it in ucs2, MariaDB in others, too."""
+"""An unpaired surrogate, which is not valid text: MySQL stores it in ucs2, MariaDB in others, too."""
 _PRINTED = {"bit": "CAST({} AS UNSIGNED)", "float": "CAST({} AS FLOAT)", "double": "{} * 1e0"}
 """BIT as a number; FLOAT(M,D) and DOUBLE(M,D) with the digits of the value, not those of D."""
 
 
 def connect(address: Address) -> Any:
-    """A connection that gives bytes. pymysql.err.OperationalError where the server refuses or is away."""
+    """A connection that returns bytes. Raises pymysql.err.OperationalError."""
     connection: Any = pymysql.connect(
         host=address.host,
         port=address.port,
@@ -52,7 +52,7 @@ def connect(address: Address) -> Any:
 
 
 def types(connection: Any, schema: str, table: str) -> dict[str, str]:
-    """The table's columns that the user may see, with their types (information_schema's, in lower case)."""
+    """The columns that the user may see, with their types as in information_schema, in lower case."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT table_schema, table_name, column_name, data_type FROM information_schema.columns"
@@ -60,12 +60,12 @@ def types(connection: Any, schema: str, table: str) -> dict[str, str]:
             (schema, table),
         )
         found = [[text(cell) for cell in row] for row in cursor.fetchall()]
-    # compared here once more, because the server may take `Purchase` for `purchase`
+    # compared here again, because to the server `Purchase` may be `purchase`
     return {name: kind.lower() for *where, name, kind in found if where == [schema, table]}
 
 
 def primary_key(connection: Any, schema: str, table: str) -> list[tuple[str, bool]]:
-    """The primary key's columns in order, and whether the index has their whole values; none without one."""
+    """The primary key's columns in order, and whether the index has their whole values; empty without one."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT column_name, sub_part IS NULL FROM information_schema.statistics"
@@ -84,7 +84,7 @@ def keys(
     skipped: int,
     count: int,
 ) -> list[list[Cell]]:
-    """So many rows' primary keys in its order, behind those that are skipped; only these columns of it."""
+    """The primary keys (only these columns) of `count` rows in key order, after the first `skipped`."""
     named = ", ".join(map(quoted, columns))
     condition = "" if where is None else f" WHERE {where}"
     with connection.cursor() as cursor:
@@ -100,9 +100,9 @@ def rows(
     connection: Any, schema: str, table: str, columns: Mapping[str, str], where: str | None = None
 ) -> Iterator[list[Sequence[Cell]]]:
     """
-    All rows, some at once; a row has its cells in the order of `columns`, which are types by name.
+    All rows, ROWS_AT_ONCE at a time, with cells in the order of `columns` (types by name).
 
-    One query; without a condition (`where`, in SQL) whatever the load's chunks left out is in it.
+    One query. Without a condition (`where`, in SQL) it also has rows that the load's chunks may have missed.
     """
     printed = ", ".join(_PRINTED.get(kind, "{}").format(quoted(name)) for name, kind in columns.items())
     condition = "" if where is None else f" WHERE {where}"
@@ -114,7 +114,7 @@ def rows(
 
 
 def estimate(connection: Any, schema: str, table: str) -> int:
-    """Rows, as the server's statistics have it."""
+    """The number of rows by the server's statistics."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT table_rows FROM information_schema.tables WHERE table_schema = %s AND table_name = %s",
@@ -134,7 +134,7 @@ def _cells(row: Sequence[bytes | None], binary: Sequence[bool]) -> list[Cell]:
 
 def text(data: bytes) -> str:
     r"""
-    The text that the server sent; U+FFFD for half a surrogate pair.
+    The text that the server sent; U+FFFD for an unpaired surrogate.
 
     >>> text(b"a\xed\xa0\x80b")
     'a\ufffdb'

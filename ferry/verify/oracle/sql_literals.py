@@ -1,7 +1,7 @@
 """
-Values that MySQL printed, written in SQL again; part of verify's independent reading.
+Values that MySQL printed, as literals in SQL; part of verify's independent reading.
 
-Only where it is certain that the server compares the column with the text as with the value it came from.
+Only where the server certainly compares the column with the literal as with the original value.
 """
 
 import re
@@ -16,14 +16,14 @@ DAYS = frozenset({"date", "datetime", "timestamp"})
 TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
 BYTES = frozenset({"binary", "varbinary"})
 ORDERED = EXACT | DAYS | BYTES | {"char", "varchar"}
-"""The order of the texts is the column's. Not so in an ENUM, whose index has the order of its numbers."""
+"""Types whose literals sort as the column does. Not ENUM, whose index has the order of its numbers."""
 _DIGITS = re.compile(r"-?\d+(\.\d+)?(E[+-]?\d+)?", re.ASCII)
 _LOST = frozenset("?\ufffd")
-"""What stands for characters that did not come through as they are stored."""
+"""Replacements of characters that could not be converted."""
 
 
 def literal(kind: str, value: str | bytes) -> str | None:
-    """The value of a column of this type in SQL; None where the server may not find it by that."""
+    """The SQL literal of a column's value; None where the server may not find the row by it."""
     if kind in BYTES:
         return f"X'{value.hex()}'" if isinstance(value, bytes) else None
     if isinstance(value, bytes):
@@ -36,7 +36,7 @@ def literal(kind: str, value: str | bytes) -> str | None:
 
 
 def _is_day(kind: str, text: str) -> bool:
-    """MySQL refuses a comparison with a day that no calendar has, though a column may hold it."""
+    """MySQL refuses a comparison with a day that no calendar has, although a column may have one."""
     try:
         (date if kind == "date" else datetime).fromisoformat(text)
     except ValueError:

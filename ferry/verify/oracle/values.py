@@ -1,5 +1,5 @@
 """
-What a value that MySQL printed is as an attribute: `TYPE:content`, in one normal form.
+The attribute of a value that MySQL printed, as `TYPE:content`, in one normal form.
 
 Part of verify's independent reading: shares no code with the parts that it checks.
 """
@@ -27,19 +27,19 @@ GEOMETRIES = frozenset(
 ) | {"geomcollection", "geometrycollection"}
 BINARIES = GEOMETRIES | {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "vector"}
 LONG = 40
-"""Values of more characters are compared by their hash, so that the working file stays small."""
+"""Longer values (in characters) are compared by their hash, so that the working file stays small."""
 NULL = "NULL:"
 NO = "!"
-"""The content of a value that no attribute can be: it matches nothing."""
+"""The content of a value that cannot be an attribute: it matches nothing."""
 UNFIT = (ValueError, ArithmeticError, TypeError, RecursionError)
-"""What reading a value raises that cannot be what the mapping makes it: its row has no place."""
+"""Errors of a value that cannot be converted as the mapping says: its row has no place."""
 
 type Cell = Any
-"""What MySQL printed: text, bytes for binary columns, None for NULL; a SET may be a tuple of labels."""
+"""A printed value: text, bytes for binary columns, None for NULL; a SET may be a tuple of labels."""
 
 
 def content(kind: str, cell: Cell, made: str | None = None) -> str:
-    """The attribute of a cell of a MySQL type, made `made` where the mapping says so."""
+    """The attribute of a cell of MySQL type `kind`, converted to the type `made` of the mapping, if any."""
     try:
         return _MADE[made](kind, cell) if made else _natural(kind, cell)
     except UNFIT:
@@ -57,7 +57,7 @@ def _decimal(cell: Cell) -> str:
 
 
 def clock(text: str) -> str:
-    """A time as items have it: no fraction when it is zero, else six digits."""
+    """A time as in items: without a zero fraction, else with six digits."""
     whole, _, fraction = text.partition(".")
     return f"{whole}.{fraction:0<6}" if fraction.strip("0") else whole
 
@@ -75,16 +75,16 @@ _NATURAL: dict[str, Callable[[Cell], str]] = {
 
 def plain(kind: str, cell: Cell) -> str:
     """
-    The cell as a key, a name or a part of a text: numbers without trailing zeros, a SET as `a,b`.
+    The cell in a key, a name or a template: numbers without trailing zeros, a SET as `a,b`.
 
-    ValueError for bytes and JSON, which have no text.
+    Raises ValueError for bytes and JSON, which have no text form.
     """
     write = _PLAIN.get(kind)
     return str(cell) if write is None else write(cell)
 
 
 def _no_text(_cell: Cell) -> str:
-    raise ValueError("no text")
+    raise ValueError("no text form")
 
 
 _PLAIN: dict[str, Callable[[Cell], str]] = {
@@ -166,17 +166,15 @@ _MADE = {"boolean": _boolean, "number": _number, "string": _string, "binary": _b
 
 
 def map_of(entries: Mapping[str, str]) -> str:
-    """A map of contents."""
     return "M:" + json.dumps(dict(sorted(entries.items())), ensure_ascii=False)
 
 
 def list_of(elements: list[str]) -> str:
-    """A list of contents."""
     return "L:" + json.dumps(elements, ensure_ascii=False)
 
 
 def found_content(attribute: Mapping[str, Any]) -> str:
-    """The content of an attribute as DynamoDB gives it."""
+    """The content of an attribute of an item, as the low-level client returns it."""
     ((kind, value),) = attribute.items()
     match kind:
         case "N":
@@ -195,7 +193,6 @@ def found_content(attribute: Mapping[str, Any]) -> str:
 
 
 def constant(value: Any) -> str:
-    """The content of a constant in the mapping file."""
     return _document(value)
 
 
@@ -212,7 +209,7 @@ def time_of(text: str) -> timedelta:
 
 
 def seconds(kind: str, cell: Cell) -> int | None:
-    """Since 1970, of a date, a time stamp in UTC, or a number; None for a day that no calendar has."""
+    """Seconds since 1970 of a date, a time stamp in UTC, or a number; None for a day that no calendar has."""
     if kind in NUMBERS:
         return int(Decimal(cell))
     try:
@@ -222,7 +219,7 @@ def seconds(kind: str, cell: Cell) -> int | None:
 
 
 def short(whole: str) -> str:
-    """The content as the working file has it."""
+    """The content, or its type, hash and length where it is LONG: as in the working file."""
     kind, _, value = whole.partition(":")
     if len(value) <= LONG:
         return whole

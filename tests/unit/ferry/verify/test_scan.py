@@ -209,7 +209,7 @@ def test_two_verifies_of_one_move_do_not_share_a_folder_at_a_time(tmp_path: Path
     with (
         workdir.under_traffic(tmp_path, "move", "1", 1.0, again=False),
         workdir.under_traffic(tmp_path, "another move", "1", 1.0, again=False),
-        pytest.raises(Refused, match="another verify works"),
+        pytest.raises(Refused, match="another verify uses"),
         workdir.under_traffic(tmp_path, "move", "1", 1.0, again=False),
     ):
         pass
