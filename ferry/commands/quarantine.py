@@ -1,4 +1,4 @@
-"""`ferry quarantine`: lists quarantined changes, and repairs their items from the rows."""
+"""`ferry quarantine`: lists the changes in the dead-letter queue, and repairs their items from the rows."""
 
 import argparse
 import json
@@ -113,7 +113,7 @@ def run_retry(arguments: argparse.Namespace, context: Context) -> int:
     left = [message for message in messages if message not in repaired]
     _release(context, left)
     if arguments.json:
-        # mended: the name of `repaired` before 0.2.0
+        # the last field is the first one's name before 0.2.0
         print(json.dumps({"repaired": len(repaired), "left": len(left), "mended": len(repaired)}))
     else:
         print(f"{len(repaired):,} messages repaired, {len(left):,} left")

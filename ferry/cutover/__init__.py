@@ -1,12 +1,12 @@
 """
 `ferry cutover`: the application moves from MySQL to DynamoDB, or everything stays as it was.
 
-machine   the phases and what may follow what, without I/O
-journal   the phase in the control table, moved by conditional writes
-fences    what stops writes; grants: what `revoke` takes and gives back
-guard     the process that lifts the fence when this one dies
-signals   what a signal is before the point of no return, and behind it
-checks    what has to hold before the fence
-tail      verify of what changed since the last verify
-steps     one run; command: words and exit status; options: its options
+phases         the phases and their order, without I/O
+journal        the phase in the control table, moved by conditional writes
+preconditions  what must hold before the fence, and what shows that a fence holds
+fences         the ways to stop writes
+grants         the privileges that `revoke` takes and gives back
+guard          a process that lifts the fence when the cutover's own process dies
+signals        signals and the pause limit, before and after the point of no return
+procedure      one run: fence, drain, verify, move the application, or lift the fence
 """
