@@ -111,7 +111,8 @@ class Live:
         Writes the items from their rows; returns how many were written and are equal now, and how many
         differences that resolved.
 
-        The second number is negative where the written items are worse: the load's code writes, the oracle judges.
+        The second number is negative where the written items are worse: the load's code writes, the oracle
+        judges.
         """
         left = {each[0].place.key: len(each) for each in differing}
         total = sum(left.values())
