@@ -54,7 +54,7 @@ def require_version() -> None:
         sys.exit(
             f"ministack is {found}, {MINISTACK} is needed, which is corrected here: run `make setup`. "
             "To raise it: MINISTACK in lab/emulator/cloud_launcher.py, "
-            "and tests/integration/test_cloud.py must pass."
+            "and tests/integration/lab/test_cloud.py must pass."
         )
 
 

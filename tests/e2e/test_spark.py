@@ -15,14 +15,13 @@ import pytest
 from ferry.spark.package import package
 from lab.cloud import Cloud
 from rowferry.control_table import LOADER
-from tests.integration.test_import import (  # noqa: F401 - the same with Spark's bed
+from tests.integration.bulkload.test_import import (
     BUCKET,
     NEW,
     ROWS,
     Bed,
     expected,
     shuffled,
-    test_several_tables_of_one_item_are_grouped_over_all_exports,
 )
 from tests.support.spark import NEEDED, PYTHON, SHORT_LIVED, SPARK
 from tests.support.waiting import wait_for

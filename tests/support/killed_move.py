@@ -182,7 +182,7 @@ class Moving:
             self.kept[stage.name] = share
 
     def _give_lock_back(self) -> None:
-        """The next run would watch a killed one's lock for 15 s; tests/integration/test_bulkload.py does."""
+        """The next run would watch a killed one's lock for 15 s, which integration/bulkload tests."""
         if self.rehearsal.control.get(LOADER):
             self.rehearsal.control.update(LOADER, set={"released": True})
 

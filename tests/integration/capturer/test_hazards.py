@@ -16,9 +16,9 @@ from rowferry.mapping import Mapping
 from rowferry.mysql import conditions as mysql_conditions
 from rowferry.mysql.server import identify, rows
 from rowferry.position import BinlogOffset
-from tests.integration.test_capturer import Ferry, _ferry, work
-from tests.integration.test_ferry import bed, differences, moved
-from tests.integration.test_ferry import ferry as command
+from tests.integration.capturer.test_capturer import Ferry, _ferry, work
+from tests.integration.ferry.test_ferry import bed, differences, moved
+from tests.integration.ferry.test_ferry import ferry as command
 from tests.support import matrix_cases
 from tests.support.matrix_bed import both, rows_as_items, run, server
 from tests.support.move_bed import context_of

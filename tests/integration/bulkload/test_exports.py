@@ -39,9 +39,18 @@ from rowferry.mysql.address import Address
 from rowferry.mysql.server import identify
 from rowferry.position import BinlogOffset
 from rowferry.values import time_text
-from tests.integration.test_select import COMMON, MAPPED, MARIADB, MYSQL, SESSION, Cases, execute, table_of
-from tests.integration.test_select import differences as differences_of
-from tests.integration.test_select import server as server  # noqa: PLC0414  a fixture
+from tests.integration.values.test_select import (
+    COMMON,
+    MAPPED,
+    MARIADB,
+    MYSQL,
+    SESSION,
+    Cases,
+    execute,
+    table_of,
+)
+from tests.integration.values.test_select import differences as differences_of
+from tests.integration.values.test_select import server as server  # noqa: PLC0414  a fixture
 from tests.support.mappings import PURCHASE
 from tests.support.move_bed import Bed, make_bed
 from tests.support.waiting import wait_for

@@ -20,7 +20,7 @@ from rowferry.mysql import server as mysql_server
 from rowferry.mysql.address import Address
 from rowferry.mysql.server import identify
 from rowferry.values import Json, Value, parse_time
-from tests.integration.test_decoder import changes, definitions_of, run, shown
+from tests.integration.capturer.test_decoder import changes, definitions_of, run, shown
 
 pytestmark = pytest.mark.integration
 

@@ -11,7 +11,7 @@ from ferry.verify.oracle import source_text
 from ferry.verify.oracle.mapping_entry import Pair
 from ferry.verify.ranges import Range, cut
 from lab.database import Server
-from tests.integration.test_verify_lookup import TEXTS, TIMES, address, source_server
+from tests.integration.verify.test_lookup import TEXTS, TIMES, address, source_server
 
 pytestmark = pytest.mark.integration
 __all__ = ["source_server"]

@@ -3,7 +3,7 @@
 import pytest
 
 from lab.database import Server
-from tests.integration.test_shapes import Reading, reading, run, server
+from tests.integration.values.test_shapes import Reading, reading, run, server
 from tests.support.move_bed import context_of
 
 __all__ = ["reading", "server"]

@@ -27,7 +27,7 @@ from rowferry.mysql.address import Address
 from rowferry.mysql.server import columns, identify
 from rowferry.mysql.snapshot import current_offset
 from rowferry.position import BinlogOffset, Position, file_number
-from tests.integration.test_reset import Move
+from tests.integration.capturer.test_reset import Move
 from tests.support.move_bed import context_of, make_bed
 from tests.support.waiting import wait_for
 

@@ -21,8 +21,8 @@ from lab.database import Server
 from rowferry.change import encode_change, encode_record
 from rowferry.mapping import Mapping
 from rowferry.mysql.address import Address
-from tests.integration.test_capturer import Ferry
-from tests.integration.test_mapping import HOOK, LINES, ORDERS, SET, TEMPLATE
+from tests.integration.capturer.test_capturer import Ferry
+from tests.integration.ferry.test_mapping import HOOK, LINES, ORDERS, SET, TEMPLATE
 from tests.support.paths import FUNCTIONS
 from tests.support.scenarios import Kept
 from tests.support.verified import verified
