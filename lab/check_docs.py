@@ -20,7 +20,7 @@ from lab import prose
 from rowferry.control_table import KEYS
 
 ROOT = Path(__file__).resolve().parent.parent
-SPEAKING = ("functions", "bulkload", "lab", "benchmarks", "examples")
+SPEAKING = ("functions", "capturer", "bulkload", "ferry", "lab", "benchmarks", "examples")
 METRICS = ROOT / "docs/metrics.md"
 ARCHITECTURE = ROOT / "docs/architecture.md"
 
