@@ -38,7 +38,7 @@ def run(folder: Path | None, phase: str, facts: Mapping[str, object]) -> bool:
 def around(folder: Path | None, command: str, line: str, tell: Callable[[str], None]) -> Iterator[list[int]]:
     """
     The hooks before and after a command, whose `line` as it was typed they are given. Put its exit status
-    into the list. PhaseFailed when the one before fails; what the one after comes to is only told.
+    into the list. PhaseFailed when the one before fails; the outcome of the one after is only reported.
     """
     run(folder, f"before-{command}", {"command": line})
     status: list[int] = []

@@ -59,7 +59,7 @@ def _lacking(last: Mapping[str, Any], minutes: float, now_ms: int, epoch: int | 
     if bad:
         return ", ".join(f"{count} {name}" for name, count in bad.items())
     if Position.parse(last["position"]).epoch != epoch:
-        return "before capture began anew"
+        return "before capture began again"
     age = (now_ms - last["at"]) / 60_000
     return f"{age:.0f} minutes ago, which is more than {minutes:g}" if age > minutes else ""
 

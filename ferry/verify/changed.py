@@ -37,7 +37,7 @@ def changed_keys(changes: Iterable[RowChange], pairs: Sequence[Pair]) -> dict[st
             found[reader.pair.target].update(reader.of(change.before, change.after))
     except CaptureStopped as error:
         raise Refused(
-            f"what changed since the last verify cannot be told ({error.found})",
+            f"what changed since the last verify is not known ({error.found})",
             "run `ferry verify` again, then go on from there",
         ) from error
     return found

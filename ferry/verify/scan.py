@@ -77,8 +77,8 @@ class Scanner:
 
     def target(self, numbers: tuple[int, ...], sides: Sides, step: Callable[[ReadCounts], None]) -> None:
         """
-        Reads what of the target whose sources have these numbers is not in the file yet. `step` is told
-        what is.
+        Reads what of the target whose sources have these numbers is not in the file yet. `step` gets the
+        counts of what is.
         """
         with closing(self.connect()) as connection:
             self._all(self._flows(connection, numbers, sides), sides, step)
