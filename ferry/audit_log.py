@@ -6,8 +6,7 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -51,21 +50,23 @@ def without_secrets(argv: Sequence[str]) -> str:
     return " ".join(_PASSWORD.sub(r"\1:***@", word) for word in argv)
 
 
-@contextmanager
 def recorded(
-    control: ControlTable, action: str, argv: Sequence[str], tell: Callable[[str], None] | None = None
-) -> Iterator[list[int]]:
+    control: ControlTable,
+    action: str,
+    argv: Sequence[str],
+    run: Callable[[], int],
+    tell: Callable[[str], None] | None = None,
+) -> int:
     """
-    Records the start of a command and its end, whichever it is. Put the exit status into the list.
+    Runs a command, and records its start and its end, whichever that is; returns its exit status.
 
     Where the end cannot be written `tell` says so: the command's own outcome counts.
     """
     pk = record(control, action, STARTED, command=f"ferry {without_secrets(argv)}")
-    status: list[int] = []
     outcome = "?"
     try:
-        yield status
-        outcome = f"exit {status[0]}" if status else "?"
+        status = run()
+        outcome = f"exit {status}"
     except KeyboardInterrupt:
         outcome = "interrupted"
         raise
@@ -77,6 +78,7 @@ def recorded(
             ended(control, pk, outcome)
         except (ClientError, BotoCoreError):
             (tell or _tell)("the end of this command could not be recorded: `ferry audit` will lack it")
+    return status
 
 
 def actions(control: ControlTable) -> list[dict[str, Any]]:

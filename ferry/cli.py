@@ -139,20 +139,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
+    """The command, inside its record in the audit, inside the operator's hooks."""
     context = Context(arguments)
-    with operator_hooks.around(
-        arguments.hooks, arguments.command, audit_log.without_secrets(argv), _tell
-    ) as ended:
-        ended.append(_recorded(arguments, argv, context))
-    return ended[0]
 
-
-def _recorded(arguments: argparse.Namespace, argv: Sequence[str], context: Context) -> int:
-    if not _changes(arguments):
+    def command() -> int:
         return int(arguments.run(arguments, context))
-    with audit_log.recorded(context.control, arguments.command, argv) as exit_status:
-        exit_status.append(int(arguments.run(arguments, context)))
-    return exit_status[0]
+
+    def recorded() -> int:
+        if not _changes(arguments):
+            return command()
+        return audit_log.recorded(context.control, arguments.command, argv, command)
+
+    typed = audit_log.without_secrets(argv)
+    return operator_hooks.around(arguments.hooks, arguments.command, typed, recorded, _tell)
 
 
 def _tell(line: str) -> None:

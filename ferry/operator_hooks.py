@@ -3,8 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rowferry.errors import RowferryError
@@ -34,21 +33,25 @@ def run(folder: Path | None, phase: str, facts: Mapping[str, object]) -> bool:
     return True
 
 
-@contextmanager
-def around(folder: Path | None, command: str, line: str, tell: Callable[[str], None]) -> Iterator[list[int]]:
+def around(
+    folder: Path | None, command: str, line: str, execute: Callable[[], int], tell: Callable[[str], None]
+) -> int:
     """
-    The hooks before and after a command, whose `line` as it was typed they are given. Put its exit status
-    into the list. PhaseFailed when the one before fails; the outcome of the one after is only reported.
+    Executes a command between the hooks before and after it; returns its exit status.
+
+    Both are given the `line` as it was typed, the second one the exit status, too: empty when the command
+    raised. PhaseFailed when the first one fails. A failure of the second one is only reported to `tell`.
     """
     run(folder, f"before-{command}", {"command": line})
-    status: list[int] = []
+    status: int | str = ""
     try:
-        yield status
+        status = execute()
     finally:
         try:
-            run(folder, f"after-{command}", {"command": line, "status": status[0] if status else ""})
+            run(folder, f"after-{command}", {"command": line, "status": status})
         except PhaseFailed as failed:
             tell(f"warning: {failed}")
+    return status
 
 
 def call(hook: Path, arguments: list[str], facts: Mapping[str, object]) -> None:

@@ -55,7 +55,6 @@ class Assembly:
         self._sets = {
             table.attribute: table.separator for table in tables if table.layout is Layout.STRING_SET
         }
-        self._plain = not self._sets
         (table, *others) = tables
         self._joint = None if others or self._sets or self._whole else _joint(table)
         self._stamp = f',"{POSITION}":{{"S":"{position}"}}}}}}'
@@ -65,19 +64,30 @@ class Assembly:
         The item of a KEY with all its values, `ROWS MEMBERS` each. None where the rows make no item, or it is
         unusable.
         """
-        if len(values) == 1 and self._plain:
-            number, _, text = values[0].partition(" ")
-            if text not in ("", "{}") and '":null' not in text:
-                return self._sized(key, int(number), text[1:-1])
-        counts, texts = zip(*(value.split(" ", 1) for value in values), strict=True)
-        rows = sum(map(int, counts))
-        if "" in texts or sum(map(len, texts)) > HOPELESS:
-            self._refuse(key, rows, CROWDED if rows > MOST_MEMBERS else ITEM_TOO_LARGE)
+        if line := self._only_line(values):
+            return self._sized(key, *line)
+        counts, texts = [], []
+        for value in values:
+            rows, _, members = value.partition(" ")
+            counts.append(int(rows))
+            texts.append(members)
+        if reason := _hopeless(sum(counts), texts):
+            self._refuse(key, sum(counts), reason)
             return None
-        members = self._together(key, list(map(int, counts)), texts)
-        if members is None:
+        inside = self._together(key, counts, texts)
+        return None if inside is None else self._sized(key, sum(counts), inside)
+
+    def _only_line(self, values: Sequence[str]) -> tuple[int, str] | None:
+        """
+        ROWS, and the inside of MEMBERS, of an item that has one line; None where that is not all of it.
+
+        Most items are such: their text is taken as it is.
+        """
+        if len(values) > 1 or self._sets:
             return None
-        return self._sized(key, rows, members)
+        rows, _, members = values[0].partition(" ")
+        left_out, nothing_stored, nulls = not members, members == "{}", '":null' in members
+        return None if left_out or nothing_stored or nulls else (int(rows), members[1:-1])
 
     def _sized(self, key: str, rows: int, members: str) -> Assembled | None:
         text = f'{{"Item":{key[:-1]}{"," if members else ""}{members}{self._stamp}'
@@ -116,6 +126,13 @@ class Assembly:
 
     def _refuse(self, key: str, rows: int, reason: str) -> None:
         self.unusable(Unusable(self._source, key_values(key), reason, rows))
+
+
+def _hopeless(rows: int, texts: Sequence[str]) -> str:
+    """Why lines can never be an item, without looking into them; empty where they may."""
+    if "" not in texts and sum(map(len, texts)) <= HOPELESS:
+        return ""
+    return CROWDED if rows > MOST_MEMBERS else ITEM_TOO_LARGE
 
 
 type _Member = tuple[Any, str, Any]

@@ -126,20 +126,19 @@ class Progress:
         If so, the change is left out of the stream, and `since` rises: no export from before may be loaded
         then.
         """
-        floors, before, here = (
-            self._table.get(FLOORS), str(Position(self.epoch, 0, 0)), str(place.position(self.epoch))
-        )  # fmt: skip
-        shown = all(
-            floors.get(table, "") > here
-            or (
-                floors.get(table, "") < before
-                and self._table.get(load_key(table)).get("epoch", 0) < self.epoch
-            )
-            for table in self._tables
-        )
+        floors = self._table.get(FLOORS)
+        shown = all(self._is_shown_by_load(table, floors.get(table, ""), place) for table in self._tables)
         if shown and (since := _after(self.epoch, place)) > self._item.get("since", ""):
             self._item = self._update({"since": since}, self._token)
         return shown
+
+    def _is_shown_by_load(self, table: str, floor: str, place: BinlogOffset) -> bool:
+        """`floor` is the position up to which the table's load shows every change; empty before any load."""
+        epoch_began = str(Position(self.epoch, 0, 0))
+        if floor >= epoch_began:
+            return floor > str(place.position(self.epoch))
+        load_began = self._table.get(load_key(table)).get("epoch", 0) >= self.epoch
+        return not load_began  # one that is still to come shows all that is committed now
 
     def save(
         self,

@@ -38,11 +38,11 @@ class RateLimitedQueue:
     _waiting: deque[Numbered] = field(default_factory=deque)
     _bucket: TokenBucket = field(default_factory=TokenBucket)
 
-    def pause(self, now: float) -> float:
-        """Seconds until the next may be read; inf where none waits. `now` is of a clock that only rises."""
+    def pause(self, now: float) -> float | None:
+        """Seconds until the next may be read; None where none waits. `now` is of a clock that only rises."""
         if not self._waiting:
             self._waiting.extend(piece for piece in [next(self.later, None)] if piece)
-        return self._bucket.take(0, self.most, now) if self._waiting else inf
+        return self._bucket.take(0, self.most, now) if self._waiting else None
 
     def take(self) -> Numbered:
         """The next one."""
@@ -133,10 +133,10 @@ class Scanner:
         while True:
             pause = self._hand_out(flows, under_way)
             if not under_way:
-                if pause == inf:
+                if pause is None:
                     return
                 self.sleep(pause)
-            finished, _ = wait(under_way, None if pause == inf else pause, FIRST_COMPLETED)
+            finished, _ = wait(under_way, pause, FIRST_COMPLETED)
             for future in finished:
                 side, number = under_way.pop(future)
                 self._keep(flows[side], sides, side, number, future.result())
@@ -144,21 +144,34 @@ class Scanner:
 
     def _hand_out(
         self, flows: dict[Side, RateLimitedQueue], under_way: dict[Future[TaskResult], tuple[Side, int]]
-    ) -> float:
-        """Seconds until more may be handed out; inf where that is when one is done, or never."""
+    ) -> float | None:
+        """
+        Gives the readers as much as they take.
+
+        Seconds until a rate limit lets more be handed out; None where none holds it back: the readers have
+        enough, or there is nothing left.
+        """
         sides = [side for side, _ in under_way.values()]
-        while len(sides) <= self.count:  # one more lies ready
-            pauses = {side: flow.pause(self.clock()) for side, flow in flows.items()}
+        while len(sides) <= self.count:  # one more than readers, so that none waits for its next
+            pauses = _waiting(flows, self.clock())
+            if not pauses:
+                return None
             if (pause := min(pauses.values())) > 0:
                 return pause
-            side = min((side for side in flows if not pauses[side]), key=sides.count)
+            side = min((side for side in pauses if not pauses[side]), key=sides.count)
             number, piece = flows[side].take()
             under_way[self.executor.submit(tasks.read, piece)] = side, number
             sides.append(side)
-        return inf
+        return None
 
     def _keep(self, flow: RateLimitedQueue, sides: Sides, side: Side, number: int, got: TaskResult) -> None:
         following = sides.add(number, side, got)
         if got.following and following:
             flow.put((following, got.following))
         flow.spent(got.counts.rows if side == "source" else got.units)
+
+
+def _waiting(flows: dict[Side, RateLimitedQueue], now: float) -> dict[Side, float]:
+    """The sides that have something to read, and the seconds until they may."""
+    pauses = {side: flow.pause(now) for side, flow in flows.items()}
+    return {side: pause for side, pause in pauses.items() if pause is not None}

@@ -3,8 +3,9 @@ The tables of a mapping file. Unknown names are refused: a misspelt option witho
 """
 
 from collections.abc import Mapping as Dict
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from rowferry.errors import MappingError
 from rowferry.mapping import filters, hooks
@@ -23,6 +24,84 @@ NAMES = frozenset(
 )
 EVERYTHING = "*"
 """The member_value that means a map of the row's columns."""
+
+
+class _WordRule(NamedTuple):
+    """
+    Words of an entry, and what is said where they break the rule that they are listed under.
+
+    `found` and `fix` may hold {layout}, and {words} for those of the words that it is about.
+    """
+
+    words: frozenset[str]
+    found: str
+    fix: str
+
+    def error(self, where: str, layout: Layout, words: AbstractSet[str]) -> MappingError:
+        named = {"layout": layout, "words": " and ".join(sorted(words))}
+        return MappingError(f"{where}: {self.found.format(**named)}", self.fix.format(**named))
+
+
+_MEMBERS = _WordRule(
+    frozenset({"member_name", "member_value"}),
+    "{layout} without members",
+    'give member_name and member_value ("*": all columns)',
+)
+_CONTAINER = _WordRule(
+    frozenset({"attribute"}), "{layout} without attribute", "name the one that holds the members"
+)
+_SEPARATOR = _WordRule(
+    frozenset({"separator"}), "separator has no meaning with {layout}", f"use {Layout.STRING_SET}"
+)
+_TTL = _WordRule(
+    frozenset({"ttl"}),
+    "ttl with {layout}, where the rows of an item may disagree",
+    "give it to an item-per-row source of the same target, such as the orders of the lines",
+)
+_CHOICE = _WordRule(
+    frozenset({"include", "exclude"}),
+    "include and exclude together",
+    "keep one: include names all there are",
+)
+_OF_COLUMNS = _WordRule(
+    frozenset({"include", "exclude", "attributes"}),
+    "{words} without columns to store",
+    'write member_value = "*", or remove it',
+)
+type _Rules = Dict[Layout, tuple[_WordRule, ...]]
+_NEEDED: _Rules = {
+    Layout.ITEM_PER_ROW: (),
+    Layout.ATTRIBUTE_PER_ROW: (_MEMBERS,),
+    Layout.NESTED_MAP: (_MEMBERS, _CONTAINER),
+    Layout.STRING_SET: (_MEMBERS, _CONTAINER),
+}
+_WITHOUT_MEANING: _Rules = {
+    Layout.ITEM_PER_ROW: (
+        _WordRule(_MEMBERS.words | {"separator"}, "item-per-row has no members", "remove {words}"),
+    ),
+    Layout.ATTRIBUTE_PER_ROW: (
+        _WordRule(
+            frozenset({"attribute"}),
+            "attribute has no meaning with {layout}",
+            f"remove it, or use {Layout.NESTED_MAP}",
+        ),
+        _SEPARATOR,
+        _TTL,
+    ),
+    Layout.NESTED_MAP: (_SEPARATOR, _TTL),
+    Layout.STRING_SET: (_TTL,),
+}
+_NOT_TOGETHER: _Rules = {
+    **dict.fromkeys(Layout, (_CHOICE,)),
+    Layout.ITEM_PER_ROW: (
+        _WordRule(
+            frozenset({"attribute", "prefix"}),
+            "prefix has no meaning where the columns are in an attribute",
+            "remove it",
+        ),
+        _CHOICE,
+    ),
+}
 
 
 def tables(document: Dict[str, Any]) -> tuple[TableMapping, ...]:
@@ -94,45 +173,20 @@ class _Reader:
             raise MappingError(f"{self.where}: layout is {name!r}", f"use one of {known}") from None
 
     def _refuse_misplaced(self, layout: Layout) -> None:
-        """Refuses names that have no meaning in this layout, and the absence of names that it needs."""
-        given, where = self.entry.keys(), self.where
-        members = {"member_name", "member_value"}
-        if layout is Layout.ITEM_PER_ROW and (extra := given & (members | {"separator"})):
-            raise MappingError(
-                f"{where}: item-per-row has no members", f"remove {' and '.join(sorted(extra))}"
-            )
-        if layout is not Layout.ITEM_PER_ROW and not members <= given:
-            raise MappingError(
-                f"{where}: {layout} without members", 'give member_name and member_value ("*": all columns)'
-            )
-        inside = layout in (Layout.NESTED_MAP, Layout.STRING_SET)
-        if inside and "attribute" not in given:
-            raise MappingError(f"{where}: {layout} without attribute", "name the one that holds the members")
-        if layout is Layout.ATTRIBUTE_PER_ROW and "attribute" in given:
-            raise MappingError(
-                f"{where}: attribute has no meaning with {layout}", f"remove it, or use {Layout.NESTED_MAP}"
-            )
-        if layout is Layout.ITEM_PER_ROW and {"attribute", "prefix"} <= given:
-            raise MappingError(
-                f"{where}: prefix has no meaning where the columns are in an attribute", "remove it"
-            )
-        if layout is not Layout.STRING_SET and "separator" in given:
-            raise MappingError(f"{where}: separator has no meaning with {layout}", f"use {Layout.STRING_SET}")
-        if layout is not Layout.ITEM_PER_ROW and "ttl" in given:
-            raise MappingError(
-                f"{where}: ttl with {layout}, where the rows of an item may disagree",
-                "give it to an item-per-row source of the same target, such as the orders of the lines",
-            )
-        one = layout is not Layout.ITEM_PER_ROW and self.entry["member_value"] != EVERYTHING
-        if one and (extra := given & {"include", "exclude", "attributes"}):
-            raise MappingError(
-                f"{where}: {' and '.join(sorted(extra))} without columns to store",
-                'write member_value = "*", or remove it',
-            )
-        if {"include", "exclude"} <= given:
-            raise MappingError(
-                f"{where}: include and exclude together", "keep one: include names all there are"
-            )
+        """Refuses words that have no meaning in this layout, and the absence of words that it needs."""
+        given = self.entry.keys()
+        for rule in _NEEDED[layout]:
+            if not rule.words <= given:
+                raise rule.error(self.where, layout, rule.words)
+        for rule in _WITHOUT_MEANING[layout]:
+            if extra := rule.words & given:
+                raise rule.error(self.where, layout, extra)
+        for rule in _NOT_TOGETHER[layout]:
+            if rule.words <= given:
+                raise rule.error(self.where, layout, rule.words)
+        stores_columns = layout is Layout.ITEM_PER_ROW or self.entry["member_value"] == EVERYTHING
+        if not stores_columns and (extra := _OF_COLUMNS.words & given):
+            raise _OF_COLUMNS.error(self.where, layout, extra)
 
     def _null(self, *, grouped: bool) -> bool:
         # a member whose only value is NULL would vanish, and the row with it
