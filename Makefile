@@ -35,7 +35,7 @@ test: spark ## every test (ARGS="-k name" for some)
 
 .PHONY: test-quick
 test-quick: setup ## the tests that need no server
-	@$(PYTHON) -m pytest tests/unit tests/scenarios tests/simulation -m 'not slow and not integration' $(ARGS)
+	@$(PYTHON) -m lab.run_tests --quick $(ARGS)
 
 .PHONY: test-kill
 test-kill: spark ## every method of the load killed 20 times under live traffic (KILLS=n)

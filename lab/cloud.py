@@ -23,7 +23,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 MINISTACK_PYTHON = ROOT / "build/tools/ministack/bin/python"
-READY_WITHIN = 60.0  # seconds; it takes 1 s on an idle machine
+READY_WITHIN = 300.0  # seconds; it takes 1 s on an idle machine
 REGION = "us-east-1"
 
 
@@ -76,7 +76,7 @@ class Cloud:
 
     def reset(self) -> None:
         """Empty the cloud: every resource, record and running function is gone. Takes about 0.2 s."""
-        request(f"{self.endpoint}/_ministack/reset", method="POST", timeout=60)
+        request(f"{self.endpoint}/_ministack/reset", method="POST", timeout=300)
 
 
 @contextlib.contextmanager
@@ -176,7 +176,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], aws: Cloud) -> None:
     deadline = time.monotonic() + READY_WITHIN
     while time.monotonic() < deadline:
         with contextlib.suppress(urllib.error.URLError, OSError):
-            request(f"{aws.endpoint}/_ministack/health", method="GET", timeout=5)
+            request(f"{aws.endpoint}/_ministack/health", method="GET", timeout=30)
             return
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(0.03)

@@ -1,8 +1,9 @@
 """
-All tests, in two processes beside each other: whole moves, which mostly wait, and everything else. Each ends
-with its ten slowest.
+The tests in two processes beside each other, each of which ends with its ten slowest.
 
-    python -m lab.run_tests [pytest's arguments: then one process does it all]
+    python -m lab.run_tests                     all: whole moves, which mostly wait, beside everything else
+    python -m lab.run_tests --quick             those that need no server: the simulation beside the rest
+    python -m lab.run_tests [--quick] OPTIONS   with pytest's options, in one process
 """
 
 import os
@@ -14,28 +15,41 @@ from lab.deploy import SAM_BUILD
 from lab.process import spawn
 
 ROOT = Path(__file__).resolve().parent.parent
-MOVES = "tests/e2e"
-LOG = ROOT / "build/test-moves.log"
+LOG = ROOT / "build/test-beside.log"
 PYTEST = [sys.executable, "-m", "pytest", "--durations=10", "--durations-min=1"]
+MOVES = ["tests/e2e"]
+ALL_ELSE = ["tests", "--ignore", "tests/e2e"]
+QUICK = ["-m", "not slow and not integration"]
+SIMULATION = ["tests/simulation", *QUICK]
+UNIT = ["tests/unit", "tests/scenarios", *QUICK]
 
 
 def main(arguments: list[str]) -> int:
     """The command; returns the exit status."""
-    if arguments:
-        return subprocess.run([*PYTEST, "tests", *arguments], cwd=ROOT, check=False).returncode
+    quick, options = arguments[:1] == ["--quick"], [one for one in arguments if one != "--quick"]
+    if options:
+        chosen = ["tests/simulation", *UNIT] if quick else ["tests"]
+        return subprocess.run([*PYTEST, *chosen, *options], cwd=ROOT, check=False).returncode
+    return beside(SIMULATION, UNIT) if quick else beside(MOVES, ALL_ELSE)
+
+
+def beside(first: list[str], second: list[str]) -> int:
+    """Runs both at a time, the first into a log that is shown at the end; returns a failure's exit status."""
     LOG.parent.mkdir(exist_ok=True)
     LOG.unlink(missing_ok=True)
     # With an artifact of its own: two builds in one folder would take each other's files away.
-    environment = {**os.environ, SAM_BUILD: "build/sam-moves"}
-    moves = spawn([*PYTEST, MOVES, "-p", "no:cacheprovider"], log=LOG, folder=ROOT, environment=environment)
+    environment = {**os.environ, SAM_BUILD: "build/sam-beside"}
+    running = spawn(
+        [*PYTEST, *first, "-p", "no:cacheprovider"], log=LOG, folder=ROOT, environment=environment
+    )
     try:
-        rest = subprocess.run([*PYTEST, "tests", "--ignore", MOVES], cwd=ROOT, check=False).returncode
-        print(f"whole moves, which ran beside these ({LOG.relative_to(ROOT)}):", flush=True)
-        moved = moves.wait()
+        status = subprocess.run([*PYTEST, *second], cwd=ROOT, check=False).returncode
+        print(f"{first[0]}, which ran beside these ({LOG.relative_to(ROOT)}):", flush=True)
+        other = running.wait()
     finally:
-        moves.kill()  # nothing where it has ended
+        running.kill()  # nothing where it has ended
     print(LOG.read_text(encoding="utf-8", errors="replace"), flush=True)
-    return rest or moved
+    return status or other
 
 
 if __name__ == "__main__":

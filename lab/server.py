@@ -20,8 +20,8 @@ from lab.process import free_port, last_lines, spawn
 from rowferry.errors import Refused, SourceNotReady
 
 # A first start takes 2 s here; a slow disk or a long recovery takes more.
-START_SECONDS = 60.0
-STOP_SECONDS = 30.0
+START_SECONDS = 300.0  # 1 to 3 on an idle machine
+STOP_SECONDS = 300.0
 CAPTURE_RIGHTS = {
     "mysql": "SELECT, REPLICATION SLAVE, REPLICATION CLIENT",
     "mariadb": "SELECT, REPLICATION SLAVE, BINLOG MONITOR",
@@ -69,7 +69,7 @@ class Server:
     def connect(self, account: Account | None = None, **options: Any) -> "pymysql.Connection[Any]":
         """Connect as `account` (default admin) to database `test`, autocommit; `options` are PyMySQL's."""
         login = account or self.admin
-        defaults: dict[str, Any] = {"database": "test", "autocommit": True, "connect_timeout": 10}
+        defaults: dict[str, Any] = {"database": "test", "autocommit": True, "connect_timeout": 60}
         return pymysql.connect(
             host=self.host, port=self.port, user=login.user, password=login.password, **(defaults | options)
         )

@@ -33,7 +33,7 @@ from lab.deploy import SAM
 
 PROVIDED = ("awslambdaric", "boto3")  # with what these require, all that Lambda adds to Python's library
 MAX_EVENT = 6 * 1024 * 1024  # bytes (Lambda quotas: invocation payload); the emulator cuts a longer one off
-READY_WITHIN = 30.0  # seconds; it takes 0.05 s on an idle machine
+READY_WITHIN = 300.0  # seconds; it takes 0.05 s on an idle machine
 PR_SET_PDEATHSIG = 1
 
 # -S leaves out site-packages, whose .pth file puts the checkout on the path; -I what comes from outside.

@@ -24,7 +24,7 @@ def test_killed_three_times_in_mid_stream_nothing_is_lost_or_applied_twice(
     mysql: Server, fresh_cloud: Cloud, tmp_path: Path
 ) -> None:
     shops = [Shop(name, Random(name)) for name in "ab"]
-    rehearsal = Rehearsal(tmp_path, mysql, fresh_cloud, shops, lease_seconds=3)
+    rehearsal = Rehearsal(tmp_path, mysql, fresh_cloud, shops, lease_seconds=6)
     rehearsal.deploy()
     rehearsal.fill(ROWS)
     random = Random(1)

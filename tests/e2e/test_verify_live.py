@@ -121,7 +121,7 @@ def test_every_difference_is_found_under_traffic_and_repaired(
 
 
 def goes_on_where_it_was_killed(rehearsal: Rehearsal, folder: Path) -> None:
-    slowly = ("verify", "--work", str(folder / "work"), "--max-rows", str(ROWS // 10))
+    slowly = ("verify", "--work", str(folder / "work"), "--max-rows", str(ROWS // 25))
     begun = subprocess.Popen([sys.executable, "-m", "ferry.cli", *slowly], env=rehearsal.operator, cwd=ROOT)
     try:
         wait_for(lambda: pieces_read(folder / "work") > 3, "some of it read", rehearsal.fail_if_broken)

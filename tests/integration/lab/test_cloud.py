@@ -316,6 +316,9 @@ def test_records_beyond_the_maximum_age_are_given_up_unseen(consumer: Consumer) 
     (message,) = wait_for(arrived)
     assert message["requestContext"]["condition"] == "RecordAgeExceeded"
     assert "responseContext" not in message
+    consumer.cloud.client("lambda").update_event_source_mapping(
+        UUID=consumer.mapping, MaximumRecordAgeInSeconds=600
+    )
     consumer.put("new")
     consumer.until_applied("new")
 
@@ -350,14 +353,14 @@ def test_what_a_filter_drops_counts_as_done(consumer: Consumer) -> None:
 
 def test_disabling_stops_at_once_and_enabling_resumes_at_the_saved_place(consumer: Consumer) -> None:
     texts = [f"{i}" for i in range(300)]
+    consumer.rules(holds=["5"])
     consumer.put(*texts)
     consumer.map(BatchSize=1)
-    wait_for(lambda: len(consumer.calls()) >= 5)
+    wait_for(lambda: ["5"] in consumer.deliveries())
     consumer.switch(False)
-    time.sleep(0.2)  # what is in flight may end
-    stopped = len(consumer.calls())
+    consumer.rules()  # what is in flight may end
     time.sleep(0.5)
-    assert len(consumer.calls()) == stopped < 300
+    assert consumer.deliveries() == [[f"{i}"] for i in range(6)]
     consumer.cloud.client("lambda").update_event_source_mapping(UUID=consumer.mapping, BatchSize=100)
     consumer.switch(True)
     consumer.until_applied(*texts)
@@ -408,12 +411,21 @@ def test_shards_are_served_at_the_same_time_by_separate_processes(consumer: Cons
 
 
 def test_the_window_gathers_records_into_one_batch(consumer: Consumer) -> None:
-    consumer.map(MaximumBatchingWindowInSeconds=1, BatchSize=10)
+    """Until it is full: the window does not end before."""
+    consumer.map(MaximumBatchingWindowInSeconds=300, BatchSize=3)
     for text in "abc":
         consumer.put(text)
         time.sleep(0.1)
     consumer.until_applied("a", "b", "c")
     assert consumer.deliveries() == [["a", "b", "c"]]
+
+
+def test_a_batch_that_is_not_full_is_delivered_at_the_end_of_its_window(consumer: Consumer) -> None:
+    consumer.map(MaximumBatchingWindowInSeconds=1, BatchSize=10)
+    began = time.monotonic()
+    consumer.put("a")
+    consumer.until_applied("a")
+    assert time.monotonic() - began >= 1
 
 
 def test_a_batch_stays_within_the_payload_of_an_invocation(consumer: Consumer) -> None:

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -131,9 +130,8 @@ def test_a_paused_server_is_silent_and_resumes(own: Server) -> None:
 
 def test_a_paused_server_stops(own: Server) -> None:
     own.pause()
-    started = time.monotonic()
     own.stop()
-    assert time.monotonic() - started < 20
+    assert "Shutdown complete" in (own.folder / "log").read_text(), "it was not killed"
 
 
 def start_by_hand(folder: Path, flavor: str) -> tuple["subprocess.Popen[str]", dict[str, str]]:

@@ -2,7 +2,6 @@
 # ruff: noqa: DTZ001  values of MySQL have no time zone
 
 import struct
-import time
 import zlib
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -180,14 +179,12 @@ def test_json_values_inside_the_entry() -> None:
 
 
 def test_json_that_unfolds_without_end_is_refused_at_once() -> None:
-    """Forty arrays, each twice in the one around it: 2 ** 40 values in 400 bytes."""
+    """Forty arrays, each twice in the one around it: 2 ** 40 values in 400 bytes, which would never end."""
     nested = b""
     for _ in range(40):
         nested = array((2, 10), (2, 10), tail=nested[1:] if nested else struct.pack("<HH", 0, 4))
-    started = time.monotonic()
     with pytest.raises(ValueError, match="holds itself"):
         document(nested)
-    assert time.monotonic() - started < 1
 
 
 @pytest.mark.parametrize(
