@@ -158,7 +158,7 @@ class Bed:
         self.control.put(CHECKPOINT, {**fields, "state": "capturing", **changes})
 
     def loader(
-        self, mapping: str = PURCHASE, *, ttl: float = 10.0, client: Any = None, **settings: Any
+        self, mapping: str = PURCHASE, *, ttl: float = 60.0, client: Any = None, **settings: Any
     ) -> Loader:
         return Loader(
             connect=partial(connect, self.address),

@@ -250,6 +250,5 @@ def check(bed: Bed, mapping: Path, *arguments: str) -> Any:
         env={**bed.environment, "PYTHONPATH": "functions:."},
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
