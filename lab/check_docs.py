@@ -102,15 +102,26 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
+def _code(text: str) -> str:
+    """A page's blocks and spans of code, each on lines of its own: prose may begin a line with "make"."""
+    return "\n".join(re.findall(r"^ *```.*?^ *```|`[^`\n]+`|^ {4}[^\n]*", text, re.MULTILINE | re.DOTALL))
+
+
 def _claims(text: str) -> Iterator[tuple[set[str], set[str]]]:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     parameters = re.findall(
         r"^  ([A-Z]\w+):$", (ROOT / "template.yaml").read_text(encoding="utf-8"), re.MULTILINE
     )
     commands = re.findall(r"^    ([a-z-]+)  ", ferry.cli.parser().format_help(), re.MULTILINE)
-    yield _found(r"(?:^|`|\s{2})make ([a-z][a-z-]*)", text, "make "), {f"make {target}" for target in targets}
-    yield _found(r"(?:^|`|\s{2})ferry ([a-z][a-z-]*)", text, "ferry "), {f"ferry {name}" for name in commands}
-    overrides = "\n".join(re.findall(r"--parameter-overrides (.*)", text))
+    yield (
+        _found(r"(?:^|`|\s{2})make ([a-z][a-z-]*)", _code(text), "make "),
+        {f"make {target}" for target in targets},
+    )
+    yield (
+        _found(r"(?:^|`|\s{2})ferry ([a-z][a-z-]*)", _code(text), "ferry "),
+        {f"ferry {name}" for name in commands},
+    )
+    overrides = "\n".join(re.findall(r"--parameter-overrides (.*)", text.replace("\\\n", " ")))
     yield _found(r"(\w+)=", overrides, ""), {*parameters}
     files = _found(
         r"`((?:functions|capturer|bulkload|ferry|lab|tests|docs|events|examples)/[\w./-]+)`", text, ""

@@ -17,7 +17,7 @@ BANNED = re.compile(
     re.IGNORECASE,
 )
 """Each had a sense of its own here. The words are: reported, again, repaired, quarantined, outcome, is."""
-ALIASES = re.compile(r"""--anew\b|\bANEW\b|"anew"|"mended"|--road\b|`roads`|\btest-roads\b""")
+ALIASES = re.compile(r"""--anew\b|\bANEW\b|"anew"|["`]mended["`]|--road\b|`roads`|\btest-roads\b""")
 """Old names of options, variables and stored fields that work for one more release. May only shrink."""
 DOCUMENTS_ONLY = re.compile(r"\broads?\b", re.IGNORECASE)
 """The method of a load, as it was called."""
