@@ -29,14 +29,17 @@ from tests.support.waiting import wait_for
 __all__ = ["bed", "command", "moved", "server"]
 pytestmark = pytest.mark.integration
 
-CAPTURER, SHAPES, DECODER = (f"integration/test_{name}.py" for name in ("capturer", "shapes", "decoder"))
-HERE, STREAM = "integration/test_hazards.py", "unit/capturer/decoder/test_stream.py"
+CAPTURER, DECODER, HERE = (
+    f"integration/capturer/test_{name}.py" for name in ("capturer", "decoder", "hazards")
+)
+SHAPES, MATRIX = "integration/values/test_shapes.py", "integration/values/test_matrix.py"
+STREAM, SNAPSHOTS = "unit/capturer/decoder/test_stream.py", "integration/bulkload/test_snapshots.py"
 TRANSLATION, SERVER = "unit/capturer/source/test_translation.py", "unit/rowferry/mysql/test_server.py"
 STOPS, CUT_OFF = "test_what_it_cannot_follow_stops_before_it", "test_a_transaction_in_which_the_connection"
 SHOWN: dict[str, list[tuple[str, str]]] = {
     "compressed transactions": [
         (CAPTURER, "test_rows_are_read_whatever_way_the_server_packs_them"),
-        ("integration/test_values_matrix.py", "test_packed_changes"),
+        (MATRIX, "test_packed_changes"),
         (TRANSLATION, "test_a_compressed_transaction_that_is_damaged_ends_where"),
     ],
     "resume inside a transaction": [
@@ -60,14 +63,14 @@ SHOWN: dict[str, list[tuple[str, str]]] = {
     "XA PREPARE, ROLLBACK, COMMIT": [
         (CAPTURER, "test_of_xa_transactions_what_is_committed_arrives_and_stands_at_its_commit"),
         (CAPTURER, "test_what_is_prepared_outlives_the_capturer"),
-        ("integration/test_snapshots.py", "test_a_snapshot_shows_what_stands_before_its_watermark"),
+        (SNAPSHOTS, "test_a_snapshot_shows_what_stands_before_its_watermark"),
     ],
     "names after ALTER without FULL metadata": [
         (SHAPES, "test_rows_on_both_sides_of_an_alter_have_their_own_names"),
         (SHAPES, "test_an_alter_between_rows_and_reading_stops_before_the_rows"),
     ],
     "TIMESTAMP in the writer's zone": [
-        ("integration/test_values_matrix.py", "test_a_timestamp_is_utc_whatever_the_writers_zone"),
+        (MATRIX, "test_a_timestamp_is_utc_whatever_the_writers_zone"),
     ],
     "a frozen server": [(CAPTURER, "test_a_frozen_server_is_noticed_and_capture_resumes")],
     "two readers with one server_id": [

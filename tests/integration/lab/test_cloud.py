@@ -563,7 +563,7 @@ def handler(event, context):
 OWNER = """
 import pathlib, sys, time
 from lab.cloud import cloud
-from tests.integration.test_cloud import SLOW, Consumer
+from tests.integration.lab.test_cloud import SLOW, Consumer
 
 folder = pathlib.Path(sys.argv[1])
 with cloud(folder / "cloud") as aws:
