@@ -22,7 +22,6 @@ from rowferry.mapping import Mapping
 from rowferry.mysql.address import Address
 from rowferry.position import BinlogOffset
 
-_NOT_A_REPLICA = 0
 _HEADER = struct.Struct("<xIBxxxxxxxxxxxxH")
 """After a status byte: the commit time (s since 1970), the type; server, length and next offset; flags."""
 _NO_CHANGE = HARMLESS | {
@@ -75,7 +74,7 @@ class Replay:
     @property
     def _client(self) -> ReplicationClient:
         at = self.address
-        return ReplicationClient(at.host, at.port, at.user, at.password, _NOT_A_REPLICA, at.ca)
+        return ReplicationClient(at.host, at.port, at.user, at.password, lookahead.NOT_A_REPLICA, at.ca)
 
 
 def _first_commit(packets: Iterable[bytes]) -> int | None:

@@ -11,7 +11,8 @@ from capturer.source.binlog import FIRST_EVENT, LARGEST_START, ReplicationClient
 from capturer.source.raw_connection import RawConnection
 from rowferry.position import BinlogOffset
 
-_NO_REPLICA = 0  # as mysqlbinlog says: a replica's id would throw the capturer's own connection out
+NOT_A_REPLICA = 0
+"""A server id, as mysqlbinlog says it: a replica's would throw the capturer's own connection out."""
 _KIND = 5  # the type's place in a packet: behind the status byte and the time
 # Besides statements, the events that say where they are; rows are skipped without being decoded.
 _READ = frozenset([
@@ -41,7 +42,7 @@ def packets(source: ReplicationClient, start: BinlogOffset) -> Generator[bytes]:
     connection = RawConnection(source.connect())
     try:
         offset = start.offset if start.offset <= LARGEST_START else FIRST_EVENT
-        yield from connection.binlog(start.file, offset, _NO_REPLICA)
+        yield from connection.binlog(start.file, offset, NOT_A_REPLICA)
     except (pymysql.Error, OSError) as error:
         raise source.explain(error) from error
     finally:
