@@ -123,9 +123,9 @@ def _claims(text: str) -> Iterator[tuple[set[str], set[str]]]:
     )
     overrides = "\n".join(re.findall(r"--parameter-overrides (.*)", text.replace("\\\n", " ")))
     yield _found(r"(\w+)=", overrides, ""), {*parameters}
-    files = _found(
-        r"`((?:functions|capturer|bulkload|ferry|lab|tests|docs|events|examples)/[\w./-]+)`", text, ""
-    )
+    folders = "functions|capturer|bulkload|ferry|lab|tests|docs|events|examples"
+    files = _found(rf"`((?:{folders})/[\w./-]+)`", text, "")
+    files |= _found(rf"(?<![\w/.])((?:{folders})/[\w./-]+\.(?:py|md|toml|json|sh))\b", text, "")
     yield {file for file in files if not (ROOT / file).exists()}, set()
 
 
