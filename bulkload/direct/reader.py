@@ -43,7 +43,7 @@ def _refuse_altered(connection: Any, table: CutTable) -> None:
     if (now.names, now.listed) != (table.selection.names, table.selection.listed):
         raise Refused(
             f"{table.mapping.source} got other columns during the load",
-            "run `ferry load` again: it goes on with them",
+            "run `ferry load` again: it resumes with them",
         )
 
 

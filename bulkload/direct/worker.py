@@ -199,7 +199,7 @@ def _portable(error: BaseException) -> BaseException:
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:  # noqa: BLE001 - whatever an error's own code does
-        return RowferryError(f"a worker failed ({type(error).__name__})", "run the load again: it goes on")
+        return RowferryError(f"a worker failed ({type(error).__name__})", "run the load again: it resumes")
     return error
 
 

@@ -169,7 +169,7 @@ class Writer:
         if pause is None:
             raise Unapplied(
                 f"DynamoDB accepted nothing into {self.table} in {self.retry.tries} tries",
-                "raise the table's write capacity or give --max-wcu, then run the load again: it goes on",
+                "raise the table's write capacity or give --max-wcu, then run the load again: it resumes",
             )
         self.retry.sleep(pause)
 

@@ -20,7 +20,7 @@ from rowferry.position import BinlogOffset, Position
 from rowferry.values import Value
 
 _DAMAGED = (EOFError, OSError, zlib.error, zstd.ZstdError, UnicodeDecodeError)
-_FIX = "export or copy this file again, then run the same command: it goes on"
+_FIX = "export or copy this file again, then run the same command: it resumes"
 
 
 @dataclass(frozen=True, slots=True)

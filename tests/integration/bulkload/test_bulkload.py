@@ -392,7 +392,7 @@ def test_a_load_from_another_server_is_refused(bed: Bed) -> None:
 
 def test_a_load_from_a_server_that_went_back_is_refused(bed: Bed) -> None:
     bed.capture(offset=10**12)
-    with pytest.raises(Refused, match=r"before the checkpoint.*CapturerAnew"):
+    with pytest.raises(Refused, match=r"before the checkpoint.*CapturerReset"):
         bed.load()
 
 

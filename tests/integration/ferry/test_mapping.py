@@ -175,7 +175,7 @@ def test_what_fits_no_row_is_reported_and_refused_by_the_load_and_stops_no_captu
     (tmp_path / "m.toml").write_text(unfit)
     bed.sql("TRUNCATE purchase")
     said = check(bed, tmp_path / "m.toml")
-    assert "problem, of any row: column 'productid' is compared with a constant of another" in said.stdout
+    assert "problem of every row: column 'productid' is compared with a constant of another" in said.stdout
     assert said.returncode == 1
     with bed.server.connect(bed.server.capture) as connection:
         conditions.require(conditions.check(connection, server.identify(connection), RowMapping.parse(unfit)))

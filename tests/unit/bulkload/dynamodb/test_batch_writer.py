@@ -79,7 +79,7 @@ def test_transient_errors_are_waited_out(problem: Exception) -> None:
 
 
 def test_without_any_progress_it_gives_up() -> None:
-    with pytest.raises(Unapplied, match="run the load again: it goes on"):
+    with pytest.raises(Unapplied, match="run the load again: it resumes"):
         writer(Table(*[lambda r: r] * 4)).write(items(2))
 
 
