@@ -12,6 +12,7 @@ status            the state of a move
 loading           what `ferry load` does apart from bulkload: files, the plan, limits
 spark             the code as Spark runs it
 
+conditions        one condition as a line
 markers           markers through the lanes: proof that everything before them is applied
 consumer_switch   the stack's parameter Switch
 audit_log         who did what, in the control table

@@ -1,4 +1,4 @@
-"""`ferry audit`: who did what to the move, and how it ended."""
+"""The audit trail in the control table: who did what to the move, and the outcome."""
 
 import getpass
 import re
@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rowferry.control_table import AUDIT, ControlTable, Plain, audit_key
 
 STARTED = "started"
-"""The outcome of an action that still runs, or was killed: nothing has said how it ended."""
+"""The outcome of an action that is still running, or was killed before it could record its end."""
 _PASSWORD = re.compile(r"(//[^:/@\s]*):[^@\s]*@")
 
 
@@ -32,7 +32,7 @@ def record(control: ControlTable, action: str, outcome: str, **facts: Plain) -> 
 
 
 def ended(control: ControlTable, pk: str, outcome: str) -> None:
-    """Says how an action that `record` wrote ended."""
+    """Records the outcome of an action that `record` wrote."""
     control.update(pk, set={"outcome": outcome, "ended": time.time_ns() // 1_000_000})
 
 
@@ -46,7 +46,7 @@ def who() -> str:
 
 
 def without_secrets(argv: Sequence[str]) -> str:
-    """The command line as it may be kept: a password in an address is refused later, but was typed."""
+    """The command line without passwords: one in an address is refused later, but was typed."""
     return " ".join(_PASSWORD.sub(r"\1:***@", word) for word in argv)
 
 
@@ -55,12 +55,12 @@ def recorded(
     action: str,
     argv: Sequence[str],
     run: Callable[[], int],
-    tell: Callable[[str], None] | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> int:
     """
     Runs a command, and records its start and its end, whichever that is; returns its exit status.
 
-    Where the end cannot be written `tell` says so: the command's own outcome counts.
+    Where the end cannot be written, `report` gets a line: the outcome of the command itself counts.
     """
     pk = record(control, action, STARTED, command=f"ferry {without_secrets(argv)}")
     outcome = "?"
@@ -77,7 +77,7 @@ def recorded(
         try:
             ended(control, pk, outcome)
         except (ClientError, BotoCoreError):
-            (tell or _tell)("the end of this command could not be recorded: `ferry audit` will lack it")
+            (report or _report)("the end of this command could not be recorded: `ferry audit` will lack it")
     return status
 
 
@@ -87,5 +87,5 @@ def actions(control: ControlTable) -> list[dict[str, Any]]:
     return [{name: value for name, value in item.items() if name != "pk"} for item in found]
 
 
-def _tell(line: str) -> None:
+def _report(line: str) -> None:
     print(line, file=sys.stderr, flush=True)

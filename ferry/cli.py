@@ -2,7 +2,7 @@
 The command `ferry`.
 
 Exit status: 0 done; 1 the answer is no (differences, unusable rows, not
-drained in time); 2 an error, which one line on standard error names with its
+drained in time); 2 an error, in one line on standard error that ends in the
 fix; 130 interrupted.
 """
 
@@ -40,14 +40,14 @@ from rowferry.errors import RowferryError
 EPILOG = f"""\
 a move, in its order:
   export ROWFERRY_SOURCE={EXAMPLE} ROWFERRY_SOURCE_PASSWORD=...
-  ferry preflight         # what must hold before, each with its fix
-  ferry mapping check     # what some rows become; writes nothing
-  ferry load              # copy the rows that exist; the capturer must be running
+  ferry preflight         # the conditions of a move, each with its fix
+  ferry mapping check     # the items of some rows; writes nothing
+  ferry load              # copy the existing rows; the capturer must be running
   ferry switch on         # apply the changes that waited meanwhile, then the live ones
   ferry status
-  ferry resume --after-ddl  # only where capture stopped: why, and how it goes on
+  ferry resume --after-ddl  # only where capture stopped: why, and how it continues
   ferry verify            # compare every row and every item, while the application writes
-  ferry quarantine list   # what could not be applied; `retry` mends it
+  ferry quarantine list   # what could not be applied; `retry` repairs it
   ferry cutover           # fence, drain, verify what changed since, point the application to DynamoDB
   ferry finalize          # after the cutover: remove _pos and tombstones
   ferry teardown          # what may be deleted now, and how
@@ -131,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(arguments, argv)
     except KeyboardInterrupt:
-        print("interrupted: run the command again, it goes on", file=sys.stderr)
+        print("interrupted: run the command again, it resumes", file=sys.stderr)
         return 130
     except (RowferryError, ClientError, BotoCoreError, pymysql.err.Error, OSError) as error:
         print(f"error: {_explained(error)}", file=sys.stderr)
@@ -151,15 +151,17 @@ def _run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
         return audit_log.recorded(context.control, arguments.command, argv, command)
 
     typed = audit_log.without_secrets(argv)
-    return operator_hooks.around(arguments.hooks, arguments.command, typed, recorded, _tell)
+    return operator_hooks.around(arguments.hooks, arguments.command, typed, recorded, _report)
 
 
-def _tell(line: str) -> None:
+def _report(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
 def _changes(arguments: argparse.Namespace) -> bool:
-    """Whether the command, with these options, changes something that the audit has to tell."""
+    """
+    Whether the command, with these options, changes something, so that it is recorded in the audit trail.
+    """
     given = vars(arguments)
     match arguments.command:
         case "switch" | "quarantine":

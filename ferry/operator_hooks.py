@@ -9,7 +9,7 @@ from pathlib import Path
 from rowferry.errors import RowferryError
 
 SECRETS = ("ROWFERRY_SOURCE_PASSWORD", "ROWFERRY_ADMIN_PASSWORD")
-"""Not handed to hooks: what they need they hold themselves."""
+"""Not passed to hooks, which have their own secrets."""
 
 
 class PhaseFailed(RowferryError):
@@ -25,7 +25,8 @@ def run(folder: Path | None, phase: str, facts: Mapping[str, object]) -> bool:
     """
     Runs the hook of the phase, if there is one; returns whether there was.
 
-    `facts` travel as ROWFERRY_NAME, the phase as ROWFERRY_PHASE. PhaseFailed on any exit status but 0.
+    `facts` are passed as ROWFERRY_NAME, the phase as ROWFERRY_PHASE. Raises PhaseFailed on any exit status
+    but 0.
     """
     if folder is None or not has(folder, phase):
         return False
@@ -34,13 +35,14 @@ def run(folder: Path | None, phase: str, facts: Mapping[str, object]) -> bool:
 
 
 def around(
-    folder: Path | None, command: str, line: str, execute: Callable[[], int], tell: Callable[[str], None]
+    folder: Path | None, command: str, line: str, execute: Callable[[], int], report: Callable[[str], None]
 ) -> int:
     """
     Executes a command between the hooks before and after it; returns its exit status.
 
     Both are given the `line` as it was typed, the second one the exit status, too: empty when the command
-    raised. PhaseFailed when the first one fails. A failure of the second one is only reported to `tell`.
+    raised. Raises PhaseFailed when the first one fails. A failure of the second one is only a warning to
+    `report`.
     """
     run(folder, f"before-{command}", {"command": line})
     status: int | str = ""
@@ -50,12 +52,12 @@ def around(
         try:
             run(folder, f"after-{command}", {"command": line, "status": status})
         except PhaseFailed as failed:
-            tell(f"warning: {failed}")
+            report(f"warning: {failed}")
     return status
 
 
 def call(hook: Path, arguments: list[str], facts: Mapping[str, object]) -> None:
-    """Runs one executable; its output goes where ours goes, standard output to standard error."""
+    """Runs one executable; its standard output goes to standard error. Raises PhaseFailed."""
     environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
     environment |= {f"ROWFERRY_{name.upper()}": str(value) for name, value in facts.items()}
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""`ferry cutover`: its options, its words, its exit status."""
+"""`ferry cutover`: fences MySQL, verifies, and moves the application, or lifts the fence."""
 
 import argparse
 import json
@@ -36,23 +36,23 @@ POINT = "point-to-dynamodb"
 
 EPILOG = """\
 examples:
-  ferry cutover --hooks hooks/                         # checks, says what it would do, asks
+  ferry cutover --hooks hooks/                         # checks, prints what it would do, asks
   ferry cutover --hooks hooks/ --execute
   ferry cutover --execute --fence revoke:shop@10.%,jobs@% --hooks hooks/ --json
-  ferry cutover --lift                                 # of a run that died: lift its fence
-  ferry cutover --continue --hooks hooks/              # after the point of no return: the hook again
+  ferry cutover --lift                                 # lift the fence of a run that died
+  ferry cutover --continue --hooks hooks/              # after the point of no return: run the hook again
   ferry cutover --back --application-is-on-mysql       # after it: the application is on MySQL again
 
 checks; hook before-fence; verify of what changed; fence; hook fenced; drain; verify of the rest; hook
-point-to-dynamodb; hook moved or lifted. Only point-to-dynamodb has to be in the folder of --hooks.
-Whatever goes wrong before point-to-dynamodb begins, also a signal, a death of this command or --pause-limit,
-lifts the fence. From then on the fence stays, because both sides must never take writes.
+point-to-dynamodb; hook moved or lifted. Only point-to-dynamodb has to be in the folder of --hooks. Any
+failure before point-to-dynamodb begins, also a signal, the death of this command or --pause-limit, lifts the
+fence. From then on the fence stays, because both sides must never take writes.
 
 --fence is one of
   super-read-only      the default; MariaDB: read_only
-  revoke:USER@HOST,... takes the right to write from these accounts, ends their sessions, gives back the same
+  revoke:USER@HOST,... revokes write privileges of these accounts, ends their sessions, grants the same again
   hook:PATH            your program, called with `up` and with `lift`; each may be called again
-  already              somebody else has fenced, and lifts it
+  already              you have fenced yourself, and lift the fence yourself
 
 --admin is the account that fences (default: the source's); its password is in ROWFERRY_ADMIN_PASSWORD.
 
@@ -64,11 +64,10 @@ LIFTED, STAYS = 1, 3
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Adds the command to the parser."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "cutover",
         parents=[common],
-        help="fence MySQL, prove that all has arrived, move the application",
+        help="fence MySQL, verify that all has arrived, move the application",
         description="Moves the application from MySQL to DynamoDB, or leaves everything as it was.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -79,7 +78,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         "--lift", action="store_true", help="lift the fence of a run that died before the point of no return"
     )
     what.add_argument(
-        "--continue", dest="continue_", action="store_true", help="go on after the point of no return"
+        "--continue", dest="continue_", action="store_true", help="continue after the point of no return"
     )
     what.add_argument("--back", action="store_true", help="go back after the point of no return")
     parser.add_argument(
@@ -89,7 +88,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         help="how writes are stopped (default: %(default)s)",
     )
     parser.add_argument(
-        "--no-hook", action="store_true", help="point the application by hand: it waits for Enter"
+        "--no-hook", action="store_true", help="move the application by hand: the command waits for Enter"
     )
     parser.add_argument(
         "--pointed", action="store_true", help="with --continue: the application is on DynamoDB already"
@@ -97,7 +96,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--application-is-on-mysql",
         action="store_true",
-        help="with --back: your word that nothing writes to DynamoDB",
+        help="with --back: confirms that nothing writes to DynamoDB",
     )
     parser.add_argument(
         "--verified-within",
@@ -111,14 +110,14 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         type=float,
         default=10.0,
         metavar="SECONDS",
-        help="a marker must come through within (default: 10)",
+        help="time in which a marker must pass all lanes (default: 10)",
     )
     parser.add_argument(
         "--pause-limit",
         type=float,
         default=30.0,
         metavar="SECONDS",
-        help="lift the fence after (default: 30)",
+        help="time after which the fence is lifted (default: 30)",
     )
     parser.add_argument(
         "--admin", metavar="URL", help="account that may fence (default: ROWFERRY_ADMIN, or the source's)"
@@ -127,7 +126,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         "--admin-password-file",
         type=Path,
         metavar="FILE",
-        help="holds its password (default: ROWFERRY_ADMIN_PASSWORD)",
+        help="contains its password (default: ROWFERRY_ADMIN_PASSWORD)",
     )
     parser.set_defaults(run=run)
 
@@ -135,7 +134,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 def run(
     arguments: argparse.Namespace, context: Context, make_tail: Callable[[Context, Position], Tail] = Tail
 ) -> int:
-    """Parses, wires and prints. `make_tail`: another one, of tests."""
+    """`make_tail`: tests pass another one."""
     control = ControlTable(context.client("dynamodb", **IMPATIENT), context.control.name)
     journal = Journal(control, secrets.token_hex(8), audit_log.who())
     try:
@@ -143,7 +142,7 @@ def run(
             return going_on(arguments, context, journal)
         return _cut_over(arguments, context, journal, make_tail)
     except FenceStays as error:
-        tell(f"error: {error}")
+        report(f"error: {error}")
         return STAYS
 
 
@@ -155,7 +154,7 @@ def _going_on(arguments: argparse.Namespace) -> Callable[[argparse.Namespace, Co
     return _continue if arguments.continue_ else None
 
 
-def tell(line: str) -> None:
+def report(line: str) -> None:
     """One line on standard error."""
     print(line, file=sys.stderr, flush=True)
 
@@ -170,15 +169,17 @@ def _admin(arguments: argparse.Namespace, context: Context) -> Address:
 
 
 def _pointer(arguments: argparse.Namespace) -> Callable[[dict[str, object]], None]:
-    """What moves the application. Refused when nothing is named."""
+    """The function that moves the application. Raises Refused when none is named."""
     if arguments.pointed:
         return lambda _: None
     if arguments.no_hook:
         if not sys.stdin.isatty():
-            raise Refused("--no-hook waits for Enter, and there is no terminal", f"write a hook {POINT}")
+            raise Refused("--no-hook waits for Enter, but there is no terminal", f"write a hook {POINT}")
         return _by_hand
     if not operator_hooks.has(arguments.hooks, POINT):
-        raise Refused(f"no hook {POINT} is named", f"--hooks DIR with an executable {POINT}, or --no-hook")
+        raise Refused(
+            f"there is no hook {POINT}", f"give --hooks DIR with an executable {POINT}, or --no-hook"
+        )
     return partial(_hooked, arguments.hooks, POINT)
 
 
@@ -188,13 +189,13 @@ def _hooked(folder: Path | None, phase: str, facts: dict[str, object]) -> None:
 
 def _by_hand(facts: dict[str, object]) -> None:
     print(
-        f"all up to {facts['position']} is in DynamoDB. Point the application to it, then press Enter ",
+        f"all changes up to {facts['position']} are in DynamoDB. Move the application, then press Enter ",
         end="",
         file=sys.stderr,
         flush=True,
     )
     if not sys.stdin.readline():
-        raise EOFError("the terminal is gone before Enter")
+        raise EOFError("the terminal was closed before Enter")
 
 
 def _cut_over(
@@ -206,7 +207,7 @@ def _cut_over(
     point, admin = _pointer(arguments), _admin(arguments, context)
     limits = CutoverLimits(arguments.verified_within, arguments.max_lag, arguments.pause_limit)
     if not may_begin(journal.read(), journal.now_ms()):
-        tell(f"a run of {journal.state.who} died: its fence is lifted first")
+        report(f"a run of {journal.state.who} died: its fence is lifted first")
         recovery.lift_recorded(journal, admin)
     with closing(connect(admin)) as connection:
         fence = fences.planned(arguments.fence, connection)
@@ -216,10 +217,10 @@ def _cut_over(
         return 2
     operator_hooks.run(arguments.hooks, "before-fence", {"stack": context.stack.name})
     tail = make_tail(context, Position.parse(context.control.get(VERIFIED)["position"]))
-    tail.rounds(tell)
+    tail.rounds(report)
     fenced = partial(_hooked, arguments.hooks, "fenced")
-    cutover = Cutover(context, admin, journal, fence, limits, point, tell, fenced)
-    return _told(arguments, cutover, tail)
+    cutover = Cutover(context, admin, journal, fence, limits, point, report, fenced)
+    return _run_and_report(arguments, cutover, tail)
 
 
 def _checked(
@@ -227,30 +228,30 @@ def _checked(
 ) -> bool:
     held = True
     for condition in preconditions.conditions(context, connection, fence, limits, journal.now_ms):
-        tell(one_line(condition))
+        report(one_line(condition))
         held &= condition.holds
     if not held:
-        tell("error: not cut over: a condition does not hold: see the fix behind each NO")
+        report("error: not cut over: a condition does not hold: see the fix after each NO")
     return held
 
 
 def _agreed(fence: Fence) -> bool:
-    tell(
+    report(
         f"would do: before-fence; verify what changed; fence ({fence.facts['kind']}); drain; verify; {POINT}"
     )
     if not sys.stdin.isatty():
-        raise Refused("nothing was done, and there is no terminal to ask on", "pass --execute")
+        raise Refused("nothing was done: there is no terminal for the question", "pass --execute")
     print("cut over now? (yes) ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip() == "yes"
 
 
-def _told(arguments: argparse.Namespace, cutover: Cutover, tail: Tail) -> int:
+def _run_and_report(arguments: argparse.Namespace, cutover: Cutover, tail: Tail) -> int:
     status, trouble = 0, None
     try:
         cutover.run(tail)
     except (Interrupted, RowferryError, OSError, pymysql.err.Error, ClientError, BotoCoreError) as error:
         trouble, status = error, _status(error)
-        tell(f"error: not cut over: {error}" if status != STAYS else f"error: {error}")
+        report(f"error: not cut over: {error}" if status != STAYS else f"error: {error}")
     _print(arguments, cutover, status)
     _record(cutover, trouble)
     if status != STAYS:
@@ -259,12 +260,12 @@ def _told(arguments: argparse.Namespace, cutover: Cutover, tail: Tail) -> int:
 
 
 def _afterwards(hooks: Path | None, phase: str, cutover: Cutover) -> None:
-    """What it comes to changes nothing any more."""
+    """Runs the last hook, whose failure is only a warning."""
     seconds = f"{cutover.seconds.get('pause', 0.0):.3f}"
     try:
         operator_hooks.run(hooks, phase, {"stack": cutover.context.stack.name, "pause_seconds": seconds})
     except operator_hooks.PhaseFailed as failed:
-        tell(f"warning: {failed}")
+        report(f"warning: {failed}")
 
 
 def _status(error: BaseException) -> int:
@@ -288,7 +289,7 @@ def _print(arguments: argparse.Namespace, cutover: Cutover, status: int) -> None
     elif status == 0:
         parts = ", ".join(f"{name} {value:.2f}" for name, value in cutover.seconds.items() if name != "pause")
         print(f"the application is on DynamoDB; it could not write for {pause:.2f} s ({parts})")
-        tell("next: watch it; then `ferry finalize`")
+        report("next: watch it; then `ferry finalize`")
 
 
 def _record(cutover: Cutover, trouble: BaseException | None) -> None:
@@ -297,7 +298,7 @@ def _record(cutover: Cutover, trouble: BaseException | None) -> None:
         outcome = f"{cutover.journal.state.phase}" + (f": {trouble}" if trouble else "")
         audit_log.record(cutover.journal.control, "cutover", outcome, **facts)
     except (ClientError, BotoCoreError):
-        tell("the end of the cutover could not be recorded")
+        report("the end of the cutover could not be recorded")
 
 
 def _lift(arguments: argparse.Namespace, context: Context, journal: Journal) -> int:

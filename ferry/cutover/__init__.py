@@ -9,4 +9,5 @@ grants         the privileges that `revoke` takes and gives back
 guard          a process that lifts the fence when the cutover's own process dies
 signals        signals and the pause limit, before and after the point of no return
 procedure      one run: fence, drain, verify, move the application, or lift the fence
+recovery       after a run that ended or died: lift its fence, continue, go back
 """

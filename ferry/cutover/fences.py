@@ -1,4 +1,4 @@
-"""What keeps the application from writing to MySQL. The facts of a fence let another process lift it."""
+"""The ways to keep the application from writing to MySQL. With its facts another process can lift a fence."""
 
 import time
 from collections.abc import Mapping
@@ -22,20 +22,20 @@ class Fence(Protocol):
     """
     One way to stop writes.
 
-    `facts` are known before `up`, hold no secrets, and are enough for `of_facts` in another process. `up` and
-    `lift` may be done again; `lift` also undoes half an `up`.
+    `facts` are known before `up`, contain no secrets, and are enough for `of_facts` in another process. `up`
+    and `lift` are idempotent; `lift` also undoes an interrupted `up`.
     """
 
     facts: dict[str, Any]
 
     def check(self, connection: Any) -> list[str]:
-        """Refused where it would not hold; returns warnings."""
+        """Raises Refused where it would not stop all writes; returns warnings."""
 
     def up(self, connection: Any) -> None:
         """Stops writes."""
 
     def lift(self, connection: Any) -> None:
-        """Lets them through again."""
+        """Lets writes through again."""
 
 
 class ReadOnly:
@@ -46,7 +46,7 @@ class ReadOnly:
 
     @classmethod
     def planned(cls, connection: Any) -> "ReadOnly":
-        """Refused when the server is read-only already."""
+        """Raises Refused when the server is read-only already."""
         mariadb = server.identify(connection).flavor == "mariadb"
         names = ("read_only",) if mariadb else ("super_read_only", "read_only")
         was = {name: _is_on(connection, name) for name in names}
@@ -55,7 +55,7 @@ class ReadOnly:
         return cls({"kind": "super-read-only", "names": list(names)})
 
     def check(self, connection: Any) -> list[str]:
-        """MariaDB's read_only does not bind some accounts: refused while one of them is connected."""
+        """Some accounts ignore MariaDB's read_only: raises Refused while one of them is connected."""
         if "super_read_only" in self.facts["names"]:
             return []
         able = _bypassing(connection)
@@ -68,30 +68,30 @@ class ReadOnly:
         if connected:
             users = ", ".join(row["user"] for row in connected)
             raise Refused(
-                f"read_only does not bind {users} (SUPER or READ ONLY ADMIN), who is connected",
-                "take that right away, end those sessions, or fence with revoke: or hook:",
+                f"read_only does not stop {users} (SUPER or READ ONLY ADMIN), who is connected",
+                "revoke that privilege, end those sessions, or fence with revoke: or hook:",
             )
-        return [f"read_only does not bind {name}: it must not write" for name in sorted(able)]
+        return [f"read_only does not stop {name}: it must not write" for name in sorted(able)]
 
     def up(self, connection: Any) -> None:
-        """Waits for commits that are under way; a transaction that is open cannot commit any more."""
+        """Waits for commits that are in progress; an open transaction cannot commit any more."""
         server.execute(connection, f"SET GLOBAL {self.facts['names'][0]} = ON")
 
     def lift(self, connection: Any) -> None:
-        """Both variables: super_read_only has set read_only, too."""
+        """Resets both variables: super_read_only has set read_only, too."""
         for name in self.facts["names"]:
             server.execute(connection, f"SET GLOBAL {name} = OFF")
 
 
 class Revoked:
-    """Write privileges of listed accounts taken away, and their sessions ended: those keep what they had."""
+    """Revokes write privileges of listed accounts, and ends their sessions, which would keep them."""
 
     def __init__(self, facts: dict[str, Any]) -> None:
         self.facts = facts
 
     @classmethod
     def planned(cls, connection: Any, accounts: str) -> "Revoked":
-        """Refused when an account's privileges are not all its own and plain."""
+        """Raises Refused when an account's privileges are not all plain grants of its own."""
         found = [Grants.of(connection, account) for account in accounts.split(",")]
         return cls(
             {
@@ -103,11 +103,11 @@ class Revoked:
         )
 
     def check(self, connection: Any) -> list[str]:  # noqa: ARG002 - like the others
-        """The plan has looked."""
-        return [] if self.facts["revoke"] else ["these accounts have no right to write: nothing to revoke"]
+        """`planned` has checked."""
+        return [] if self.facts["revoke"] else ["these accounts have no write privileges: nothing to revoke"]
 
     def up(self, connection: Any) -> None:
-        """Returns when every session that began before is gone, its transaction rolled back."""
+        """Returns when every earlier session has ended, and its transaction is rolled back."""
         for line in self.facts["revoke"]:
             _do(connection, line, *NO_SUCH_GRANT)
         names = ", ".join("%s" for _ in self.facts["users"])
@@ -119,7 +119,7 @@ class Revoked:
             time.sleep(_LOOK)
 
     def lift(self, connection: Any) -> None:
-        """Gives back exactly what was taken."""
+        """Grants exactly what was revoked."""
         for line in self.facts["grant"]:
             server.execute(connection, line)
 
@@ -131,35 +131,34 @@ class Hooked:
         self.facts = facts
 
     def check(self, connection: Any) -> list[str]:  # noqa: ARG002 - like the others
-        """Refused when it is not there."""
+        """Raises Refused when it does not exist."""
         if not Path(self.facts["path"]).is_file():
             raise Refused(f"there is no {self.facts['path']}", "name an executable: --fence hook:PATH")
         return []
 
     def up(self, connection: Any) -> None:  # noqa: ARG002
-        """PhaseFailed when it fails."""
+        """Raises PhaseFailed when it fails."""
         operator_hooks.call(Path(self.facts["path"]), ["up"], {"phase": "fence"})
 
     def lift(self, connection: Any) -> None:  # noqa: ARG002
-        """PhaseFailed when it fails."""
+        """Raises PhaseFailed when it fails."""
         operator_hooks.call(Path(self.facts["path"]), ["lift"], {"phase": "fence"})
 
 
 class Already:
-    """Fenced by somebody else, who lifts it, too."""
+    """Fenced by the operator, who lifts the fence, too."""
 
     def __init__(self, facts: dict[str, Any]) -> None:
         self.facts = facts
 
     def check(self, connection: Any) -> list[str]:  # noqa: ARG002
-        """What this cannot do."""
         return ["--fence already: on a failure you have to lift your fence yourself"]
 
     def up(self, connection: Any) -> None:
-        """It stands."""
+        """Does nothing: the fence is up."""
 
     def lift(self, connection: Any) -> None:
-        """Not ours."""
+        """Does nothing: the operator lifts it."""
 
 
 _KINDS: Mapping[str, Any] = {
@@ -168,7 +167,7 @@ _KINDS: Mapping[str, Any] = {
 
 
 def planned(choice: str, connection: Any) -> Fence:
-    """The fence of --fence. Refused when the choice is not understood."""
+    """The fence of --fence. Raises Refused when the choice is not understood."""
     kind, _, rest = choice.partition(":")
     match kind, bool(rest):
         case "super-read-only", False:
@@ -195,7 +194,7 @@ def lift(facts: Mapping[str, Any], connection: Any) -> None:
     """
     Lifts the fence of those facts, over a new connection.
 
-    First ends the session that put it up: its statement may still be waiting, and would come after ours.
+    First ends the session that put it up: its statement may still be waiting, and would run after ours.
     """
     if session := facts.get("session"):
         find = "SELECT 1 FROM information_schema.processlist WHERE id = %s AND user = %s"
@@ -216,7 +215,7 @@ def kill(connection: Any, session: int) -> None:
 
 
 def _do(connection: Any, statement: str, *done_already: int) -> None:
-    """Runs it; these errors say that it has been done before."""
+    """Runs it; these errors mean that it was done before."""
     try:
         server.execute(connection, statement)
     except pymysql.err.Error as error:
@@ -225,7 +224,7 @@ def _do(connection: Any, statement: str, *done_already: int) -> None:
 
 
 def session_of(connection: Any) -> dict[str, Any]:
-    """Which session puts the fence up."""
+    """The session that puts the fence up: facts for `lift`."""
     (row,) = server.rows(connection, "SELECT CONNECTION_ID() AS id, USER() AS me")
     return {"session": int(row["id"]), "session_user": row["me"].rpartition("@")[0]}
 
@@ -235,7 +234,7 @@ def _is_on(connection: Any, name: str) -> bool:
 
 
 def _bypassing(connection: Any) -> set[str]:
-    """Users that may write in spite of MariaDB's read_only."""
+    """Users that may write despite MariaDB's read_only."""
     rights = ", ".join(f"'{right}'" for right in _BYPASS)
     found = server.rows(
         connection,

@@ -1,4 +1,4 @@
-"""Which privileges an account has to lose so that it cannot write, and the statements for both ways."""
+"""The write privileges of an account, as statements that revoke them and grant them again."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from rowferry.errors import Refused
 from rowferry.mysql import server
 
 _TABLE = ("INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "CREATE VIEW", "TRIGGER")
-# A routine writes with its definer's rights, an event by itself.
+# EXECUTE, because a routine writes with its definer's privileges; EVENT, because an event writes by itself
 _DATABASE = (*_TABLE, "EXECUTE", "CREATE ROUTINE", "ALTER ROUTINE", "EVENT")
 _WRITES = frozenset(_DATABASE)
 _LINE = re.compile(
@@ -19,7 +19,7 @@ _RIGHT = re.compile(r"\s*([A-Z_ ]+?)\s*(\([^)]*\))?\s*(?:,|$)")
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """The write privileges of one account, as statements that take them and give the same back."""
+    """The write privileges of one account, as statements that revoke and grant the same."""
 
     user: str
     revoking: tuple[str, ...]
@@ -28,14 +28,14 @@ class Grants:
     @classmethod
     def of(cls, connection: Any, account: str) -> "Grants":
         """
-        Of `USER@HOST`.
+        Reads those of `USER@HOST`.
 
-        Refused when there is no such account, or its privileges come from elsewhere (a role, a proxy).
+        Raises Refused when there is no such account, or its privileges come from elsewhere (a role, a proxy).
         """
         user, _, host = account.strip().rpartition("@")
         user, host = user.strip("`'\""), host.strip("`'\"")
         if not user:
-            raise Refused(f"{account} is no account", "write USER@HOST, as SHOW GRANTS FOR takes it")
+            raise Refused(f"{account} is not an account", "write USER@HOST, as in SHOW GRANTS FOR")
         name = f"{_quoted(user)}@{_quoted(host)}"
         lines = [str(next(iter(row.values()))) for row in server.rows(connection, f"SHOW GRANTS FOR {name}")]
         found = [part for line in lines if (part := _writes(line, account))]
@@ -47,11 +47,11 @@ class Grants:
 
 
 def _writes(line: str, account: str) -> tuple[str, str] | None:
-    """Privileges to write and their object, of one line of SHOW GRANTS; None without any."""
+    """The write privileges of one line of SHOW GRANTS, with their object; None without any."""
     match = _LINE.match(line)
     if match is None or line.startswith("GRANT PROXY"):
         raise Refused(
-            f"{account} has rights that are not plain grants of its own (roles, a proxy, partial revokes)",
+            f"{account} has privileges that are not plain grants (but roles, a proxy, partial revokes)",
             "fence with super-read-only or hook:",
         )
     of, given = match["object"], match["rights"]

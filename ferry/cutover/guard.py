@@ -1,10 +1,10 @@
 """
 The guard: a small process in a session of its own that lifts the fence when the one that put it up dies.
 
-It hears one pipe. The first line is what it needs to know, a JSON object with the password, which so is on no
-command line. Then single bytes: POINT before the point of no return is recorded, DONE at an orderly end. An
-end of the pipe without DONE is a death; silence beyond the limit counts as one, too. Before POINT nothing can
-have moved, so the fence is lifted even if the control table is silent; later a conditional write decides.
+It reads one pipe. The first line has its facts, a JSON object with the password, which so is on no command
+line. Then single bytes: POINT before the point of no return is recorded, DONE at an orderly end. An end of
+the pipe without DONE is a death, and so is silence beyond the limit. Before POINT the application cannot have
+moved, so the fence is lifted even if the control table does not answer; later a conditional write decides.
 """
 
 import json
@@ -47,7 +47,7 @@ class Guard:
 
     @classmethod
     def start(cls, facts: Mapping[str, Any]) -> "Guard":
-        """Starts it and waits until it is ready. Refused when it cannot be."""
+        """Starts it and waits until it is ready. Raises Refused when it fails to start."""
         command = [sys.executable, "-m", "ferry.cutover.guard"]
         process = subprocess.Popen(
             command,
@@ -65,12 +65,12 @@ class Guard:
         return guard
 
     def point(self) -> None:
-        """From now on it lifts nothing by itself. Refused when it is gone: what would lift the fence?"""
+        """From now on it lifts the fence only if the journal allows it. Raises Refused when it has ended."""
         if not self._say(POINT):
             raise Refused("the guard has ended", "see its message; then run `ferry cutover` again")
 
     def end(self) -> None:
-        """It goes without doing anything, and is waited for."""
+        """Ends it without lifting anything, and waits for its end."""
         self._say(DONE)
         with suppress(OSError):
             self.process.stdin.close()  # type: ignore[union-attr]
@@ -90,7 +90,7 @@ class Guard:
 def facts(
     address: Address, control: ControlTable, region: str | None, state: State, seconds: float
 ) -> dict[str, Any]:
-    """What the guard has to know; `seconds` until silence counts as death."""
+    """The facts that the guard needs; `seconds` until silence counts as death."""
     return {
         "address": asdict(address),
         "table": control.name,
@@ -111,7 +111,7 @@ def main() -> int:
     journal = Journal(
         ControlTable(client, known["table"]), secrets.token_hex(8), f"guard of {audit_log.who()}", state=state
     )
-    connect(address).close()  # what does not work now would not work then
+    connect(address).close()  # an address that fails now would fail then
     os.write(1, READY)
     parent = Parent()
     parent.listen(known["seconds"])
@@ -127,23 +127,23 @@ def _line() -> bytes:
 
 @dataclass(slots=True)
 class Parent:
-    """What has been heard of the one that put the fence up."""
+    """What the guard has read from the process that put the fence up."""
 
     heard: bytes = b""
     is_gone: bool = False
 
     @property
     def is_done(self) -> bool:
-        """It came to an orderly end."""
+        """Whether it came to an orderly end."""
         return self.heard.endswith(DONE)
 
     @property
     def cannot_point(self) -> bool:
-        """It is dead, and did not come to the point of no return."""
+        """Whether it is dead, and did not reach the point of no return."""
         return self.is_gone and POINT not in self.heard
 
     def listen(self, seconds: float) -> None:
-        """Until its end, or until it has been silent for so many seconds without having said POINT."""
+        """Reads until its end, or until it has been silent for so many seconds without POINT."""
         deadline = time.monotonic() + seconds
         while not self.is_done and not self.is_gone:
             left = None if POINT in self.heard else max(0.0, deadline - time.monotonic())
@@ -151,7 +151,7 @@ class Parent:
                 return
 
     def pause(self, seconds: float) -> None:
-        """So long, but no longer than until its orderly end."""
+        """Waits so many seconds, or until its orderly end."""
         if self.is_gone:
             time.sleep(seconds)
         else:
@@ -174,17 +174,17 @@ def _lift(journal: Journal, address: Address, parent: Parent) -> int:
             return 0 if _tried(journal, address, run, certain=parent.cannot_point) else 1
         except (RowferryError, OSError, pymysql.err.Error, ClientError, BotoCoreError) as error:
             if (now := f"{type(error).__name__}: {error}") != said:
-                _tell(f"guard: the fence is not lifted yet, trying again ({now})")
+                _report(f"guard: the fence is not lifted yet, trying again ({now})")
                 said = now
             parent.pause(AGAIN_AFTER)
-    if parent.is_done:  # a silent one that woke up, and has lifted it itself or cannot have put it up
+    if parent.is_done:  # it was only silent, and has lifted the fence itself
         return 0
-    _tell("guard: the fence could NOT be lifted: run `ferry cutover --lift`")
+    _report("guard: the fence could NOT be lifted: run `ferry cutover --lift`")
     return 1
 
 
 def _tried(journal: Journal, address: Address, run: str, *, certain: bool) -> bool:
-    """Whether the fence is lifted now; False where it has to stay. Raises whatever hinders it."""
+    """Whether the fence is lifted now; False where it has to stay. Raises the error that prevents it."""
     try:
         if journal.read().phase not in LIFTABLE or journal.state.id not in (run, journal.id):
             return _stays(journal.state)
@@ -192,10 +192,12 @@ def _tried(journal: Journal, address: Address, run: str, *, certain: bool) -> bo
     except (ClientError, BotoCoreError):
         if not certain:
             raise
-        _tell("guard: the control table does not answer")
+        _report("guard: the control table does not answer")
     with connect(address) as connection:
         fences.lift(journal.state.fence, connection)
-    _tell("guard: ferry cutover died before the point of no return: the fence is lifted, MySQL takes writes")
+    _report(
+        "guard: ferry cutover died before the point of no return: the fence is lifted, MySQL takes writes"
+    )
     journal.move(Phase.LIFTED)
     audit_log.record(journal.control, "guard", "the fence is lifted, ferry cutover had died")
     return True
@@ -203,11 +205,11 @@ def _tried(journal: Journal, address: Address, run: str, *, certain: bool) -> bo
 
 def _stays(state: State) -> bool:
     lifted = state.phase in (Phase.OPEN, Phase.LIFTED)
-    _tell(f"guard: the cutover is {state.phase}: " + ("nothing to do" if lifted else "the fence stays"))
+    _report(f"guard: the cutover is {state.phase}: " + ("nothing to do" if lifted else "the fence stays"))
     return lifted
 
 
-def _tell(line: str) -> None:
+def _report(line: str) -> None:
     with suppress(OSError):  # the terminal may be gone
         os.write(2, line.encode() + b"\n")
 

@@ -1,4 +1,6 @@
-"""The item `cutover` of the control table. Each step is a conditional write: two runs cannot both take it."""
+"""
+The item `cutover` of the control table. Each step is a conditional write: only one of two runs succeeds.
+"""
 
 import time
 from collections.abc import Callable, Mapping
@@ -14,12 +16,12 @@ IMPATIENT: Mapping[str, Any] = {
     "read_timeout": 3,
     "retries": {"total_max_attempts": 2},
 }
-"""For a client whose silence must not keep the fence up: seconds, as botocore's Config has them."""
+"""For a client that must not keep the fence up while it waits: settings of botocore's Config, in seconds."""
 
 
 @dataclass(slots=True)
 class Journal:
-    """What one run, `id`, does to the item; `state` is the item as this run last saw or wrote it."""
+    """One run's access to the item, by its `id`; `state` is the item as this run last read or wrote it."""
 
     control: ControlTable
     id: str
@@ -28,7 +30,6 @@ class Journal:
     state: State = field(default_factory=State)
 
     def read(self) -> State:
-        """The item as it is now."""
         item = self.control.get(CUTOVER)
         known = {name: item[name] for name in State.__dataclass_fields__ if name in item}
         self.state = State(**{**known, "phase": Phase(item.get("phase", "open"))})
@@ -36,9 +37,10 @@ class Journal:
 
     def move(self, to: Phase, **changes: Any) -> State:
         """
-        Takes the item from the state that this run knows to another phase.
+        Moves the item from the state that this run knows to another phase.
 
-        Refused when that cannot follow, or another run has moved the item meanwhile.
+        Raises Refused when that phase cannot follow, or another run has moved the item meanwhile. botocore's
+        errors mean that the outcome is unknown: the write may have happened.
         """
         before = self.state
         before.require(to)
@@ -52,13 +54,13 @@ class Journal:
             )
         except ConditionFailed as error:
             found = self.read()
-            if (found.phase, found.id) != (to, self.id):  # else an answer was lost, and the request repeated
+            if (found.phase, found.id) != (to, self.id):  # else an answer was lost, and botocore retried
                 raise Refused(
-                    f"another run has taken the cutover to {found.phase} meanwhile", "see `ferry audit`"
+                    f"another run has moved the cutover to {found.phase} meanwhile", "see `ferry audit`"
                 ) from error
         self.state = after
         return after
 
     def planned(self, to: Phase, **changes: Any) -> State:
-        """What `move` would write."""
+        """The state that `move` would write."""
         return replace(self.state, phase=to, id=self.id, who=self.who, **changes)

@@ -1,5 +1,5 @@
 """
-The phases of a cutover and what may follow what: no input or output.
+The phases of a cutover and their order, without I/O.
 
     open ──> fencing ──> fenced ──> pointing ──> done
                │           │           │           │
@@ -7,7 +7,8 @@ The phases of a cutover and what may follow what: no input or output.
                       └─> lifted ──> fencing ...
 
 `pointing` is the point of no return: it is recorded before the operator's hook begins, and from then on
-nobody but the operator knows which side the application writes to. So only the operator's word leads back.
+nobody but the operator knows which side the application writes to. So only the operator's confirmation leads
+back.
 """
 
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from rowferry.errors import Refused
 
 
 class Phase(StrEnum):
-    """How far a cutover is. The fence stands, or may stand, from `fencing` until `lifted`."""
+    """The phase of a cutover. The fence is up, or may be, from `fencing` until `lifted`."""
 
     OPEN = "open"
     FENCING = "fencing"
@@ -31,7 +32,7 @@ class Phase(StrEnum):
 
 
 LIFTABLE = (Phase.FENCING, Phase.FENCED, Phase.LIFTING)
-"""Nothing but MySQL has taken writes: the fence may be lifted without asking anybody."""
+"""Only MySQL has taken writes: the fence may be lifted without the operator's confirmation."""
 _AFTER = {
     Phase.FENCING: (Phase.OPEN, Phase.LIFTED),
     Phase.FENCED: (Phase.FENCING,),
@@ -47,8 +48,8 @@ class State:
     """
     The item `cutover`: `id` of the run that moved it last, the fence as facts (no secrets), times in ms.
 
-    `until`: a run that has not gone on by then is dead, as is its guard.
-    `end`: the source's end under the fence.
+    `until`: a run that is still in the phase by then is dead, and so is its guard.
+    `end`: the end of the source's binlog under the fence.
     """
 
     phase: Phase = Phase.OPEN
@@ -61,16 +62,16 @@ class State:
     pause_ms: int = 0
 
     def require(self, to: Phase) -> None:
-        """Refused when `to` cannot follow."""
+        """Raises Refused when `to` cannot follow."""
         if self.phase not in _AFTER[to]:
             raise Refused(f"the cutover is {self.phase}, so it cannot become {to}", advice(self.phase))
 
 
 def may_begin(state: State, now: int) -> bool:
     """
-    Whether a cutover can begin, at `now` in ms. False: a dead one's fence has to be lifted first.
+    Whether a cutover can begin, at `now` in ms. False: the fence of a dead run has to be lifted first.
 
-    Refused while another one is under way, and after the point of no return.
+    Raises Refused while another run is active, and after the point of no return.
     """
     if state.phase in (Phase.OPEN, Phase.LIFTED):
         return True
@@ -86,20 +87,20 @@ def may_begin(state: State, now: int) -> bool:
 
 
 def advice(phase: Phase) -> str:
-    """What the operator can do in a phase."""
+    """What the operator can do in a phase: the fix of messages."""
     match phase:
         case Phase.OPEN | Phase.LIFTED:
             return "MySQL takes writes: run `ferry cutover`"
         case Phase.POINTING:
             return (
-                "the fence stands, and whether the application has moved is for you to find out. On:"
+                "the fence is up; find out whether the application has moved. To continue:"
                 " `ferry cutover --continue` runs the hook point-to-dynamodb again (with --pointed: the"
-                " application is on DynamoDB already). Back: point the application to MySQL, then"
+                " application is on DynamoDB already). To go back: point the application to MySQL, then"
                 " `ferry cutover --back --application-is-on-mysql` lifts the fence"
             )
         case Phase.DONE:
             return (
-                "the application is on DynamoDB: `ferry finalize` is next. Back only with the loss of what"
+                "the application is on DynamoDB: run `ferry finalize`. Going back loses the writes that"
                 " DynamoDB has taken since: `ferry cutover --back --application-is-on-mysql`"
             )
     return "`ferry cutover --lift` lifts its fence"

@@ -1,4 +1,4 @@
-"""What has to hold before the fence, each with its fix; and what shows that a fence holds."""
+"""Conditions of a cutover, each with its fix, and the check that a fence holds."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ NO_RIGHT = 1227, 1401  # ER_SPECIFIC_ACCESS_DENIED_ERROR, ER_XAER_RMERR
 
 @dataclass(frozen=True, slots=True)
 class CutoverLimits:
-    """Seconds, but for `verified_within`, which is minutes."""
+    """In seconds, except `verified_within`, in minutes."""
 
     verified_within: float = 60.0
     max_lag: float = 10.0
@@ -32,7 +32,7 @@ class CutoverLimits:
 def conditions(
     context: Context, connection: Any, fence: Fence, limits: CutoverLimits, now_ms: Callable[[], int]
 ) -> Iterator[Condition]:
-    """All of them, the quick ones first; nothing is changed but the marker."""
+    """All conditions, the quick ones first. Nothing is changed, but a marker is sent."""
     on = context.stack.switch_is_on
     yield Condition("switch", "ON" if on else "OFF", on, "run `ferry switch on`")
     yield _asked("load", lambda: _loaded(context))
@@ -46,7 +46,7 @@ def conditions(
 
 
 def verified(control: ControlTable, minutes: float, now_ms: int) -> Condition:
-    """The last verify of everything found nothing, not too long ago, in this epoch."""
+    """The last full verify found no difference, not too long ago, in this epoch."""
     last = control.get(VERIFIED)
     lacking = _lacking(last, minutes, now_ms, control.get(CHECKPOINT).get("epoch"))
     return Condition("verified", lacking or "no difference", not lacking, "run `ferry verify`")
@@ -59,7 +59,7 @@ def _lacking(last: Mapping[str, Any], minutes: float, now_ms: int, epoch: int | 
     if bad:
         return ", ".join(f"{count} {name}" for name, count in bad.items())
     if Position.parse(last["position"]).epoch != epoch:
-        return "before capture began again"
+        return "before capture was reset"
     age = (now_ms - last["at"]) / 60_000
     return f"{age:.0f} minutes ago, which is more than {minutes:g}" if age > minutes else ""
 
@@ -82,19 +82,22 @@ def _lag(context: Context, most: float) -> str:
         drained = drain(context.control, connection, most, lambda _: None)
     if not drained.complete:
         raise Refused(
-            f"a marker has not come through within {most:g} s", "wait until `ferry status` shows no backlog"
+            f"a marker has not passed all lanes within {most:g} s",
+            "wait until `ferry status` shows no backlog",
         )
-    return f"a marker came through {drained.lanes} lanes in {drained.seconds:.1f} s"
+    return f"a marker passed {drained.lanes} lanes in {drained.seconds:.1f} s"
 
 
 def _no_prepared(connection: Any) -> str:
-    """A prepared XA transaction can be committed through a fence on some servers, and blocks it on others."""
+    """
+    On some servers a prepared XA transaction can be committed despite a fence; on others it blocks the fence.
+    """
     try:
         found = server.rows(connection, "XA RECOVER")
     except pymysql.err.Error as error:
         if error.args[0] not in NO_RIGHT:
             raise
-        return "not known (grant XA_RECOVER_ADMIN to see them)"
+        return "unknown (GRANT XA_RECOVER_ADMIN to see them)"
     if found:
         raise Refused(f"{len(found)} are prepared", "XA COMMIT or XA ROLLBACK them (XA RECOVER lists them)")
     return "none"
@@ -102,7 +105,7 @@ def _no_prepared(connection: Any) -> str:
 
 def require_still(connection: Any, kind: str) -> None:
     """
-    Refused when somebody still could commit.
+    Raises Refused when a session could still commit.
 
     Under read-only an open transaction cannot commit any more; under the other fences it could.
     """

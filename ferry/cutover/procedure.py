@@ -1,4 +1,4 @@
-"""One cutover: from the fence to the application's move, or back."""
+"""One run of a cutover: from the fence to the application's move, or back to MySQL."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -23,21 +23,21 @@ from rowferry.errors import Refused, RowferryError
 from rowferry.mysql.address import Address
 from rowferry.position import Position
 
-LOOK = 0.02  # seconds between two looks at whether the lanes have applied the marker
-GRACE = 5.0  # seconds beyond --pause-limit until the guard takes a silent run for dead
+LOOK = 0.02  # seconds between two checks whether the lanes have applied the marker
+GRACE = 5.0  # seconds beyond --pause-limit until the guard considers a silent run dead
 
 
 class FenceStays(RowferryError):
-    """After the point of no return, or where the fence cannot be lifted: only the operator can go on."""
+    """After the point of no return, or where the fence cannot be lifted: only the operator can continue."""
 
 
 @dataclass(slots=True)
 class Cutover:
     """
-    What a run works with. `point` moves the application (the hook); it raises when that fails. `fenced` is
-    the hook behind the fence.
+    One run. `point` moves the application (the hook), and raises when that fails. `fenced` is the hook after
+    the fence.
 
-    `seconds` is filled as it goes: how long each part of the pause took.
+    `seconds` is filled during the run: the time of each part of the pause.
     """
 
     context: Context
@@ -46,7 +46,7 @@ class Cutover:
     fence: Fence
     limits: CutoverLimits
     point: Callable[[dict[str, object]], None]
-    tell: Callable[[str], None]
+    report: Callable[[str], None]
     fenced: Callable[[dict[str, object]], None] = lambda _: None
     seconds: dict[str, float] = field(default_factory=dict)
     _began: float = 0.0
@@ -54,9 +54,10 @@ class Cutover:
 
     def run(self, tail: Tail) -> None:
         """
-        Fences, proves, moves the application; `tail` is what has not been compared yet.
+        Fences, verifies, moves the application; `tail` verifies the items that changed since the last verify.
 
-        Raises with the fence lifted, or FenceStays.
+        Returns when the application has moved. Any error but FenceStays means that the fence is lifted, and
+        MySQL takes writes as before.
         """
         with connect(self.admin) as connection:
             self.fence.facts |= fences.session_of(connection)
@@ -82,12 +83,12 @@ class Cutover:
         self._planned = {"fence": self.fence.facts, "since": now, "until": until, "end": "", "pause_ms": 0}
 
     def _fenced(self, connection: Any, tail: Tail) -> Position:
-        """The fence, and the proof that all before it has arrived; returns the source's end."""
+        """Fences, and verifies that all changes before the fence have arrived; returns the source's end."""
         self._began = time.monotonic()
         self.journal.move(Phase.FENCING, **self._planned)
         with self._timed("fence"):
             self.fence.up(connection)
-        self.tell(f"fenced: {self.fence.facts['kind']}")
+        self.report(f"fenced: {self.fence.facts['kind']}")
         require_still(connection, self.fence.facts["kind"])
         draining = begin(self.context.control, connection)  # the marker travels while the rows are read
         end = draining.end
@@ -98,7 +99,7 @@ class Cutover:
         self.seconds["verify"] = round(self.seconds["verify"] - self.seconds["drain"], 3)
         if source_end(self.context.control, connection) != end:
             raise Refused(
-                "MySQL still takes writes: its binlog has grown behind the fence", "fence all writers"
+                "MySQL still takes writes: its binlog has grown after the fence", "fence all writers"
             )
         require_still(connection, self.fence.facts["kind"])
         return end
@@ -109,7 +110,7 @@ class Cutover:
             raise Refused(
                 f"{count} differences in what changed since the last verify", "run `ferry verify --repair`"
             )
-        self.tell(f"verified: {found.read.items:,} items that changed since are equal")
+        self.report(f"verified: {found.read.items:,} items that changed since are equal")
 
     def _drained(self, draining: Draining) -> None:
         if "drain" in self.seconds:
@@ -118,10 +119,10 @@ class Cutover:
             drained = draining.wait(self.limits.pause, lambda _: None, sleep=lambda _: time.sleep(LOOK))
         if not drained.complete:
             raise TimedOut("the lanes have not applied everything", "see `ferry status`, try again later")
-        self.tell(f"drained: everything before {drained.position} is applied, in all {drained.lanes} lanes")
+        self.report(f"drained: everything before {drained.position} is applied, in all {drained.lanes} lanes")
 
     def _move(self, end: Position) -> None:
-        """The operator's hook. Whatever happens now, the fence stays."""
+        """Runs the operator's hook. Whatever happens now, the fence stays."""
         facts: dict[str, object] = {
             "position": end,
             "target_tables": ",".join(sorted({t.target for t in self.context.mapping.tables})),
@@ -147,13 +148,16 @@ class Cutover:
     # Back
 
     def _back(self, error: BaseException) -> None:
-        """Lifts the fence before the error goes on; FenceStays where that may not be, or fails."""
+        """
+        Lifts the fence, before the error is raised again; raises FenceStays where that is not allowed, or
+        fails.
+        """
         if not self._began:
-            return  # nothing was issued
+            return  # no statement was sent
         try:
             recorded = self._taken_back()
             if self.journal.state.phase in (Phase.OPEN, Phase.LIFTED):
-                self.tell(f"the fence was lifted by {self.journal.state.who}")
+                self.report(f"the fence was lifted by {self.journal.state.who}")
                 return
             self._lift(error, recorded=recorded)
         except (RowferryError, OSError, pymysql.err.Error, ClientError, BotoCoreError) as failure:
@@ -166,13 +170,13 @@ class Cutover:
         """
         Records that the fence is being lifted; returns whether that could be written.
 
-        False where the control table does not answer: the hook has not begun, so lifting is right.
+        False where the control table does not answer: the hook has not begun, so the fence may be lifted.
         """
         try:
             try:
                 self.journal.move(Phase.LIFTING)
             except Refused:
-                # An answer was lost: this run's own point of no return stands there, without its hook.
+                # an answer was lost: the point of no return of this run is recorded, but its hook did not run
                 if self.journal.state.phase in (Phase.OPEN, Phase.LIFTED):
                     return True
                 if self.journal.state.id != self.journal.id and self.journal.state.phase not in LIFTABLE:
@@ -187,7 +191,7 @@ class Cutover:
             fences.lift(self.fence.facts, connection)
         self.seconds["pause"] = time.monotonic() - self._began
         why = str(error) or type(error).__name__
-        self.tell(f"the fence is lifted after {self.seconds['pause']:.2f} s, MySQL takes writes: {why}")
+        self.report(f"the fence is lifted after {self.seconds['pause']:.2f} s, MySQL takes writes: {why}")
         with suppress(ClientError, BotoCoreError, Refused):
             if not recorded:
                 self.journal.move(Phase.LIFTING)

@@ -1,8 +1,8 @@
 """
 What an operator does about a cutover whose run has ended or died: lift its fence, continue it, go back.
 
-Called by `ferry cutover --lift`, `--continue` and `--back`. Refused where the recorded phase forbids it: then
-nothing was changed.
+Called by `ferry cutover --lift`, `--continue` and `--back`. Raises Refused where the recorded phase forbids
+it; then nothing was changed.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ type Point = Callable[[dict[str, object]], None]
 
 
 def require(journal: Journal, *phases: Phase) -> State:
-    """The recorded state. Refused when it is in another phase."""
+    """The recorded state. Raises Refused when it is in another phase."""
     state = journal.read()
     if state.phase not in phases:
         raise Refused(f"the cutover is {state.phase}", advice(state.phase))
@@ -34,27 +34,28 @@ def lift(journal: Journal, admin: Address) -> None:
     """Lifts the fence of a run that died before the point of no return."""
     phase = journal.read().phase
     if phase not in LIFTABLE:
-        raise Refused(f"the cutover is {phase}: there is no fence that may be lifted just so", advice(phase))
+        raise Refused(f"the cutover is {phase}: its fence may not be lifted without more", advice(phase))
     lift_recorded(journal, admin)
 
 
 def back(journal: Journal, admin: Address, *, application_is_on_mysql: bool) -> None:
     """
-    Lifts the fence after the point of no return, on the operator's word that nothing writes to DynamoDB.
+    Lifts the fence after the point of no return, once the operator has confirmed that nothing writes to
+    DynamoDB.
 
     What DynamoDB took meanwhile is not in MySQL.
     """
     require(journal, Phase.POINTING, Phase.DONE)
     if not application_is_on_mysql:
         raise Refused(
-            "lifting the fence while the application writes to DynamoDB would give two truths",
+            "if the application writes to DynamoDB, lifting the fence would let both sides take writes",
             "point the application to MySQL, then add --application-is-on-mysql",
         )
     lift_recorded(journal, admin)
 
 
 def lift_recorded(journal: Journal, admin: Address) -> None:
-    """Lifts the fence that the journal has, and records both ends of that."""
+    """Lifts the fence in the journal, and records the begin and the end of that."""
     journal.move(Phase.LIFTING)
     with connect(admin) as connection:
         fences.lift(journal.state.fence, connection)
@@ -66,12 +67,12 @@ def continue_(context: Context, journal: Journal, point: Point, *, pointed: bool
     Moves the application after a run that got beyond the point of no return, and no further; returns the
     whole pause in milliseconds. `pointed`: the application has been moved already.
 
-    FenceStays when `point` fails.
+    Raises FenceStays when `point` fails.
     """
     state = require(journal, Phase.POINTING)
     if not pointed:
         _require_unwritten(context, state.end)
-    journal.move(Phase.POINTING)  # taken from whoever else may try
+    journal.move(Phase.POINTING)  # so that no other run can do the same
     try:
         point({"position": state.end, "again": 1})
     except (RowferryError, OSError, EOFError) as error:

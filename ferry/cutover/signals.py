@@ -1,4 +1,4 @@
-"""Signals and the pause's limit, as exceptions before the point of no return and as nothing behind it."""
+"""Signals and the pause limit: exceptions before the point of no return, ignored after it."""
 
 import signal
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ class TimedOut(RowferryError):
 
 
 class _Late(BaseException):
-    """TimedOut on its way. An Exception would be a failed request to botocore, which tries again."""
+    """Becomes TimedOut. Not an Exception, which botocore would treat as a failed request, and retry."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -28,7 +28,7 @@ def interruptible(seconds: float) -> Iterator[None]:
     """Signals raise Interrupted, and the clock TimedOut, until the end of the context. Main thread only."""
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
-        _ignore()  # a second one must not disturb the lifting
+        _ignore()  # a second signal must not interrupt the lifting of the fence
         raise Interrupted(signal.Signals(number).name)
 
     def late(_number: int, _frame: FrameType | None) -> None:
@@ -51,7 +51,7 @@ def interruptible(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Signals do nothing here. Not by SIG_IGN: a hook would inherit that, and Ctrl-C could not end it."""
+    """Ignores signals. Not with SIG_IGN: a hook would inherit that, and Ctrl-C could not end it."""
     before = {number: signal.signal(number, _nothing) for number in SIGNALS}
     try:
         yield

@@ -1,8 +1,9 @@
 """
-The items that changed since a verify, compared alone.
+Compares only the items that changed since a verify.
 
-They are found in the source's own binlog, not on the stream, so that what was lost on the way is found. Their
-keys come from the oracle, not from the code that applied the changes: what that code loses is compared, too.
+They are found in the source's own binlog, not on the stream, so that a change that was lost on the way is
+found. Their keys come from the oracle, not from the code that applied the changes: what that code loses is
+compared, too.
 """
 
 from collections import defaultdict
@@ -27,7 +28,8 @@ def changed_keys(changes: Iterable[RowChange], pairs: Sequence[Pair]) -> dict[st
     """
     The items that row changes can have touched; a superset.
 
-    Refused where the binlog cannot be read, and for a change that the mapping file says nothing of.
+    Raises Refused where the binlog cannot be read, and for a change of a table that the mapping file does not
+    have.
     """
     found: dict[str, set[Key]] = defaultdict(set)
     readers = {(pair.schema, pair.table): ImageKeys(pair) for pair in pairs}
@@ -38,7 +40,7 @@ def changed_keys(changes: Iterable[RowChange], pairs: Sequence[Pair]) -> dict[st
     except CaptureStopped as error:
         raise Refused(
             f"what changed since the last verify is not known ({error.found})",
-            "run `ferry verify` again, then go on from there",
+            "run `ferry verify` again, then the command",
         ) from error
     return found
 
@@ -51,14 +53,13 @@ def _refused(change: RowChange) -> NoReturn:
 
 
 def count(keys: Keys) -> int:
-    """Items."""
     return sum(map(len, keys.values()))
 
 
 def compare(
     live: Live, pairs: Sequence[Pair], keys: Keys, passed: Callable[[], None] | None = None
 ) -> Summary:
-    """Compares items with their rows until each is equal or differs; `passed` as Live.looking has it."""
+    """Compares items with their rows until each is equal or differs; `passed` as in Live.looking."""
     summary = Summary()
     for look, some in _looks(live, pairs, keys, passed):
         live.judge(look, list(some), lambda _: None, summary)
@@ -78,7 +79,7 @@ def unequal(live: Live, pairs: Sequence[Pair], keys: Keys) -> dict[str, set[Key]
 def _looks(
     live: Live, pairs: Sequence[Pair], keys: Keys, passed: Callable[[], None] | None
 ) -> Iterator[tuple[Looking, set[Key]]]:
-    """For each target what reads its items, and their keys."""
+    """For each target the reader of its items, and their keys."""
     for target, some in keys.items():
         if some:
             with live.looking([pair for pair in pairs if pair.target == target], passed) as look:

@@ -1,10 +1,10 @@
 """
-Makes items what their rows are, beside the running consumer.
+Writes items again from their rows, while the consumer runs.
 
 All rows of an item are read again in one snapshot, and the item is written with the snapshot's watermark as
 its position, on the condition that it is older. So changes at or below the watermark, which the snapshot
-shows, are skipped, and later ones are applied over it: what the bulk load relies on, for one item. An item
-that the consumer has brought beyond the watermark meanwhile stays as it is, and is looked at again.
+shows, are skipped, and later ones are applied after it, as with the bulk load. An item that the consumer has
+brought beyond the watermark meanwhile stays as it is, and is read again.
 """
 
 import json
@@ -35,8 +35,8 @@ _OLDER = "attribute_not_exists(#p) OR #p < :w"
 @dataclass(slots=True)
 class Repair:
     """
-    Of one target. `connection` reads as the load does; `rows` tell where an item's rows are, one for each of
-    `tables`; `expires` is when a tombstone may go, in seconds since 1970.
+    The repair of one target. `connection` reads as the load does; `rows` find an item's rows, one for each of
+    `tables`; `expires` is a tombstone's time to live, in seconds since 1970.
     """
 
     connection: Any
@@ -49,7 +49,7 @@ class Repair:
     written: set[Key] = field(default_factory=set)
 
     def run(self, keys: Sequence[Key]) -> None:
-        """Writes these items. Whether they are right then has to be looked at again."""
+        """Writes these items. Success does not mean that they are equal now: read them again."""
         described = [
             describe(self.connection, table, columns(self.connection, table)) for table in self.tables
         ]
@@ -64,7 +64,9 @@ class Repair:
     def _read(
         self, described: Sequence[CutTable], keys: Sequence[Key], unusable: Callable[[Unusable], None]
     ) -> tuple[Position, dict[Key, dict[str, Attribute]]]:
-        """What the items have to be, and since when. `unusable` gets those that no item can be."""
+        """
+        The items as their rows make them, with their position. `unusable` gets rows that cannot be items.
+        """
         watermark = snapshot.begin_snapshot(self.connection, self.server)
         position = watermark.position(self.epoch)
         lines = [
@@ -90,13 +92,13 @@ class Repair:
             yield from liner.lines(table.selection.values(cursor.fetchall()))
 
     def _write(self, key: Key, item: dict[str, Attribute] | None, position: Position) -> None:
-        """The item, or a tombstone where it has no rows any more."""
+        """Writes the item, or a tombstone where it has no rows any more."""
         stamp: dict[str, Attribute] = {POSITION: {"S": str(position)}}
-        grave = {**self.items.attributes(key), **stamp, EXPIRES: {"N": str(self.expires())}}
+        tombstone = {**self.items.attributes(key), **stamp, EXPIRES: {"N": str(self.expires())}}
         try:
             self.items.client.put_item(
                 TableName=self.items.target,
-                Item=grave if item is None else item,
+                Item=tombstone if item is None else item,
                 ConditionExpression=_OLDER,
                 ExpressionAttributeNames={"#p": POSITION},
                 ExpressionAttributeValues={":w": stamp[POSITION]},

@@ -1,4 +1,6 @@
-"""Verify of what changed since the last verify: in rounds before the fence, and of the rest behind it."""
+"""
+Verify of the items that changed since the last verify: in rounds before the fence, and of the rest after it.
+"""
 
 import time
 from collections import defaultdict
@@ -16,8 +18,8 @@ from rowferry.control_table import CHECKPOINT
 from rowferry.errors import Refused
 from rowferry.position import BinlogOffset, Position
 
-ENOUGH = 0.5  # seconds that a round may take: the tail behind the fence is shorter still
-FEW = 100  # items of a round: behind the fence they take less than the connections do
+ENOUGH = 0.5  # seconds that a round may take: the rest after the fence is even shorter
+FEW = 100  # items of a round: after the fence they take less time than the connections do
 MOST_ROUNDS = 5
 
 
@@ -26,20 +28,21 @@ class Tail:
     """
     The items that the source's binlog changed from `since` on.
 
-    All but the first round look once: what is not equal then is on its way or differs, and is looked at again
-    with the next. So a round takes one marker's time, and the last one, behind the fence, has little left.
+    All but the first round read once: an item that is not equal then is on its way or differs, and is read
+    again in the next round. So a round takes one marker's time, and the last one, after the fence, has few
+    items.
     """
 
     context: Context
     since: Position
     _carried: dict[str, set[Key]] = field(default_factory=dict)
 
-    def rounds(self, tell: Callable[[str], None]) -> None:
-        """Until little is left for the time behind the fence. Refused when something differs."""
+    def rounds(self, report: Callable[[str], None]) -> None:
+        """Verifies until few items are left for after the fence. Raises Refused when something differs."""
         for number in range(1, MOST_ROUNDS + 1):
             began = time.monotonic()
             count = self._first() if number == 1 else self._further()
-            tell(f"verified what changed, round {number}: {count:,} items, up to {self.since}")
+            report(f"verified what changed, round {number}: {count:,} items, up to {self.since}")
             if count <= FEW or time.monotonic() - began < ENOUGH:
                 return
 
@@ -62,14 +65,16 @@ class Tail:
         return changed.count(keys)
 
     def behind_fence(self, passed: Callable[[], None]) -> Summary:
-        """The rest. `passed` returns when all that is in the source has been applied."""
+        """Verifies the rest. `passed` returns when all changes in the source have been applied."""
         keys = self._changed()
         found = changed.compare(Live(self.context), self._pairs, keys, passed)
-        passed()  # also where nothing has changed
+        passed()  # also where no item has changed
         return found
 
     def _changed(self) -> dict[str, set[Key]]:
-        """Up to the present end; and what the last round left."""
+        """
+        Keys of items changed up to the present end, and of those that the last round did not find equal.
+        """
         context, pairs = self.context, self._pairs
         _refuse_unread([f"{pair.schema}.{pair.table}" for pair in pairs if not _is_read(context, pair)])
         checkpoint = context.control.get(CHECKPOINT)

@@ -224,7 +224,7 @@ def test_writers_that_the_fence_does_not_hold_end_it(bed: Bed, table: str, row: 
     bed.ready.unlink()
     _, err = leaking.communicate()
     assert leaking.returncode == 1, err
-    assert "MySQL still takes writes: its binlog has grown behind the fence" in err
+    assert "MySQL still takes writes: its binlog has grown after the fence" in err
     bed.comes_back()
 
 

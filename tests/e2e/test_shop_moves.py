@@ -192,7 +192,7 @@ def test_killed_in_the_move_it_goes_on_and_nothing_that_was_acknowledged_is_lost
     assert json.loads(out)["phase"] == "done" == bed.state()
     bed.goes_on()
     assert bed.is_fenced()
-    assert "`ferry finalize` is next" in bed.run(*CUT, status=2)[1]
+    assert "run `ferry finalize`" in bed.run(*CUT, status=2)[1]
     assert bed.shop.close() == []
     assert bed.shop.writes > 300
     actions = json.loads(bed.rehearsal.ferry("audit", "--json", capture=True))

@@ -10,6 +10,7 @@ mapping_words  the meaning of the mapping file's words
 values         the attribute of a value that MySQL printed
 numbers        exact numbers, and JSON documents
 hooks          the rows that the user's hook makes
+row_images     the items that a row change of the binlog touches
 source_text    the source, every value as the server prints it
 sql_literals   printed values as literals in SQL
 """

@@ -1,7 +1,7 @@
 """
-Which items a row change touches, worked out from the images of the row by the oracle's own reading.
+The items that a row change touches, computed from the row's images by the oracle's own reading.
 
-The verify behind the fence compares the items that the binlog changed, and no others. So these keys must not
+The verify after the fence compares the items that the binlog changed, and no others. So these keys must not
 come from the code that applied the changes: what that code loses would then be compared nowhere.
 """
 
@@ -21,7 +21,7 @@ type Image = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ImageKeys:
-    """Reads images of the rows of one pair."""
+    """Computes the keys of one pair's items from images of its rows."""
 
     pair: Pair
     _hook: hooks.Hook | None = field(init=False)
@@ -36,9 +36,9 @@ class ImageKeys:
         """
         The keys, as in Member, of all items that the change can have touched; one may come twice.
 
-        Both images count, whatever `where` says of them: a row that enters or leaves the filter changes its
-        item, and an item too many is only compared in vain. No key where a row can have no item: such a row
-        is in quarantine, which is counted there. Refused for a column that an image lacks.
+        Both images count, also rows that `where` does not select: a row that enters or leaves the filter
+        changes its item, and comparing an item too many does no harm. No key where a row cannot have an item:
+        it is in the quarantine, and counted there. Raises Refused for a column that an image lacks.
         """
         rows = [row for image in (before, after) if image is not None for row in self._rows(image)]
         if len(rows) == 2 and rows[0] == rows[1]:

@@ -136,7 +136,7 @@ def test_read_only_is_refused_on_mariadb_while_somebody_is_connected_whom_it_doe
             with closing(server.connect(SHOP)) as shop, pytest.raises(pymysql.err.OperationalError):
                 insert(shop, 1)  # super_read_only binds SUPER, too
             return
-        with pytest.raises(Refused, match=f"does not bind {SHOP.user}"):
+        with pytest.raises(Refused, match=f"does not stop {SHOP.user}"):
             fence.check(admin)
 
 

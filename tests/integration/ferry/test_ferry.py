@@ -642,7 +642,7 @@ def test_control_c_ends_the_load_in_order(bed: Bed, interrupted: "subprocess.Pop
     interrupted.send_signal(signal.SIGINT)
     _, err = interrupted.communicate()
     assert interrupted.returncode == 130
-    assert err.splitlines()[-1] == "interrupted: run the command again, it goes on"
+    assert err.splitlines()[-1] == "interrupted: run the command again, it resumes"
     assert "Traceback" not in err
     assert bed.control.get(LOADER)["released"]  # so the next run need not wait
     Limits().write(bed.control)
