@@ -1,11 +1,12 @@
 """
-The speed of the parts on this machine, on one core, as build/bench/report.json.
+The throughput of the parts on this machine, on one core, written to build/bench/report.json.
 
     python -m benchmarks
     python -m benchmarks --rows 20000 --rounds 2 decoder_single
 
-Each figure is {name, value, unit, baseline, ratio}: `baseline` is what the usual library, or for bulk_files
-the article's scripts, do with the same bytes in the same run, `ratio` how many times faster we are.
+Each figure is {name, value, unit, baseline, ratio}: `baseline` is the throughput of the usual library, or for
+bulk_files of the article's scripts, with the same bytes in the same run; `ratio` is value divided by
+baseline.
 """
 
 import argparse
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = [*BENCHMARKS, bulk_direct.NAME, bulk_files.NAME]
     parser.add_argument("names", nargs="*", choices=[*names, []], help="default: all", metavar="NAME")
     parser.add_argument("--rows", type=int, default=100_000, help="rows in large transactions (100000)")
-    parser.add_argument("--rounds", type=int, default=5, help="the best of so many counts (5)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds, of which the fastest counts (5)")
     chosen = parser.parse_args(arguments)
     figures: list[Figure] = []
     for figure in _figures(chosen.names or names, chosen.rows, chosen.rounds):

@@ -1,4 +1,6 @@
-"""The mapper of the article, for comparison: each line split at commas, a tab between key and member."""
+"""
+The mapper of the article, for comparison: splits each line at commas, with a tab between key and member.
+"""
 
 import sys
 

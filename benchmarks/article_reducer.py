@@ -1,8 +1,8 @@
 """
-The reducer of the article, for comparison: lines of one key become one item, all values text, and each item
-is put by a request of its own.
+The reducer of the article, for comparison: lines of one key become one item, with all values as text, and
+each item is put with a request of its own.
 
-    article_reducer.py ENDPOINT     puts them, as the article's does with the boto of its day
+    article_reducer.py ENDPOINT     puts the items, as the article's script does with the boto of its time
     article_reducer.py              writes lines of DynamoDB JSON instead, which is less work
 """
 
@@ -14,7 +14,7 @@ type Put = Callable[[dict[str, str]], object]
 
 
 def putting(endpoint: str) -> Put:
-    import boto3  # not for the lines, which would pay for it
+    import boto3  # here, because writing lines should not pay for the import
     from botocore.config import Config
 
     session = boto3.Session("benchmark", "benchmark", region_name="us-east-1")

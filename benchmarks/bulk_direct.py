@@ -1,8 +1,8 @@
 """
 Rows per second and core of the direct method, from MySQL to requests that a server answers at once, and of
-the loop that everybody writes first on the same rows: PyMySQL, a dictionary of groups, boto3's batch_writer.
+the obvious loop over the same rows: PyMySQL, a dictionary of groups, boto3's batch_writer.
 
-A core's second is one of processor time of this process; MySQL and the answering server are not counted.
+A core's second is a second of this process's processor time; MySQL and the answering server are not counted.
 """
 
 import subprocess
@@ -36,7 +36,7 @@ CHUNK, ROWS_OF_AN_ITEM = 5000, 10
 
 
 def measure(rows: int, rounds: int) -> Iterator[Figure]:
-    """Yields the figure."""
+    """Yields the figure of this benchmark."""
     with TemporaryDirectory() as folder, database(Path(folder)) as server, answering() as endpoint:
         fill(server, rows)
         ours, theirs = [], []
@@ -65,7 +65,7 @@ def answering() -> Iterator[str]:
 
 
 def seconds(work: Callable[[], int], rows: int) -> float:
-    """Processor time that it takes. AssertionError unless it sees every row."""
+    """Processor time of `work`. Raises AssertionError unless it returns `rows`."""
     before = time.process_time()
     seen = work()
     used = time.process_time() - before
@@ -74,7 +74,7 @@ def seconds(work: Callable[[], int], rows: int) -> float:
 
 
 def client(endpoint: str) -> Any:
-    """boto3's, without its check of arguments."""
+    """boto3's client, without its validation of arguments."""
     return boto3.client(
         "dynamodb",
         endpoint_url=endpoint,
@@ -100,7 +100,7 @@ def fill(server: Server, rows: int) -> None:
 
 
 def direct(server: Server, endpoint: str) -> int:
-    """Ours: what one worker's threads do with the chunks of a table."""
+    """Rowferry: what one worker's threads do with the chunks of a table."""
     account, table = server.capture, MAPPING.tables[0]
     connecting = partial(connect, Address(server.host, server.port, account.user, account.password))
     with connecting() as connection:
@@ -122,7 +122,7 @@ def direct(server: Server, endpoint: str) -> int:
 
 
 def loop(server: Server, endpoint: str) -> int:
-    """Theirs."""
+    """The baseline."""
     session = boto3.Session("benchmark", "benchmark", region_name="us-east-1")
     target = session.resource("dynamodb", endpoint_url=endpoint, config=Config(proxies={})).Table("purchase")
     rows, items = 0, dict[tuple[str, str], dict[str, Any]]()

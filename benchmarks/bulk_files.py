@@ -1,13 +1,14 @@
 """
-Rows per second and core from the CSV of SELECT ... INTO OUTFILE, and by the article's mapper | sort | reducer
-from the same CSV.
+Rows per second and core from the CSV of SELECT ... INTO OUTFILE, and of the article's mapper | sort | reducer
+with the same CSV.
 
-bulk_files          import files, next to the article's scripts as they are: a request for each item, which a
+bulk_files          import files, compared with the article's scripts as they are: a request for each item,
+which a
                     server answers at once
-bulk_files_written  import files, next to the same scripts where the reducer writes lines, and sends nothing
+bulk_files_written  import files, compared with the same scripts if the reducer writes lines and sends nothing
 
-A core's second is one of processor time, of all processes together but for the answering server. The CSV is
-in the order of the primary key, as MySQL writes it, in several parts.
+A core's second is a second of processor time of all processes together, without the answering server. The CSV
+is in the order of the primary key, as MySQL writes it, in several parts.
 """
 
 import os
@@ -34,7 +35,7 @@ from rowferry.position import Position
 NAME, WRITTEN = "bulk_files", "bulk_files_written"
 PARTS, ROWS_OF_AN_ITEM = 4, 10
 SHARE = 5
-"""Times the rows of the others: so many are wanted that starting the processes does not count."""
+"""Factor for the rows of the other benchmarks: with as many, the start of the processes does not count."""
 MAPPING = """
     [[table]]
     source = "test.purchase"
@@ -65,7 +66,7 @@ def measure(rows: int, rounds: int) -> Iterator[Figure]:
         for number in range(rounds):  # in turn, so that a slow moment of the machine hits all
             ours.append(seconds(partial(import_files, folder, folder / f"{number}")))
             written.append(seconds(partial(article, folder / "csv", folder / "items")))
-        # so long that a slow moment of the machine hardly counts: once is enough
+        # It takes so long that a slow moment of the machine hardly counts: once is enough.
         put = [seconds(partial(article, folder / "csv", folder / "nothing", endpoint))]
         with (folder / "items").open() as lines:
             items = sum(1 for _ in lines)
@@ -92,7 +93,7 @@ def write_csv(folder: Path, rows: int) -> None:
 
 
 def import_files(folder: Path, work: Path) -> None:
-    """The whole of `ferry load --method import`, up to the files."""
+    """All of `ferry load --method import`, up to the files."""
     table = Mapping.parse(MAPPING).tables[0]
     export = open_export(
         folder / "csv", table, format="outfile", columns=COLUMNS, dialect="FIELDS TERMINATED BY ','"
@@ -107,7 +108,7 @@ def import_files(folder: Path, work: Path) -> None:
 
 
 def article(csv: Path, items: Path, *endpoint: str) -> None:
-    """mapper | sort | reducer, as processes; with an endpoint the items are put there."""
+    """mapper | sort | reducer as processes; with an endpoint, the items are put there."""
     subprocess.run(
         ["bash", "-o", "pipefail", "-c", _PIPE, "pipe", str(csv), str(_SCRIPTS), str(items), *endpoint],
         env={**os.environ, "PYTHON": sys.executable},
@@ -116,7 +117,7 @@ def article(csv: Path, items: Path, *endpoint: str) -> None:
 
 
 def seconds(work: Callable[[], None]) -> float:
-    """Processor time that it takes, with its processes."""
+    """Processor time of `work`, its child processes included."""
     before = time.process_time() + _children()
     work()
     return time.process_time() + _children() - before

@@ -1,9 +1,9 @@
 """
-Rows per second of capture, from recorded packets to stream records, and of the usual way on the same packets:
-mysql-replication and a JSON text of each row, without order, position or compression.
+Rows per second of capture, from recorded packets to stream records, and of the usual method with the same
+packets: mysql-replication and a JSON text of each row, without order, position or compression.
 
-Ours is all that the reader's and the senders' threads do but for the network: events, transactions, lanes,
-JSON of each change, records.
+Rowferry's figure has all that the reader's and the senders' threads do, except for the network: events,
+transactions, lanes, JSON of each change, records.
 """
 
 import json
@@ -32,7 +32,7 @@ _LANES, _AT_ONCE = 256, 500
 
 
 def captured(packets: Sequence[bytes]) -> int:
-    """Ours."""
+    """Rowferry: the number of rows captured."""
     start = BinlogOffset("binlog.000001", 4)
     transactions, lanes, clock = Transactions(MAPPING, 1, start), Lanes(_LANES, random=lambda: 0.5), count()
     rows = waiting = 0
@@ -58,7 +58,7 @@ def _sent(lanes: Lanes, now: float) -> int:
 
 
 def in_json(reader: Iterable[Any]) -> int:
-    """The library's events, each row as JSON."""
+    """The baseline: the library's events, each row as JSON."""
     rows = 0
     for event in reader:
         for row in event.rows:

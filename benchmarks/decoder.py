@@ -1,9 +1,11 @@
 """
-Rows per second of the binlog decoder and of capture, and of mysql-replication, on the same recorded packets.
+Rows per second of the binlog decoder and of capture, and of mysql-replication, with the same recorded
+packets.
 
-Both start from the packets as the socket gave them, so framing and table maps count, and make a mapping of
-each row. Ours also checks every checksum, which the library leaves out. It is asked for row events only,
-without logging; not for a frozen schema, with which it would misread rows after an ALTER TABLE.
+Both start from the packets as the socket returned them, so framing and table maps count, and make a mapping
+of each row. Rowferry's decoder also checks every checksum, which the library does not. The library is set to
+row events only and no logging, but not to a frozen schema, with which it would misread rows after an ALTER
+TABLE.
 """
 
 import gc
@@ -32,7 +34,7 @@ _SINGLE_SHARE = 5
 
 
 class Workload(NamedTuple):
-    """A table, the columns that are wanted of it, and what row number n holds, as SQL."""
+    """A table: its columns, and the values of row number n, as SQL."""
 
     definition: str
     row: Callable[[int], str]
@@ -65,7 +67,7 @@ WIDE = Workload(
 
 
 class Benchmark(NamedTuple):
-    """Rows in transactions of `size`; what we and the library's reader do with them."""
+    """Rows in transactions of `size`; `ours` and `theirs` return the number of rows they have read."""
 
     workload: Workload
     size: int
@@ -87,7 +89,7 @@ def recorded(server: Server, workload: Workload, count: int, size: int) -> list[
 
 
 def timed(work: Callable[[], int], count: int) -> float:
-    """Seconds that it takes. AssertionError unless it sees every row."""
+    """Seconds that `work` takes. Raises AssertionError unless it returns `count`."""
     gc.collect()
     started = time.perf_counter()
     seen = work()
@@ -97,7 +99,7 @@ def timed(work: Callable[[], int], count: int) -> float:
 
 
 def decoded(packets: Sequence[bytes]) -> int:
-    """Ours."""
+    """Rowferry: the number of rows decoded."""
     stream = EventStream(lambda _schema, _table: EVERY_COLUMN)
     rows = 0
     for packet in packets:
@@ -108,7 +110,7 @@ def decoded(packets: Sequence[bytes]) -> int:
 
 
 class Replay:
-    """Stands where the library has its connection; gives the recorded packets, then the end."""
+    """Takes the place of the library's connection; returns the recorded packets, then the end."""
 
     def __init__(self, packets: Sequence[bytes]) -> None:
         self._packets = iter([*packets, _EOF])
@@ -121,7 +123,7 @@ class Replay:
 
 
 def library(server: Server, packets: Sequence[bytes]) -> Any:
-    """mysql-replication, connected as it wants to be and then fed with the packets."""
+    """mysql-replication, connected to a server as it must be, and then given the recorded packets."""
     reader = BinLogStreamReader(
         connection_settings={
             "host": server.host,
@@ -140,7 +142,7 @@ def library(server: Server, packets: Sequence[bytes]) -> Any:
 
 
 def counted(reader: Any) -> int:
-    """Theirs."""
+    """The baseline."""
     return sum(len(event.rows) for event in reader)
 
 

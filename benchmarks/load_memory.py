@@ -1,6 +1,6 @@
 """
 The memory of the load's processes while they load a large table, from a real MySQL to a server that answers
-at once: the highest sum of their resident sets, shared pages counted in each.
+at once: the highest sum of their resident sets, with shared pages counted in each.
 
     python -m benchmarks.load_memory --rows 10000000
 """
@@ -35,7 +35,7 @@ _DOUBLED = 1000
 
 
 class Measured(NamedTuple):
-    """Rows, seconds, and the highest resident set of all processes together in MiB."""
+    """Rows, seconds, and the highest sum of all processes' resident sets in MiB."""
 
     rows: int
     seconds: float
@@ -44,7 +44,7 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True)
 class ClientAt:
-    """Makes the load's client, for the server at an endpoint."""
+    """Creates the load's client for the server at an endpoint; can be pickled to the workers."""
 
     endpoint: str
 
@@ -55,7 +55,7 @@ class ClientAt:
 
 
 def measure(rows: int) -> Measured:
-    """Loads a table of at least so many rows with the load's own workers."""
+    """Loads a table of at least `rows` rows with the load's own workers."""
     with tempfile.TemporaryDirectory() as folder, database(Path(folder)) as server, answering() as endpoint:
         count = fill(server, rows)
         started = time.monotonic()
@@ -65,7 +65,7 @@ def measure(rows: int) -> Measured:
 
 
 def fill(server: Server, rows: int) -> int:
-    """A table that is doubled by INSERT ... SELECT; returns its rows."""
+    """Creates a table and doubles it with INSERT ... SELECT; returns its number of rows."""
     with server.connect() as connection, connection.cursor() as cursor:
         cursor.execute("SET cte_max_recursion_depth = 100000, sql_log_bin = 0")
         cursor.execute(
@@ -90,7 +90,7 @@ def fill(server: Server, rows: int) -> int:
 
 
 def load(server: Server, endpoint: str) -> tuple[int, float]:
-    """Rows, and the highest memory in MiB."""
+    """Loads the table; returns the rows, and the highest memory in MiB."""
     account = server.capture
     connecting = partial(connect, Address(server.host, server.port, account.user, account.password))
     with connecting() as connection:
@@ -115,7 +115,7 @@ def load(server: Server, endpoint: str) -> tuple[int, float]:
 
 @contextmanager
 def watched() -> Any:
-    """Yields the list that the memory of this process and its workers is added to, in MiB."""
+    """Yields a list to which the memory of this process and its workers, in MiB, is appended."""
     found, ended = [0.0], threading.Event()
 
     def watch() -> None:
@@ -133,7 +133,7 @@ def watched() -> Any:
 
 
 def resident(pid: str) -> float:
-    """MiB of a process in memory; 0 for one that has ended."""
+    """Resident set of a process in MiB; 0 if it has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:

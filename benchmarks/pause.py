@@ -3,10 +3,10 @@ How long the application cannot write: real cutovers of the rehearsal under traf
 
     .venv/bin/python -m benchmarks.pause --rate 500 --runs 5
 
-The traffic is the shop's, at `rate` row changes a second. Each run is `ferry cutover` as an operator types
-it, then `--back`. `backlog` is what waits when the command begins: the emulated DynamoDB takes some 500
-requests a second. `verify` is a figure of its own: of everything, where no verify of what changed is
-installed.
+The traffic is the shop's, at `rate` row changes per second. Each run is `ferry cutover` as an operator runs
+it, then `--back`. `backlog` is the number of changes that wait when the command begins: the emulated DynamoDB
+takes about 500 requests per second. `verify` is a separate figure: of everything, if no verify of what
+changed is installed.
 """
 
 import argparse

@@ -1,10 +1,10 @@
 """
-What the documents say is compared with the project: links, make targets, commands, parameters, metrics.
+Compares what the documents say with the project: links, make targets, commands, parameters, metrics.
 
-And how they and the texts in the code say it: lab/prose.py.
+Also checks the wording of documents, and of strings and comments in the code: see lab/prose.py.
 
     python -m lab.check_docs            exit status 1 and one line for each claim that does not hold
-    python -m lab.check_docs --write    writes what the documents have from the code again
+    python -m lab.check_docs --write    first writes the parts of documents that are generated from the code
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--write", action="store_true", help="write what is made from the code")
+    parser.add_argument("--write", action="store_true", help="write what is generated from the code")
     if parser.parse_args().write:
         for page, text in made().items():
             page.write_text(text, encoding="utf-8")
@@ -48,12 +48,14 @@ def main() -> int:
 
 
 def made() -> dict[Path, str]:
-    """The documents that are made from the code, in whole or in part, as they have to be."""
+    """The documents that are generated from the code, in whole or in part, with their proper text."""
     return {METRICS: metrics_page(), ARCHITECTURE: with_keys(ARCHITECTURE.read_text(encoding="utf-8"))}
 
 
 def with_keys(text: str) -> str:
-    """docs/architecture.md with the control table's keys between its two marks. ValueError without these."""
+    """
+    docs/architecture.md with the control table's keys between its two marks. Raises ValueError without these.
+    """
     lines = [f"| {key.pattern} | {key.written_by} | {key.holds} |" for key in KEYS]
     table = "\n".join(["| pk | written by | holds |", "| --- | --- | --- |", *lines])
     before, mark, rest = text.partition("<!-- control table -->\n")
@@ -70,19 +72,19 @@ def pages() -> list[Path]:
 
 
 def modules() -> list[Path]:
-    """Every file of code that speaks: to an operator, or to who reads it."""
+    """Every Python file whose strings and comments are checked."""
     return [module for folder in SPEAKING for module in sorted((ROOT / folder).rglob("*.py"))]
 
 
 def style(file: Path, wrong: Callable[[str], Iterator[tuple[int, str]]]) -> Iterator[str]:
-    """How a file says things that should be said in another way."""
+    """A line for each wording in a file that should be replaced."""
     if file != Path(prose.__file__):
         for number, what in wrong(file.read_text(encoding="utf-8")):
             yield f"{file.relative_to(ROOT)}:{number}: {what}"
 
 
 def check(page: Path) -> Iterator[str]:
-    """The claims of a page that do not hold."""
+    """A line for each claim of a page that is not true."""
     text = page.read_text(encoding="utf-8")
     name = page.relative_to(ROOT)
     for link, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", text):
@@ -97,7 +99,7 @@ def check(page: Path) -> Iterator[str]:
 
 
 def anchors(text: str) -> set[str]:
-    """What a page's headings are linked by."""
+    """The anchors of a page's headings."""
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 

@@ -1,5 +1,5 @@
 """
-The emulated AWS of the rehearsal: one ministack process on a free loopback port, gone when the command ends.
+The emulated AWS of the rehearsal: one ministack process on a free loopback port, which ends with the command.
 
     with cloud(folder) as aws:
         aws.client("dynamodb").list_tables()
@@ -28,7 +28,9 @@ REGION = "us-east-1"
 
 
 class CloudFailed(RuntimeError):
-    """The emulated AWS did not start or ended by itself; the message ends in its log's tail or the fix."""
+    """
+    The emulated AWS did not start, or ended by itself; the message ends in the tail of its log, or the fix.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,8 @@ class Cloud:
     """
     A running emulated AWS.
 
-    endpoint: http://127.0.0.1:PORT
-    environment: what boto3, sam, the aws command line or the capturer need to reach it and nothing else.
-    log: the emulator's own log, with the functions' errors.
+    endpoint: http://127.0.0.1:PORT environment: the variables with which boto3, sam, the aws command line and
+    the capturer reach it, and only it. log: the emulator's own log, with the functions' errors.
     """
 
     endpoint: str
@@ -82,12 +83,12 @@ class Cloud:
 @contextlib.contextmanager
 def cloud(folder: Path, python: Path = MINISTACK_PYTHON, *, import_seconds: float = 1.0) -> Iterator[Cloud]:
     """
-    Run an emulated AWS in `folder`, which it makes and whose `tmp` it empties at the end.
+    Run an emulated AWS in `folder`, which is created and whose `tmp` is emptied at the end.
 
-    `import_seconds` pass before an ImportTable takes its first item; on AWS minutes do.
+    An ImportTable takes its first item after `import_seconds`; on AWS it takes minutes.
 
-    Call it from the main thread: the process ends with the thread that started it (that is how it also
-    ends when this process is killed). Raises CloudFailed.
+    Call it from the main thread: the emulator ends with the thread that started it, so that it also ends if
+    this process is killed. Raises CloudFailed.
     """
     if not python.exists():
         raise CloudFailed(f"the emulated AWS is not installed ({python} is missing): run `make setup`")
@@ -107,7 +108,9 @@ def cloud(folder: Path, python: Path = MINISTACK_PYTHON, *, import_seconds: floa
 
 @contextlib.contextmanager
 def free_port() -> Iterator[int]:
-    """Yield a loopback port that nobody else is given meanwhile: it stays bound, though not listened on."""
+    """
+    Yield a loopback port that is not given to anybody else inside: it stays bound, but nothing listens on it.
+    """
     with socket.socket() as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(("127.0.0.1", 0))
@@ -117,7 +120,9 @@ def free_port() -> Iterator[int]:
 def client_environment(folder: Path, port: int) -> dict[str, str]:
     """Return the variables that send every AWS SDK to the emulator, never to a real account or a proxy."""
     profile = folder / "aws-config"
-    profile.write_text(f"[default]\nregion = {REGION}\n")  # whatever AWS_PROFILE the user has set
+    profile.write_text(
+        f"[default]\nregion = {REGION}\n"
+    )  # overrides the AWS_PROFILE that the user may have set
     return {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_ACCESS_KEY_ID": "test",
@@ -141,7 +146,7 @@ def client_environment(folder: Path, port: int) -> dict[str, str]:
 def launch(
     python: Path, folder: Path, port: int, aws: Cloud, import_seconds: float = 1.0
 ) -> subprocess.Popen[bytes]:
-    """Start the emulator, leader of its own process group; of the caller's environment it gets PATH."""
+    """Start the emulator in a process group of its own; of the caller's environment it gets only PATH."""
     settings = {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(folder / "tmp"),
@@ -155,14 +160,14 @@ def launch(
         "S3_DATA_DIR": str(folder / "tmp/s3"),
         "IOT_MTLS_ENABLED": "0",  # it would listen on a fixed port
         "SFTP_ENABLED": "0",
-        "DOCKER_HOST": f"unix://{folder}/no-docker",  # it would remove containers that it takes for its own
+        "DOCKER_HOST": f"unix://{folder}/no-docker",  # otherwise it removes containers that look like its own
         "PYTHONUNBUFFERED": "1",
         "LAB_IMPORT_SECONDS": str(import_seconds),  # lab/emulator/cloud_launcher.py reads it
     }
     with aws.log.open("wb") as log:
         return subprocess.Popen(
             [python, "-m", "lab.emulator.cloud_launcher", str(os.getpid())],
-            cwd=ROOT,  # by the folder, not by PYTHONPATH, which the functions would inherit
+            cwd=ROOT,  # makes `lab` importable; a PYTHONPATH would be inherited by the functions
             env={**aws.environment, **settings},
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -172,7 +177,9 @@ def launch(
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], aws: Cloud) -> None:
-    """Return when requests are answered; raise CloudFailed with the log's tail when that does not come."""
+    """
+    Wait until requests are answered; raise CloudFailed with the tail of the log if that does not happen.
+    """
     deadline = time.monotonic() + READY_WITHIN
     while time.monotonic() < deadline:
         with contextlib.suppress(urllib.error.URLError, OSError):
@@ -185,14 +192,14 @@ def wait_until_ready(process: subprocess.Popen[bytes], aws: Cloud) -> None:
 
 
 def request(url: str, method: str, timeout: float) -> None:
-    """Send a request straight to the emulator, past any proxy."""
+    """Send a request directly to the emulator, not through a proxy."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with direct.open(urllib.request.Request(url, method=method), timeout=timeout) as response:
         response.read()
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End the emulator and the functions it runs. It has nothing to save: its state is in memory."""
+    """Kill the emulator and the functions it runs. There is nothing to save: its state is in memory."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

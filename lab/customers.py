@@ -1,6 +1,6 @@
 """
-Customers of the example shop: they write without end, also while it moves, and keep a ledger of what the shop
-has acknowledged.
+Customers of the example shop: they write continuously, also while it moves, and keep a ledger of what the
+shop has acknowledged.
 """
 
 import threading
@@ -16,7 +16,7 @@ PRODUCTS = 40
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """What the shop does not have as it had acknowledged it."""
+    """An order that the shop does not have as it had acknowledged it: a lost write."""
 
     customer: str
     order: str
@@ -25,7 +25,7 @@ class Lack:
 
 
 class Customer(threading.Thread):
-    """One of them, who alone writes the orders of that name, `rate` times a second. `failure` ends it."""
+    """One customer, the only writer of its orders, `rate` times a second. An error ends it, as `failure`."""
 
     def __init__(self, name: str, purchases: Purchases, rate: float, random: Random) -> None:
         super().__init__(name=f"customer {name}", daemon=True)
@@ -41,7 +41,6 @@ class Customer(threading.Thread):
         self.failure: Exception | None = None
 
     def run(self) -> None:
-        """Writes until it is to end."""
         due = time.monotonic()
         try:
             while not self._ended.is_set():
@@ -67,7 +66,7 @@ class Customer(threading.Thread):
             products[product] = quantity
 
     def end(self) -> None:
-        """After the write that is under way."""
+        """Ends it after the write in progress."""
         self._ended.set()
         self.join()
 
@@ -80,5 +79,5 @@ class Customer(threading.Thread):
 
 
 def customers(count: int, make: Callable[[], Purchases], rate: float, seed: int = 1) -> list[Customer]:
-    """So many, who write `rate` times a second together; each has purchases of its own."""
+    """`count` customers, who together write `rate` times a second; each has a connection of its own."""
     return [Customer(f"c{number}", make(), rate / count, Random(seed + number)) for number in range(count)]

@@ -4,8 +4,9 @@ Real database servers for the rehearsal and the tests: own data and port, loopba
     python -m lab.database start --folder /tmp/source
     python -m lab.database start --folder /tmp/other --flavor mariadb --option --gtid-strict-mode=ON
 
-The server is, in this order: ROWFERRY_SERVER_URL (one that already runs: mysql://user:password@host:port),
-ROWFERRY_MYSQLD (the path of a mysqld or mariadbd), MySQL or else MariaDB from Debian's packages.
+The server is the first of these: ROWFERRY_SERVER_URL (one that already runs:
+mysql://user:password@host:port), ROWFERRY_MYSQLD (the path of a mysqld or mariadbd), MySQL from Debian's
+packages, MariaDB from Debian's packages.
 """
 
 import argparse
@@ -30,10 +31,10 @@ def database(
     folder: Path, flavor: str = "mysql", *, options: Sequence[str] = (), echo: Echo = print
 ) -> Iterator[Server]:
     """
-    Yield a running server with its data in `folder`, made if missing; it is gone afterwards, its data stays.
+    Yield a running server with its data in `folder`, created if missing; it ends afterwards, its data stays.
 
-    `options` are the server's own ("--binlog-row-image=MINIMAL") and win over the defaults here. Where MySQL
-    cannot be had, "mysql" yields MariaDB: look at Server.flavor. Raises SourceNotReady.
+    `options` are the server's own ("--binlog-row-image=MINIMAL") and override the defaults here. If MySQL is
+    not available, "mysql" yields MariaDB: check Server.flavor. Raises SourceNotReady.
     """
     url = os.environ.get("ROWFERRY_SERVER_URL")
     if url and flavor == "mysql":
@@ -71,11 +72,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "start", help="run a server until SIGINT or SIGTERM"
     )
     start.add_argument(
-        "--folder", type=Path, required=True, help="its data; made if missing, kept afterwards"
+        "--folder", type=Path, required=True, help="folder for its data; created if missing, kept afterwards"
     )
     start.add_argument("--flavor", choices=("mysql", "mariadb"), default="mysql")
     start.add_argument(
-        "--option", action="append", default=[], metavar="--NAME=VALUE", help="of the server; may repeat"
+        "--option",
+        action="append",
+        default=[],
+        metavar="--NAME=VALUE",
+        help="option of the server; repeatable",
     )
     chosen = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -1,4 +1,4 @@
-"""Making a server's data folder, and the options that both making and serving it need."""
+"""Creates a server's data folder, and has the options that both creating and serving it need."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from rowferry.errors import SourceNotReady
 
 
 def common_options(installation: Installation, data: Path) -> list[str]:
-    """Return what both making the data folder and serving it need."""
+    """Return the options for both creating the data folder and serving it."""
     return [
         "--no-defaults",
         *installation.paths(),
@@ -21,12 +21,12 @@ def common_options(installation: Installation, data: Path) -> list[str]:
         "--pid-file=pid",
         "--innodb-buffer-pool-size=256M",
         *(["--innodb-redo-log-capacity=128M"] if installation.flavor == "mysql" else []),
-        *(["--user=root"] if os.geteuid() == 0 else []),  # another user could not reach a private folder
+        *(["--user=root"] if os.geteuid() == 0 else []),  # the mysql user could not read a private folder
     ]
 
 
 def binlog_options(flavor: str) -> list[str]:
-    """Return what capturing asks of a source, and as few disk writes as a rehearsal can live with."""
+    """Return what capture requires of a source, with as few disk syncs as a rehearsal can do without."""
     options = [
         "--server-id=1",
         "--log-bin=binlog",
@@ -42,7 +42,7 @@ def binlog_options(flavor: str) -> list[str]:
 
 
 def initialize(installation: Installation, folder: Path) -> None:
-    """Make the data folder whole or not at all: it gets its name last."""
+    """Create the data folder completely or not at all: it gets its name last. Raises SourceNotReady."""
     data = folder / "data.part"
     shutil.rmtree(data, ignore_errors=True)
     command = [*installation.command, *common_options(installation, data)]
@@ -51,7 +51,7 @@ def initialize(installation: Installation, folder: Path) -> None:
     )
     if made.returncode != 0:
         raise SourceNotReady(
-            f"{installation.flavor} could not make its data folder; it said:\n{last_lines(made.stdout)}\n",
+            f"{installation.flavor} could not create its data folder; it said:\n{last_lines(made.stdout)}\n",
             f"check that {folder} is writable and that its disk has 300 MB free",
         )
     data.rename(folder / "data")

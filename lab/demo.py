@@ -1,8 +1,7 @@
 """
 The whole move on this machine: a real MySQL with live traffic, the emulated AWS, and every part of Rowferry.
 
-Prints what it does and writes build/demo/report.json. Exit status 0 when every
-row has arrived, 1 when not.
+Prints what it does and writes build/demo/report.json. Exit status 0 if every row has arrived, 1 if not.
 """
 
 import argparse
@@ -33,20 +32,20 @@ FOLDER = ROOT / "build/demo"
 DIFFERENCES = FOLDER / "differences.jsonl"
 WRITERS = 2
 AFTERWARDS = 5.0  # seconds
-LONGEST = 600.0  # seconds that the backlog may take on a slow machine
+LONGEST = 600.0  # seconds that the backlog may take, on a slow machine
 POINT = "point-to-dynamodb"
 EXAMPLES = """
 examples:
   make demo                                    100,000 rows, 250 changes a second
   make demo ARGS="--rows 20000 --rate 500"     fewer rows, more traffic
-  make demo ARGS="--seed 7 --live 30"          other traffic, watched for longer once the backlog is gone
+  make demo ARGS="--seed 7 --live 30"          other traffic, for longer after the backlog has been applied
   ROWFERRY_MYSQLD=/usr/sbin/mariadbd make demo
 """
 
 
 @dataclass(slots=True)
 class Demo:
-    """The rehearsal, what has been measured so far, and the words that go with it."""
+    """The rehearsal, and what has been measured so far."""
 
     rehearsal: Rehearsal
     shop: MovingShop
@@ -56,11 +55,11 @@ class Demo:
     traffic_since: float = 0.0
 
     def say(self, text: str) -> None:
-        """One line with the seconds since the start."""
+        """Prints a line with the seconds since the start."""
         print(f"{time.monotonic() - self.started:6.1f} s  {text}", flush=True)
 
     def ferry(self, *arguments: str, capture: bool = False, accept: Sequence[int] = (0,)) -> str:
-        """Says the command, then runs it."""
+        """Prints the command, then runs it."""
         self.say(f"$ ferry {shlex.join(arguments)}")
         return self.rehearsal.ferry(*arguments, capture=capture, accept=accept)
 
@@ -84,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"demo: {failure}; {logs}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, SystemExit) as ended:
-        print(f"demo: interrupted; server, cloud and capturer are ended; {logs}", file=sys.stderr)
+        print(f"demo: interrupted; server, cloud and capturer have ended; {logs}", file=sys.stderr)
         return 143 if isinstance(ended, SystemExit) else 130
 
 
@@ -98,8 +97,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--rows", type=int, default=100_000, help="rows before the traffic starts (default 100000)"
     )
-    parser.add_argument("--rate", type=float, default=250, help="row changes a second (default 250)")
-    parser.add_argument("--seed", type=int, default=1, help="of the rows and the traffic (default 1)")
+    parser.add_argument("--rate", type=float, default=250, help="row changes per second (default 250)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the rows and the traffic (default 1)")
     parser.add_argument(
         "--live", type=float, default=10, help="seconds of live traffic at the end (default 10)"
     )
@@ -111,11 +110,11 @@ def _run(demo: Demo) -> int:
     _prepare(demo)
     demo.traffic_since = time.monotonic()
     with rehearsal.traffic(demo.arguments.rate), demo.shop.open():
-        demo.say(f"live traffic: {demo.arguments.rate:g} row changes a second, until the fence")
-        demo.say(f"the example shop: {len(demo.shop.people)} customers, who go on behind it")
+        demo.say(f"live traffic: {demo.arguments.rate:g} row changes per second, until the fence")
+        demo.say(f"the example shop: {len(demo.shop.people)} customers, who continue after it")
         _preflight(demo)
         with rehearsal.capturing():
-            demo.say("capturing: row changes go on the stream, and nothing consumes them yet")
+            demo.say("capturing: row changes are sent to the stream, and nothing consumes them yet")
             _load(demo)
             _switch(demo)
             _live(demo)
@@ -146,7 +145,7 @@ def _prepare(demo: Demo) -> None:
 
 
 def _preflight(demo: Demo) -> None:
-    """The same once more as a newcomer sees it, where something fails."""
+    """Runs preflight as JSON, and again for the eye if a condition fails."""
     done = json.loads(demo.ferry("preflight", "--json", "--measure", "1", capture=True, accept=(0, 1)))
     broken = [one for one in done if one["needed"] and not one["holds"]]
     advice = [one["name"] for one in done if not (one["needed"] or one["holds"])]
@@ -171,7 +170,7 @@ def _load(demo: Demo) -> None:
 
 
 def _switch(demo: Demo) -> None:
-    """Shows the backlog until all that the last checkpoint counts has been applied."""
+    """Turns the switch on, and prints the backlog until every captured change has been applied."""
     control = demo.rehearsal.control
     said = 0.0
 
@@ -190,7 +189,7 @@ def _switch(demo: Demo) -> None:
 
 def _live(demo: Demo) -> None:
     control = demo.rehearsal.control
-    demo.say(f"the backlog is gone; {demo.arguments.live:g} s of live traffic")
+    demo.say(f"the backlog has been applied; {demo.arguments.live:g} s of live traffic")
     before = control.get(APPLIED)
     time.sleep(demo.arguments.live)
     after = control.get(APPLIED)
@@ -202,7 +201,7 @@ def _live(demo: Demo) -> None:
 
 
 def _verify(demo: Demo) -> int:
-    """While the shop goes on."""
+    """Compares source and target while the shop continues to write; returns the number of differences."""
     arguments = ("verify", "--json", "--differences", str(DIFFERENCES))
     summary = json.loads(demo.ferry(*arguments, capture=True, accept=(0, 1)))
     mismatches = int(summary["missing"]) + int(summary["extra"]) + int(summary["different"])
@@ -218,7 +217,7 @@ def _verify(demo: Demo) -> int:
 
 
 def _cut_over(demo: Demo) -> None:
-    """The shop's customers go on throughout; other writers end at the fence."""
+    """The shop's customers write throughout; other writers end at the fence."""
     rehearsal = demo.rehearsal
     rehearsal.fail_if_broken()
     hook = demo.shop.hook(FOLDER / "hooks" / POINT)
@@ -237,7 +236,9 @@ def _cut_over(demo: Demo) -> None:
 
 
 def _shop_goes_on(demo: Demo) -> int:
-    """On DynamoDB; in the end its own ledger tells whether anything is lost."""
+    """
+    The shop writes to DynamoDB; then its own ledger shows whether anything is lost. Returns the lost orders.
+    """
     time.sleep(AFTERWARDS)
     lacks = demo.shop.close()
     demo.report["shop_writes"] = demo.shop.writes
@@ -270,7 +271,9 @@ def _end_capture(demo: Demo) -> None:
 
 
 def _show_query(demo: Demo) -> None:
-    """The read that the application makes from now on, run for real in both ways."""
+    """
+    Prints the read that the application makes from now on, after running it with boto3 and the aws command.
+    """
     rehearsal = demo.rehearsal
     customer, order = max(rehearsal.shops[0].orders.items(), key=lambda entry: len(entry[1]))[0]
     table = rehearsal.outputs["TargetTableName"]
@@ -287,7 +290,7 @@ def _show_query(demo: Demo) -> None:
         "--output",
         "json",
     ]
-    print("\nWhat the application asks from now on, in Python:\n")
+    print("\nHow the application reads an order from now on, in Python:\n")
     print(f'  boto3.client("dynamodb").get_item(TableName="{table}", Key={json.dumps(key)})["Item"]\n')
     print(f"and on the command line:\n\n  {shlex.join(command)}\n\nThe answer of both:\n")
     done = subprocess.run(
@@ -298,7 +301,7 @@ def _show_query(demo: Demo) -> None:
         check=False,
     )
     if done.returncode != 0 or json.loads(done.stdout)["Item"] != item:
-        raise StepFailed(f"the aws command line gives another answer: {done.stderr.strip()}")
+        raise StepFailed(f"the aws command line returns something else: {done.stderr.strip()}")
     print(f"  {json.dumps(item, sort_keys=True)}\n")
 
 

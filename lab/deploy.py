@@ -14,7 +14,7 @@ from lab.cloud import MINISTACK_PYTHON, REGION, ROOT, Cloud, tail
 
 SAM = ROOT / "build/tools/sam/bin/sam"
 SAM_BUILD = "ROWFERRY_SAM_BUILD"
-"""Environment: the folder for the built template, where not build/sam."""
+"""Environment variable: the folder for the built template instead of build/sam."""
 
 
 class DeployFailed(RuntimeError):
@@ -25,12 +25,12 @@ def build(root: Path, out: Path) -> Path:
     """
     Run `sam build` for the template in `root`; return the built template.
 
-    The result is in out/built, what makes the next build fast in out/cache, sam's output in out/sam.log.
+    The result is in out/built, the cache for the next build in out/cache, sam's output in out/sam.log.
     Raises DeployFailed.
     """
     out.mkdir(parents=True, exist_ok=True)
     template = root / "template.yaml"
-    # sam wants the functions' Python on PATH, by its minor version; ministack's environment has it.
+    # sam looks on PATH for the functions' Python by its minor version; ministack's environment has it.
     environment = {"PATH": f"{MINISTACK_PYTHON.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
     places: list[str | Path] = ["--build-dir", out / "built", "--cached", "--cache-dir", out / "cache"]
     run(["build", "--template-file", template, *places], root, environment, out / "sam.log")
@@ -43,7 +43,7 @@ def deploy(
     """
     Run `sam deploy` for a built template; return the stack's outputs.
 
-    Parameters that are not passed keep the value they have, as on AWS. An unchanged stack is no error.
+    Parameters that are not passed keep the value they have, as on AWS. An unchanged stack is not an error.
     Raises DeployFailed.
     """
     overrides = [f"{name}={quoted(value)}" for name, value in parameters.items()]
@@ -63,19 +63,21 @@ def deploy(
 
 
 def quoted(value: str) -> str:
-    r"""Quote a parameter's value for sam, which splits an argument at blanks again and unescapes only \"."""
+    r"""Quote a parameter's value for sam, which splits arguments at blanks again and unescapes only \"."""
     escaped = value.replace('"', r"\"")
     return f'"{escaped}"'
 
 
 def delete(root: Path, cloud: Cloud, stack: str) -> None:
-    """Run `sam delete`: stack and artifacts go, what the template retains stays. Raises DeployFailed."""
+    """
+    Run `sam delete`: removes stack and artifacts, but not what the template retains. Raises DeployFailed.
+    """
     command = ["delete", "--stack-name", stack, "--region", REGION, "--no-prompts"]
     run(command, root, cloud.environment, cloud.log.with_name(f"delete-{stack}.log"))
 
 
 def run(command: Sequence[str | Path], root: Path, environment: Mapping[str, str], log: Path) -> None:
-    """Run sam in `root` with its output in `log`."""
+    """Run sam in `root` with its output in `log`. Raises DeployFailed."""
     if not SAM.exists():
         raise DeployFailed(f"sam is not installed ({SAM} is missing): run `make setup`")
     private = {"SAM_CLI_TELEMETRY": "0", "SAM_CLI_CHECK_UPDATE": "0", "AWS_EC2_METADATA_DISABLED": "true"}

@@ -22,8 +22,8 @@ class Installation:
     """
     A server program on this machine.
 
-    `command` starts it: the binary, behind the loader of its own libc where it was unpacked from packages.
-    `base` is what MySQL calls basedir; `share` holds its messages, character sets and system tables.
+    `command` starts it: the binary, preceded by the loader of its own libc if it was unpacked from packages.
+    `base` is what MySQL calls basedir; `share` has its messages, character sets and system tables.
     """
 
     flavor: str
@@ -32,7 +32,7 @@ class Installation:
     share: Path
 
     def paths(self) -> list[str]:
-        """Return the options that tell the server where its own files are."""
+        """Return the options with the paths of the server's own files."""
         options = [
             f"--basedir={self.base}",
             f"--lc-messages-dir={self.share}",
@@ -50,10 +50,10 @@ def choose_flavor(
     echo: Echo = print,
 ) -> Installation:
     """
-    Return what to run: ROWFERRY_MYSQLD, else `flavor` as fetched, else MariaDB where MySQL cannot be had.
+    Return what to run: ROWFERRY_MYSQLD, else `flavor` as fetched, else MariaDB if MySQL is not available.
 
-    ROWFERRY_MYSQLD names a mysqld or mariadbd; when MariaDB is asked for by name, only a mariadbd counts.
-    Falling back to MariaDB is said on stderr. Raises SourceNotReady when there is no server at all.
+    ROWFERRY_MYSQLD names a mysqld or mariadbd; if `flavor` is "mariadb", only a mariadbd counts. A fallback
+    to MariaDB is reported on stderr. Raises SourceNotReady if there is no server at all.
     """
     named = environment.get("ROWFERRY_MYSQLD")
     if named and (installation := _installed(Path(named))).flavor in ("mariadb", flavor):
@@ -63,12 +63,12 @@ def choose_flavor(
     except SourceNotReady as error:
         if flavor == "mariadb":
             raise
-        print(f"MySQL cannot be had here, MariaDB takes its place. {error.found}", file=sys.stderr)
+        print(f"MySQL is not available here, MariaDB is used instead. {error.found}", file=sys.stderr)
         return fetched("mariadb", servers, echo)
 
 
 def fetched(flavor: str, servers: Path, echo: Echo) -> Installation:
-    """Return Debian's `flavor` under `servers`, fetched now if it is not there. Safe to call in parallel."""
+    """Return Debian's `flavor` under `servers`, fetched now if it is missing. Safe to call in parallel."""
     prefix = servers / flavor
     if not prefix.exists():
         _fetch(flavor, prefix, echo)

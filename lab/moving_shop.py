@@ -1,4 +1,4 @@
-"""The example shop beside a rehearsal: its customers go on while it moves."""
+"""The example shop in a rehearsal: its customers continue to write while it moves."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +10,11 @@ from lab.customers import Customer, Lack, customers
 from lab.rehearsal import Rehearsal, StepFailed
 
 COUNT, RATE = 3, 30.0
-"""Customers, and their writes a second together."""
+"""Number of customers, and their writes per second together."""
 
 
 class MovingShop:
-    """The shop, on MySQL until the word in the file `switch` is another one."""
+    """The shop. The file `switch` says which database it uses: first `mysql`."""
 
     def __init__(self, rehearsal: Rehearsal, switch: Path, count: int = COUNT, rate: float = RATE) -> None:
         self._rehearsal = rehearsal
@@ -24,7 +24,6 @@ class MovingShop:
 
     @property
     def dynamo(self) -> DynamoPurchases:
-        """The shop's data in DynamoDB."""
         return DynamoPurchases(self._rehearsal.aws.client("dynamodb"), "purchase")
 
     def _purchases(self) -> MovingPurchases:
@@ -34,7 +33,7 @@ class MovingShop:
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Its customers write until the end of the context, or `close`."""
+        """The customers write until the end of the context, or `close`."""
         for person in self.people:
             person.start()
         try:
@@ -43,21 +42,23 @@ class MovingShop:
             self.close()
 
     def close(self) -> list[Lack]:
-        """Ends the customers; what DynamoDB has not as acknowledged. StepFailed by a failed write."""
+        """
+        Ends the customers; returns what DynamoDB does not have as acknowledged. Raises StepFailed as `check`.
+        """
         for person in self.people:
             person.end()
         self.check()
         return [lack for person in self.people for lack in person.lacks(self.dynamo)]
 
     def check(self) -> None:
-        """StepFailed by a failed write."""
+        """Raises StepFailed if a customer's write has failed."""
         for person in self.people:
             if person.failure is not None:
                 raise StepFailed(f"{person.name} was not served: {person.failure!r}")
 
     @property
     def writes(self) -> int:
-        """That were acknowledged."""
+        """Number of writes that were acknowledged."""
         return sum(person.writes for person in self.people)
 
     @property

@@ -1,4 +1,4 @@
-"""Child processes of the rehearsal: on loopback, in their own session, and never outliving this one."""
+"""Child processes of the rehearsal: on loopback, in their own process group, and ending with this one."""
 
 import errno
 import random
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from rowferry.errors import SourceNotReady
 
-# The kernel sends the parent-death signal when the THREAD that forked ends, not the process: so one thread
-# forks them all, and it lives as long as the process.
+# The trap: the kernel sends the parent-death signal when the THREAD that forked ends, not the process. So one
+# thread, which lives as long as the process, forks all children.
 _FORKING = ThreadPoolExecutor(1, thread_name_prefix="forking")
 
 # Below the kernel's range for outgoing connections, so that nothing takes the port while its server restarts.
@@ -27,10 +27,11 @@ def spawn(
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """
-    Start `command` without input, its output appended to `log`. It dies with this process, however that goes.
+    Start `command` without input, its output appended to `log`. It is killed when this process ends, in any
+    way.
 
-    It has its own process group: Ctrl-C on the terminal reaches the parent alone, which ends it in order.
-    Raises SourceNotReady where setpriv (util-linux) is missing.
+    It has its own process group: Ctrl-C on the terminal reaches only the parent, which ends it in order.
+    Raises SourceNotReady if setpriv (util-linux) is missing.
     """
     setpriv = shutil.which("setpriv")
     if setpriv is None:
@@ -50,7 +51,9 @@ def spawn(
 
 
 def free_port() -> int:
-    """Return a TCP port on 127.0.0.1 that nothing listens on now."""
+    """
+    Return a TCP port on 127.0.0.1 on which nothing listens now. Another process may take it before you do.
+    """
     candidates = random.sample(_PORTS, 100)
     return next(port for port in candidates if _is_free(port))
 

@@ -6,8 +6,8 @@ works() {
   "$1" -I -c 'import ensurepip, ssl, sys, venv; sys.exit(sys.version_info[:2] != (3, 13))' >/dev/null 2>&1
 }
 
-# A pyenv shim is on PATH even when no 3.13 stands behind it, so each candidate is run. The base executable is what
-# it comes down to: the shim's target, and not the .venv that is about to be made anew.
+# A pyenv shim is on PATH even if it leads to no 3.13, so each candidate is run. The base executable is what
+# it comes down to: the shim's target, and not the .venv that is about to be created again.
 find_python() {
   local candidate
   { type -ap python3.13 || true

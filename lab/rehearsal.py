@@ -1,4 +1,4 @@
-"""The parts of a move on one machine, to be put together by the demo and by the tests that break them."""
+"""The parts of a move on one machine, for the demo and for the tests that break them."""
 
 import contextlib
 import math
@@ -26,7 +26,7 @@ STACK = "rowferry"
 
 
 class StepFailed(RuntimeError):
-    """A step did not end as it must; the message says which and why."""
+    """A step did not end as expected; the message says which and why."""
 
 
 @dataclass(slots=True)
@@ -43,27 +43,26 @@ class Rehearsal:
     shops: Sequence[Shop]
     lanes: int = 256
     lease_seconds: int = 15
-    """How long after a crash another capturer may take over."""
+    """Seconds after a crash until another capturer may take over."""
     mapping: str = "purchase.toml"
-    """In functions/, or an absolute path: the consumer is a process on this machine, too."""
+    """In functions/, or an absolute path: the consumer is a process on this machine as well."""
     parameters: Mapping[str, str] = field(default_factory=dict)
-    """Further ones of the deployment."""
+    """Additional parameters of the deployment."""
     shop_account: Account = field(
         default_factory=lambda: Account(f"shop_{secrets.token_hex(4)}", secrets.token_urlsafe(16) + "aA1!")
     )
-    """The application's: it may not write while the server is read-only, which is how it is fenced."""
+    """The application's account: it cannot write while the server is read-only, which is how it is fenced."""
     outputs: Mapping[str, str] = field(default_factory=dict)
     writers: list[Writer] = field(default_factory=list)
     capturer: subprocess.Popen[bytes] | None = None
 
     @property
     def control(self) -> ControlTable:
-        """The stack's control table."""
         return ControlTable(self.aws.client("dynamodb"), self.outputs["ControlTableName"])
 
     @property
     def environment(self) -> dict[str, str]:
-        """For ferry and the capturer: the emulated cloud, the source with its least-privileged account."""
+        """Variables for ferry and the capturer: the emulated cloud, the source's least-privileged account."""
         account = self.server.capture
         foreign = ("AWS_", "ROWFERRY_")
         kept = {name: text for name, text in os.environ.items() if not name.startswith(foreign)}
@@ -77,7 +76,7 @@ class Rehearsal:
 
     @property
     def operator(self) -> dict[str, str]:
-        """For ferry: also who may raise the fence."""
+        """Variables for ferry, with the administrator's account, which may raise the fence."""
         admin = self.server.admin
         return self.environment | {
             "ROWFERRY_ADMIN": f"mysql://{admin.user}@{self.server.host}:{self.server.port}",
@@ -85,13 +84,13 @@ class Rehearsal:
         }
 
     def deploy(self, **more: str) -> None:
-        """`sam build` and `sam deploy` of the real template, with the switch OFF. `more`: parameters."""
+        """`sam build` and `sam deploy` of the real template, with the switch OFF. `more` are parameters."""
         built = build(ROOT, ROOT / os.environ.get(SAM_BUILD, "build/sam"))
         parameters = {"Lanes": str(self.lanes), "MappingFile": self.mapping, **self.parameters, **more}
         self.outputs = deploy(ROOT, built, self.aws, STACK, parameters)
 
     def fill(self, rows: int) -> None:
-        """Makes the shop's tables, its account, and the first rows, shared by the writers."""
+        """Creates the shop's tables, its account, and the first rows, divided among the writers."""
         with self.server.connect() as connection, connection.cursor() as cursor:
             cursor.execute(PURCHASE)
             cursor.execute(AUDIT_LOG)
@@ -106,7 +105,7 @@ class Rehearsal:
 
     @contextlib.contextmanager
     def traffic(self, rate: float) -> Iterator[None]:
-        """Row changes at a rate a second, until the fence or the end of the context."""
+        """Writes `rate` row changes per second, until the fence or the end of the context."""
 
         def connect() -> Any:
             return self.server.connect(self.shop_account, autocommit=False)
@@ -123,7 +122,7 @@ class Rehearsal:
 
     @contextlib.contextmanager
     def capturing(self) -> Iterator[None]:
-        """Runs the capturer as a process of its own; it is gone afterwards."""
+        """Runs the capturer as a process of its own; it is killed afterwards."""
         self.start_capturer()
         try:
             wait_for(lambda: bool(self.control.get(CHECKPOINT)), "the first checkpoint", self._alive)
@@ -132,7 +131,7 @@ class Rehearsal:
             self.kill_capturer()
 
     def start_capturer(self) -> None:
-        """Starts the capturer; its log goes on in capturer.log."""
+        """Starts the capturer; its log is appended to capturer.log."""
         account = self.server.capture
         environment = self.environment | {
             "STREAM_NAME": self.outputs["StreamName"],
@@ -151,13 +150,15 @@ class Rehearsal:
         self.capturer = spawn(command, log=log, folder=ROOT, environment=environment)
 
     def kill_capturer(self) -> None:
-        """SIGKILL, in the middle of whatever it does."""
+        """Sends SIGKILL, whatever it is doing."""
         if self.capturer is not None and self.capturer.poll() is None:
             self.capturer.kill()
             self.capturer.wait()
 
     def ferry(self, *arguments: str, capture: bool = False, accept: Sequence[int] = (0,)) -> str:
-        """Runs a ferry command as an operator would. StepFailed when it exits with another status."""
+        """
+        Runs a ferry command as an operator would. Raises StepFailed unless its exit status is in `accept`.
+        """
         done = subprocess.run(
             [sys.executable, "-m", "ferry.cli", *arguments],
             env=self.operator,
@@ -172,7 +173,7 @@ class Rehearsal:
         return done.stdout or ""
 
     def fence(self) -> None:
-        """Refuses the application's writes and waits until its writers have noticed."""
+        """Makes the server refuse the application's writes, and waits until its writers have ended."""
         with self.server.connect() as connection, connection.cursor() as cursor:
             cursor.execute("SET GLOBAL read_only = ON")
         for writer in self.writers:
@@ -181,13 +182,15 @@ class Rehearsal:
                 raise StepFailed(f"{writer.name} was not ended by the fence ({writer.failure})")
 
     def tidy(self) -> None:
-        """Lifts the fence and drops the application's account: a server that was given stays as it was."""
+        """
+        Lifts the fence and drops the application's account, so that a server of the user stays as it was.
+        """
         with self.server.connect() as connection, connection.cursor() as cursor:
             cursor.execute("SET GLOBAL read_only = OFF")
             cursor.execute(f"DROP USER IF EXISTS `{self.shop_account.user}`@'%'")
 
     def fail_if_broken(self) -> None:
-        """StepFailed when a writer or the capturer has ended by itself."""
+        """Raises StepFailed if a writer or the capturer has ended by itself."""
         for writer in self.writers:
             if writer.failure is not None:
                 raise StepFailed(f"{writer.name} failed: {writer.failure}")
@@ -206,14 +209,15 @@ def wait_for(
     seconds: float = math.inf,
 ) -> None:
     """
-    Returns once `done`, asked every `look` seconds. Raises what `check` raises; StepFailed after `seconds`.
+    Waits until `done`, called every `look` seconds, is true. Raises what `check` raises; StepFailed after
+    `seconds`.
 
-    Tests give no limit: their own timeout is the only one, so that no outcome depends on the machine's speed.
+    Tests set no limit: pytest's timeout is the only one, so that no outcome depends on the machine's speed.
     """
     deadline = time.monotonic() + seconds
     pause = threading.Event()
     while not done():
         check()
         if time.monotonic() > deadline:
-            raise StepFailed(f"{what} did not come within {seconds:g} s")
+            raise StepFailed(f"{what} did not happen within {seconds:g} s")
         pause.wait(look)

@@ -1,8 +1,8 @@
 """
-The tests in two processes beside each other, each of which ends with its ten slowest.
+The tests in two processes in parallel, each of which ends with its ten slowest.
 
-    python -m lab.run_tests                     all: whole moves, which mostly wait, beside everything else
-    python -m lab.run_tests --quick             those that need no server: the simulation beside the rest
+    python -m lab.run_tests                     all: whole moves, which mostly wait, in parallel with the rest
+    python -m lab.run_tests --quick             those that need no server: the simulation in parallel with the rest
     python -m lab.run_tests [--quick] OPTIONS   with pytest's options, in one process
 """
 

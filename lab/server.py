@@ -1,4 +1,4 @@
-"""A database server that is started, stopped, killed and frozen at will; or one that the user runs."""
+"""A database server that can be started, stopped, killed and frozen; or one that the user runs."""
 
 import os
 import secrets
@@ -30,7 +30,7 @@ CAPTURE_RIGHTS = {
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A login. The servers here make up their passwords, since anyone on the machine can reach their port."""
+    """A login. Passwords are random, because everybody on the machine can reach the server's port."""
 
     user: str
     password: str = field(repr=False)
@@ -41,12 +41,14 @@ class Server:
     A running server.
 
     Attributes: flavor ("mysql" or "mariadb"), version (as SELECT VERSION() says), host, port, admin (all
-    privileges), capture (least privileges for reading rows and the binlog), folder (data/, log, files/: the
-    only place that LOAD DATA INFILE and SELECT INTO OUTFILE reach).
+    privileges), capture (least privileges for reading rows and the binlog), folder (with data/, log, and
+    files/, the only folder that LOAD DATA INFILE and SELECT INTO OUTFILE can use).
     """
 
     def __init__(self, installation: Installation, folder: Path, options: Sequence[str] = ()) -> None:
-        """Make the data folder unless it is there. Raises SourceNotReady with the server's last words."""
+        """
+        Create the data folder unless it exists. Raises SourceNotReady with the end of the server's output.
+        """
         self.flavor = installation.flavor
         self.version = ""
         self.host = "127.0.0.1"
@@ -63,7 +65,7 @@ class Server:
 
     @property
     def pid(self) -> int | None:
-        """The process id; None while it is down."""
+        """The process id; None while the server is down."""
         return self._process.pid if self._process else None
 
     def connect(self, account: Account | None = None, **options: Any) -> "pymysql.Connection[Any]":
@@ -75,7 +77,7 @@ class Server:
         )
 
     def start(self) -> None:
-        """Start on the same port and data and wait until it answers; nothing happens while it is up."""
+        """Start on the same port and data, and wait until it answers. Does nothing if it is up."""
         if self._process is not None:
             return
         self._write_accounts()
@@ -87,22 +89,22 @@ class Server:
             raise
 
     def stop(self) -> None:
-        """Shut down in order; after 30 s by force. Nothing happens while it is down."""
+        """Shut down in order; after 30 s by force. Does nothing if it is down."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """Kill it, as a power failure would."""
         self._end(signal.SIGKILL)
 
     def pause(self) -> None:
-        """Freeze it: connections stay open and nothing answers."""
+        """Freeze it: connections stay open, and nothing answers."""
         process = self._running()
         process.send_signal(signal.SIGSTOP)
-        # Its threads stop one after the other: until the last has, one may answer still.
+        # Its threads stop one after the other: until the last one has, another may still answer.
         os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
-        """Let it go on after pause()."""
+        """Continue after pause()."""
         self._running().send_signal(signal.SIGCONT)
 
     def _running(self) -> subprocess.Popen[bytes]:
@@ -136,7 +138,7 @@ class Server:
         return [
             "--bind-address=127.0.0.1",
             f"--port={self.port}",
-            f"--tmpdir={self.folder / 'data'}",  # in /tmp another MariaDB that starts would clear it away
+            f"--tmpdir={self.folder / 'data'}",  # in /tmp, another MariaDB removes its files when it starts
             f"--init-file={self.folder / 'accounts.sql'}",
             f"--secure-file-priv={self.folder / 'files'}",
         ]
@@ -166,24 +168,25 @@ class Server:
                 return _version(connection)
             time.sleep(0.05)
         raise SourceNotReady(
-            f"{self.flavor} did not come up, {self.folder / 'log'} ends with:\n{last_lines(self._log())}\n",
-            "mend what it complains about, or use an empty folder",
+            f"{self.flavor} did not start, {self.folder / 'log'} ends with:\n{last_lines(self._log())}\n",
+            "repair what it complains about, or use an empty folder",
         )
 
 
 class OutsideServer(Server):
     """
-    A server that the user runs (ROWFERRY_SERVER_URL): never started, stopped or frozen, and left as it was.
+    A server that the user runs (ROWFERRY_SERVER_URL): it is never started, stopped or frozen, and left as it
+    was.
 
-    The database `test` is ours alone: refused when it has tables, dropped afterwards.
+    The database `test` must not be used by others: it is refused if it has tables, and dropped afterwards.
     """
 
     def __init__(self, url: str) -> None:
-        """Connect, make the database `test` and a capture account. Raises SourceNotReady or Refused."""
+        """Connect, create the database `test` and a capture account. Raises SourceNotReady or Refused."""
         parts = urlsplit(url)
         if parts.scheme != "mysql" or not parts.hostname or not parts.username:
             raise SourceNotReady(
-                "ROWFERRY_SERVER_URL is not understood", "write mysql://user:password@host:port"
+                "ROWFERRY_SERVER_URL is not a URL of a server", "write mysql://user:password@host:port"
             )
         self.host, self.port = parts.hostname, parts.port or 3306
         self.admin = Account(unquote(parts.username), unquote(parts.password or ""))
@@ -230,7 +233,7 @@ class OutsideServer(Server):
             cursor.execute("DROP DATABASE IF EXISTS test")
 
     def start(self) -> None:
-        """Refuse."""
+        """Raises Refused, as do stop, kill, pause and resume."""
         self._running()
 
     stop = kill = pause = resume = start

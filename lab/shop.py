@@ -1,7 +1,7 @@
 """
-The shop of the rehearsal: its table, its first rows, and what its customers do next.
+The shop of the rehearsal: its table, its first rows, and the next transactions of its customers.
 
-No input or output here: a Shop decides on transactions as SQL statements with parameters.
+No input or output here: a Shop returns transactions as SQL statements with parameters.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ PURCHASE = (
     " DEFAULT CHARACTER SET utf8mb4"
 )
 AUDIT_LOG = "CREATE TABLE audit (id BIGINT AUTO_INCREMENT PRIMARY KEY, note VARCHAR(200) NOT NULL)"
-"""Not mapped: transactions span it and the mapped table."""
+"""A table that is not mapped: some transactions write to it and to the mapped one."""
 PRODUCTS = 400
 ROWS_PER_INSERT = 1_000  # a statement stays far below max_allowed_packet
 
@@ -34,7 +34,7 @@ AUDIT = "INSERT INTO audit (note) VALUES (%s)"
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """What one customer does: statements, and the row changes of the mapped table that they make."""
+    """One transaction: its statements, and the number of row changes that they make in the mapped table."""
 
     statements: tuple[Statement, ...]
     changes: int
@@ -42,9 +42,9 @@ class Transaction:
 
 class Shop:
     """
-    One writer's share of the shop: it alone changes its orders, so it knows its rows.
+    One writer's share of the shop: only it changes its orders, so it knows its rows.
 
-    `name` keeps the shares apart. All choices come from `random`.
+    `name` distinguishes the shares. All choices come from `random`.
     """
 
     def __init__(self, name: str, random: Random) -> None:
@@ -66,7 +66,7 @@ class Shop:
         ]
 
     def fill(self, rows: int) -> Iterator[list[Statement]]:
-        """Inserts of the first rows, some ten products an order."""
+        """Inserts of the first rows, about ten products in each order."""
         values = self._first_rows(rows)
         for part in batched(values, ROWS_PER_INSERT, strict=False):
             places = ",".join(["(%s,%s,%s,%s)"] * len(part))
@@ -83,7 +83,7 @@ class Shop:
                 yield (*order, product, quantity)
 
     def next(self) -> Transaction:
-        """The next transaction. Call it after the one before has been committed."""
+        """The next transaction. Call it after the previous one has been committed."""
         kinds, weights = zip(*self._kinds, strict=True)
         while True:
             made: Transaction | None = self._random.choices(kinds, weights)[0]()
@@ -127,7 +127,7 @@ class Shop:
         product = self._some_product(order)
         if product is None:
             return None
-        quantity = self.orders[order][product] + 1  # another value, or MySQL logs no change
+        quantity = self.orders[order][product] + 1  # another value, otherwise MySQL logs no change
         self.orders[order][product] = quantity
         return _one(UPDATE, quantity, *order, product)
 
@@ -174,7 +174,7 @@ class Shop:
         return Transaction(((DELETE_ORDER, order),), len(products)) if products else None
 
     def _reorder(self) -> Transaction:
-        """A new order of several rows, now and then under the key of one that was cancelled."""
+        """A new order of several rows, sometimes with the key of one that was cancelled."""
         again = self._cancelled and self._random.random() < 0.5
         order = self._cancelled.pop() if again else self._new_order()
         products = {f"productid{n}": self._quantity() for n in self._random.sample(range(PRODUCTS), 5)}

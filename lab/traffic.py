@@ -1,4 +1,4 @@
-"""Live traffic: writers that never pause until the server refuses writes."""
+"""Live traffic: writers that write continuously until the server refuses it."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ class Writer(threading.Thread):
     """One connection that commits its shop's transactions at a rate, until the fence or `stop`."""
 
     def __init__(self, connect: Callable[[], Any], shop: Shop, rate: float) -> None:
-        """`rate` is row changes a second."""
+        """`rate` is in row changes per second."""
         super().__init__(name=f"writer {shop.name}", daemon=True)
         self._connect = connect
         self._shop = shop
@@ -29,7 +29,7 @@ class Writer(threading.Thread):
         self.failure: BaseException | None = None
 
     def run(self) -> None:
-        """Writes until the fence; anything else that goes wrong is kept in `failure`."""
+        """Writes until the fence; any other error is kept in `failure`."""
         try:
             with self._connect() as connection:
                 self._write(connection)
@@ -40,7 +40,7 @@ class Writer(threading.Thread):
             self.failure = error
 
     def stop(self) -> None:
-        """Ends after the present transaction."""
+        """Makes it end after the current transaction."""
         self._stopping.set()
 
     def _write(self, connection: Any) -> None:

@@ -19,6 +19,12 @@ from rowferry.control_table import (
 from rowferry.errors import CaptureStopped, LeaseLost, Refused
 from rowferry.position import BinlogOffset, Position
 
+_WORD = "anew"
+"""
+The item's field for the last word of --reset. It keeps its name from 0.1: with another one, a stack that is
+redeployed with the same word would start over, and lose what it has not captured.
+"""
+
 
 class Progress:
     """
@@ -96,8 +102,7 @@ class Progress:
                 f"the checkpoint was made with {item['lanes']} lanes, this capturer has {self._lanes}",
                 f"start it with LANES={item['lanes']}: otherwise changes of one item may overtake each other",
             )
-        # The field keeps its name from 0.1: the same word under the new name must not reset a second time.
-        if self._reset and item.get("anew") != self._reset:
+        if self._reset and item.get(_WORD) != self._reset:
             return self._start_over(server, end)
         if item["server"] != server:
             raise CaptureStopped(
@@ -199,7 +204,7 @@ class Progress:
                 "epoch": self.epoch, "server": server, "lanes": self._lanes, "token": self._token,
                 "file": start.file, "offset": start.offset, "since": _since(self.epoch, start),
                 "read_file": start.file, "read_offset": start.offset,
-                "changes": 0, "records": 0, "bytes": 0, "tables": [*self._tables], "anew": self._reset,
+                "changes": 0, "records": 0, "bytes": 0, "tables": [*self._tables], _WORD: self._reset,
                 "former_skip": self._skip,
                 **_status(CaptureStatus()), "updated_ms": now_ms,
             },
@@ -211,7 +216,7 @@ class Progress:
         self.epoch += 1
         self._item = self._update(
             {
-                "epoch": self.epoch, "server": server, "anew": self._reset, "tables": [*self._tables],
+                "epoch": self.epoch, "server": server, _WORD: self._reset, "tables": [*self._tables],
                 "file": start.file, "offset": start.offset, "since": _since(self.epoch, start),
                 "read_file": start.file, "read_offset": start.offset, "former_skip": self._skip,
                 **_restart(None), **_status(CaptureStatus()),

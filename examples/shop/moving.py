@@ -1,9 +1,9 @@
 """
 The purchases of a shop that is moved while it works: a file says which database is used, `mysql` or
-`dynamodb`, read before each request.
+`dynamodb`. It is read before each request.
 
-While MySQL takes no writes, a write waits and is tried again, there or where the file says by then. So
-customers see a pause, and nothing that was acknowledged is lost.
+While MySQL refuses writes, a write waits and is retried, on MySQL or on the database that the file names by
+then. So customers see a pause, and nothing that was acknowledged is lost.
 """
 
 import time
@@ -12,11 +12,15 @@ from pathlib import Path
 
 from examples.shop.purchases import Purchases, ReadOnly
 
-PAUSE = 0.02  # seconds between two tries
+PAUSE = 0.02  # seconds between two attempts
 
 
 class MovingPurchases:
-    """`stores` by the word in the `switch` file. A write is given up after `patience` seconds: ReadOnly."""
+    """
+    Uses the one of `stores` that the file `switch` names.
+
+    A write that is refused for longer than `patience` seconds raises ReadOnly.
+    """
 
     def __init__(self, stores: Mapping[str, Purchases], switch: Path, patience: float = 60.0) -> None:
         self._stores = stores
@@ -25,19 +29,16 @@ class MovingPurchases:
 
     @property
     def store(self) -> Purchases:
-        """The one in use."""
+        """The store in use now."""
         return self._stores[self._switch.read_text(encoding="utf-8").strip()]
 
     def put(self, customer: str, order: str, product: str, quantity: int) -> None:
-        """As Purchases has it, for which it may wait."""
         self._write(lambda store: store.put(customer, order, product, quantity))
 
     def remove(self, customer: str, order: str, product: str) -> None:
-        """As Purchases has it, for which it may wait."""
         self._write(lambda store: store.remove(customer, order, product))
 
     def order(self, customer: str, order: str) -> dict[str, int]:
-        """As Purchases has it."""
         return self.store.order(customer, order)
 
     def _write(self, write: Callable[[Purchases], None]) -> None:

@@ -1,9 +1,9 @@
 """
-What customers have ordered, behind one interface: in MySQL a row for each product, in DynamoDB an item for
-each order with an attribute for each product.
+What customers have ordered, with one interface: in MySQL a row for each product, in DynamoDB an item for each
+order with an attribute for each product.
 
-An item may have attributes whose names begin with `_`, which are not the shop's: they are ignored. One with
-`_ttl` is an order that was removed, and is about to go: a write brings it back.
+An item may have attributes whose names begin with `_`, which are not the shop's: they are ignored. An item
+with `_ttl` is an order that was removed and that DynamoDB will delete soon: a write makes it valid again.
 """
 
 from collections.abc import Callable
@@ -17,32 +17,31 @@ class Purchases(Protocol):
     """Quantities by customer, order and product."""
 
     def put(self, customer: str, order: str, product: str, quantity: int) -> None:
-        """Sets the quantity; ReadOnly where nothing may be written now."""
+        """Sets the quantity. Raises ReadOnly if nothing may be written now."""
 
     def remove(self, customer: str, order: str, product: str) -> None:
-        """The product is not ordered any more; ReadOnly as above."""
+        """Removes the product from the order. Raises ReadOnly if nothing may be written now."""
 
     def order(self, customer: str, order: str) -> dict[str, int]:
-        """Quantities by product; empty where there is no such order."""
+        """Quantities by product; empty if there is no such order."""
 
 
 class ReadOnly(Exception):
-    """Nothing may be written now; it was not."""
+    """Nothing may be written now, and nothing was."""
 
 
 class MySqlPurchases:
     """The table `purchase`."""
 
     _REFUSED = (1142, 1227, 1290, 1836)
-    """Errors of a server or a user that may not write."""
+    """Codes of the errors of a server, or for a user, that may not write."""
 
     def __init__(self, connect: Callable[[], Any]) -> None:
-        """`connect` gives a connection of PyMySQL, with autocommit."""
+        """`connect` returns a connection of PyMySQL, with autocommit."""
         self._connect = connect
         self._connection: Any = None
 
     def put(self, customer: str, order: str, product: str, quantity: int) -> None:
-        """As Purchases has it."""
         self._run(
             "INSERT INTO purchase (customerid, orderid, productid, quantity) VALUES (%s, %s, %s, %s)"
             " ON DUPLICATE KEY UPDATE quantity = VALUES(quantity)",
@@ -50,14 +49,12 @@ class MySqlPurchases:
         )
 
     def remove(self, customer: str, order: str, product: str) -> None:
-        """As Purchases has it."""
         self._run(
             "DELETE FROM purchase WHERE customerid = %s AND orderid = %s AND productid = %s",
             (customer, order, product),
         )
 
     def order(self, customer: str, order: str) -> dict[str, int]:
-        """As Purchases has it."""
         return dict(
             self._run(
                 "SELECT productid, quantity FROM purchase WHERE customerid = %s AND orderid = %s",
@@ -74,7 +71,7 @@ class MySqlPurchases:
         except Exception as error:
             if error.args and error.args[0] in self._REFUSED:
                 raise ReadOnly from error
-            self._connection = None  # a new one next time: this one may be broken
+            self._connection = None  # it may be broken: the next request makes a new one
             raise
 
 
@@ -86,7 +83,6 @@ class DynamoPurchases:
         self._table = table
 
     def put(self, customer: str, order: str, product: str, quantity: int) -> None:
-        """As Purchases has it."""
         self._client.update_item(
             TableName=self._table,
             Key=_key(customer, order),
@@ -96,7 +92,6 @@ class DynamoPurchases:
         )
 
     def remove(self, customer: str, order: str, product: str) -> None:
-        """As Purchases has it."""
         self._client.update_item(
             TableName=self._table,
             Key=_key(customer, order),
@@ -105,7 +100,6 @@ class DynamoPurchases:
         )
 
     def order(self, customer: str, order: str) -> dict[str, int]:
-        """As Purchases has it."""
         answer = self._client.get_item(TableName=self._table, Key=_key(customer, order), ConsistentRead=True)
         item = answer.get("Item", {})
         if _GONE in item:

@@ -1,1 +1,3 @@
-"""What ministack, the emulated AWS, lacks: Kinesis delivery as AWS documents it, the real Lambda runtime."""
+"""
+What the emulated AWS (ministack) lacks: Kinesis delivery as AWS documents it, and the real Lambda runtime.
+"""

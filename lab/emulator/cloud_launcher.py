@@ -6,12 +6,12 @@ lab/cloud.py runs it on ministack's own Python, in the checkout:
 Each correction replaces a private name of one exact ministack version, so another version is refused.
 
 * Kinesis event source mappings     kinesis_delivery.py; ministack's own poller loses failed records
-* a mapping's State                 says Disabled when CloudFormation created it disabled
+* a mapping's State                 is Disabled if CloudFormation created it disabled
 * a mapping's BatchSize             defaults to 100, as on AWS
-* StartingPositionTimestamp         kept, so that AT_TIMESTAMP works
-* expiry of Kinesis records         looks at the oldest record; ministack copies every shard at every request
+* StartingPositionTimestamp         is kept, so that AT_TIMESTAMP works
+* expiry of Kinesis records         checks the oldest record; ministack copies every shard at every request
 * logs of an invocation             waits 5 ms for a silent function's log instead of 50 ms
-* ImportTable                       begins after LAB_IMPORT_SECONDS instead of one
+* ImportTable                       begins after LAB_IMPORT_SECONDS instead of one second
 """
 
 import contextlib
@@ -48,19 +48,19 @@ def main() -> None:
 
 
 def require_version() -> None:
-    """Refuse any ministack but the one whose private names are replaced here."""
+    """Refuse every version of ministack but the one whose private names are replaced here."""
     found = importlib.metadata.version("ministack")
     if found != MINISTACK:
         sys.exit(
             f"ministack is {found}, {MINISTACK} is needed, which is corrected here: run `make setup`. "
-            "To raise it: MINISTACK in lab/emulator/cloud_launcher.py, "
+            "To upgrade: change MINISTACK in lab/emulator/cloud_launcher.py, "
             "and tests/integration/lab/test_cloud.py must pass."
         )
 
 
 def end_with(parent: int) -> None:
-    """End the whole process group, functions included, as soon as the parent is gone, even by SIGKILL."""
-    # Not SIGTERM: hypercorn takes it over for a slow, polite end, which a running function would outlive.
+    """End the whole process group, functions included, as soon as the parent has ended, even by SIGKILL."""
+    # Not SIGTERM: hypercorn handles it with a slow shutdown, which a running function would outlive.
     signal.signal(signal.SIGUSR1, lambda *_: os.killpg(0, signal.SIGKILL))
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGUSR1)
     if os.getppid() != parent:
@@ -68,7 +68,9 @@ def end_with(parent: int) -> None:
 
 
 def correct_mappings() -> None:
-    """Keep the start's timestamp, take AWS's default batch size, and say Disabled of a mapping that is."""
+    """
+    Keep the starting timestamp, use AWS's default batch size, and report a disabled mapping as Disabled.
+    """
     from ministack.services import lambda_svc
     from ministack.services.cloudformation import provisioners
 
@@ -103,7 +105,7 @@ def correct_mappings() -> None:
 
 
 def correct_kinesis() -> None:
-    """Expire records by looking at each shard's oldest one; they arrive in order."""
+    """Expire records from each shard's oldest one on; they arrive in order."""
     from ministack.services import kinesis
 
     def expire(stream: Mapping[str, Any]) -> None:
@@ -117,7 +119,7 @@ def correct_kinesis() -> None:
 
 
 def correct_worker() -> None:
-    """Do not hold a silent function's answer back for 50 ms; a late line comes with the next one."""
+    """Do not delay a silent function's answer by 50 ms; a late line is logged with the next invocation."""
     from ministack.core import lambda_runtime
 
     drain = lambda_runtime.Worker._drain_stderr_bounded
@@ -125,7 +127,7 @@ def correct_worker() -> None:
 
 
 def correct_import(seconds: float) -> None:
-    """Let an import last, so that the load that waits for it can be killed meanwhile."""
+    """Let an import take a while, so that the load that waits for it can be killed during it."""
     from ministack.services import dynamodb
 
     dynamodb._IMPORT_COMPLETE_AFTER_SEC = seconds

@@ -3,8 +3,8 @@ Polls the emulator's Kinesis shards for its event source mappings; kinesis_polle
 
 Runs inside ministack, reads its streams and mappings in place, and runs functions on its pool of processes:
 each serves one invocation at a time, so a second shard gets a second process. Discarded records are reported
-through the front door, in Lambda's format. (Private names of ministack: cloud_launcher.py pins the
-version.)
+through the emulator's public endpoint, in Lambda's format. (Uses private names of ministack:
+cloud_launcher.py pins the version.)
 """
 
 import json
@@ -21,13 +21,13 @@ from typing import Any
 from lab.emulator import kinesis_poller
 from lab.emulator.kinesis_poller import Answer, Batch, Discard, Settings, Shard
 
-IDLE = 0.05  # seconds between two looks at the shards when nothing else wakes the poller
+IDLE = 0.05  # seconds between two looks at the shards, unless something wakes the poller earlier
 
 log = logging.getLogger("lab.kinesis")
 
 
 def arrival(record: Mapping[str, Any]) -> float:
-    """Return when a record arrived, in seconds."""
+    """Return when a record arrived, in seconds since 1970."""
     return float(record["ApproximateArrivalTimestamp"])
 
 
@@ -44,38 +44,38 @@ class Source:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Mapping and shard."""
         return self.mapping["UUID"], self.shard_id
 
     @property
     def is_enabled(self) -> bool:
-        """Whether records may be delivered."""
         return kinesis_poller.is_true(self.mapping["Enabled"])
 
 
 @dataclass(slots=True)
 class Poller:
-    """Gives every shard of every Kinesis mapping its own course; a failing one holds no other back."""
+    """
+    Delivers every shard of every Kinesis mapping independently, so that a failing one does not block others.
+    """
 
     shards: dict[tuple[str, str], Shard] = field(default_factory=dict)
     busy: set[tuple[str, str]] = field(default_factory=set)
     wake: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
-        """Take the place of ministack's own poller."""
+        """Replace ministack's own poller."""
         from ministack.services import lambda_svc
 
         lambda_svc._poll_kinesis = lambda: False
         threading.Thread(target=self.run, name="kinesis-poller", daemon=True).start()
 
     def run(self) -> None:
-        """Look for due batches, for ever."""
+        """Look for due batches, without end."""
         while True:
             self.wake.clear()
             try:
                 self.look()
-            except Exception:  # the emulator goes on serving, and the log says why nothing is delivered
-                log.exception("the Kinesis poller failed, and tries again")
+            except Exception:  # the emulator continues to serve, and the log says why nothing is delivered
+                log.exception("the Kinesis poller failed, and retries")
             self.wake.wait(IDLE)
 
     def look(self) -> None:
@@ -84,7 +84,7 @@ class Poller:
         for gone in self.shards.keys() - sources.keys() - self.busy:
             del self.shards[gone]
         for key, source in sources.items():
-            # Also while disabled: LATEST is the moment at which the mapping was made.
+            # Also while disabled: LATEST is the moment at which the mapping was created.
             if key not in self.shards:
                 self.shards[key] = kinesis_poller.starting(source.mapping, source.records)
             if source.is_enabled and key not in self.busy:
@@ -102,7 +102,7 @@ class Poller:
         try:
             with request_scope(source.account, source.region):
                 deliver(source, shard, batch)
-        except Exception:  # whatever it was, the records are delivered again
+        except Exception:  # whatever the error, the records are delivered again
             log.exception("delivery from %s failed in the emulator", source.shard_id)
             shard.settle(batch, Answer(0, throttled=True), Settings.of(source.mapping), time.time())
         finally:
@@ -125,7 +125,7 @@ def kinesis_sources() -> Iterator[Source]:
 
 
 def shards_of(arn: str) -> list[tuple[str, Any]]:
-    """Return the shards of the active stream with this ARN: id and what the emulator keeps of it."""
+    """Return the shards of the active stream with this ARN: the id, and the emulator's data of each."""
     from ministack.services import kinesis
 
     service, region, account, resource = (arn.split(":", 5) + [""] * 6)[2:6]
@@ -136,7 +136,7 @@ def shards_of(arn: str) -> list[tuple[str, Any]]:
 
 
 def deliver(source: Source, shard: Shard, batch: Batch) -> None:
-    """Invoke the function with one batch, and do what its answer asks for."""
+    """Invoke the function with one batch, and act on its answer."""
     settings = Settings.of(source.mapping)
     batch, expired = shard.expire(batch, settings, time.time())
     if expired:
@@ -166,7 +166,7 @@ def invoke(source: Source, batch: Batch, settings: Settings) -> Answer:
 
 
 def note(source: Source, batch: Batch, failed: bool) -> None:
-    """Leave Lambda's traces: the mapping's last result, and how old the last record had become."""
+    """Record what Lambda records: the mapping's last result, and the age of the last record."""
     from ministack.services import cloudwatch
 
     name = source.mapping["FunctionName"]
@@ -178,7 +178,7 @@ def note(source: Source, batch: Batch, failed: bool) -> None:
 
 
 def event_of(source: Source, batch: Batch) -> dict[str, Any]:
-    """Return the event that the function gets."""
+    """Return the event with which the function is invoked."""
     from ministack.services import kinesis
 
     role = (source.function.get("config") or {}).get("Role", "")
@@ -206,7 +206,7 @@ def event_of(source: Source, batch: Batch) -> dict[str, Any]:
 
 
 def report(source: Source, discard: Discard) -> None:
-    """Tell the mapping's on-failure destination, if it has one, what was given up."""
+    """Report discarded records to the mapping's on-failure destination, if it has one."""
     log.warning(
         "%d records of %s given up: %s", len(discard.batch.records), source.shard_id, discard.condition
     )
@@ -216,7 +216,7 @@ def report(source: Source, discard: Discard) -> None:
 
 
 def try_to_send(target: str, source: Source, discard: Discard) -> None:
-    """Send the report; when that fails the records are lost, as on AWS: the metric and the log say so."""
+    """Send the report; if that fails the records are lost, as on AWS: the metric and the log show it."""
     from botocore.exceptions import BotoCoreError, ClientError
     from ministack.services import cloudwatch
 
@@ -224,12 +224,12 @@ def try_to_send(target: str, source: Source, discard: Discard) -> None:
     try:
         send(target, invocation_record(source, discard), source, discard)
     except (BotoCoreError, ClientError) as error:
-        log.error("records of %s are lost, %s took no report: %s", source.shard_id, target, error)
+        log.error("records of %s are lost, %s did not take the report: %s", source.shard_id, target, error)
         cloudwatch.record_metric("AWS/Lambda", "DestinationDeliveryFailures", 1, "Count", name)
 
 
 def send(target: str, message: dict[str, Any], source: Source, discard: Discard) -> None:
-    """Send to a queue or topic the metadata, to a bucket the whole event too; no other kind is emulated."""
+    """Send the metadata to a queue or topic, to a bucket also the whole event; nothing else is emulated."""
     service, _, account, name = target.split(":", 5)[2:]
     if service == "sqs":
         url = f"{endpoint()}/{account}/{name}"
@@ -240,7 +240,7 @@ def send(target: str, message: dict[str, Any], source: Source, discard: Discard)
         whole = {**message, "payload": json.dumps(event_of(source, discard.batch))}
         client("s3", source).put_object(Bucket=name, Key=object_key(source), Body=json.dumps(whole).encode())
     else:
-        log.error("no way to send to %s: queues, topics and buckets are emulated", target)
+        log.error("cannot send to %s: only queues, topics and buckets are emulated", target)
 
 
 def object_key(source: Source) -> str:
@@ -256,7 +256,7 @@ def invocation_record(source: Source, discard: Discard) -> dict[str, Any]:
     """
     Return the message for the destination.
 
-    It names a functionError only after one (not after a partial failure), a response only if there was one.
+    It has a functionError only after one (not after a partial failure), a response only if there was one.
     """
     batch = discard.batch
     answered = {"statusCode": 200, "executedVersion": source.mapping.get("Qualifier") or "$LATEST"}
@@ -298,10 +298,9 @@ def client(service: str, source: Source) -> Any:
 
 
 def endpoint() -> str:
-    """Return where this emulator serves."""
     return f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}"
 
 
 def iso(seconds: float) -> str:
-    """Return a moment the way Lambda writes it: UTC, milliseconds, Z."""
+    """Return a time in Lambda's format: UTC, milliseconds, Z."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,16 +1,15 @@
 """
 Delivers the records of one Kinesis shard to a function as AWS documents it for event source mappings.
 
-The emulator's own poller takes every record of a batch as done, whatever the function reports: a rehearsal
-on it would hide lost records. This module decides what is delivered next and what an answer means; it knows
-neither the emulator nor threads (kinesis_delivery.py does). Source: the Lambda developer guide, "Using
-Lambda with Kinesis".
+The emulator's own poller counts every record of a batch as done, whatever the function reports: a rehearsal
+with it would hide lost records. This module decides what is delivered next and what an answer means; it knows
+neither the emulator nor threads (kinesis_delivery.py does). Source: the Lambda developer guide, "Using Lambda
+with Kinesis".
 
-Where the guide is silent, the harsher reading is taken, so that what survives here survives there: a partial
-failure uses up a retry even when it made progress, and BisectBatchOnFunctionError halves a batch only after
-a function error, not after a partial failure that begins with the batch's first record.
-Left out: ParallelizationFactor (one batch per shard at a time), tumbling windows, enhanced fan-out,
-resharding.
+If the guide is silent, the harsher reading is taken, so that what survives here survives on AWS: a partial
+failure uses up a retry even if it made progress, and BisectBatchOnFunctionError halves a batch only after a
+function error, not after a partial failure that begins with the batch's first record. Left out:
+ParallelizationFactor (one batch per shard at a time), tumbling windows, enhanced fan-out, resharding.
 """
 
 from bisect import bisect_left, bisect_right
@@ -29,7 +28,9 @@ LONGEST_PAUSE = 5.0  # AWS pauses longer; a rehearsal should not
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What an event source mapping says about batches and failures. Seconds and counts; -1 is for ever."""
+    """
+    Settings of an event source mapping for batches and failures. Seconds and counts; -1 means without limit.
+    """
 
     batch_size: int
     window: float
@@ -53,7 +54,9 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records delivered together; `retries` counts against the quota, `invocations` is for the report."""
+    """
+    Records that are delivered together; `retries` counts towards the limit, `invocations` is for the report.
+    """
 
     records: Sequence[Record]
     retries: int = 0
@@ -63,11 +66,11 @@ class Batch:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """
-    What one invocation answered.
+    Outcome of one invocation.
 
-    done: how many records, from the first, need no second delivery.
-    error: the function failed as a whole (raised, timed out), rather than naming a record.
-    throttled: the function was never reached, which costs no retry.
+    done: number of records, from the first, that need not be delivered again.
+    error: the function failed as a whole (raised, timed out), without naming a record.
+    throttled: the function was not invoked, which does not count as a retry.
     """
 
     done: int
@@ -77,7 +80,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Discard:
-    """Records given up, and why: RetryAttemptsExhausted or RecordAgeExceeded."""
+    """Discarded records, and why: RetryAttemptsExhausted or RecordAgeExceeded."""
 
     batch: Batch
     condition: str
@@ -87,7 +90,7 @@ class Discard:
 @dataclass(slots=True)
 class Shard:
     """
-    How far one mapping has got in one shard, and what it has to deliver again.
+    Progress of one mapping in one shard, and what it has to deliver again.
 
     checkpoint: sequence number of the newest record that is done; kept while the mapping is disabled.
     since: arrival time in seconds before which records are not wanted (AT_TIMESTAMP).
@@ -101,7 +104,9 @@ class Shard:
     gathering_since: float | None = None
 
     def next_batch(self, records: Sequence[Record], settings: Settings, now: float) -> Batch | None:
-        """Return what is due for delivery, or None. `records`: all that the shard retains, oldest first."""
+        """
+        Return what is due for delivery, or None. `records` are all that the shard retains, oldest first.
+        """
         if now < self.not_before:
             return None
         if self.again:
@@ -125,7 +130,7 @@ class Shard:
         return Batch(taken)
 
     def expire(self, batch: Batch, settings: Settings, now: float) -> tuple[Batch, Discard | None]:
-        """Split off the records that are too old to be delivered; what remains may be empty."""
+        """Split off the records that are too old to be delivered; the rest may be empty."""
         if settings.age < 0:
             return batch, None
         old = bisect_right(batch.records, now - settings.age, key=lambda r: r["ApproximateArrivalTimestamp"])
@@ -136,7 +141,7 @@ class Shard:
         return replace(batch, records=batch.records[old:]), Discard(gone, "RecordAgeExceeded")
 
     def settle(self, batch: Batch, answer: Answer, settings: Settings, now: float) -> Discard | None:
-        """Move the checkpoint, plan what has to be delivered again, return what is given up."""
+        """Advance the checkpoint, plan what has to be delivered again, return what is discarded."""
         self._advance(batch.records[: answer.done])
         if answer.done == len(batch.records):
             return None
@@ -163,7 +168,7 @@ class Shard:
 
 
 def starting(mapping: Mapping[str, Any], records: Sequence[Record]) -> Shard:
-    """Return the place at which a new mapping begins in a shard that holds `records`."""
+    """Return the position at which a new mapping begins in a shard with these `records`."""
     position = mapping.get("StartingPosition", "LATEST")
     if position == "AT_TIMESTAMP":
         return Shard(since=float(mapping["StartingPositionTimestamp"]))
@@ -173,7 +178,7 @@ def starting(mapping: Mapping[str, Any], records: Sequence[Record]) -> Shard:
 
 
 def fitting(records: Sequence[Record]) -> Sequence[Record]:
-    """Return the longest head whose event stays within PAYLOAD_LIMIT, but at least one record."""
+    """Return the first records whose event stays within PAYLOAD_LIMIT, but at least one."""
     size = 0
     for count, record in enumerate(records):
         # 600 is above what the constant fields of a record take (about 480 bytes with long ARNs).
@@ -190,16 +195,16 @@ def halves(batch: Batch) -> list[Batch]:
 
 
 def pause(invocations: int) -> float:
-    """Return the seconds to wait after that many earlier invocations of the same records."""
+    """Return the seconds to wait after `invocations` earlier invocations with the same records."""
     return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(invocations, 10))
 
 
 def read_answer(body: Any, batch: Batch, settings: Settings) -> Answer:
     """
-    Say what a function's return value means for its batch.
+    Return what a function's return value means for its batch.
 
-    Nothing named: all done. A named record: done up to it, and of several the lowest counts. A name that is
-    empty, null, missing or not in the batch: all of it failed.
+    Nothing named: all are done. A named record: all before it are done; of several, the first counts. A name
+    that is empty, null, missing or not in the batch: the whole batch failed.
     """
     failures = body.get("batchItemFailures") if isinstance(body, Mapping) else body
     if not settings.reports_failures or not failures:

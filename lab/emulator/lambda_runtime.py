@@ -4,8 +4,8 @@ The real Lambda runtime on this machine, without Docker: AWS's runtime emulator 
     with lambda_runtime(artifact, "apply_changes.app.handler", {...}, folder=folder) as invoke:
         invoke({"Records": [...]})
 
-The function sees what it sees on Lambda: its built artifact, boto3 and the standard library, and of
-this process's environment nothing. So a package that the build left out is missing here as well.
+The function sees what it sees on Lambda: its built artifact, boto3 and the standard library, and nothing of
+this process's environment. So a package that the build left out is missing here as well.
 """
 
 import contextlib
@@ -31,14 +31,14 @@ from typing import Any
 from lab.cloud import free_port, tail
 from lab.deploy import SAM
 
-PROVIDED = ("awslambdaric", "boto3")  # with what these require, all that Lambda adds to Python's library
-MAX_EVENT = 6 * 1024 * 1024  # bytes (Lambda quotas: invocation payload); the emulator cuts a longer one off
+PROVIDED = ("awslambdaric", "boto3")  # with their requirements, all that Lambda adds to Python's library
+MAX_EVENT = 6 * 1024 * 1024  # bytes (Lambda quotas: invocation payload); the emulator truncates a longer one
 READY_WITHIN = 300.0  # seconds; it takes 0.05 s on an idle machine
 PR_SET_PDEATHSIG = 1
 
-# -S leaves out site-packages, whose .pth file puts the checkout on the path; -I what comes from outside.
+# -S leaves out site-packages, whose .pth file puts the checkout on the path; -I leaves out the environment.
 ISOLATED = ("-S", "-I", "-c")
-# The function ends with the emulator, also in the middle of an invocation (9 is SIGKILL).
+# The function ends with the emulator, even during an invocation (9 is SIGKILL).
 BOOTSTRAP = f"""
 import ctypes, runpy, sys
 ctypes.CDLL(None).prctl({PR_SET_PDEATHSIG}, 9)
@@ -50,11 +50,11 @@ runpy.run_module("awslambdaric", run_name="__main__", alter_sys=True)
 
 
 class RuntimeFailed(RuntimeError):
-    """The runtime did not start or does not answer; the message ends in its log's tail or the fix."""
+    """The runtime did not start, or does not answer; the message ends in the tail of its log, or the fix."""
 
 
 class FunctionFailed(RuntimeError):
-    """The function ended in an error; `kind` is the error's class, or `Timeout`."""
+    """The function ended in an error; `kind` is the class of the error, or `Timeout`."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(f"{kind}: {message}")
@@ -77,7 +77,9 @@ class Invoke:
         """Return the function's answer; raise FunctionFailed, RuntimeFailed, or ValueError above 6 MB."""
         payload = json.dumps(event).encode()
         if len(payload) > MAX_EVENT:
-            raise ValueError(f"the event has {len(payload)} bytes, {MAX_EVENT} may be: send fewer records")
+            raise ValueError(
+                f"the event has {len(payload)} bytes, the limit is {MAX_EVENT}: send fewer records"
+            )
         with self._turn:
             try:
                 return answer(post(self.port, payload))
@@ -86,17 +88,17 @@ class Invoke:
 
 
 def post(port: int, payload: bytes) -> bytes:
-    """Send a request to the emulator. Not by urllib, whose opener takes 20 ms to make."""
+    """Send a request to the emulator. Not with urllib, whose opener takes 20 ms to create."""
     with contextlib.closing(HTTPConnection("127.0.0.1", port)) as connection:
         connection.request("POST", "/2015-03-31/functions/function/invocations", body=payload)
         return connection.getresponse().read()
 
 
 def answer(body: bytes) -> Any:
-    """Return what the function answered; raise FunctionFailed for an error, which has status 200 too."""
+    """Return the function's result; raise FunctionFailed for an error, which has status 200 as well."""
     try:
         answered = json.loads(body)
-    except ValueError:  # only this is not JSON: Task timed out after 3.00 seconds
+    except ValueError:  # the only text that is not JSON: Task timed out after 3.00 seconds
         raise FunctionFailed("Timeout", body.decode(errors="replace").strip()) from None
     if isinstance(answered, dict) and {"errorType", "errorMessage"} <= answered.keys():
         raise FunctionFailed(answered["errorType"], answered["errorMessage"])
@@ -110,12 +112,14 @@ def lambda_runtime(
     """
     Run the built function in `artifact`, a folder that `sam build` made; `folder` takes the log.
 
-    `environment` is all that the function gets: its variables, and those that reach AWS (Cloud.environment).
-    AWS_LAMBDA_FUNCTION_TIMEOUT there limits an invocation (seconds, 300 unless given).
+    `environment` is all that the function gets: its own variables, and those for AWS (Cloud.environment).
+    AWS_LAMBDA_FUNCTION_TIMEOUT in it limits an invocation (seconds, 300 by default).
     Call it from the main thread: the runtime ends with the thread that started it. Raises RuntimeFailed.
     """
     if not artifact.is_dir():
-        raise RuntimeFailed(f"{artifact} is no folder: run `sam build` and pass the built function's folder")
+        raise RuntimeFailed(
+            f"{artifact} is not a folder: run `sam build` and pass the built function's folder"
+        )
     folder = folder.resolve()
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
     log = folder / "runtime.log"
@@ -131,19 +135,19 @@ def lambda_runtime(
 
 
 def emulator(front: int, api: int) -> list[str]:
-    """Return the emulator's command, which comes with sam; the function's follows it."""
+    """Return the command of the emulator, which is part of sam; the function's command follows it."""
     machine = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_64"
     pattern = f"lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-{machine}"
     found = next(SAM.parent.parent.glob(pattern), None)
     if found is None:
         raise RuntimeFailed(f"there is no {pattern} in {SAM.parent.parent}: run `make setup`")
-    # Both addresses, or it listens on every interface.
+    # Both addresses, otherwise it listens on every interface.
     addresses = ("--runtime-interface-emulator-address", f"127.0.0.1:{front}", "--runtime-api-address")
     return [str(found), "--log-level", "error", *addresses, f"127.0.0.1:{api}"]
 
 
 def provided_packages(folder: Path) -> Path:
-    """Return a folder of links to what Lambda's Python provides, and to nothing else of this environment."""
+    """Return a folder of links to the packages that Lambda's Python provides, and to no others."""
     packages = folder / "provided"
     packages.mkdir(exist_ok=True)
     wanted, seen = list(PROVIDED), set[str]()
@@ -193,12 +197,14 @@ def launch(
 
 
 def end_with_parent() -> Callable[[], object]:
-    """Return what makes a child die with the thread that starts it, also when that is killed."""
+    """Return a function that makes a child end with the thread that starts it, even if that is killed."""
     return partial(ctypes.CDLL(None).prctl, PR_SET_PDEATHSIG, int(signal.SIGKILL))
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    """Return when the emulator listens; raise RuntimeFailed with the log's tail when that does not come."""
+    """
+    Wait until the emulator listens; raise RuntimeFailed with the tail of the log if that does not happen.
+    """
     deadline = time.monotonic() + READY_WITHIN
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
@@ -210,6 +216,6 @@ def wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> 
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End the emulator, and with it the function's Python. There is nothing to save."""
+    """Kill the emulator, and with it the function's Python. There is nothing to save."""
     process.kill()
     process.wait()

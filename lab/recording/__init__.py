@@ -1,1 +1,1 @@
-"""Binlogs and character sets of real servers, read into files: for the decoder, its tests and benchmarks."""
+"""Binlogs and character sets of real servers, recorded to files for the decoder, its tests and benchmarks."""

@@ -1,4 +1,4 @@
-"""The events of a server's binlog, raw, as a replica gets them: for tests of the decoder and benchmarks."""
+"""The raw events of a server's binlog, as a replica gets them: for tests of the decoder and benchmarks."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,16 +11,16 @@ _REPLICA_ID = 4_294_967_295
 
 def dump(server: Server, file: str, offset: int = 4) -> Iterator[bytes]:
     """
-    Yield the packets (an OK byte, then the event) from a place in the binlog up to its present end.
+    Yield the packets (an OK byte, then the event) from an offset in the binlog up to its current end.
 
-    Raises pymysql.err.OperationalError when the server refuses.
+    Raises pymysql.err.OperationalError if the server refuses.
     """
     with closing(server.connect(ssl_disabled=True)) as connection:
         yield from RawConnection(connection).binlog(file, offset, _REPLICA_ID)
 
 
 def end_of_binlog(server: Server) -> tuple[str, int]:
-    """Return name of the newest file, and its size."""
+    """Return the name of the newest file, and its size in bytes."""
     with server.connect(ssl_disabled=True) as connection, connection.cursor() as cursor:
         cursor.execute("SHOW BINARY LOGS")
         name, size, *_ = cursor.fetchall()[-1]

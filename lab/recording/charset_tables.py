@@ -1,5 +1,5 @@
 """
-Writes capturer/decoder/values/charset_tables.py: what the servers themselves make of each character set.
+Writes capturer/decoder/values/charset_tables.py: how the servers themselves convert each character set.
 
     python -m lab.recording.charset_tables
 """
@@ -27,12 +27,12 @@ type Cursor = "pymysql.cursors.Cursor"
 
 
 def text(cursor: Cursor, charset: str, codes: Iterable[bytes]) -> Iterator[tuple[bytes, str]]:
-    """Every code that is one character in the character set, and that; `?` where Unicode has none."""
+    """Every code that is one character in the character set, with the character; `?` if Unicode has none."""
     cursor.execute("DROP TEMPORARY TABLE IF EXISTS codes")
     cursor.execute("CREATE TEMPORARY TABLE codes (code VARBINARY(4))")
     for some in itertools.batched(codes, 4096, strict=False):
         cursor.execute("INSERT INTO codes VALUES " + ",".join(f"(x'{code.hex()}')" for code in some))
-    # a code that is not well-formed becomes NULL in MySQL, which MariaDB does not do: its tables are the same
+    # MySQL converts a code that is not well-formed to NULL. MariaDB does not, but its tables are the same.
     cursor.execute(
         f"SELECT code, HEX(CONVERT(CONVERT(code USING {charset}) USING utf8mb4)) FROM codes"
         f" WHERE CHAR_LENGTH(CONVERT(code USING {charset})) = 1"
@@ -49,7 +49,7 @@ def single_byte(cursor: Cursor, charset: str) -> str:
 
 
 def exceptions(cursor: Cursor, charset: str) -> dict[bytes, str]:
-    """The codes that Python reads otherwise."""
+    """The codes that Python decodes differently."""
     codec = MULTI_BYTE[charset].codec
     codes = [bytes(pair) for pair in itertools.product(range(0x80, 256), range(256))]
     if codec == "euc_jp":
@@ -77,7 +77,9 @@ def ranges(numbers: Iterable[int]) -> str:
 
 
 def collations(servers: Iterable[Server]) -> dict[str, str]:
-    """Character set to its collation ids on all servers. AssertionError when they contradict each other."""
+    """
+    Character set to its collation ids on all servers. Raises AssertionError if these contradict each other.
+    """
     found: dict[int, str] = {}
     for server in servers:
         table = {
@@ -101,7 +103,7 @@ def written(tables: Mapping[str, Any]) -> str:
 
 
 def main() -> int:
-    """Ask both servers and write the module."""
+    """Query both servers and write the module."""
     with tempfile.TemporaryDirectory() as folder:
         mysql, mariadb = Path(folder, "mysql"), Path(folder, "mariadb")
         with database(mysql) as server, database(mariadb, "mariadb") as other:

@@ -1,6 +1,6 @@
 """
-Writes tests/unit/capturer/decoder/binlog/{mysql,mariadb}{,-types}.hex: real events, one a line, for tests
-that need no server.
+Writes tests/unit/capturer/decoder/binlog/{mysql,mariadb}{,-types}.hex: real events, one in each line, for
+tests without a server.
 
     python -m lab.recording.record_binlog
 """
@@ -96,7 +96,7 @@ OWN_TYPES = {
 
 
 def recorded(server: Server, statements: Sequence[str]) -> str:
-    """Run the statements; the events that they leave."""
+    """Run the statements; return the events that they write to the binlog."""
     file, start = end_of_binlog(server)
     with server.connect(charset="utf8mb4") as connection, connection.cursor() as cursor:
         for statement in statements:

@@ -377,7 +377,7 @@ def test_events_up_to_lambda_s_limit_pass(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with (
-        pytest.raises(RuntimeFailed, match=r"nowhere is no folder: run `sam build`"),
+        pytest.raises(RuntimeFailed, match=r"nowhere is not a folder: run `sam build`"),
         lambda_runtime(tmp_path / "nowhere", HANDLER, {}, folder=tmp_path),
     ):
         pass

@@ -229,4 +229,4 @@ def test_mariadb_takes_the_place_of_a_mysql_that_cannot_be_had(
     ).mkdir()  # no lock can be taken, as little as packages can be had without a mirror
     chosen = choose_flavor("mysql", {}, servers=tmp_path)
     assert chosen.flavor == "mariadb"
-    assert "MariaDB takes its place" in capsys.readouterr().err
+    assert "MariaDB is used instead" in capsys.readouterr().err
