@@ -25,7 +25,7 @@ from rowferry.errors import CaptureStopped, LeaseLost, Refused, RowferryError
 from rowferry.mapping import Mapping
 from rowferry.position import BinlogOffset
 
-DONE, FAILED, NOT_READY, STOPPED, LEASE_LOST = 0, 1, 2, 3, 4
+DONE, FAILED, NOT_READY, STOPPED, LEASE_LOST = 0, 1, 2, 3, 4  # promised in the help
 _EPILOG = """\
 Each option may be given in the environment: STREAM_NAME, CONTROL_TABLE, LANES, MAPPING_FILE, SOURCE_HOST,
 SOURCE_PORT, SOURCE_USER, SOURCE_SERVER_ID, SOURCE_CA, SOURCE_PATIENCE, LEASE_SECONDS, SKIP (several with

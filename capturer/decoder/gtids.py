@@ -11,7 +11,7 @@ from capturer.decoder.wire import damaged, fixed_int, taken
 _MYSQL = struct.Struct("<B16sq")
 _TIMES = HEADER + _MYSQL.size + 1 + 16
 """Offset of the commit times: after the type of the logical clock and its two numbers."""
-_HAS_ORIGINAL = 1 << 55
+_HAS_ORIGINAL = 1 << 55  # highest bit of the commit time's 7 bytes: the original commit time follows
 _MARIADB = struct.Struct("<QIB")
 _STANDALONE, _PREPARED_XA = 0x01, 0x40
 _ANONYMOUS = int(EventType.ANONYMOUS_GTID)

@@ -55,7 +55,7 @@ _WRAP, _HALF = 0xFFFF_FFFF, 1 << 31
 _FORMAT_DESCRIPTION = int(EventType.FORMAT_DESCRIPTION)
 _DUMMY_TABLE = bytes([255, 255, 255, 0, 0, 0])
 """Id of the table in the rows event with which MySQL ends a statement that changed no row."""
-_MAX_TABLES = 4096
+_MAX_TABLES = 4096  # decoders in memory; each ALTER TABLE adds one
 _NEVER_INSIDE = frozenset([EventType.FORMAT_DESCRIPTION, EventType.ROTATE, EventType.TRANSACTION_PAYLOAD])
 
 

@@ -23,6 +23,9 @@ Seconds after which an idle server sends a sign of life: without it, a frozen se
 LARGEST_START = (1 << 32) - 1  # the dump command takes an offset of 32 bit
 FIRST_EVENT = 4  # offset, after the file's magic number
 _DENIED = frozenset([1044, 1045, 1130, 1142, 1227, 1251, 1698, 1820, 1862, 2059, 2061, 3118])
+"""
+Errors about the account: its rights, host, password, authentication plugin, lock. A retry does not help.
+"""
 
 
 class ConnectionLost(SourceNotReady):
@@ -170,7 +173,7 @@ class Binlog:
             source.settings,
             source.server_id,
             blocking=True,
-            resume_stream=True,
+            resume_stream=True,  # without it, the library starts at the beginning of the file
             log_file=start.file,
             log_pos=start.offset if start.offset <= LARGEST_START else FIRST_EVENT,
             slave_heartbeat=HEARTBEAT,

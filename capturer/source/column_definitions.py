@@ -168,7 +168,7 @@ class Definitions:
         """The columns as they are now, and the end of the binlog at that moment."""
         with closing(self._source.connect()) as connection:
             try:
-                with _locked(connection, schema, table):
+                with _locked(connection, schema, table):  # over both queries: no DDL may come between
                     found = server.rows(connection, _COLUMNS, (schema, table))
                     end = snapshot.current_offset(connection, server.identify(connection))
             except pymysql.Error as error:

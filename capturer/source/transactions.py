@@ -170,13 +170,14 @@ class Transactions:
             self._stop("row changes outside of a transaction", f"set gtid_mode=ON; {START_OVER}", "")
         if not self._row:
             self._number()
+        # Local names and one concatenation: this loop runs for every row of every mapped table.
         schema, table, kind, prefix, row = event.schema, event.table, event.kind, self._prefix, self._row
         for before, after in event.images:
             row += 1
             self._kept.append(RowChange(schema, table, kind, before, after, f"{prefix}{row:08x}"))
         self._row = row
         self._kept_bytes += event.size
-        if self._xa:
+        if self._xa:  # no portions: a prepared transaction may still be rolled back
             self._bound(event)
         elif len(self._kept) >= PORTION or self._kept_bytes >= PORTION_BYTES:
             return self._release()
@@ -235,7 +236,7 @@ class Transactions:
         """Drops all but the transaction's first `rows` rows. None: it is not known how many remain."""
         if not self._row:
             return
-        if rows is None or rows < self._handed:
+        if rows is None or rows < self._handed:  # some of them have been sent already
             self._stop("row changes that the same transaction takes back (ROLLBACK)", RELOAD_ALL)
         del self._kept[rows - self._handed :]
 
@@ -257,7 +258,7 @@ class Transactions:
         if prepared and prepared.changes:
             self._number()
             self._kept = [
-                change._replace(position=f"{self._prefix}{row:08x}")
+                change._replace(position=f"{self._prefix}{row:08x}")  # that of XA COMMIT, not of the prepare
                 for row, change in enumerate(prepared.changes, start=1)
             ]
 

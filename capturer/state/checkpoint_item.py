@@ -112,6 +112,7 @@ class Progress:
         resumed = BinlogOffset(item["file"], item["offset"])
         more = set(self._tables) - set(item.get("tables", ()))
         since = _since(self.epoch, resumed) if more or "since" not in item else str(item["since"])
+        # What is skipped is not on the stream: only a load from after it has those changes.
         since = max([since, *(_after(self.epoch, place) for place in self.skip)])
         # The status too: until the first save, that of the former run would pass for this one's.
         fields: dict[str, Plain] = {"tables": [*self._tables], "since": since, **_status(CaptureStatus())}

@@ -101,6 +101,7 @@ class Lease:
             "owner": self.owner, "token": token, "renewals": 0,
             "ttl_ms": int(self.ttl * 1000), "released": False,
         }  # fmt: skip
+        # As it was read: the update fails if another capturer has taken or renewed the lease since.
         unchanged = {name: item.get(name) for name in ("token", "renewals", "released")}
         try:
             self._table.update(LEASE, set=fields, only_if=unchanged)

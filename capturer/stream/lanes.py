@@ -115,7 +115,7 @@ class Lanes:
         state.size += len(change)
         self.held += len(change) + OVERHEAD
         if state.parcel is not None:
-            return
+            return  # the lane is scheduled when its record has been accepted
         if len(state.waiting) == 1:
             self._schedule(lane, now + self.linger)
         elif len(state.waiting) == MAX_CHANGES or state.size >= MAX_RECORD > state.size - len(change):
@@ -143,6 +143,7 @@ class Lanes:
 
     def next_due(self) -> float | None:
         """When `take` will return something; None: not before something is added, accepted or failed."""
+        # A rescheduled lane leaves its former entry in the heap: its time is no longer the lane's: drop it.
         while self._due and self._lanes[self._due[0][1]].due != self._due[0][0]:
             heapq.heappop(self._due)
         return self._due[0][0] if self._due else None
@@ -161,7 +162,7 @@ class Lanes:
             parcel = self._packed(lane)
             size += parcel.size
             if taken and size > max_bytes:
-                break
+                break  # it stays packed and due: the first of the next request
             state = self._lanes[lane]
             state.due, state.sending = None, True
             taken.append(parcel)
@@ -182,7 +183,8 @@ class Lanes:
     def failed(self, lane: int, now: float) -> None:
         """The lane's record was refused, or its outcome is unknown: it is retried, after a growing pause."""
         state = self._sent(lane)
-        longest = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** min(state.failures, 10))
+        exponent = min(state.failures, 10)  # without a bound the power would overflow a float
+        longest = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2**exponent)
         state.failures += 1
         self._schedule(lane, now + longest * (1 + self._random()) / 2)
 

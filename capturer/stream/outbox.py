@@ -47,7 +47,7 @@ class Outbox:
         self._transaction = 0
         self._sent = Counters()
         self._shut = self._closed = False
-        lock = threading.Lock()
+        lock = threading.Lock()  # one for all three: they are conditions on the same lanes
         self._due, self._space, self._emptied = (threading.Condition(lock) for _ in range(3))
 
     def add(
@@ -73,7 +73,7 @@ class Outbox:
             for lane, change in changes:
                 self._lanes.add(lane, change, committed, transaction, now)
             self._transaction = transaction
-            if boundary is not self._read:
+            if boundary is not self._read:  # a portion of a large transaction has the boundary before it
                 self._read = boundary
                 self._checkpoints.ended(transaction, (boundary, restart or boundary))
             self._wake(due)
@@ -98,7 +98,7 @@ class Outbox:
                 now = self._clock()
                 if parcels := self._lanes.take(now):
                     if self._lanes.next_due() is not None:
-                        self._due.notify()
+                        self._due.notify()  # one wake-up may have been for several requests
                     return parcels
                 due = self._lanes.next_due()
                 self._due.wait(None if due is None else max(0.0, due - now))

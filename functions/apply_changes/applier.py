@@ -137,12 +137,12 @@ class Applier:
             except UnusableChange as error:
                 self._refuse(error, change, b"", origin, result)
                 continue
-            for effect in found:
+            for effect in found:  # none: the row is filtered out, which counts as nothing received
                 item = items.setdefault(effect.key, _Item(effect.key))
                 item.steps.append((FoldStep(effect, change.position, record.sender, origin), change))
 
     def _apply_item(self, item: _Item) -> None:
-        changes = {id(step): change for step, change in item.steps}
+        changes = {id(step): change for step, change in item.steps}  # by identity: steps may be equal
         pending = writes(step for step, _ in item.steps)
         try:
             for write in pending:

@@ -66,7 +66,7 @@ def _body(error: UnusableChange, change: RowChange | None, data: bytes, place: d
     else:
         message["data"] = b64encode(data).decode()
     body = json.dumps(message)
-    for longest in (1024, 64, 0):
+    for longest in (1024, 64, 0):  # characters of the values that are kept, fewer until it fits
         if len(body) > MAX_BODY:
             body = json.dumps(_shortened(message, longest))
     return body

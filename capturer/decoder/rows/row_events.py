@@ -8,8 +8,8 @@ from capturer.decoder.rows.decoder import Decode, RowDecoder
 from capturer.decoder.wire import damaged, packed_int, taken
 from rowferry.change import Kind
 
-AFTER_TABLE_ID = HEADER + 6
-FLAGS = 2
+AFTER_TABLE_ID = HEADER + 6  # offset; a table id has 6 bytes
+FLAGS = 2  # bytes
 OPENING = AFTER_TABLE_ID + FLAGS
 
 

@@ -8,7 +8,7 @@ from capturer.decoder.errors import UnreadableColumn
 from capturer.decoder.rows.types import DECLARED, ColumnType
 
 _ADDRESS_SIZES = (4, 16)
-_BINARY = 63
+_BINARY = 63  # the collation id of `binary`
 _LABEL = re.compile(r"'((?:[^']|'')*)'")
 
 

@@ -15,7 +15,7 @@ from capturer.decoder.wire import damaged
 type Reader[T] = Callable[[bytes], T]
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  a TIMESTAMP is UTC without a zone, as in a SELECT
-_DATETIME_BIAS = 1 << 39
+_DATETIME_BIAS = 1 << 39  # added by the server, so that stored bytes sort by time
 _REMEMBERED = 4096
 """
 Cached values of each type. Rows of a transaction, and images of an update, mostly share days and timestamps.

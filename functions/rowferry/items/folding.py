@@ -126,7 +126,7 @@ def _continues(last: FoldStep, step: FoldStep) -> bool:
 
 def _folded(run: list[FoldStep]) -> Iterator[Write]:
     effect = run[-1].effect
-    if effect.whole:
+    if effect.whole:  # a row image is complete: the last one has everything
         yield write_of(run, effect.members)
         return
     part: list[FoldStep] = []

@@ -110,7 +110,7 @@ def _comparable(constant: Any, value: Value) -> Any:
             return constant if isinstance(constant, bytes) else bytes(constant, "utf-8")
         case timedelta():
             return constant if isinstance(constant, timedelta) else parse_time(str(constant))
-        case date():
+        case date():  # a datetime is one, too
             return _moment(text(constant))
     return text(constant)
 

@@ -37,7 +37,7 @@ class Hook:
         try:
             made = self.function({name: _own(value) for name, value in row.items()})
         except Exception as error:
-            # The message is left out: it may quote values.
+            # Without its message, which may quote values.
             raise HookFailed(
                 f"hook {self.name} failed ({type(error).__name__})", "repair the hook, deploy, then retry"
             ) from error
