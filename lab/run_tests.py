@@ -1,8 +1,8 @@
 """
 The tests in two processes in parallel, each of which ends with its ten slowest.
 
-    python -m lab.run_tests                     all: whole moves, which mostly wait, in parallel with the rest
-    python -m lab.run_tests --quick             those that need no server: the simulation in parallel with the rest
+    python -m lab.run_tests                     all: whole moves, in parallel with the rest
+    python -m lab.run_tests --quick             those without a server: simulation and rest in parallel
     python -m lab.run_tests [--quick] OPTIONS   with pytest's options, in one process
 """
 
@@ -34,20 +34,20 @@ def main(arguments: list[str]) -> int:
 
 
 def beside(first: list[str], second: list[str]) -> int:
-    """Runs both at a time, the first into a log that is shown at the end; returns a failure's exit status."""
+    """Runs both in parallel, the first into a log that is printed last; returns a failed one's status."""
     LOG.parent.mkdir(exist_ok=True)
     LOG.unlink(missing_ok=True)
-    # With an artifact of its own: two builds in one folder would take each other's files away.
+    # With an artifact of its own: two builds in one folder would remove each other's files.
     environment = {**os.environ, SAM_BUILD: "build/sam-beside"}
     running = spawn(
         [*PYTEST, *first, "-p", "no:cacheprovider"], log=LOG, folder=ROOT, environment=environment
     )
     try:
         status = subprocess.run([*PYTEST, *second], cwd=ROOT, check=False).returncode
-        print(f"{first[0]}, which ran beside these ({LOG.relative_to(ROOT)}):", flush=True)
+        print(f"{first[0]}, which ran in parallel ({LOG.relative_to(ROOT)}):", flush=True)
         other = running.wait()
     finally:
-        running.kill()  # nothing where it has ended
+        running.kill()  # does nothing if it has ended
     print(LOG.read_text(encoding="utf-8", errors="replace"), flush=True)
     return status or other
 

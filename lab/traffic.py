@@ -10,7 +10,7 @@ import pymysql
 from lab.shop import Shop, Transaction
 
 READ_ONLY = 1290  # ER_OPTION_PREVENTS_STATEMENT: the fence
-_LATE = 0.25  # seconds behind at which a writer no longer tries to catch up
+_LATE = 0.25  # seconds of lag beyond which a writer does not try to catch up
 
 
 class Writer(threading.Thread):

@@ -12,8 +12,8 @@ from capturer.source.raw_connection import RawConnection
 from rowferry.position import BinlogOffset
 
 NOT_A_REPLICA = 0
-"""A server id, as mysqlbinlog says it: a replica's would throw the capturer's own connection out."""
-_KIND = 5  # the type's place in a packet: behind the status byte and the time
+"""The server id that mysqlbinlog uses: with that of a replica, the server would end the capturer's connection."""
+_KIND = 5  # offset of the type in a packet: after the status byte and the time
 # Besides statements, the events that say where they are; rows are skipped without being decoded.
 _READ = frozenset([
     EventType.QUERY, EventType.QUERY_COMPRESSED, EventType.ROTATE, EventType.FORMAT_DESCRIPTION,
