@@ -12,7 +12,7 @@ from capturer.source.raw_connection import RawConnection
 from rowferry.position import BinlogOffset
 
 NOT_A_REPLICA = 0
-"""The server id that mysqlbinlog uses: with that of a replica, the server would end the capturer's connection."""
+"""The server id that mysqlbinlog uses: with a replica's, the server would end the capturer's connection."""
 _KIND = 5  # offset of the type in a packet: after the status byte and the time
 # Besides statements, the events that say where they are; rows are skipped without being decoded.
 _READ = frozenset([

@@ -653,7 +653,7 @@ def test_another_server_stops_and_another_number_of_lanes_is_refused(ferry: Ferr
 
 def test_a_source_that_is_not_ready_is_reported_with_the_fix(ferry: Ferry) -> None:
     cases = [
-        ({"SOURCE_PASSWORD": "wrong"}, "does not let", "SOURCE_PASSWORD"),
+        ({"SOURCE_PASSWORD": "wrong"}, "does not accept", "SOURCE_PASSWORD"),
         ({"SOURCE_PORT": "1"}, "cannot be reached", "SOURCE_HOST"),
         ({"STREAM_NAME": "none"}, "the stream none cannot be used", "STREAM_NAME"),
         ({"CONTROL_TABLE": "none"}, "the control table none cannot be used", "CONTROL_TABLE"),
