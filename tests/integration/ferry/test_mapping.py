@@ -212,7 +212,7 @@ def test_mapping_check_shows_items_and_problems(bed: Bed, tmp_path: Path) -> Non
     assert bed.items() == {}
     assert "problem: " in check(bed, tmp_path / "m.toml").stdout
     (tmp_path / "m.toml").write_text(LINES.replace('"quantity"', '"*"\n    exclude = ["quantty"]'))
-    assert "note: exclude names quantty, which is no column" in check(bed, tmp_path / "m.toml").stdout
+    assert "note: exclude names quantty, which is not a column" in check(bed, tmp_path / "m.toml").stdout
 
 
 KINDS = """
