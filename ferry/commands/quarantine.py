@@ -132,15 +132,15 @@ def _repaired(context: Context, wanted: set[ItemKey]) -> set[ItemKey]:
 
 
 def _repaired_of(live: Live, pairs: Sequence[Pair], keys: Sequence[ItemKey]) -> set[ItemKey]:
-    with live.looking(pairs) as look:
-        named = {look.items.key(key.attributes()): key for key in keys}
-        recheck = Recheck(look, live.rest)
+    with live.reading(pairs) as reading:
+        named = {reading.items.key(key.attributes()): key for key in keys}
+        recheck = Recheck(reading, live.rest)
         differing = list(recheck.differences(list(named)))
-        wrong = {each[0].place.key for each in differing}
+        wrong = {each[0].member.key for each in differing}
         if differing:
-            live.repair(pairs, look, differing)
-            again = Recheck(look, live.rest)
-            wrong = {each[0].place.key for each in again.differences(sorted(wrong))} | set(again.unsettled)
+            live.repair(pairs, reading, differing)
+            again = Recheck(reading, live.rest)
+            wrong = {each[0].member.key for each in again.differences(sorted(wrong))} | set(again.unsettled)
         return {key for name, key in named.items() if name not in wrong | set(recheck.unsettled)}
 
 

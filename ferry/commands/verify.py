@@ -216,9 +216,9 @@ def _sampled(arguments: argparse.Namespace, context: Context, pairs: list[Pair])
         moving = not _is_at_rest(arguments, context, shown.report)
         for target in dict.fromkeys(pair.target for pair in pairs):
             together = [pair for pair in pairs if pair.target == target]
-            with live.looking(together, None if moving else _nothing) as look:
-                some = sample.keys(look.rows, look.items, arguments.sample, Random())
-                live.judge(look, some, partial(report, together[0]), summary)
+            with live.reading(together, None if moving else _nothing) as reading:
+                some = sample.keys(reading.rows, reading.items, arguments.sample, Random())
+                live.judge(reading, some, partial(report, together[0]), summary)
     return _say(arguments, summary)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import batched
 from typing import NoReturn
 
-from ferry.verify.live import Live, Looking
+from ferry.verify.live import ItemReading, Live
 from ferry.verify.oracle.mapping_entry import Pair
 from ferry.verify.oracle.row_images import ImageKeys
 from ferry.verify.point_reads import Key
@@ -59,28 +59,28 @@ def count(keys: Keys) -> int:
 def compare(
     live: Live, pairs: Sequence[Pair], keys: Keys, passed: Callable[[], None] | None = None
 ) -> Summary:
-    """Compares items with their rows until each is equal or differs; `passed` as in Live.looking."""
+    """Compares items with their rows until each is equal or differs; `passed` as in Live.reading."""
     summary = Summary()
-    for look, some in _looks(live, pairs, keys, passed):
-        live.judge(look, list(some), lambda _: None, summary)
+    for reading, some in _readings(live, pairs, keys, passed):
+        live.judge(reading, list(some), lambda _: None, summary)
     return summary
 
 
 def unequal(live: Live, pairs: Sequence[Pair], keys: Keys) -> dict[str, set[Key]]:
     """Those that one reading does not show to be equal: they differ, or have changed meanwhile."""
     found: dict[str, set[Key]] = defaultdict(set)
-    for look, wanted in _looks(live, pairs, keys, None):
+    for reading, wanted in _readings(live, pairs, keys, None):
         for some in batched(wanted, AT_ONCE, strict=False):
-            seen = look(some)
-            found[look.items.target].update(key for key in some if not seen.equal(key))
+            seen = reading(some)
+            found[reading.items.target].update(key for key in some if not seen.equal(key))
     return found
 
 
-def _looks(
+def _readings(
     live: Live, pairs: Sequence[Pair], keys: Keys, passed: Callable[[], None] | None
-) -> Iterator[tuple[Looking, set[Key]]]:
+) -> Iterator[tuple[ItemReading, set[Key]]]:
     """For each target the reader of its items, and their keys."""
     for target, some in keys.items():
         if some:
-            with live.looking([pair for pair in pairs if pair.target == target], passed) as look:
-                yield look, some
+            with live.reading([pair for pair in pairs if pair.target == target], passed) as reading:
+                yield reading, some

@@ -29,7 +29,7 @@ class Difference:
     """
 
     kind: Literal["missing", "extra", "different", "double"]
-    place: Member
+    member: Member
     expected: str | None
     found: str | None
 
@@ -60,26 +60,26 @@ class Sides:
         for side in ("source", "target"):
             self._base.execute(f"CREATE TABLE IF NOT EXISTS {side} (key TEXT, member TEXT, value TEXT)")
         self._base.execute(
-            "CREATE TABLE IF NOT EXISTS piece (id INTEGER PRIMARY KEY, what TEXT, done INTEGER DEFAULT 0,"
+            "CREATE TABLE IF NOT EXISTS task (id INTEGER PRIMARY KEY, what TEXT, done INTEGER DEFAULT 0,"
             " rows INTEGER DEFAULT 0, items INTEGER DEFAULT 0, members INTEGER DEFAULT 0)"
         )
 
-    def pieces(self) -> list[tuple[int, ReadTask, bool]]:
+    def tasks(self) -> list[tuple[int, ReadTask, bool]]:
         """All announced tasks in order: number, task, and whether it is done."""
-        query = "SELECT id, what, done FROM piece ORDER BY id"
+        query = "SELECT id, what, done FROM task ORDER BY id"
         return [(number, from_note(what), bool(done)) for number, what, done in self._base.execute(query)]
 
-    def announce(self, piece: ReadTask) -> int:
+    def announce(self, task: ReadTask) -> int:
         """Stores a task that is to be read; returns its number."""
-        return self._base.execute("INSERT INTO piece (what) VALUES (?)", (as_note(piece),)).lastrowid or 0
+        return self._base.execute("INSERT INTO task (what) VALUES (?)", (as_note(task),)).lastrowid or 0
 
     def add(self, number: int, side: Side, got: TaskResult) -> int | None:
         """Stores the result of a task, in one transaction; returns the number of the task that follows it."""
         self._base.execute("BEGIN")
-        for some in batched(got.places, AT_ONCE, strict=False):
+        for some in batched(got.members, AT_ONCE, strict=False):
             self._base.executemany(f"INSERT INTO {side} VALUES (?, ?, ?)", some)
         self._base.execute(
-            "UPDATE piece SET done = 1, rows = ?, items = ?, members = ? WHERE id = ?",
+            "UPDATE task SET done = 1, rows = ?, items = ?, members = ? WHERE id = ?",
             (*astuple(got.counts), number),
         )
         following = None if got.following is None else self.announce(got.following)
@@ -89,7 +89,7 @@ class Sides:
     def counts(self) -> ReadCounts:
         """The sums over all tasks that are done."""
         (sums,) = self._base.execute(
-            "SELECT IFNULL(SUM(rows), 0), IFNULL(SUM(items), 0), IFNULL(SUM(members), 0) FROM piece"
+            "SELECT IFNULL(SUM(rows), 0), IFNULL(SUM(items), 0), IFNULL(SUM(members), 0) FROM task"
         )
         return ReadCounts(*sums)
 
@@ -142,5 +142,5 @@ def _following(expected: Iterator[Member], last: Member) -> Generator[Difference
     return following
 
 
-def _type(place: Member) -> str:
-    return place.value.partition(":")[0] or "item"
+def _type(member: Member) -> str:
+    return member.value.partition(":")[0] or "item"

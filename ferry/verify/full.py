@@ -59,9 +59,9 @@ def _settled(
     found: Iterator[Difference], pairs: list[Pair], live: Live, summary: Summary, *, repair: bool
 ) -> Iterator[Difference]:
     """Those that are not changes on their way. With `repair` their items are written from the rows."""
-    with live.looking(pairs) as look:
+    with live.reading(pairs) as reading:
         nowhere: list[Difference] = []
-        recheck = Recheck(look, live.rest)
+        recheck = Recheck(reading, live.rest)
         differing = []
         for each in recheck.differences(_suspects(found, nowhere)):
             yield from each
@@ -70,12 +70,12 @@ def _settled(
         yield from nowhere
         summary.unsettled += len(recheck.unsettled)
         if differing:
-            summary.repaired, summary.resolved = live.repair(pairs, look, differing)
+            summary.repaired, summary.resolved = live.repair(pairs, reading, differing)
 
 
 def _suspects(found: Iterator[Difference], nowhere: list[Difference]) -> Iterator[str]:
     """The keys of items, each once. Rows without a key have no item to read again."""
-    for key, group in groupby(found, lambda difference: difference.place.key):
+    for key, group in groupby(found, lambda difference: difference.member.key):
         if has_item(key):
             yield key
         else:

@@ -29,7 +29,7 @@ _TRIES = 3
 
 
 @dataclass(slots=True)
-class Looking:
+class ItemReading:
     """
     Reads items of one target: their rows, then waits for a marker through the lanes, then the items, then the
     rows again unless the source stands `still`.
@@ -48,7 +48,7 @@ class Looking:
         return Observation(before, items, before if self.still else self._read(keys))
 
     def _read(self, keys: Sequence[Key]) -> dict[Key, Members]:
-        found = together(place for rows in self.rows for place in rows.of(keys))
+        found = together(member for rows in self.rows for member in rows.of(keys))
         return {key: found.get(key, ()) for key in keys}
 
 
@@ -63,12 +63,14 @@ class Live:
         with closing(self.context.connect()) as connection:
             return source_end(self.context.control, connection)
 
-    def rest(self, looks: int) -> None:
+    def rest(self, readings: int) -> None:
         """Waits, longer after many readings: then the item is one that is written often."""
-        time.sleep(min(_LONGEST_REST, 0.1 * looks))
+        time.sleep(min(_LONGEST_REST, 0.1 * readings))
 
     @contextmanager
-    def looking(self, pairs: Sequence[Pair], passed: Callable[[], None] | None = None) -> Iterator[Looking]:
+    def reading(
+        self, pairs: Sequence[Pair], passed: Callable[[], None] | None = None
+    ) -> Iterator[ItemReading]:
         """
         Context manager: reads a target's items. Where the source stands still, `passed` waits until all of it
         has been applied; else each reading sends a marker, over its own connection.
@@ -80,7 +82,7 @@ class Live:
             still = passed is not None
             if passed is None:
                 passed = partial(self._passed, stack.enter_context(closing(context.connect())))
-            yield Looking(rows, ItemLookup(context.dynamodb, pairs), passed, still)
+            yield ItemReading(rows, ItemLookup(context.dynamodb, pairs), passed, still)
 
     def _passed(self, connection: Any) -> None:
         drained = drain(self.context.control, connection, PASSING, lambda _: None)
@@ -91,12 +93,16 @@ class Live:
             )
 
     def judge(
-        self, look: Looking, keys: Sequence[Key], report: Callable[[Difference], None], summary: Summary
+        self,
+        reading: ItemReading,
+        keys: Sequence[Key],
+        report: Callable[[Difference], None],
+        summary: Summary,
     ) -> None:
         """
         Reads these items until each is equal, differs, or has changed too often; counts them in `summary`.
         """
-        recheck = Recheck(look, self.rest)
+        recheck = Recheck(reading, self.rest)
         for differing in recheck.differences(keys):
             for difference in differing:
                 summary.kinds[difference.kind] += 1
@@ -105,7 +111,7 @@ class Live:
         summary.unsettled += len(recheck.unsettled)
 
     def repair(
-        self, pairs: Sequence[Pair], look: Looking, differing: list[list[Difference]]
+        self, pairs: Sequence[Pair], reading: ItemReading, differing: list[list[Difference]]
     ) -> tuple[int, int]:
         """
         Writes the items from their rows; returns how many were written and are equal now, and how many
@@ -114,20 +120,20 @@ class Live:
         The second number is negative where the written items are worse: the load's code writes, the oracle
         judges.
         """
-        left = {each[0].place.key: len(each) for each in differing}
+        left = {each[0].member.key: len(each) for each in differing}
         total = sum(left.values())
         with closing(self.context.connect()) as connection:
-            repair = self._repair(pairs, look, connection)
+            repair = self._repair(pairs, reading, connection)
             for _ in range(_TRIES):
                 repair.run(list(left))
-                recheck = Recheck(look, self.rest)
-                still = {each[0].place.key: len(each) for each in recheck.differences(list(left))}
+                recheck = Recheck(reading, self.rest)
+                still = {each[0].member.key: len(each) for each in recheck.differences(list(left))}
                 left = still | dict.fromkeys(recheck.unsettled, 1)
                 if not left:
                     break
         return len(repair.written - left.keys()), total - sum(left.values())
 
-    def _repair(self, pairs: Sequence[Pair], look: Looking, connection: Any) -> Repair:
+    def _repair(self, pairs: Sequence[Pair], reading: ItemReading, connection: Any) -> Repair:
         context = self.context
         days = int(context.stack.parameters["TombstoneDays"])
         by_source = {table.source: table for table in context.mapping.tables}
@@ -136,8 +142,8 @@ class Live:
             server.identify(connection),
             context.control.get(CHECKPOINT)["epoch"],
             [by_source[f"{pair.schema}.{pair.table}"] for pair in pairs],
-            look.rows,
-            look.items,
+            reading.rows,
+            reading.items,
             lambda: int(time.time()) + days * 86_400,
         )
 

@@ -45,7 +45,7 @@ def types_of(connection: Any, pair: Pair) -> dict[str, str]:
 class ItemMembers:
     """An item's members, and its `_pos`; None where it has none, or does not exist."""
 
-    places: Members = ()
+    members: Members = ()
     position: str | None = None
 
 
@@ -78,9 +78,9 @@ class RowLookup:
     def _read(self, where: str | None, wanted: set[Key]) -> Iterator[Member]:
         pair = self.pair
         for rows in source_text.rows(self.connection, pair.schema, pair.table, self.types, where):
-            for place in expected(pair, self.types, iter(rows)):
-                if place.key in wanted:
-                    yield place
+            for member in expected(pair, self.types, iter(rows)):
+                if member.key in wanted:
+                    yield member
 
     def _condition(self, key: Key) -> str | None:
         parts = json.loads(key)
@@ -129,8 +129,8 @@ class ItemLookup:
         for some in batched(keys, AT_ONCE, strict=False):
             for item in self._get(some):
                 key = self.key(item)
-                places = found(self.pairs[0], item, self.pairs[1:])
-                items[key] = ItemMembers(tuple(sorted(places)), item.get("_pos", {}).get("S"))
+                members = found(self.pairs[0], item, self.pairs[1:])
+                items[key] = ItemMembers(tuple(sorted(members)), item.get("_pos", {}).get("S"))
         return items
 
     def _get(self, keys: Sequence[Key]) -> Iterator[dict[str, Any]]:
@@ -167,9 +167,9 @@ def _whole(pair: Pair) -> Pair:
     return Pair(pair.schema, pair.table, pair.target, pair.keys)
 
 
-def together(places: Iterator[Member]) -> dict[Key, Members]:
+def together(members: Iterator[Member]) -> dict[Key, Members]:
     """The members by key, sorted."""
     found: dict[Key, list[Member]] = defaultdict(list)
-    for place in places:
-        found[place.key].append(place)
+    for member in members:
+        found[member.key].append(member)
     return {key: tuple(sorted(some)) for key, some in found.items()}

@@ -18,7 +18,7 @@ from ferry.verify.diff import Difference, compare
 from ferry.verify.point_reads import ItemMembers, Key, Members
 
 AT_ONCE = 2_000  # items that are read together, so that memory is bounded
-MOST_LOOKS = 40
+MOST_READINGS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +31,18 @@ class Observation:
 
     def equal(self, key: Key) -> bool:
         """Whether the item equals its rows, which did not change meanwhile."""
-        return self.before[key] == self.items[key].places == self.after[key]
+        return self.before[key] == self.items[key].members == self.after[key]
 
 
 @dataclass(slots=True)
 class Recheck:
     """
-    Takes items that seemed to differ, and returns those that do. `look` reads some items; `rest` is called
+    Takes items that seemed to differ, and returns those that do. `reading` reads some items; `rest` is called
     before items are read again, with the number of readings so far, and may wait. `unsettled` are items that
     changed at every one of MOST_LOOKS readings.
     """
 
-    look: Callable[[Sequence[Key]], Observation]
+    reading: Callable[[Sequence[Key]], Observation]
     rest: Callable[[int], None]
     unsettled: list[Key] = field(default_factory=list)
 
@@ -58,12 +58,12 @@ class Recheck:
 
     def _judged(self, held: "dict[Key, _Seen]") -> Iterator[list[Difference]]:
         """Reads all held items once, and removes those with a result."""
-        if looks := max(seen.looks for seen in held.values()):
-            self.rest(looks)
-        found = self.look(list(held))
+        if readings := max(seen.readings for seen in held.values()):
+            self.rest(readings)
+        found = self.reading(list(held))
         for key, seen in list(held.items()):
             differing = seen.judge(found.before[key], found.items[key], found.after[key])
-            if differing is None and seen.looks < MOST_LOOKS:
+            if differing is None and seen.readings < MOST_READINGS:
                 continue
             del held[key]
             if differing is None:
@@ -76,13 +76,13 @@ class Recheck:
 class _Seen:
     """The readings of an item so far. `last`: unchanged rows and another item, in the last reading."""
 
-    looks: int = 0
+    readings: int = 0
     last: tuple[Members, ItemMembers] | None = None
 
     def judge(self, before: Members, item: ItemMembers, after: Members) -> list[Difference] | None:
         """The differences; empty where it is equal; None where it has to be read again."""
-        self.looks += 1
-        differing = list(compare(iter(before), iter(item.places)))
+        self.readings += 1
+        differing = list(compare(iter(before), iter(item.members)))
         if before == after and (not differing or self.last == (before, item)):
             return differing
         self.last = (before, item) if before == after else None

@@ -37,8 +37,8 @@ def listing(file: Path | None, report: Callable[[str], None]) -> Iterator[Callab
 def _fields(pair: Pair, difference: Difference) -> dict[str, Any]:
     return {
         "table": pair.target,
-        "key": pair.key_fields(difference.place.key),
-        "member": difference.place.member or None,
+        "key": pair.key_fields(difference.member.key),
+        "member": difference.member.member or None,
         "kind": difference.kind,
         "expected": difference.expected,
         "found": difference.found,

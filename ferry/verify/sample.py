@@ -25,7 +25,7 @@ def _of_rows(rows: RowLookup, count: int) -> Iterator[Key]:
     share = min(1.0, 2 * count / max(1, source_text.estimate(rows.connection, pair.schema, pair.table)))
     where = f"RAND() < {share:.9f}"
     for some in source_text.rows(rows.connection, pair.schema, pair.table, rows.types, where):
-        yield from (place.key for place in expected(pair, rows.types, iter(some)) if has_item(place.key))
+        yield from (member.key for member in expected(pair, rows.types, iter(some)) if has_item(member.key))
 
 
 def _of_items(items: ItemLookup, random: Random) -> Iterator[Key]:

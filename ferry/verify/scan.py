@@ -1,4 +1,4 @@
-"""Both sides of a target read into a working file: in pieces, several at once, as fast as they may be."""
+"""Both sides of a target read into a working file: in tasks, several at once, as fast as they may be."""
 
 import time
 from collections import deque
@@ -27,7 +27,7 @@ type Numbered = tuple[int, ReadTask]
 @dataclass(slots=True)
 class RateLimitedQueue:
     """
-    Pieces of one kind. Each is taken to cost `guess` until it is known; `most` may be spent a second.
+    Tasks of one kind. Each is taken to cost `guess` until it is known; `most` may be spent a second.
 
     `later` are found one by one, when they are asked for.
     """
@@ -41,7 +41,7 @@ class RateLimitedQueue:
     def pause(self, now: float) -> float | None:
         """Seconds until the next may be read; None where none waits. `now` is of a clock that only rises."""
         if not self._waiting:
-            self._waiting.extend(piece for piece in [next(self.later, None)] if piece)
+            self._waiting.extend(task for task in [next(self.later, None)] if task)
         return self._bucket.take(0, self.most, now) if self._waiting else None
 
     def take(self) -> Numbered:
@@ -49,9 +49,9 @@ class RateLimitedQueue:
         self._bucket.correct(self.guess)
         return self._waiting.popleft()
 
-    def put(self, piece: Numbered) -> None:
+    def put(self, task: Numbered) -> None:
         """One more."""
-        self._waiting.append(piece)
+        self._waiting.append(task)
 
     def spent(self, cost: float) -> None:
         """What one has cost."""
@@ -84,7 +84,7 @@ class Scanner:
             self._all(self._flows(connection, numbers, sides), sides, step)
 
     def _flows(self, connection: Any, numbers: tuple[int, ...], sides: Sides) -> dict[Side, RateLimitedQueue]:
-        known = sides.pieces()
+        known = sides.tasks()
         rows = int(min(self.chunk, self.rows))
         chunks = RateLimitedQueue(self._chunks(connection, numbers, sides, known, rows), rows, self.rows)
         pages = RateLimitedQueue(self._pages(numbers, sides, known), PAGE_UNITS, self.units)
@@ -100,11 +100,11 @@ class Scanner:
     ) -> Iterator[Numbered]:
         """Those that were cut and not read, then new ones."""
         last: dict[int, RowRange] = {}
-        for number, piece, done in known:
-            if isinstance(piece, RowRange):
-                last[piece.pair] = piece
+        for number, task, done in known:
+            if isinstance(task, RowRange):
+                last[task.pair] = task
                 if not done:
-                    yield number, piece
+                    yield number, task
         for pair in numbers:
             if pair in last and last[pair].range.until is None:
                 continue
@@ -117,7 +117,7 @@ class Scanner:
         self, numbers: tuple[int, ...], sides: Sides, known: list[tuple[int, ReadTask, bool]]
     ) -> Iterator[Numbered]:
         """Those that follow what was read, or the first of each segment."""
-        pages = [(number, piece, done) for number, piece, done in known if isinstance(piece, ScanPage)]
+        pages = [(number, task, done) for number, task, done in known if isinstance(task, ScanPage)]
         begun = {page.segment for _, page, _ in pages}
         segments = pages[0][1].segments if pages else self.count
         yield from ((number, page) for number, page, done in pages if not done)
@@ -159,8 +159,8 @@ class Scanner:
             if (pause := min(pauses.values())) > 0:
                 return pause
             side = min((side for side in pauses if not pauses[side]), key=sides.count)
-            number, piece = flows[side].take()
-            under_way[self.executor.submit(tasks.read, piece)] = side, number
+            number, task = flows[side].take()
+            under_way[self.executor.submit(tasks.read, task)] = side, number
             sides.append(side)
         return None
 

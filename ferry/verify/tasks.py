@@ -48,9 +48,9 @@ class ScanPage:
 type ReadTask = RowRange | ScanPage
 
 
-def as_note(piece: ReadTask) -> str:
+def as_note(task: ReadTask) -> str:
     """The task as text, for the working file."""
-    return repr((type(piece).__name__, astuple(piece)))
+    return repr((type(task).__name__, astuple(task)))
 
 
 def from_note(text: str) -> ReadTask:
@@ -76,7 +76,7 @@ class ReadCounts:
 class TaskResult:
     """A task's members, its cost in DynamoDB's read units, and the task that follows it."""
 
-    places: list[tuple[str, str, str]]
+    members: list[tuple[str, str, str]]
     counts: ReadCounts
     units: float = 0.0
     following: ReadTask | None = None
@@ -92,68 +92,68 @@ class TaskReader:
     _connection: Any = None
     _types: dict[int, dict[str, str]] = field(default_factory=dict)
 
-    def read(self, piece: ReadTask) -> TaskResult:
+    def read(self, task: ReadTask) -> TaskResult:
         """
         Does one task. Raises Refused when the table cannot be read, Unapplied when connections are lost
         repeatedly.
         """
-        return self._page(piece) if isinstance(piece, ScanPage) else self._rows(piece)
+        return self._page(task) if isinstance(task, ScanPage) else self._rows(task)
 
-    def _rows(self, piece: RowRange) -> TaskResult:
+    def _rows(self, task: RowRange) -> TaskResult:
         for _ in range(TRIES):
             try:
-                return self._rows_once(piece)
+                return self._rows_once(task)
             except OperationalError as error:
                 if error.args[0] not in LOST:
                     raise
                 self._connection = None
         raise Unapplied("the connection to the source was lost repeatedly", "see the server's error log")
 
-    def _rows_once(self, piece: RowRange) -> TaskResult:
-        pair = self.pairs[piece.pair]
+    def _rows_once(self, task: RowRange) -> TaskResult:
+        pair = self.pairs[task.pair]
         if self._connection is None:
             self._connection = self.connect()
-        if piece.pair not in self._types:
-            self._types[piece.pair] = types_of(self._connection, pair)
-        types, where, count = self._types[piece.pair], piece.range.condition, 0
-        places: list[tuple[str, str, str]] = []
+        if task.pair not in self._types:
+            self._types[task.pair] = types_of(self._connection, pair)
+        types, where, count = self._types[task.pair], task.range.condition, 0
+        members: list[tuple[str, str, str]] = []
         for some in source_text.rows(self._connection, pair.schema, pair.table, types, where):
             count += len(some)
-            places.extend(_plain(expected(pair, types, iter(some))))
-        return TaskResult(places, ReadCounts(rows=count))
+            members.extend(_plain(expected(pair, types, iter(some))))
+        return TaskResult(members, ReadCounts(rows=count))
 
-    def _page(self, piece: ScanPage) -> TaskResult:
-        pair, *others = (self.pairs[number] for number in piece.pairs)
-        start = {"ExclusiveStartKey": piece.start} if piece.start else {}
+    def _page(self, task: ScanPage) -> TaskResult:
+        pair, *others = (self.pairs[number] for number in task.pairs)
+        start = {"ExclusiveStartKey": task.start} if task.start else {}
         answer = self.client.scan(
             TableName=pair.target,
-            Segment=piece.segment,
-            TotalSegments=piece.segments,
+            Segment=task.segment,
+            TotalSegments=task.segments,
             ConsistentRead=True,
             ReturnConsumedCapacity="TOTAL",
             **start,
         )
         items = [list(found(pair, item, others)) for item in answer["Items"]]
-        places = list(chain.from_iterable(items))
+        members = list(chain.from_iterable(items))
         return TaskResult(
-            list(_plain(places)),
-            ReadCounts(items=sum(map(bool, items)), members=sum(map(_is_member, places))),
+            list(_plain(members)),
+            ReadCounts(items=sum(map(bool, items)), members=sum(map(_is_member, members))),
             answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0),
-            self._next(piece, answer),
+            self._next(task, answer),
         )
 
-    def _next(self, piece: ScanPage, answer: Mapping[str, Any]) -> ScanPage | None:
+    def _next(self, task: ScanPage, answer: Mapping[str, Any]) -> ScanPage | None:
         start = answer.get("LastEvaluatedKey")
-        return ScanPage(piece.pairs, piece.segment, piece.segments, start) if start else None
+        return ScanPage(task.pairs, task.segment, task.segments, start) if start else None
 
 
-def _plain(places: Iterable[Member]) -> Iterator[tuple[str, str, str]]:
+def _plain(members: Iterable[Member]) -> Iterator[tuple[str, str, str]]:
     """Plain tuples, which travel to another process twice as fast."""
-    return ((key, member, value) for key, member, value in places)
+    return ((key, member, value) for key, member, value in members)
 
 
-def _is_member(place: Member) -> bool:
-    return place.member != PRESENT
+def _is_member(member: Member) -> bool:
+    return member.member != PRESENT
 
 
 type Open = Callable[[], TaskReader]
@@ -182,12 +182,12 @@ def started(open_: Open, processes: int) -> Iterator[Executor]:
         executor.shutdown(cancel_futures=True)
 
 
-def read(piece: ReadTask) -> TaskResult:
+def read(task: ReadTask) -> TaskResult:
     """Does one task, in a reader's process or thread."""
     if not hasattr(_own, "reader"):  # not in `_begin`: an error here reaches the caller
         _own.reader = _own.open()
     reader: TaskReader = _own.reader
-    return reader.read(piece)
+    return reader.read(task)
 
 
 def _begin(open_: Open) -> None:

@@ -29,7 +29,7 @@ class WorkDir:
     goes_on: bool = False
 
     def file(self, target: str) -> Path:
-        return self.folder / f"{target}.places"
+        return self.folder / f"{target}.members"
 
 
 @contextmanager
@@ -73,7 +73,8 @@ def _begun(folder: Path, now: float) -> WorkDir | None:
 
 
 def _clear(folder: Path) -> None:
-    for file in (folder / _BEGUN, *folder.glob("*.places*")):
+    # .places: what a version before 0.2 has left, whose notes this one cannot read
+    for file in (folder / _BEGUN, *folder.glob("*.members*"), *folder.glob("*.places*")):
         file.unlink(missing_ok=True)
 
 

@@ -124,21 +124,21 @@ def goes_on_where_it_was_killed(rehearsal: Rehearsal, folder: Path) -> None:
     slowly = ("verify", "--work", str(folder / "work"), "--max-rows", str(ROWS // 25))
     begun = subprocess.Popen([sys.executable, "-m", "ferry.cli", *slowly], env=rehearsal.operator, cwd=ROOT)
     try:
-        wait_for(lambda: pieces_read(folder / "work") > 3, "some of it read", rehearsal.fail_if_broken)
+        wait_for(lambda: tasks_read(folder / "work") > 3, "some of it read", rehearsal.fail_if_broken)
     finally:
         begun.kill()
         begun.wait()
-    before = pieces_read(folder / "work")
+    before = tasks_read(folder / "work")
     position = rehearsal.control.get(VERIFIED)["position"]
     assert verify(rehearsal, folder, "--work", str(folder / "work")) == (0, {})
     assert before > 3 and not list((folder / "work").iterdir())
     assert rehearsal.control.get(VERIFIED)["position"] > position
 
 
-def pieces_read(folder: Path) -> int:
-    for file in folder.glob("*/purchase.places"):
+def tasks_read(folder: Path) -> int:
+    for file in folder.glob("*/purchase.members"):
         with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as base, suppress(sqlite3.Error):
-            return int(base.execute("SELECT COUNT(*) FROM piece WHERE done").fetchone()[0])
+            return int(base.execute("SELECT COUNT(*) FROM task WHERE done").fetchone()[0])
     return 0
 
 

@@ -51,7 +51,7 @@ def expected(pair: Pair, types: Mapping[str, str], rows: Iterator[Sequence[Any]]
     for values in rows:
         row = Row(dict(zip(types, values, strict=True)), types)
         for carried in _carried(pair, row, hook):
-            yield from _nowhere(pair) if carried is None else _places(pair, words, carried)
+            yield from _nowhere(pair) if carried is None else _members(pair, words, carried)
 
 
 def _carried(pair: Pair, row: Row, hook: hooks.Hook | None) -> Iterable[Row | None]:
@@ -90,7 +90,7 @@ def _key(pair: Pair, row: Row) -> list[tuple[str, str | None]]:
     return parts
 
 
-def _places(pair: Pair, words: EntryWords, row: Row) -> Iterator[Member]:
+def _members(pair: Pair, words: EntryWords, row: Row) -> Iterator[Member]:
     key = _dumps(_key(pair, row))
     if pair.item_per_row:
         if not pair.shared:

@@ -114,7 +114,7 @@ def test_a_load_of_small_chunks_gives_what_verify_expects(bed: Bed, mapping: str
     # a set that is merged into holds the older strings as well, until the stream has applied the changes
     merged_set = mapping == ORDERS + SET
     left = differences(bed, mapping, tmp_path)
-    assert bool(left) is merged_set and all(one.place.member.endswith("p3]") for one in left)
+    assert bool(left) is merged_set and all(one.member.member.endswith("p3]") for one in left)
 
 
 def test_parts_of_a_key_that_make_one_text_lie_in_one_item(bed: Bed) -> None:

@@ -105,9 +105,9 @@ def test_by_key_as_by_reading_all(source_server: Server, column: str, made: str,
     with closing(source_text.connect(address(source_server))) as connection:
         rows = RowLookup(pair, types_of(connection, pair), connection)
         everything = together(
-            place
+            member
             for some in source_text.rows(connection, "test", "t", rows.types)
-            for place in expected(pair, rows.types, iter(some))
+            for member in expected(pair, rows.types, iter(some))
         )
         keys = sorted(everything)
         some = Random(1).sample(keys, max(1, len(keys) // 2))

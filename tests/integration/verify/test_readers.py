@@ -22,9 +22,9 @@ pytestmark = pytest.mark.integration
 class Slow:
     """Tells its process, and then reads for a minute."""
 
-    def read(self, piece: ReadTask) -> TaskResult:
-        assert isinstance(piece, RowRange)
-        if piece.pair:
+    def read(self, task: ReadTask) -> TaskResult:
+        assert isinstance(task, RowRange)
+        if task.pair:
             print(os.getpid(), flush=True)
             time.sleep(10_000)
         return TaskResult([(str(os.getpid()), "", "")], ReadCounts())
@@ -49,7 +49,7 @@ def test_readers_end_with_the_command_that_was_killed() -> None:
 def test_a_reader_that_was_killed_is_reported() -> None:
     with pytest.raises(Unapplied, match="a reader process was killed"), tasks.started(Slow, 2) as executor:
         got: TaskResult = executor.submit(tasks.read, RowRange(0, Range(()))).result()
-        os.kill(int(got.places[0][0]), signal.SIGKILL)
+        os.kill(int(got.members[0][0]), signal.SIGKILL)
         executor.submit(tasks.read, RowRange(0, Range(()))).result()
         time.sleep(1)
         executor.submit(tasks.read, RowRange(0, Range(()))).result()

@@ -319,7 +319,7 @@ def reader_of(server: Server) -> Iterator[Address]:
 
 
 def key_of(difference: Difference) -> int:
-    ((_, key),) = json.loads(difference.place.key)
+    ((_, key),) = json.loads(difference.member.key)
     return int(key)
 
 
@@ -335,7 +335,7 @@ def test_every_type_is_read_as_documented_and_every_falsehood_is_named(
         items.put(row, right(cases, which))
     modes = "ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH,REAL_AS_FLOAT,HIGH_NOT_PRECEDENCE"
     with reader_of(server) as address, context_of(server, sql_mode=modes, time_zone="+09:00"):
-        assert [(one.place, one.expected, one.found) for one in differences(address, items, tmp_path)] == []
+        assert [(one.member, one.expected, one.found) for one in differences(address, items, tmp_path)] == []
         told = []
         for number in range(falsehoods):
             changed = {
@@ -347,5 +347,5 @@ def test_every_type_is_read_as_documented_and_every_falsehood_is_named(
             told += [(100 + number, name, next(iter(attribute), None)) for name, attribute in changed.items()]
         found = differences(address, items, tmp_path)
     assert {one.kind for one in found} == {"different", "missing"}
-    named = [(key_of(one), one.place.member, one.found) for one in found]
+    named = [(key_of(one), one.member.member, one.found) for one in found]
     assert sorted(named, key=str) == sorted(told, key=str)

@@ -85,10 +85,10 @@ class World:
         self.bed.sql("CREATE TABLE afterwards (id INT)")  # items are older than where the repair reads
         live, pairs = Live(self.context), read_pairs(self.context.mapping_file)
         _, found = verified(self.context.mapping_file, self.context.source, self.context.dynamodb)
-        with live.looking(pairs, lambda: None) as look:
-            suspects = list(dict.fromkeys(difference.place.key for difference in found))
-            differing = list(Recheck(look, lambda _: None).differences(suspects))
-            items, corrected = live.repair(pairs, look, differing)
+        with live.reading(pairs, lambda: None) as reading:
+            suspects = list(dict.fromkeys(difference.member.key for difference in found))
+            differing = list(Recheck(reading, lambda _: None).differences(suspects))
+            items, corrected = live.repair(pairs, reading, differing)
         return sum(map(len, differing)), items, corrected
 
 

@@ -8,7 +8,7 @@ import pytest
 from ferry.verify import recheck
 from ferry.verify.oracle.members import Member
 from ferry.verify.point_reads import ItemMembers, Key, Members
-from ferry.verify.recheck import MOST_LOOKS, Observation, Recheck
+from ferry.verify.recheck import MOST_READINGS, Observation, Recheck
 
 
 def rows(key: str, value: int) -> Members:
@@ -27,7 +27,7 @@ class World:
     steps: dict[Key, list[Callable[["World"], None]]] = field(default_factory=dict)
     most: int = 0
 
-    def look(self, keys: Sequence[Key]) -> Observation:
+    def reading(self, keys: Sequence[Key]) -> Observation:
         self.most = max(self.most, len(keys))
         before = {key: self._row(key) for key in keys}
         items = {key: self._item(key) for key in keys}
@@ -50,8 +50,8 @@ class World:
 
 def settled(world: World, *keys: Key) -> tuple[list[Key], list[Key]]:
     """The keys that differ, and those that are unsettled."""
-    judge = Recheck(world.look, lambda _: None)
-    differing = [each[0].place.key for each in judge.differences(keys or list(world.source | world.target))]
+    judge = Recheck(world.reading, lambda _: None)
+    differing = [each[0].member.key for each in judge.differences(keys or list(world.source | world.target))]
     return differing, judge.unsettled
 
 
@@ -99,7 +99,7 @@ def test_again_and_again_in_the_middle_is_unsettled_and_no_difference() -> None:
         value, position = world.target["a"]
         world.target["a"] = (value, position + 1)
 
-    world = World({"a": 1}, {"a": (2, 7)}, {"a": [again] * 3 * MOST_LOOKS})
+    world = World({"a": 1}, {"a": (2, 7)}, {"a": [again] * 3 * MOST_READINGS})
     assert settled(world) == ([], ["a"])
 
 
@@ -107,7 +107,7 @@ def test_a_difference_beside_items_that_never_rest_is_found() -> None:
     def again(world: World) -> None:
         world.source["hot"] += 1
 
-    world = World({"hot": 1, "a": 1}, {"hot": (1, 7), "a": (2, 7)}, {"hot": [again] * 3 * MOST_LOOKS})
+    world = World({"hot": 1, "a": 1}, {"hot": (1, 7), "a": (2, 7)}, {"hot": [again] * 3 * MOST_READINGS})
     assert settled(world) == (["a"], ["hot"])
 
 

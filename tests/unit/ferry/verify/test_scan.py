@@ -1,4 +1,4 @@
-"""Verify's reading in pieces: none is left out or counted twice, also where it is ended and goes on."""
+"""Verify's reading in tasks: none is left out or counted twice, also where it is ended and goes on."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,7 @@ class Killed(Exception):
 
 
 class Source:
-    """Tables of ROWS rows, and PAGES pages in each segment; a place for each row and each page."""
+    """Tables of ROWS rows, and PAGES pages in each segment; a member for each row and each page."""
 
     def __init__(self) -> None:
         self.read: list[ReadTask] = []
@@ -39,17 +39,17 @@ class Source:
         for low, high in pairwise([after, *bounds]):
             yield Range(("id",), low, high)
 
-    def __call__(self, piece: ReadTask) -> TaskResult:
-        self.read.append(piece)
-        if isinstance(piece, ScanPage):
-            number = int(piece.start["n"]) if piece.start else 0
-            places = [(f"segment {piece.segment}, {number}", "item", "N:1")]
+    def __call__(self, task: ReadTask) -> TaskResult:
+        self.read.append(task)
+        if isinstance(task, ScanPage):
+            number = int(task.start["n"]) if task.start else 0
+            members = [(f"segment {task.segment}, {number}", "item", "N:1")]
             following = number + 1 < PAGES
-            later = ScanPage(piece.pairs, piece.segment, piece.segments, {"n": str(number + 1)})
-            return TaskResult(places, ReadCounts(items=1, members=1), 10.0, later if following else None)
-        low = int(piece.range.after[0]) if piece.range.after else 0
-        high = int(piece.range.until[0]) if piece.range.until else ROWS
-        rows = [(f"pair {piece.pair}, {n}", "row", "N:1") for n in range(low, high)]
+            later = ScanPage(task.pairs, task.segment, task.segments, {"n": str(number + 1)})
+            return TaskResult(members, ReadCounts(items=1, members=1), 10.0, later if following else None)
+        low = int(task.range.after[0]) if task.range.after else 0
+        high = int(task.range.until[0]) if task.range.until else ROWS
+        rows = [(f"pair {task.pair}, {n}", "row", "N:1") for n in range(low, high)]
         return TaskResult(rows, ReadCounts(rows=len(rows)))
 
 
@@ -77,7 +77,7 @@ def source(monkeypatch: pytest.MonkeyPatch) -> Source:
     return found
 
 
-def gather(file: Path, most: float = inf, **more: Any) -> tuple[ReadCounts, set[str]]:
+def scan_into(file: Path, most: float = inf, **more: Any) -> tuple[ReadCounts, set[str]]:
     class Connection:
         def close(self) -> None: ...
 
@@ -85,7 +85,7 @@ def gather(file: Path, most: float = inf, **more: Any) -> tuple[ReadCounts, set[
     with closing(Sides(file)) as sides:
         Scanner(PAIRS, Connection, AtOnce(most), 2, chunk=9, **more).target((0, 1), sides, told.append)
         assert told[-1] in (ReadCounts(), sides.counts())
-        found = [difference.place.key for difference in sides.differences()]
+        found = [difference.member.key for difference in sides.differences()]
         assert len(found) == len(set(found))
         return sides.counts(), set(found)
 
@@ -96,7 +96,7 @@ EVERYTHING = {f"pair {pair}, {n}" for pair in (0, 1) for n in range(ROWS)} | {
 
 
 def test_everything_is_read_once(source: Source, tmp_path: Path) -> None:
-    counts, found = gather(tmp_path / "places")
+    counts, found = scan_into(tmp_path / "members")
     assert counts == ReadCounts(2 * ROWS, 2 * PAGES, 2 * PAGES)
     assert found == EVERYTHING
 
@@ -104,18 +104,18 @@ def test_everything_is_read_once(source: Source, tmp_path: Path) -> None:
 @pytest.mark.parametrize("most", range(1, 38))
 def test_what_was_read_before_the_end_is_not_read_again(most: int, source: Source, tmp_path: Path) -> None:
     with pytest.raises(Killed):
-        gather(tmp_path / "places", most)
-    counts, found = gather(tmp_path / "places")
+        scan_into(tmp_path / "members", most)
+    counts, found = scan_into(tmp_path / "members")
     assert (counts.rows, counts.items) == (2 * ROWS, 2 * PAGES)
     assert found == EVERYTHING
-    again = len(source.read) - len({repr(piece) for piece in source.read})
+    again = len(source.read) - len({repr(task) for task in source.read})
     assert again <= 3  # those under way when it ended
 
 
 def test_a_finished_reading_reads_nothing_more(source: Source, tmp_path: Path) -> None:
-    first = gather(tmp_path / "places")
+    first = scan_into(tmp_path / "members")
     source.read.clear()
-    assert gather(tmp_path / "places") == first
+    assert scan_into(tmp_path / "members") == first
     assert source.read == []
 
 
@@ -125,10 +125,10 @@ def test_rows_and_read_units_are_held_to_their_rates(source: Source, tmp_path: P
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
-    gather(tmp_path / "places", rows=50.0, clock=lambda: now[0], sleep=sleep)
+    scan_into(tmp_path / "members", rows=50.0, clock=lambda: now[0], sleep=sleep)
     assert 2 * ROWS / 50 - 1 <= now[0] <= 2 * ROWS / 50
     now[0] = 0.0
-    gather(tmp_path / "others", units=40.0, clock=lambda: now[0], sleep=sleep)
+    scan_into(tmp_path / "others", units=40.0, clock=lambda: now[0], sleep=sleep)
     spent = 2 * PAGES * 10.0  # what they cost, not what they were taken to cost
     assert spent / 40 - 1 <= now[0] <= spent / 40 + 2 * scan.PAGE_UNITS / 40
 
@@ -147,7 +147,7 @@ def test_a_flow_waits_for_what_was_spent() -> None:
     assert flow.pause(99.0) is None
 
 
-PIECES: Sequence[ReadTask] = (
+TASKS: Sequence[ReadTask] = (
     RowRange(3, Range(("a", "b"), ("1", "'it''s'"), None)),
     RowRange(0, Range((), None, ("X'00ff'",))),
     ScanPage((0, 1), 2, 4),
@@ -155,17 +155,17 @@ PIECES: Sequence[ReadTask] = (
 )
 
 
-@pytest.mark.parametrize("piece", PIECES, ids=repr)
-def test_a_piece_is_the_same_after_the_working_file(piece: ReadTask, tmp_path: Path) -> None:
-    assert from_note(as_note(piece)) == piece
-    with closing(Sides(tmp_path / "places")) as sides:
-        number = sides.announce(piece)
-        assert sides.pieces() == [(number, piece, False)]
+@pytest.mark.parametrize("task", TASKS, ids=repr)
+def test_a_task_is_the_same_after_the_working_file(task: ReadTask, tmp_path: Path) -> None:
+    assert from_note(as_note(task)) == task
+    with closing(Sides(tmp_path / "members")) as sides:
+        number = sides.announce(task)
+        assert sides.tasks() == [(number, task, False)]
 
 
 def test_a_damaged_working_file_is_reported(tmp_path: Path) -> None:
-    (tmp_path / "places").write_bytes(b"no database" * 500)
-    with pytest.raises(Refused, match=r"not a database.*--again"), sides_in(tmp_path / "places"):
+    (tmp_path / "members").write_bytes(b"no database" * 500)
+    with pytest.raises(Refused, match=r"not a database.*--again"), sides_in(tmp_path / "members"):
         pass
 
 

@@ -292,8 +292,8 @@ def test_a_row_that_a_filter_cannot_judge_has_no_place(
 ) -> None:
     entry = {"where": {"column": "c", **condition}}
     pair = Pair("s", "t", "t", (("id", "N", "id"),), None, None, entry)
-    (place,) = members.expected(pair, {"id": "int", "c": kind}, iter([("1", cell)]))
-    assert place == ('[["N",null]]', "", "")
+    (member,) = members.expected(pair, {"id": "int", "c": kind}, iter([("1", cell)]))
+    assert member == ('[["N",null]]', "", "")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def values(kind: str, *texts: Any) -> list[str]:
     """What a column of the type, filled with what MySQL prints, gives."""
     types = {"customerid": "varchar", "orderid": "bigint", "productid": "varchar", "quantity": kind}
     rows = [("c", "1", f"p{n:03}", text) for n, text in enumerate(texts)]
-    return [place.value for place in expected(PURCHASE, types, iter(rows))]
+    return [member.value for member in expected(PURCHASE, types, iter(rows))]
 
 
 @pytest.mark.parametrize(
@@ -46,9 +46,9 @@ def values(kind: str, *texts: Any) -> list[str]:
 )
 def test_a_value_is_compared_with_its_attribute(kind: str, text: Any, attribute: dict[str, Any]) -> None:
     item = {"c": {"S": "c"}, "o": {"N": "1"}, "p000": attribute, "_pos": {"S": "x"}}
-    (place,) = found(PURCHASE, item)
+    (member,) = found(PURCHASE, item)
     same = attribute != {"S": "x"}
-    assert (values(kind, text) == [place.value]) is same
+    assert (values(kind, text) == [member.value]) is same
 
 
 @pytest.mark.parametrize(
@@ -66,16 +66,16 @@ def test_a_value_is_compared_with_its_attribute(kind: str, text: Any, attribute:
     ],
 )
 def test_another_type_or_value_is_different(kind: str, text: Any, attribute: dict[str, Any]) -> None:
-    (place,) = found(PURCHASE, {"c": {"S": "c"}, "o": {"N": "1"}, "p000": attribute})
-    assert values(kind, text) != [place.value]
+    (member,) = found(PURCHASE, {"c": {"S": "c"}, "o": {"N": "1"}, "p000": attribute})
+    assert values(kind, text) != [member.value]
 
 
 def test_keys_of_both_sides_are_written_alike() -> None:
     types = {"customerid": "decimal", "orderid": "bigint", "productid": "datetime", "quantity": "int"}
-    (place,) = expected(PURCHASE, types, iter([("1.50", "10", "2026-11-23 01:02:03.000000", "1")]))
+    (member,) = expected(PURCHASE, types, iter([("1.50", "10", "2026-11-23 01:02:03.000000", "1")]))
     item = {"c": {"S": "1.5"}, "o": {"N": "10.0"}, "2026-11-23 01:02:03": {"N": "1"}}
-    assert [place] == list(found(PURCHASE, item))
-    assert PURCHASE.key_fields(place.key) == {"c": "1.5", "o": "10"}
+    assert [member] == list(found(PURCHASE, item))
+    assert PURCHASE.key_fields(member.key) == {"c": "1.5", "o": "10"}
 
 
 def test_a_tombstone_and_an_item_without_members_are_absent() -> None:
@@ -92,13 +92,13 @@ def test_a_row_without_other_columns_is_still_an_item() -> None:
         *found(CUSTOMER, {"id": {"N": "1"}}),
         *found(CUSTOMER, {"id": {"N": "2"}, "name": {"S": "b"}}),
     ]
-    assert [place.member for place in want] == [PRESENT, PRESENT, "name"]
+    assert [member.member for member in want] == [PRESENT, PRESENT, "name"]
 
 
 def test_a_row_without_a_key_is_missing_not_an_error() -> None:
     types = {"customerid": "varchar", "orderid": "bigint", "productid": "varchar", "quantity": "int"}
-    (place,) = expected(PURCHASE, types, iter([(None, "1", None, "1")]))
-    assert (json.loads(place.key)[0], place.member) == (["S", None], "")
+    (member,) = expected(PURCHASE, types, iter([(None, "1", None, "1")]))
+    assert (json.loads(member.key)[0], member.member) == (["S", None], "")
 
 
 def test_the_documented_mapping_is_read() -> None:
@@ -107,7 +107,7 @@ def test_the_documented_mapping_is_read() -> None:
     assert (pair.member_name, pair.member_value, pair.item_per_row) == ("productid", "quantity", False)
 
 
-places = st.lists(
+members = st.lists(
     st.builds(
         Member, st.sampled_from("ab"), st.sampled_from(["", "x", "y"]), st.sampled_from(["N:1", "N:2", "S:1"])
     ),
@@ -116,7 +116,7 @@ places = st.lists(
 
 
 @given(
-    places,
+    members,
     st.sets(st.tuples(st.sampled_from("ab"), st.sampled_from(["", "x", "y"])), max_size=6),
     st.randoms(),
 )
@@ -127,13 +127,13 @@ def test_all_differences_and_no_others_are_found(
     differences = list(compare(iter(sorted(source)), iter(sorted(target))))
     first: dict[tuple[str, str], str] = {}
     double = 0
-    for place in sorted(source):
-        double += place[:2] in first
-        first.setdefault(place[:2], place.value)
-    have = {place[:2]: place.value for place in target}
-    assert {d.place[:2] for d in differences if d.kind == "missing"} == first.keys() - have.keys()
-    assert {d.place[:2] for d in differences if d.kind == "extra"} == have.keys() - first.keys()
-    assert {d.place[:2] for d in differences if d.kind == "different"} == {
+    for member in sorted(source):
+        double += member[:2] in first
+        first.setdefault(member[:2], member.value)
+    have = {member[:2]: member.value for member in target}
+    assert {d.member[:2] for d in differences if d.kind == "missing"} == first.keys() - have.keys()
+    assert {d.member[:2] for d in differences if d.kind == "extra"} == have.keys() - first.keys()
+    assert {d.member[:2] for d in differences if d.kind == "different"} == {
         where for where in first.keys() & have.keys() if first[where] != have[where]
     }
     assert sum(d.kind == "double" for d in differences) == double

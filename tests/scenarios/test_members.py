@@ -41,8 +41,8 @@ def test_verify_finds_the_items_right(name: str) -> None:
     case = CASES[name]
     pairs = pairs_of(case)
     sources = case.sources or {pairs[0].table: case.rows or []}
-    want = sorted(place for pair in pairs for place in placed(pair, sources.get(pair.table, [])))
-    have = sorted(place for item in case.items("items") for place in found(pairs[0], item, pairs[1:]))
+    want = sorted(member for pair in pairs for member in placed(pair, sources.get(pair.table, [])))
+    have = sorted(member for item in case.items("items") for member in found(pairs[0], item, pairs[1:]))
     assert list(compare(iter(want), iter(have))) == []
 
 
@@ -50,7 +50,7 @@ def test_verify_finds_the_items_right(name: str) -> None:
 def test_verify_finds_what_is_wrong(name: str) -> None:
     case = CASES[name]
     pairs = pairs_of(case)
-    have = sorted(place for item in case.items("items") for place in found(pairs[0], item, pairs[1:]))
+    have = sorted(member for item in case.items("items") for member in found(pairs[0], item, pairs[1:]))
     for index in range(min(20, len(have))):
         less, other = have[:index] + have[index + 1 :], have[index]._replace(value="S:other")
         assert [d.kind for d in compare(iter(have), iter(less))] == ["missing"]
