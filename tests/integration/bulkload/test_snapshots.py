@@ -15,6 +15,7 @@ from rowferry.position import Position
 from tests.support.matrix_bed import rows_as_items, run, server
 from tests.support.move_bed import context_of
 from tests.support.rows_to_items import changes
+from tests.support.waiting import wait_for
 
 __all__ = ["server"]
 pytestmark = pytest.mark.integration
@@ -66,6 +67,11 @@ def snapshots(server: Server) -> Iterator[tuple[Position, set[int]]]:
             connection.rollback()
 
 
+def count(server: Server) -> int:
+    with server.connect() as connection:
+        return int(rows(connection, "SELECT COUNT(*) AS n FROM t")[0]["n"])
+
+
 @pytest.mark.parametrize(
     "shapes",
     [[XA] * WRITERS + [ONE_PHASE], [TRANSACTION] * WRITERS + [ASKING] * 2],
@@ -76,6 +82,8 @@ def test_a_snapshot_shows_what_stands_before_its_watermark(server: Server, shape
     to_disk = context_of(server, sync_binlog=1, innodb_flush_log_at_trx_commit=1)  # the gap is wider
     with to_disk, busy(server, shapes):
         taken = list(snapshots(server))
+        before = count(server)
+        wait_for(lambda: count(server) > before)  # behind the last watermark, too
     committed = {
         int(str(change.image["id"])): Position.parse(change.position or "")
         for change in changes(server, start, Mapping.parse(rows_as_items(["t"])))
