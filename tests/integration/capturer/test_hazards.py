@@ -141,8 +141,8 @@ def stop_of(server: Server, start: Place, mapping: Mapping = MAPPING) -> Capture
 def test_reading_that_begins_inside_a_transaction_stops(server: Server) -> None:
     """Its table map is missing: the rest of the rows must not be passed over."""
     # A file of its own: others hold statements that are no UTF-8.
-    file, _ = run(server, TABLE, "FLUSH BINARY LOGS")
-    run(server, "BEGIN", "INSERT INTO t VALUES (1, 'a')", "INSERT INTO t VALUES (2, 'b')", "COMMIT")
+    run(server, TABLE, "FLUSH BINARY LOGS")
+    file, _ = run(server, "BEGIN", "INSERT INTO t VALUES (1, 'a')", "INSERT INTO t VALUES (2, 'b')", "COMMIT")
     with server.connect() as connection:
         events = rows(connection, f"SHOW BINLOG EVENTS IN '{file}'")
     row_events = [event["pos"] for event in events if event["event_type"].startswith("Write_rows")]
