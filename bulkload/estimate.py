@@ -1,7 +1,7 @@
 """What a load will write and cost, from the source's statistics and a sample of rows mapped to items."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,37 +77,37 @@ def expected(connection: Any, mapping: TableMapping, sample_rows: int = SAMPLE_R
     if not columns:
         raise Refused(f"there is no table {mapping.source}", "correct the mapping, or GRANT SELECT on it")
     table = chunks.describe(connection, mapping, columns)
-    found = sum((_size(mapping, table, rows) for rows in _samples(connection, table, sample_rows)), Size())
-    return found.grown(_rows(connection, mapping, int(found.rows), sample_rows))
+    samples, is_whole = _samples(connection, table, sample_rows)
+    found = sum((_size(mapping, table, rows) for rows in samples), Size())
+    return found if is_whole else found.grown(_rows(connection, mapping, sample_rows))
 
 
-def _rows(connection: Any, mapping: TableMapping, sampled: int, sample_rows: int) -> int:
-    """The server's estimate of the table's rows; exact where the sample is the whole table."""
-    if sampled < sample_rows:
-        return sampled
+def _rows(connection: Any, mapping: TableMapping, least: int) -> int:
+    """The server's estimate of the table's rows, of which there are `least`."""
     found = server.rows(
         connection,
         "SELECT table_rows AS estimate FROM information_schema.tables"
         " WHERE table_schema = %s AND table_name = %s",
         (mapping.schema, mapping.table),
     )
-    return max(sampled, int(found[0]["estimate"] or 0)) if found else sampled
+    return max(least, int(found[0]["estimate"] or 0)) if found else least
 
 
-def _samples(connection: Any, table: CutTable, most: int) -> Iterator[list[Sequence[Value]]]:
+def _samples(connection: Any, table: CutTable, most: int) -> tuple[list[list[Sequence[Value]]], bool]:
     """
-    The whole table where it is small; else rows from both ends, without the last item, which may be
-    incomplete.
+    The whole table where it is small, and True; else rows from both ends, without the last item, which may
+    be incomplete.
     """
     first = _read(connection, table, "ASC", most)
     if len(first) < most:
-        yield first
-        return
+        return [first], True
+    samples = []
     for rows in (first, _read(connection, table, "DESC", most)):
         places = [table.selection.names.index(name) for name in table.mapping.group_columns]
         cut = [rows[-1][place] for place in places]
         whole = [row for row in rows if [row[place] for place in places] != cut]
-        yield whole or rows
+        samples.append(whole or rows)
+    return samples, False
 
 
 def _read(connection: Any, table: CutTable, direction: str, most: int) -> list[Sequence[Value]]:

@@ -80,13 +80,13 @@ class Draining:
         sleep: Callable[[float], None] = time.sleep,
     ) -> Drained:
         """Waits until all lanes have applied it, or the timeout. Raises Refused as `drain`."""
-        said, pulse = "", _Pulse()
+        said, lease = "", _LeaseWatch()
         while True:
             drained = _look(self.control, self.end, clock() - self.started)
             if drained.complete or drained.seconds >= timeout:
                 return drained
             if not drained.lanes:
-                pulse.feel(self.control.get(LEASE), clock())
+                lease.check(self.control.get(LEASE), clock())
             if (now := progress_of(drained)) != said:
                 report(f"waiting: {now}")
                 said = now
@@ -94,12 +94,12 @@ class Draining:
 
 
 @dataclass(slots=True)
-class _Pulse:
+class _LeaseWatch:
     """The capturer's lease, which it renews several times within the time that it is valid."""
 
     watch: RenewalWatch = field(default_factory=RenewalWatch)
 
-    def feel(self, lease: dict[str, Any], now: float) -> None:
+    def check(self, lease: dict[str, Any], now: float) -> None:
         """
         Raises Refused when the lease has not changed for its whole TTL: no capturer would send the marker.
         """

@@ -1,4 +1,4 @@
-"""One capturer at a time (I6)."""
+"""The lease: one capturer at a time."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,7 +10,7 @@ from rowferry.renewals import RenewalWatch
 TTL = 15.0
 """Seconds after which a lease that is not renewed may be taken."""
 MARGIN = 1 / 3
-"""Fraction of the time before whose end the holder stops sending: no request may take longer than that."""
+"""The holder stops sending this part of its time before the end: no request may take longer than that."""
 
 
 class Lease:

@@ -1,5 +1,5 @@
 """
-Ordered queues of encoded changes, with at most one record in flight each (I1). Pure: no I/O, no clock.
+Ordered queues of encoded changes, with at most one record in flight each. Pure: no I/O, no clock.
 
 A record is packed once. Until it is accepted it stays the same record, also after a timeout that leaves open
 whether it arrived: changes that were added in the meantime wait for the next one. (Merging them in would be

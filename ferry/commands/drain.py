@@ -53,7 +53,10 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         fields = {"position": drained.position, "lanes": drained.lanes, "applied": drained.applied}
         print(json.dumps({**fields, "drained": drained.complete, "seconds": round(drained.seconds, 3)}))
     elif drained.complete:
-        print(f"drained: everything before {drained.position} is applied, in all {drained.lanes} lanes")
+        print(
+            f"drained: everything before {drained.position} is applied or in the quarantine,"
+            f" in all {drained.lanes} lanes"
+        )
     if not drained.complete:
         print(
             f"not drained in {drained.seconds:.0f} s: {progress_of(drained)}:"

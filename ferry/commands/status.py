@@ -18,7 +18,10 @@ examples:
   ferry status --json | jq .waits
   ferry status --watch            # a screen that updates; without a terminal a line every 2 seconds
 
-fields of the line and of --json:
+The line has bulk, switch, capture, captured (changes on the stream), applied, repeats, quarantine (the queue)
+and waits; it never lacks one.
+
+fields of --json:
   bulk         chunks of the bulk load done, of all planned
   switch       ON when the consumer applies changes
   capture      none, capturing, waiting or stopped; position: up to where every change is on the stream;

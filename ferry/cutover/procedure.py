@@ -119,7 +119,10 @@ class Cutover:
             drained = draining.wait(self.limits.pause, lambda _: None, sleep=lambda _: time.sleep(LOOK))
         if not drained.complete:
             raise TimedOut("the lanes have not applied everything", "see `ferry status`, try again later")
-        self.report(f"drained: everything before {drained.position} is applied, in all {drained.lanes} lanes")
+        self.report(
+            f"drained: everything before {drained.position} is applied or in the quarantine,"
+            f" in all {drained.lanes} lanes"
+        )
 
     def _move(self, end: Position) -> None:
         """Runs the operator's hook. Whatever happens now, the fence stays."""
