@@ -165,5 +165,5 @@ def test_texts_that_may_be_the_same_for_two_rows_are_noted(shop: Server) -> None
         shop, "\n".join([joined if "hash_key" in line else line for line in FIRST.splitlines()])
     )
     assert purchase["notes"] == [
-        "${orderid}|${customerid} is one text for two rows where orderid can hold '|'"
+        "${orderid}|${customerid} is one text for two rows where orderid can contain '|'"
     ]
