@@ -29,7 +29,7 @@ DONE, FAILED, NOT_READY, STOPPED, LEASE_LOST = 0, 1, 2, 3, 4  # promised in the 
 _EPILOG = """\
 Each option may be given in the environment: STREAM_NAME, CONTROL_TABLE, LANES, MAPPING_FILE, SOURCE_HOST,
 SOURCE_PORT, SOURCE_USER, SOURCE_SERVER_ID, SOURCE_CA, SOURCE_PATIENCE, LEASE_SECONDS, SKIP (several with
-commas between them), RESET.
+commas between them), CAPTURER_RESET.
 The password is taken from SOURCE_PASSWORD only.
 
 exit codes:
@@ -134,7 +134,8 @@ def _reset_word(
     if commanded:
         names, reset, anew = ("--reset", "--anew"), options.reset, options.anew
     else:
-        names, reset, anew = ("RESET", "ANEW"), environment.get("RESET"), environment.get("ANEW")
+        names = ("CAPTURER_RESET", "ANEW")
+        reset, anew = (environment.get(name) for name in names)
     if reset and anew and reset != anew:
         parser.error(
             f"{names[0]} is {reset!r} and {names[1]}, its former name, is {anew!r}: "

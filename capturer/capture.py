@@ -166,7 +166,7 @@ class Capture:
             server = identify(connection)
             conditions = check(connection, server, self.parts.mapping)
             require(conditions)
-            watermark = current_offset(connection, server)
+            end = current_offset(connection, server)
             self._definitions.learn()  # before capture is reported as running, and somebody alters a table
         except Exception as error:
             raise self._explained(error) from error
@@ -175,7 +175,6 @@ class Capture:
         for line in advice(conditions):
             say(logging.WARNING, line)
         self._server = server.identity
-        end = BinlogOffset(watermark.file, watermark.offset)
         start = self._progress.start(server.identity, end, self.parts.now_ms())
         if start is end:
             say(

@@ -19,8 +19,7 @@ from lab.installation import Installation
 from lab.process import free_port, last_lines, spawn
 from rowferry.errors import Refused, SourceNotReady
 
-# A first start takes 2 s here; a slow disk or a long recovery takes more.
-START_SECONDS = 300.0  # 1 to 3 on an idle machine
+START_SECONDS = 300.0  # 1 to 3 on an idle machine; a slow disk or a long recovery takes more
 STOP_SECONDS = 300.0
 CAPTURE_RIGHTS = {
     "mysql": "SELECT, REPLICATION SLAVE, REPLICATION CLIENT",
@@ -89,7 +88,7 @@ class Server:
             raise
 
     def stop(self) -> None:
-        """Shut down in order; after 30 s by force. Does nothing if it is down."""
+        """Shut down in order; after STOP_SECONDS by force. Does nothing if it is down."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:

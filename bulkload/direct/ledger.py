@@ -74,6 +74,11 @@ class Ledger:
         return load_key(self.source)
 
     @property
+    def _method(self) -> dict[str, Plain]:
+        """`road`: read by version 0.1, whose image may still run the load's task."""
+        return {"method": self.method, "road": self.method}
+
+    @property
     def state(self) -> str | None:
         """`loading`, `done`, or None before a plan was made in this epoch."""
         item = self.control.get(self._load)
@@ -127,6 +132,7 @@ class Ledger:
             {
                 "state": LOADING,
                 "method": self.method,
+                "road": self.method,
                 "epoch": self.epoch,
                 "chunks": count,
                 "planned": planned,
@@ -144,7 +150,7 @@ class Ledger:
         self.control.put(self._chunk(1), {"lower": "", "upper": "", "nulls": False, "state": OPEN})
         self.control.put(
             self._load,
-{"state": LOADING, "method": self.method, "epoch": self.epoch, "chunks": 1, "planned": 0,
+            {"state": LOADING, **self._method, "epoch": self.epoch, "chunks": 1, "planned": 0,
              "rows": 0, "items": 0, "started_ms": self.now(), "watermark": watermark},
         )  # fmt: skip
 

@@ -68,7 +68,9 @@ class Assembly:
             return self._sized(key, *line)
         counts, texts = [], []
         for value in values:
-            rows, _, members = value.partition(" ")
+            rows, separator, members = value.partition(" ")
+            if not separator:
+                raise ValueError("a line has no members: it was cut short")
             counts.append(int(rows))
             texts.append(members)
         if reason := _hopeless(sum(counts), texts):

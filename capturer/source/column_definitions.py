@@ -173,7 +173,7 @@ class Definitions:
                     end = snapshot.current_offset(connection, server.identify(connection))
             except pymysql.Error as error:
                 raise self._explained(error, f"{schema}.{table}") from error
-        return _Known([_definition(row) for row in found], BinlogOffset(end.file, end.offset))
+        return _Known([_definition(row) for row in found], end)
 
     def _explained(self, error: pymysql.Error, name: str) -> Exception:
         if error.args[0] == _LOCK_TIMEOUT:

@@ -315,8 +315,9 @@ def _back(arguments: argparse.Namespace, context: Context, journal: Journal) -> 
 
 
 def _continue(arguments: argparse.Namespace, context: Context, journal: Journal) -> int:
-    state = recovery.require(journal, Phase.POINTING)
-    pause = recovery.continue_(context, journal, _pointer(arguments), pointed=arguments.pointed) / 1000
+    recovery.require(journal, Phase.POINTING)  # before a hook is asked for
+    state, pause_ms = recovery.continue_(context, journal, _pointer(arguments), pointed=arguments.pointed)
+    pause = pause_ms / 1000
     fields = {"cutover": True, "phase": "done", "position": state.end, "pause_seconds": pause}
     moved = f"the application is on DynamoDB; it could not write for {pause:.0f} s"
     print(json.dumps(fields) if arguments.json else moved)

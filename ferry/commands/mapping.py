@@ -97,7 +97,7 @@ def toml_text(document: dict[str, Any], comments: Iterable[str] = ()) -> str:
 
     text, tables = tomlkit.document(), tomlkit.aot()
     for line in (line for comment in comments for line in comment.splitlines()):
-        text.add(tomlkit.comment(line))
+        text.add(tomlkit.comment("".join(sign if sign.isprintable() else "?" for sign in line)))
     for entry in document["table"]:
         table = tomlkit.table()
         for name, value in entry.items():

@@ -62,16 +62,21 @@ def lift_recorded(journal: Journal, admin: Address) -> None:
     journal.move(Phase.LIFTED)
 
 
-def continue_(context: Context, journal: Journal, point: Point, *, pointed: bool) -> int:
+def continue_(context: Context, journal: Journal, point: Point, *, pointed: bool) -> tuple[State, int]:
     """
     Moves the application after a run that got beyond the point of no return, and no further; returns the
-    whole pause in milliseconds. `pointed`: the application has been moved already.
+    state that it found and the whole pause in milliseconds. `pointed`: the application has been moved
+    already, so MySQL may have been written to since.
 
     Raises FenceStays when `point` fails.
     """
     state = require(journal, Phase.POINTING)
-    if not pointed:
-        _require_unwritten(context, state.end)
+    end = _source_end(context)
+    if end != state.end and not pointed:
+        raise Refused(
+            f"MySQL has been written to since: it ends at {end}, the fence was at {state.end}",
+            "keep the application on MySQL: `ferry cutover --back --application-is-on-mysql`",
+        )
     journal.move(Phase.POINTING)  # so that no other run can do the same
     try:
         point({"position": state.end, "again": 1})
@@ -79,14 +84,10 @@ def continue_(context: Context, journal: Journal, point: Point, *, pointed: bool
         raise FenceStays(str(error), advice(Phase.POINTING)) from error
     pause = journal.now_ms() - state.since
     journal.move(Phase.DONE, pause_ms=pause)
-    return pause
+    return state, pause
 
 
-def _require_unwritten(context: Context, fenced_at: str) -> None:
+def _source_end(context: Context) -> str:
+    """Also refused where the source is another server than the captured one."""
     with closing(context.connect()) as connection:
-        end = str(source_end(context.control, connection))
-    if end != fenced_at:
-        raise Refused(
-            f"MySQL has been written to since: it ends at {end}, the fence was at {fenced_at}",
-            "keep the application on MySQL: `ferry cutover --back --application-is-on-mysql`",
-        )
+        return str(source_end(context.control, connection))

@@ -316,12 +316,10 @@ def test_the_example_table_is_the_one_that_the_example_mapping_names() -> None:
 
 
 def test_the_capturer_can_be_given_what_its_fixes_name() -> None:
-    for variable, parameter in (
-        ("SKIP", "CapturerSkip"),
-        ("RESET", "CapturerReset"),
-        ("ANEW", "CapturerAnew"),
-    ):
+    for variable, parameter in (("SKIP", "CapturerSkip"), ("CAPTURER_RESET", "CapturerReset")):
         assert {"Name": variable, "Value": {"Ref": parameter}} in CONTAINER["Environment"]
+    either = {"Fn::If": ["ResetByFormerName", {"Ref": "CapturerAnew"}, {"Ref": "CapturerReset"}]}
+    assert {"Name": "ANEW", "Value": either} in CONTAINER["Environment"], "an image of 0.1 reads no other"
     assert PARAMETERS["CapturerReset"]["Default"] == PARAMETERS["CapturerAnew"]["Default"] == ""
     allowed = re.compile(PARAMETERS["CapturerSkip"]["AllowedPattern"])
     assert all(map(allowed.search, ("", "binlog.000012:4711", "b.1:4,b.2:157")))

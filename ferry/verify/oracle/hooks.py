@@ -28,12 +28,15 @@ def load(name: str) -> Hook:
 
 def rows(hook: Hook, row: Row) -> list[Row | None]:
     """The rows that the hook returns; [None] where it fails, or returns something else."""
+    given = {name: value_of(row.types[name], cell) for name, cell in row.cells.items()}  # its faults are ours
     try:
-        made = hook({name: value_of(row.types[name], cell) for name, cell in row.cells.items()})
-        return [
-            _typed(one) for one in ([] if made is None else [made] if isinstance(made, Mapping) else made)
-        ]
+        made = hook(given)
+        returned = [] if made is None else [made] if isinstance(made, Mapping) else list(made)
     except Exception:  # noqa: BLE001 - the user's code: whatever it raises, the row has no place
+        return [None]
+    try:
+        return [_typed(one) for one in returned]
+    except (AttributeError, TypeError, ValueError):  # not rows, or text that cannot be stored
         return [None]
 
 

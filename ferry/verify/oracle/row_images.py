@@ -64,5 +64,11 @@ class ImageKeys:
                     f"a row change of {self.pair.schema}.{self.pair.table} lacks the column {column}",
                     "SET GLOBAL binlog_row_image=FULL, reconnect the writers, then run `ferry verify` again",
                 )
-            types[column], cells[column] = hooks.cell_of(image[column])
+            try:
+                types[column], cells[column] = hooks.cell_of(image[column])
+            except ValueError as error:
+                raise Refused(
+                    f"{self.pair.schema}.{self.pair.table}.{column} holds what is no text",
+                    "run `ferry verify`, which reads it from the source",
+                ) from error
         return Row(cells, types)

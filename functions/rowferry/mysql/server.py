@@ -8,8 +8,6 @@ from typing import Any, Protocol
 from rowferry.mapping import TableMapping
 from rowferry.mysql.select import SourceColumn
 
-NO_SUCH_TABLE = 1146
-
 
 class Connection(Protocol):
     """The part of a DB-API connection that is used. Drivers' own errors come through."""

@@ -186,7 +186,7 @@ def test_capture_that_begins_again_leaves_the_old_records_below_the_new_load(mov
     )
     assert move.capture().wait() == 3
     assert "CapturerReset" in move.checkpoint["fix"] and "--reset" in move.checkpoint["fix"]
-    process = move.capture(RESET="restored")
+    process = move.capture(CAPTURER_RESET="restored")
     move.wait(lambda: move.checkpoint["state"] == "capturing" and move.checkpoint["epoch"] == 2)
     with pytest.raises(Refused, match="before capture was reset"):
         consumer_switch.require_load(bed.control, ["test.purchase"])

@@ -16,9 +16,9 @@ def test_options_come_from_the_environment_too() -> None:
         740047,
     )
     assert (options.skip, options.reset) == ([BinlogOffset("b.7", 9)], "")
-    more = arguments([], environment | {"SKIP": "b.7:9, b.8:4,", "RESET": "monday"})
+    more = arguments([], environment | {"SKIP": "b.7:9, b.8:4,", "CAPTURER_RESET": "monday"})
     assert (more.skip, more.reset) == ([BinlogOffset("b.7", 9), BinlogOffset("b.8", 4)], "monday")
-    assert arguments([], environment | {"SKIP": "", "RESET": ""}).skip == []
+    assert arguments([], environment | {"SKIP": "", "CAPTURER_RESET": ""}).skip == []
 
 
 _NEEDED = {"STREAM_NAME": "s", "CONTROL_TABLE": "t", "SOURCE_HOST": "h"}
@@ -29,12 +29,16 @@ _NEEDED = {"STREAM_NAME": "s", "CONTROL_TABLE": "t", "SOURCE_HOST": "h"}
     [
         (["--anew", "monday"], {}, "monday"),
         (["--anew", "monday", "--reset", "monday"], {}, "monday"),
-        ([], {"ANEW": "monday", "RESET": ""}, "monday"),  # a stack that was deployed with CapturerAnew
-        ([], {"ANEW": "monday", "RESET": "monday"}, "monday"),
-        ([], {"ANEW": "", "RESET": "tuesday"}, "tuesday"),
-        ([], {"ANEW": "", "RESET": ""}, ""),
+        (
+            [],
+            {"ANEW": "monday", "CAPTURER_RESET": ""},
+            "monday",
+        ),  # a stack that was deployed with CapturerAnew
+        ([], {"ANEW": "monday", "CAPTURER_RESET": "monday"}, "monday"),
+        ([], {"ANEW": "", "CAPTURER_RESET": "tuesday"}, "tuesday"),
+        ([], {"ANEW": "", "CAPTURER_RESET": ""}, ""),
         (["--reset", "tuesday"], {"ANEW": "monday"}, "tuesday"),  # the command line wins, as for every option
-        (["--reset", ""], {"RESET": "monday"}, ""),
+        (["--reset", ""], {"CAPTURER_RESET": "monday"}, ""),
     ],
 )
 def test_the_former_name_of_reset_gives_the_same_word(
@@ -47,7 +51,11 @@ def test_the_former_name_of_reset_gives_the_same_word(
     ("argv", "environment", "said"),
     [
         (["--anew", "monday", "--reset", "tuesday"], {}, "--reset is 'tuesday' and --anew, its former name"),
-        ([], {"ANEW": "monday", "RESET": "tuesday"}, "RESET is 'tuesday' and ANEW, its former name"),
+        (
+            [],
+            {"ANEW": "monday", "CAPTURER_RESET": "tuesday"},
+            "CAPTURER_RESET is 'tuesday' and ANEW, its former name",
+        ),
     ],
 )
 def test_two_words_for_one_reset_are_refused_with_the_fix(
