@@ -138,7 +138,8 @@ def is_condition_failed(error: Exception) -> bool:
 
     `error` is what the client raised. False says that the request failed: it may have been carried out.
     """
-    response: Mapping[str, Any] = getattr(error, "response", {})
+    # botocore's errors of a connection have a `response`, too: None
+    response: Mapping[str, Any] = getattr(error, "response", None) or {}
     return bool(response.get("Error", {}).get("Code") == "ConditionalCheckFailedException")
 
 

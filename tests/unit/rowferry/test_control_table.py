@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from botocore import exceptions
 from botocore.exceptions import ClientError
 
 from rowferry.control_table import ConditionFailed, ControlTable, is_condition_failed, unwrap, wrap
@@ -86,3 +87,19 @@ def test_a_condition_that_does_not_hold_is_told_from_a_request_that_failed() -> 
 def test_an_error_without_an_answer_is_no_failed_condition() -> None:
     assert not is_condition_failed(OSError("reset"))
     assert is_condition_failed(Refusing("ConditionalCheckFailedException").error)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ConnectionClosedError", "HTTPClientError", "ReadTimeoutError", "ResponseStreamingError"],
+)
+def test_an_error_of_the_connection_comes_through_as_it_is(name: str) -> None:
+    error = getattr(exceptions, name)(endpoint_url="http://x", error="silent", proxy_url="", request=None)
+
+    class Silent:
+        def update_item(self, **_: Any) -> None:
+            raise error
+
+    with pytest.raises(type(error)) as raised:
+        ControlTable(Silent(), "control").update("lease", set={"owner": "a"}, only_if={"token": 1})
+    assert raised.value is error
