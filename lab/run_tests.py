@@ -7,6 +7,7 @@ The tests in two processes in parallel, each of which ends with its ten slowest.
 """
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,7 @@ UNIT = ["tests/unit", "tests/scenarios", *QUICK]
 
 def main(arguments: list[str]) -> int:
     """The command; returns the exit status."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # a time limit's end: in order
     quick, options = arguments[:1] == ["--quick"], [one for one in arguments if one != "--quick"]
     if options:
         chosen = ["tests/simulation", *UNIT] if quick else ["tests"]
@@ -44,11 +46,12 @@ def beside(first: list[str], second: list[str]) -> int:
     )
     try:
         status = subprocess.run([*PYTEST, *second], cwd=ROOT, check=False).returncode
-        print(f"{first[0]}, which ran in parallel ({LOG.relative_to(ROOT)}):", flush=True)
         other = running.wait()
-    finally:
+    finally:  # also when it is interrupted: the log says how far the other half came
         running.kill()  # does nothing if it has ended
-    print(LOG.read_text(encoding="utf-8", errors="replace"), flush=True)
+        running.wait()
+        print(f"{first[0]}, which ran in parallel ({LOG.relative_to(ROOT)}):", flush=True)
+        print(LOG.read_text(encoding="utf-8", errors="replace"), flush=True)
     return status or other
 
 

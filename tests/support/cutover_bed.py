@@ -16,10 +16,11 @@ import pymysql
 
 from lab.cloud import Cloud
 from lab.database import Server
-from lab.rehearsal import ROOT, Rehearsal, wait_for
+from lab.rehearsal import ROOT, Rehearsal
 from lab.shop import Shop
 from rowferry.control_table import CUTOVER
 from tests.support.databases import empty
+from tests.support.waiting import while_alive
 
 READY = "ready"
 NOTHING = "#!/bin/sh\n"
@@ -91,7 +92,7 @@ class Bed:
         return True
 
     def comes_back(self) -> None:
-        wait_for(lambda: self.phase == "lifted", "the lifting", look=0.05)
+        while_alive(lambda: self.phase == "lifted", self.running[-1])
         assert self.mysql_takes_writes()
 
     def admin(self, *statements: str) -> list[tuple[Any, ...]]:
@@ -147,8 +148,4 @@ def a_bed(prepared: Rehearsal, folder: Path) -> Iterator[Bed]:
 
 
 def waits(bed: Bed) -> None:
-    def check() -> None:
-        process = bed.running[-1]
-        assert process.poll() is None or bed.ready.exists(), process.communicate()[1]
-
-    wait_for(bed.ready.exists, "the step", check, look=0.05)
+    while_alive(bed.ready.exists, bed.running[-1])

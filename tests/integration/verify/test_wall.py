@@ -28,9 +28,12 @@ from lab.database import Server
 from rowferry.change import RowChange, encode_change, encode_record
 from rowferry.errors import EmptyKey, Refused, UnusableChange
 from rowferry.items import effects as effects_module
-from rowferry.items import folding
+from rowferry.items import folding, keys
+from rowferry.items.keys import ItemKey
 from rowferry.mapping import Mapping, TableMapping
+from rowferry.mapping.hooks import Hook
 from rowferry.position import BinlogOffset
+from rowferry.values import Row
 from tests.support.mappings import PURCHASE
 from tests.support.move_bed import Bed, make_bed
 from tests.support.rows_to_items import bulk_road
@@ -40,6 +43,17 @@ pytestmark = pytest.mark.integration
 
 BROKEN = ("c1", "o1")
 """The item that the broken code does not get right."""
+TAGS = """
+[[table]]
+source = "test.product"
+target = "tags"
+layout = "attribute-per-row"
+hash_key = { attribute = "tag" }
+member_name = "id"
+member_value = "name"
+hook = "hooks.example:one_row_a_tag"
+"""
+PRODUCTS = [(1, "t1,t2", "one"), (2, "t2,t3", "two"), (3, None, "three")]
 ROWS = [(f"c{number}", f"o{number}", f"p{part}", number) for number in range(4) for part in range(3)]
 
 
@@ -56,10 +70,10 @@ class World:
         return self.context.mapping
 
     def load(self) -> None:
-        items = bulk_road(self.bed.server, self.mapping).items["purchase"]
-        for item in items:
-            item["_pos"] = {"S": str(self.since.position(1))}
-            self.bed.dynamodb.put_item(TableName="purchase", Item=item)
+        for target, items in bulk_road(self.bed.server, self.mapping).items.items():
+            for item in items:
+                item["_pos"] = {"S": str(self.since.position(1))}
+                self.bed.dynamodb.put_item(TableName=target, Item=item)
 
     def consume(self) -> None:
         """Applies what the source's binlog has, in one batch."""
@@ -109,9 +123,20 @@ def world(
     for name, value in bed.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE")
-    mapping = tmp_path / "mapping.toml"
-    mapping.write_text(PURCHASE)
-    context = Context(cli.parser().parse_args(["verify", "--mapping", str(mapping)]))
+    return world_of(bed, PURCHASE, tmp_path / "mapping.toml")
+
+
+@pytest.fixture
+def tags(world: World, tmp_path: Path) -> World:
+    """A hook makes several rows of each row, for items of their own."""
+    world.bed.sql("CREATE TABLE product (id INT PRIMARY KEY, tags VARCHAR(60), name VARCHAR(60))")
+    world.bed.table("tags", tag="S")
+    return world_of(world.bed, TAGS, tmp_path / "tags.toml")
+
+
+def world_of(bed: Bed, mapping: str, path: Path) -> World:
+    path.write_text(mapping)
+    context = Context(cli.parser().parse_args(["verify", "--mapping", str(path)]))
     context.stack.parameters["TombstoneDays"] = "1"
     bed.capture()
     checkpoint = bed.control.get("checkpoint")
@@ -220,6 +245,26 @@ def break_lines(how: Callable[[Any], Any] | None) -> Breaking:
     return breaking
 
 
+def break_key(monkeypatch: pytest.MonkeyPatch, column: str, value: Any) -> None:
+    """The key of the rows with this value is that of another item, wherever a key is made."""
+    original = keys.key_of
+
+    def key_of(row: Row, table: TableMapping) -> ItemKey:
+        key = original(row, table)
+        if row[column] != value:
+            return key
+        first, *rest = key.values
+        return ItemKey(key.table, (first._replace(value="wrong"), *rest))
+
+    everywhere(monkeypatch, original, key_of)
+
+
+def break_hook(monkeypatch: pytest.MonkeyPatch, how: Callable[[list[Row]], list[Row]]) -> None:
+    """What is made of the rows that the hook returns."""
+    original = Hook.rows
+    monkeypatch.setattr(Hook, "rows", lambda self, row: how(original(self, row)))
+
+
 WAYS = {"refuses a key": None, "drops a member": less, "gives a wrong value": wrong}
 
 
@@ -265,6 +310,45 @@ def test_a_repair_with_a_broken_grouping_does_not_say_that_it_has_repaired(
     differences, items, corrected = world.repair()
     assert (differences, items) == (1, 0)
     assert differences - corrected == world.differences() == world.tail() > 0
+
+
+@pytest.mark.parametrize("bring", [World.load, World.consume], ids=["load", "consumer"])
+def test_a_wrong_key_of_one_row_is_seen(
+    world: World, monkeypatch: pytest.MonkeyPatch, bring: Callable[[World], None]
+) -> None:
+    one = ("c1", "o7", "p8", 5)
+    world.bed.fill([*ROWS, one])
+    with monkeypatch.context() as broken:
+        break_key(broken, "productid", one[2])
+        bring(world)
+        # The row's own item is missing. What it made is an item of no row: verify alone can know of that.
+        assert (world.tail(), world.differences()) == (1, 2)
+    assert (world.tail(), world.differences()) == (1, 2)
+
+
+HOOK_WAYS = {"loses a row": lambda rows: rows[:1], "keeps none": lambda rows: []}
+
+
+@pytest.mark.parametrize("bring", [World.load, World.consume], ids=["load", "consumer"])
+@pytest.mark.parametrize("way", [*HOOK_WAYS, "makes a wrong key"])
+def test_a_broken_path_of_a_hook_is_seen(
+    tags: World, monkeypatch: pytest.MonkeyPatch, way: str, bring: Callable[[World], None]
+) -> None:
+    tags.bed.fill(PRODUCTS, "product")
+    if how := HOOK_WAYS.get(way):
+        break_hook(monkeypatch, how)
+    else:
+        break_key(monkeypatch, "tag", "t3")
+    bring(tags)
+    assert tags.tail() > 0 and tags.differences() > 0
+
+
+@pytest.mark.parametrize("bring", [World.load, World.consume], ids=["load", "consumer"])
+def test_a_hook_with_nothing_broken_is_no_difference(tags: World, bring: Callable[[World], None]) -> None:
+    tags.bed.fill(PRODUCTS, "product")
+    bring(tags)
+    assert tags.bed.items("tags")
+    assert tags.tail() == tags.differences() == 0
 
 
 def test_nothing_broken_is_no_difference(world: World) -> None:
