@@ -13,9 +13,10 @@ import pytest
 
 from lab.cloud import Cloud
 from lab.database import Server
-from lab.rehearsal import Rehearsal, wait_for
+from lab.rehearsal import Rehearsal
 from rowferry.control_table import VERIFIED
 from tests.support.cutover_bed import NOTHING, PATIENT, Bed, a_bed, rehearsed, waits
+from tests.support.waiting import while_alive
 
 pytestmark = pytest.mark.integration
 
@@ -42,7 +43,7 @@ def at_the_fence(bed: Bed) -> subprocess.Popen[str]:
     process = bed.cut_over()
     process.lock = lock  # type: ignore[attr-defined] # open until the process object goes
     waiting = "SELECT 1 FROM information_schema.processlist WHERE info LIKE 'SET GLOBAL%'"
-    wait_for(lambda: bool(bed.admin(waiting)), "the fence statement", look=0.05)
+    while_alive(lambda: bool(bed.admin(waiting)), process)
     return process
 
 
@@ -61,7 +62,7 @@ def in_the_drain(bed: Bed) -> subprocess.Popen[str]:
         "fence", f'#!/bin/sh\nif [ "$1" = up ]; then kill -STOP {bed.rehearsal.capturer.pid}; fi\n'
     )  # type: ignore[union-attr]
     process = bed.cut_over("--fence", f"hook:{hook}")
-    wait_for(lambda: bed.phase == "fenced", "the fence", look=0.05)
+    while_alive(lambda: bed.phase == "fenced", process)
     return process
 
 
@@ -197,7 +198,8 @@ def test_a_difference_behind_the_fence_lifts_it(bed: Bed) -> None:
     try:
         bed.admin("INSERT INTO purchase VALUES ('x', 'y', 'p', 1)")
         there = lambda: "p" in dynamodb.get_item(TableName=table, Key=key).get("Item", {})  # noqa: E731
-        wait_for(there, "the change", look=0.05)
+        assert bed.rehearsal.capturer
+        while_alive(there, process, bed.rehearsal.capturer)
         dynamodb.update_item(
             TableName=table, Key=key, UpdateExpression="SET p = :v",
             ExpressionAttributeValues={":v": {"N": "2"}},

@@ -27,7 +27,7 @@ from rowferry.errors import Refused
 from rowferry.mapping import Mapping
 from rowferry.mysql.server import columns, identify
 from tests.support.move_bed import Bed, make_bed, without_positions
-from tests.support.waiting import wait_for
+from tests.support.waiting import wait_for, while_alive
 
 pytestmark = pytest.mark.integration
 
@@ -61,8 +61,8 @@ def loading(bed: Bed, **settings: Any) -> Iterator[threading.Thread]:
 
 def test_a_worker_that_is_killed_loses_and_doubles_nothing(bed: Bed) -> None:
     bed.fill(rows(12_000))
-    with loading(bed, processes=2, chunk_rows=100, limits=Limits(rows=300)):
-        wait_for(lambda: done(bed) > 5)
+    with loading(bed, processes=2, chunk_rows=100, limits=Limits(rows=300)) as load_thread:
+        while_alive(lambda: done(bed) > 5, load_thread)
         killed = multiprocessing.active_children()[0]
         assert killed.pid
         os.kill(killed.pid, signal.SIGKILL)
@@ -76,13 +76,20 @@ def test_a_worker_that_is_killed_loses_and_doubles_nothing(bed: Bed) -> None:
 
 def test_what_fails_in_a_worker_ends_the_load_with_its_reason(bed: Bed) -> None:
     bed.fill(rows(4000))
+    ended = threading.Event()
     remove = threading.Thread(
-        target=lambda: (wait_for(lambda: done(bed)), bed.dynamodb.delete_table(TableName="purchase"))
+        target=lambda: (
+            wait_for(lambda: done(bed) or ended.is_set()),
+            bed.dynamodb.delete_table(TableName="purchase"),
+        )
     )
     remove.start()
-    with pytest.raises(ClientError, match="ResourceNotFound"):
-        bed.load(processes=2, chunk_rows=50, limits=Limits(rows=100))
-    remove.join()
+    try:
+        with pytest.raises(ClientError, match="ResourceNotFound"):
+            bed.load(processes=2, chunk_rows=50, limits=Limits(rows=100))
+    finally:
+        ended.set()
+        remove.join()
     assert bed.control.get(LOADER)["released"]
     assert not multiprocessing.active_children()
 
@@ -93,7 +100,7 @@ def test_an_interrupted_load_leaves_no_process_and_goes_on_at_once(bed: Bed, sig
     command = [sys.executable, "-m", "ferry.cli", "load", "--chunk-rows", "10", "--processes", "2"]
     slowly = [*command, "--max-rows", "2"]  # it never ends by itself
     process = subprocess.Popen(slowly, env=bed.environment, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: done(bed))
+    while_alive(lambda: done(bed), process)
     children = subprocess.run(
         ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=True
     ).stdout.split()
@@ -113,8 +120,8 @@ def test_an_interrupted_load_leaves_no_process_and_goes_on_at_once(bed: Bed, sig
 def test_the_workers_of_a_killed_load_end(bed: Bed) -> None:
     bed.fill(rows(2000))
     command = [sys.executable, "-m", "ferry.cli", "load", "--chunk-rows", "10", "--processes", "2"]
-    process = subprocess.Popen([*command, "--max-rows", "2"], env=bed.environment, stderr=subprocess.DEVNULL)
-    wait_for(lambda: done(bed))
+    process = subprocess.Popen([*command, "--max-rows", "2"], env=bed.environment)
+    while_alive(lambda: done(bed), process)
     listed = ["ps", "-o", "pid=", "--ppid", str(process.pid)]
     children = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
     process.kill()
@@ -125,11 +132,11 @@ def test_the_workers_of_a_killed_load_end(bed: Bed) -> None:
 def test_a_load_rests_and_goes_on(bed: Bed, capfd: pytest.CaptureFixture[str]) -> None:
     bed.fill(rows(3000))
     ferry = [sys.executable, "-m", "ferry.cli", "throttle"]
-    with loading(bed, chunk_rows=20, limits=Limits(rows=20)):  # 150 s: it is paused long before
-        wait_for(lambda: done(bed))
+    with loading(bed, chunk_rows=20, limits=Limits(rows=20)) as load:  # 150 s: it is paused long before
+        while_alive(lambda: done(bed), load)
         subprocess.run([*ferry, "--pause", "--max-rows", "0"], env=bed.environment, check=True)
         assert Limits.read(bed.control) == Limits(rows=0, paused=True)
-        rested = wait_for(lambda: at_rest(bed))
+        rested = while_alive(lambda: at_rest(bed), load)
         time.sleep(1.5)
         assert done(bed) == rested < total(bed)
         subprocess.run([*ferry, "--resume"], env=bed.environment, check=True)
@@ -153,9 +160,9 @@ def test_no_chunk_is_begun_while_the_source_is_busy(bed: Bed) -> None:
         busy = [threading.Thread(target=bed.sql, args=("SELECT GET_LOCK('busy', 10000)",)) for _ in range(6)]
         for thread in busy:
             thread.start()
-        wait_for(lambda: _running(bed) > 6)
-        with loading(bed, chunk_rows=100, limits=Limits(threads_running=5)):
-            wait_for(lambda: bed.control.get(load_key("test.purchase")))
+        while_alive(lambda: _running(bed) > 6, *busy)
+        with loading(bed, chunk_rows=100, limits=Limits(threads_running=5)) as load:
+            while_alive(lambda: bed.control.get(load_key("test.purchase")), load)
             time.sleep(2)
             assert not done(bed)
             cursor.execute("SELECT RELEASE_LOCK('busy')")
