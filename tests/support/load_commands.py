@@ -144,7 +144,7 @@ def _named(file: Path) -> list[Unusable]:
 def _filtered(bed: Bed, mapping: Path, export: Path, table: TableMapping, unusable: Path) -> list[str]:
     """The lines that the reducer writes."""
     manifest = json.loads((export / "manifest.json").read_text())
-    python = f"'{sys.executable}' -m bulkload"
+    python = f"'{sys.executable}' -m bulkload.shuffle"
     both = f"--mapping '{mapping}' --unusable-file '{unusable}'"
     parts = " ".join(f"'{export}/{part['name']}'" for part in manifest["parts"])
     command = (
