@@ -33,6 +33,7 @@ def _codec(name: str) -> codecs.CodecInfo | None:
     return codecs.CodecInfo(codecs.utf_8_encode, _decoded, name=name) if name == HALVES else None
 
 
+# In every process that imports this module: spawned workers need the codec, too.
 codecs.register(_codec)
 
 
@@ -75,11 +76,12 @@ def connect(address: Address, conversions: dict[Any, Any] | None = None) -> Any:
         user=address.user,
         password=address.password,
         charset="utf8mb4",
+        # Else the first SELECT would open a snapshot, and every later one would read from it.
         autocommit=True,
         ssl_ca=address.ca,
         ssl_verify_identity=bool(address.ca),
         conv=_CONVERSIONS if conversions is None else conversions,
-        connect_timeout=10,
+        connect_timeout=10,  # seconds
         read_timeout=3600,  # seconds; the first row of a chunk without an index may take long
         program_name="rowferry",
         # A TIMESTAMP is read in the session's zone; PAD_CHAR_TO_FULL_LENGTH would add blanks to a CHAR; only

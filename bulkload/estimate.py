@@ -90,6 +90,7 @@ def _rows(connection: Any, mapping: TableMapping, least: int) -> int:
         " WHERE table_schema = %s AND table_name = %s",
         (mapping.schema, mapping.table),
     )
+    # InnoDB's number is an estimate and may be below the rows that were just read.
     return max(least, int(found[0]["estimate"] or 0)) if found else least
 
 
@@ -129,6 +130,8 @@ def _size(mapping: TableMapping, table: CutTable, rows: list[Sequence[Value]]) -
     for key, values in together.items():
         if item := assembly.item(key, values):
             held = item_bytes(item_of(item.text))
+            # DynamoDB rounds each item up to a whole unit, so units do not follow from the sum of the bytes.
+            # Import files are billed with their line ends.
             size += Size(0, 1, held, -(-held // UNIT), len(item.text.encode()) + 1)
     return size
 

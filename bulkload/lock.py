@@ -50,6 +50,8 @@ class LoaderLock:
             report(
                 f"the last loader did not release its lock: waiting {pause:.0f} s to see whether it is alive"
             )
+            # All of its owner's TTL, by our own clock: the time of its last renewal is on a clock that we
+            # cannot read.
             sleep(pause)
             if self.control.get(LOADER).get("renewals") != found["renewals"]:
                 raise Refused("another loader is running", _FIX)
@@ -59,6 +61,7 @@ class LoaderLock:
                 LOADER,
                 set={"owner": self.owner, "ttl_ms": int(self.ttl * 1000), "released": False},
                 add={"renewals": 1},
+                # None where there is no item yet: then it must still be absent.
                 only_if={"renewals": found.get("renewals")},
             )
         except ConditionFailed as error:
@@ -69,9 +72,12 @@ class LoaderLock:
         """Shows that the owner is alive. Raises LeaseLost when another loader has taken the lock."""
         started = self.clock()
         try:
+            # Else `pass_on` could change the name while a renewal under the old one is on its way, and that
+            # would look as if another loader had taken over.
             with self._naming:
                 self.control.update(LOADER, add={"renewals": 1}, only_if={"owner": self.owner})
         except ConditionFailed as error:
+            # So that `check` raises at once, not only when the time is over.
             self._renewed = float("-inf")
             raise LeaseLost("another loader has taken over", _FIX) from error
         self._renewed = started
@@ -101,6 +107,8 @@ class LoaderLock:
     def release(self) -> None:
         """Releases the lock; does nothing when it was lost meanwhile."""
         with suppress(ConditionFailed):
+            # Not deleted: the number of renewals would begin again, and could equal one that somebody has
+            # seen.
             self.control.update(LOADER, set={"released": True}, only_if={"owner": self.owner})
 
     @contextmanager
@@ -120,6 +128,7 @@ class LoaderLock:
             self.release()
 
     def _beat(self, ended: threading.Event) -> None:
+        # Two attempts within the SAFE part of the TTL, so one request that fails does not end the load.
         while not ended.wait(self.ttl / 4):
             try:
                 self.renew()

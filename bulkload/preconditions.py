@@ -86,6 +86,7 @@ def refuse_other_keys(client: Any, table: TableMapping) -> None:
             f"DynamoDB table {table.target} has the key {actual}, the mapping says {expected_key(table)}",
             "correct hash_key and range_key in the mapping, or create another table",
         )
+    # UPDATING takes writes as well, for example while its capacity is changed.
     if found["TableStatus"] not in ("ACTIVE", "UPDATING"):
         raise Refused(f"DynamoDB table {table.target} is {found['TableStatus']}", "wait until it is ACTIVE")
 
@@ -124,7 +125,10 @@ def holds_items(client: Any, target: str, epoch: int) -> bool:
         ProjectionExpression="#p",
         ExpressionAttributeNames={"#p": POSITION, "#t": EXPIRES},
     )
+    # A page may be empty although later ones are not: Scan filters after it has read
+    # (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html).
     found = next((item for page in pages for item in page["Items"]), None)
+    # Positions have a fixed width: their texts compare as they do.
     if found and found[POSITION]["S"] < str(Position(epoch, 0, 0)):
         raise Refused(
             f"{target} contains items from before the reset of capture",
@@ -146,6 +150,7 @@ def refuse_newer(client: Any, target: str, position: Position) -> None:
         ExpressionAttributeNames={"#p": POSITION},
         ExpressionAttributeValues={":p": {"S": str(position)}},
     )
+    # All pages: one that is empty is not the last.
     if any(page["Items"] for page in pages):
         raise Refused(
             f"{target} contains items that are newer than the exports, which are of {position}",
@@ -157,6 +162,7 @@ def refuse_below_floor(control: ControlTable, sources: Iterable[str], position: 
     """Raises Refused where an earlier load's floor is higher: the consumer skips the changes in between."""
     floors = control.get(FLOORS)
     for source in sources:
+        # An equal floor is this load's own, from a run that was killed before it had stored its plan.
         if floors.get(source, "") > str(position):
             raise Refused(
                 f"{source} was loaded up to {floors[source]} before, the exports are of {position}",

@@ -35,4 +35,5 @@ def _begin[T](begin: Callable[[T], None], argument: T) -> None:
 def _end_with_parent() -> None:
     if parent := multiprocessing.parent_process():
         parent.join()
+        # sys.exit would end only this thread; an orderly end would wait for work that nobody collects.
         os._exit(1)

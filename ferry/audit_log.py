@@ -25,6 +25,7 @@ def record(control: ControlTable, action: str, outcome: str, **facts: Plain) -> 
     `facts` are shown as they are: no secrets, no row values.
     """
     now = time.time_ns() // 1_000_000
+    # Two commands may begin in the same millisecond.
     pk = audit_key(now, secrets.token_hex(4))
     fields: dict[str, Plain] = {"at": now, "who": who(), "action": action, "outcome": outcome}
     control.put(pk, {**fields, **facts})
@@ -71,6 +72,7 @@ def recorded(
         outcome = "interrupted"
         raise
     except BaseException as error:
+        # The class alone: a message may quote values.
         outcome = type(error).__name__
         raise
     finally:

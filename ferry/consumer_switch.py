@@ -61,11 +61,13 @@ def turn(
         raise Refused(
             f"stack {stack.name} is {stack.status}", "wait for its end, or repair it, then try again"
         )
+    # CloudFormation refuses an update that changes nothing.
     changed = stack.parameters.get("Switch") != wanted
     if changed:
         report(f"updating stack {stack.name}: Switch={wanted}")
         _update(cloudformation, stack, wanted)
         _wait_for_stack(cloudformation, stack.name, deadline, sleep, clock)
+    # Also where the stack is complete: the mapping is Enabling or Disabling for minutes more.
     mapping = stack.output("EventSourceMappingId")
     _wait_for_mapping(functions, mapping, "Enabled" if wanted == "ON" else "Disabled", deadline, sleep, clock)
     return changed
@@ -91,6 +93,7 @@ def _wait_for_stack(
 ) -> None:
     while True:
         status = find_stack(cloudformation, name).status
+        # Cleanup removes what the update has replaced: the new state is in force.
         if status in ("UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"):
             return
         if "ROLLBACK" in status or status.endswith("FAILED"):

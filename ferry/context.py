@@ -54,6 +54,7 @@ def find_stack(cloudformation: Any, name: str) -> Stack:
     try:
         found = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     except ClientError as error:
+        # CloudFormation's answer where there is no such stack; it has no code of its own for that.
         if error.response["Error"]["Code"] != "ValidationError":
             raise
         raise Refused(
@@ -112,6 +113,7 @@ def _password(file: Path | None, environ: Dict[str, str]) -> str:
     if file is None:
         return environ.get("ROWFERRY_SOURCE_PASSWORD", "")
     try:
+        # The file's line end only: blanks may belong to the password.
         return file.read_text(encoding="utf-8").rstrip("\n")
     except OSError as error:
         raise Refused(

@@ -86,6 +86,8 @@ class Draining:
             if drained.complete or drained.seconds >= timeout:
                 return drained
             if not drained.lanes:
+                # The time after the read (rowferry.renewals): with the time before it a capturer would seem
+                # dead too early.
                 lease.check(self.control.get(LEASE), clock())
             if (now := progress_of(drained)) != said:
                 report(f"waiting: {now}")

@@ -75,6 +75,7 @@ def finalize(
     Idempotent: progress is in the control table, one item a segment. The switch has to be OFF.
     """
     pk = finalize_key(target.name)
+    # A run that resumes needs the same number: the places that are stored belong to these segments.
     segments = int(control.get(pk).get("segments", segments))
     control.update(pk, set={"segments": segments})
     total = int(
@@ -125,6 +126,8 @@ class Segment:
                 "counts": json.dumps(self.counts),
                 "done": start is None,
             }
+            # After the page's items: a run that is killed before this treats them again, which changes
+            # nothing.
             saved = self.control.update(pk, set={**fields, "after": json.dumps(start, default=_binary)})
             yield self.looked
 
@@ -134,6 +137,7 @@ class Segment:
             Segment=self.number,
             TotalSegments=self.of,
             ConsistentRead=True,
+            # Items that are read, not those that the filter leaves.
             Limit=500,
             FilterExpression="attribute_exists(#p) OR attribute_exists(#t)",
             ExpressionAttributeNames={"#p": POSITION, "#t": EXPIRES},

@@ -60,11 +60,14 @@ def call(hook: Path, arguments: list[str], facts: Mapping[str, object]) -> None:
     """Runs one executable; its standard output goes to standard error. Raises PhaseFailed."""
     environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
     environment |= {f"ROWFERRY_{name.upper()}": str(value) for name, value in facts.items()}
+    # The hook writes to the same descriptor: keeps the lines in order.
     sys.stderr.flush()
     try:
         done = subprocess.run(
+            # Resolved: a name without a slash (--hooks .) would be searched on PATH.
             [str(hook.resolve()), *arguments],
             env=environment,
+            # What is typed is for the command's own questions.
             stdin=subprocess.DEVNULL,
             stdout=2,  # standard output is for --json
             check=False,

@@ -7,6 +7,7 @@ failed=()
 check() {
   local name=$1 started=$SECONDS
   shift
+  # As a condition of `if` a failed command does not end the script (set -e), so that every check runs.
   if "$@"; then echo "check: $name ok, $((SECONDS - started)) s"; else failed+=("$name"); fi
 }
 

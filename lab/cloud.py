@@ -69,6 +69,7 @@ class Cloud:
         settings = {
             "retries": {"mode": "standard", "max_attempts": 3},
             "max_pool_connections": 32,
+            # The emulator is on loopback: no proxy of the environment may get in between.
             "proxies": {},
         }
         return self._clients["session"].client(

@@ -63,6 +63,7 @@ class Customer(threading.Thread):
         else:
             quantity = self._random.randint(1, 9999)
             self._purchases.put(self.name, order, product, quantity)
+            # After the write: only what was acknowledged is expected.
             products[product] = quantity
 
     def end(self) -> None:

@@ -37,6 +37,7 @@ def binlog_options(flavor: str) -> list[str]:
         "--sync-binlog=0",
         "--innodb-flush-log-at-trx-commit=2",
     ]
+    # The X plugin would listen on a port of its own, the same for all servers.
     own = ["--gtid-mode=ON", "--enforce-gtid-consistency=ON", "--mysqlx=OFF"] if flavor == "mysql" else []
     return options + own
 

@@ -258,6 +258,7 @@ def _end_capture(demo: Demo) -> None:
     if rehearsal.capturer.wait(60) != 0:
         raise StepFailed(f"the capturer ended with status {rehearsal.capturer.returncode} on SIGTERM")
     checkpoint, applied = rehearsal.control.get(CHECKPOINT), rehearsal.control.get(APPLIED)
+    # Not `!=`: a change that was sent twice is counted twice where it arrives.
     if checkpoint["changes"] > applied["changes"]:
         raise StepFailed(f"{checkpoint['changes']} changes were captured, but {applied['changes']} arrived")
     demo.report |= {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Resolves requirements/*.in into requirements/*.txt: exact versions, hashes, and nothing of the machine it ran on.
+# Resolves requirements/*.in into requirements/*.txt: exact versions with hashes, the same on every machine.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 if [ ! -x build/tools/lock/bin/uv ]; then

@@ -70,6 +70,7 @@ class MovingShop:
         """Writes the operator's hook that points the shop to DynamoDB."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(
+            # mv replaces the file atomically: a customer never reads half a word.
             f"#!/bin/sh\necho dynamodb > '{self.switch}.new' && mv '{self.switch}.new' '{self.switch}'\n",
             encoding="utf-8",
         )

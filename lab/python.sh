@@ -6,8 +6,8 @@ works() {
   "$1" -I -c 'import ensurepip, ssl, sys, venv; sys.exit(sys.version_info[:2] != (3, 13))' >/dev/null 2>&1
 }
 
-# A pyenv shim is on PATH even if it leads to no 3.13, so each candidate is run. The base executable is what
-# it comes down to: the shim's target, and not the .venv that is about to be created again.
+# Each candidate is run, because a shim of pyenv is on PATH even where pyenv has no 3.13. What is printed is the base
+# executable: the target of a shim, and never the .venv itself, which is about to be replaced.
 find_python() {
   local candidate
   { type -ap python3.13 || true

@@ -65,6 +65,7 @@ class Rehearsal:
         """Variables for ferry and the capturer: the emulated cloud, the source's least-privileged account."""
         account = self.server.capture
         foreign = ("AWS_", "ROWFERRY_")
+        # Nothing that the user has set may lead to a real account or another source.
         kept = {name: text for name, text in os.environ.items() if not name.startswith(foreign)}
         return {
             **kept,

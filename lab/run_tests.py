@@ -42,7 +42,11 @@ def beside(first: list[str], second: list[str]) -> int:
     # With an artifact of its own: two builds in one folder would remove each other's files.
     environment = {**os.environ, SAM_BUILD: "build/sam-beside"}
     running = spawn(
-        [*PYTEST, *first, "-p", "no:cacheprovider"], log=LOG, folder=ROOT, environment=environment
+        # Two processes must not write one .pytest_cache.
+        [*PYTEST, *first, "-p", "no:cacheprovider"],
+        log=LOG,
+        folder=ROOT,
+        environment=environment,
     )
     try:
         status = subprocess.run([*PYTEST, *second], cwd=ROOT, check=False).returncode

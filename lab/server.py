@@ -147,7 +147,9 @@ class Server:
 
     def _write_accounts(self) -> None:
         path = self.folder / "accounts.sql"
+        # Before the passwords are in it.
         path.touch(mode=0o600)
+        # Without binlog: capture would read these statements, too, and after each start again.
         path.write_text("SET sql_log_bin=0;\n" + "".join(f"{line};\n" for line in self._account_statements()))
 
     def _account_statements(self) -> list[str]:

@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# Makes what the project runs in, from locked versions with hashes; does nothing when it is all there.
+# Makes the environments that the project needs, from locked versions with hashes. Does nothing when all are up to date.
 #   .venv                   the project and its checks
 #   build/tools/sam         the SAM and AWS command lines
 #   build/tools/ministack   the emulated AWS
-#   build/tools/spark       Spark on this machine; only with the argument `spark`, because of its 650 MB
+#   build/tools/spark       Spark on this machine; 650 MB, so only with the argument `spark`
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 
-# What an environment was made from. The checkout's path counts: a virtual environment does not survive a move.
-# Raise the recipe's number when make_environment changes what it makes.
+# What an environment is made from; stored in it, and compared the next time. The checkout's path is a part of it,
+# because a virtual environment does not work after it was moved. Raise the recipe's number with every change of
+# make_environment that changes its result: otherwise existing environments stay as they are.
 key() {
   printf '%s\n' "recipe 3" "$root"
   cat "requirements/$1.txt"
@@ -30,13 +31,13 @@ retry() {
   "$@"
 }
 
-# make_environment NAME FOLDER: requirements/NAME.txt into FOLDER, whole or not counted as there
+# make_environment NAME FOLDER: installs requirements/NAME.txt into FOLDER. It counts as made once made-from exists.
 make_environment() {
   local name=$1 folder=$2 started=$SECONDS
   is_current "$name" "$folder" && return 0
-  rm -f "$folder/made-from"
+  rm -f "$folder/made-from" # first, so that an interrupted run leaves no environment that counts
   "$python" -m venv --clear "$folder"
-  # pyspark is published as source alone
+  # Wheels only, so that nothing is compiled; pyspark has none.
   retry "$folder/bin/python" -m pip install --quiet --require-hashes --only-binary :all: --no-binary pyspark \
     -r "requirements/$name.txt"
   case $name in dev | spark) add_project "$folder" ;; esac
@@ -44,7 +45,7 @@ make_environment() {
   echo "setup: $folder made in $((SECONDS - started)) s"
 }
 
-# The checkout is importable as it stands: rowferry lives in functions/, because that folder is what Lambda gets.
+# Makes the checkout importable without an installation. rowferry is in functions/, the only folder that Lambda gets.
 add_project() {
   local packages
   packages=$("$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
@@ -53,7 +54,8 @@ add_project() {
   add_command "$1/bin/capturer" capturer.app
 }
 
-# Read by sh up to the exec and by Python as a string before the import; so a path with blanks needs no shebang.
+# A shebang cannot name an interpreter whose path has blanks. So sh runs the file and executes Python with it; Python
+# reads the lines for sh as one string.
 add_command() {
   cat >"$1" <<END
 #!/bin/sh
@@ -76,12 +78,14 @@ missing=()
 for name in "${names[@]}"; do is_current "$name" "$(place "$name")" || missing+=("$name"); done
 if [ "${#missing[@]}" = 0 ]; then exit 0; fi
 mkdir -p build/tools
+# Two of these at the same time would write into the same folders.
 exec 9>build/setup.lock
 flock 9
 python=$(bash lab/python.sh)
 echo "setup: with $python"
 making=()
 for name in "${missing[@]}"; do make_environment "$name" "$(place "$name")" & making+=($!); done
+# `wait` on each: without arguments it would always succeed.
 failed=0
 for job in "${making[@]}"; do wait "$job" || failed=1; done
 if [ "$failed" = 1 ]; then

@@ -62,5 +62,7 @@ def key_column(column: SourceColumn) -> KeyColumn | None:
             f"CONVERT(%s USING {column.charset}) COLLATE {column.collation}",
         )
     elif column.charset not in _AS_THEY_ARE:
+        # Several of its texts may become one key; cut along what they become, they stay together. No index
+        # has it.
         expression = f"CONVERT({name} USING utf8mb4)"
     return KeyColumn(column.name, column.nullable, expression, selected, bound)

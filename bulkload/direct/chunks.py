@@ -116,6 +116,7 @@ def _indexes(connection: Connection, mapping: TableMapping, length: int) -> list
     found = rows(
         connection,
         "SELECT index_name AS name, column_name AS part FROM information_schema.statistics"
+        # An index of a column's first characters alone does not have the order of the whole values.
         " WHERE table_schema = %s AND table_name = %s AND sub_part IS NULL ORDER BY index_name, seq_in_index",
         (mapping.schema, mapping.table),
     )
@@ -167,6 +168,7 @@ def plan(connection: Connection, table: CutTable, size: int) -> Iterator[Chunk]:
 def _cut(connection: Connection, table: CutTable, lower: Bound, size: int) -> Bound:
     condition, parameters = where(table, Chunk(lower))
     listed = ", ".join(key.selected or key.expression for key in table.keys)
+    # Not the next chunk's first row: a bound is the last key that belongs to the chunk.
     sql = f"SELECT {listed} FROM {table.name} WHERE {condition}{table.order} LIMIT 1 OFFSET {size - 1}"
     cursor = connection.cursor()
     try:
@@ -186,12 +188,14 @@ def where(table: CutTable, chunk: Chunk) -> tuple[str, list[Any]]:
     """
     if chunk.nulls:
         return "(" + " OR ".join(f"{key.expression} IS NULL" for key in table.keys if key.nullable) + ")", []
+    # A comparison with NULL is never true: without a chunk of their own (`nulls`) such rows would be in none.
     conditions = [f"{key.expression} IS NOT NULL" for key in table.keys if key.nullable]
     parameters: list[Any] = []
     for bound, strict, last in ((chunk.lower, ">", ">"), (chunk.upper, "<", "<=")):
         if bound is not None:
             conditions.append(_compare(table.keys, strict, last))
             values = [_parameter(value) for value in bound]
+            # In the order of `_compare`, which names each bound twice but the last one once.
             parameters += [one for value in values[:-1] for one in (value, value)] + values[-1:]
     return " AND ".join(conditions) or "TRUE", parameters
 

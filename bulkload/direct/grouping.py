@@ -58,6 +58,7 @@ class Unusable:
 
     @staticmethod
     def _text(value: Any) -> str:
+        # Sorted: `hash` must not depend on the order of the columns.
         return json.dumps(value, default=tag, ensure_ascii=False, sort_keys=True)
 
 
@@ -125,9 +126,11 @@ class Grouping:
     def _place(self, group: Group, found: Members, row: dict[str, Value]) -> None:
         members = group.members
         whole = self.table.layout is Layout.ITEM_PER_ROW
+        # By its rows, not its members: an item that is a row may have no member at all, and be taken.
         if group.rows and (whole or (members and not members.keys().isdisjoint(found))):
             self._refuse(row, TWICE)
             return
+        # Counted also where the members are no longer kept: the refusal says how many rows it concerns.
         group.rows += 1
         if members is not None:
             members.update(found)

@@ -83,6 +83,7 @@ class Ledger:
         """`loading`, `done`, or None before a plan was made in this epoch."""
         item = self.control.get(self._load)
         method = item.get("method", item.get("road", DIRECT))  # `road`: written by version 0.1
+        # A load that is done counts whichever method did it.
         ours = item.get("state") == DONE or method == self.method
         return item.get("state") if item.get("epoch") == self.epoch and ours else None
 
@@ -116,6 +117,7 @@ class Ledger:
 
     def forget(self) -> None:
         """Makes the next load begin with a new plan."""
+        # The chunk# items stay: they do not count without this one, and the next plan overwrites them.
         self.control.client.delete_item(TableName=self.control.name, Key={"pk": {"S": self._load}})
 
     def plan(self, chunks: Iterable[Chunk], rows: Callable[[Chunk], int], size: int, writer: Writer) -> int:
@@ -127,6 +129,7 @@ class Ledger:
                 raise ValueError(reason)  # bounds of 400 KB
             count, last = count + len(part), part[-1]
         planned = (count - 1) * size + rows(last)
+        # Last, because the plan counts from here on.
         self.control.put(
             self._load,
             {
@@ -147,6 +150,7 @@ class Ledger:
         """
         A plan of one chunk, for a method that keeps its progress elsewhere. `watermark` is that of all rows.
         """
+        # The chunk before the load, as in `plan`.
         self.control.put(self._chunk(1), {"lower": "", "upper": "", "nulls": False, "state": OPEN})
         self.control.put(
             self._load,

@@ -128,6 +128,8 @@ class Loader:
         or LeaseLost when it cannot go on: run it again, and it resumes.
         """
         ledgers = self._ledgers(int(self.control.get(CHECKPOINT).get("epoch", 0)))
+        # Before the switch is looked at: to run a finished load again is no mistake, also when the switch is
+        # ON.
         if not self.settings.again and all(ledger.state == DONE for ledger in ledgers.values()):
             return [self._as_it_was(table, ledgers[table.source]) for table in self.mapping.tables]
         if switch_is_on:
@@ -146,6 +148,8 @@ class Loader:
                 preconditions.refuse_other_keys(client, table)
                 preconditions.refuse_expiry(client, table)
             with self.lock.held(self.reports.report):
+                # Under the lock: else a load that is refused would change the limits of the one that is
+                # running.
                 self.settings.limits.write(self.control)
                 parts = self._planner(connection, server, epoch, client).parts(self.mapping)
                 self._work(parts, server, epoch)
@@ -181,6 +185,7 @@ class Loader:
         with RateController(counters, count, self.control, self.connect, self.replica) as controller:
 
             def beat() -> bool:
+                # All that the workers know of the lock: without it they stop writing after half of its TTL.
                 counters.renewed = self.lock.renewed
                 self.tally.rate, self.tally.held = controller.rate, controller.held
                 self.tally.throttles = counters.totals()[1]
@@ -221,7 +226,9 @@ class Loader:
         )
 
     def _loaded(self, loaded: Loaded, place: int, entry: Entry, parts: list[OpenChunks]) -> None:
+        # A loader that has taken over may have made another plan, in which this number is another chunk.
         self.lock.check()
+        # Before the chunk counts as done: a row may be reported twice after a crash, but never not at all.
         for row in loaded.unusable:
             self.reports.unusable(row)
         parts[place].ledger.done(entry.number, loaded.watermark, loaded.result)

@@ -56,6 +56,8 @@ class Merger:
                 return refusal(error)
             if held is None:
                 return None
+            # The condition also fails where a map is missing, or has come meanwhile: that is tried again, not
+            # refused.
             if (wanted := missing_maps(write, held)) == missing and _newer(held, self.seen):
                 raise Refused(
                     f"an item of {write.key.table} is newer than the rows that were read",

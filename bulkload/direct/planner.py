@@ -71,6 +71,7 @@ class Planner:
             if ledger.start_of(table.target) is None:
                 self._refuse_put(table.target, mapping)
             watermark = snapshot.begin_snapshot(self.connection, self.server, self.report)
+            # Only the watermark is needed: a snapshot that stays open holds up the source's purge.
             self.connection.commit()
             starts[table.target] = ledger.begin(table.target, str(watermark.position(ledger.epoch)))
         return starts
@@ -98,6 +99,7 @@ class Planner:
         return OpenChunks(table, ledger, tuple(still), tuple(done))
 
     def _is_open(self, entry: Entry) -> bool:
+        # Chunks with unusable rows are loaded again: these may have been repaired in MySQL since.
         return not entry.done or (entry.result.unusable > 0 and not self.accept_unusable)
 
     def _plan(self, table: CutTable, ledger: Ledger) -> None:
@@ -105,6 +107,8 @@ class Planner:
             self.report(f"warning: {warning}")
         size = chunks.rows_per_chunk(table, self.chunk_rows)
         self.report(f"{table.mapping.source}: planning chunks of {size:,} rows")
+        # Before the first chunk is read: each snapshot then shows every change that the floor makes the
+        # consumer skip (docs/architecture.md, "Loading again, while changes still wait").
         self._raise_floor(table.mapping, ledger)
         cuts = chunks.plan(self.connection, table, size)
         count = ledger.plan(cuts, lambda last: chunks.count(self.connection, table, last), size, self.writer)
@@ -120,5 +124,6 @@ class Planner:
             return
         floor = snapshot.begin_snapshot(self.connection, self.server, self.report)
         self.connection.rollback()  # only the offset is needed: everything up to it is visible from now on
+        # begin_snapshot waits without a limit: the lock may be lost by now.
         self.writer.guard()
         ledger.raise_floor(str(floor.position(ledger.epoch)))

@@ -122,6 +122,8 @@ class Pool:
                 self._waiting and len(worker.tasks) <= self._parts.readers
             ):  # one more waits in the worker's queue
                 task = self._waiting.popleft()
+                # Noted before it is sent: `_replace` repeats what is noted, also what the dead worker never
+                # got.
                 worker.tasks[task.number] = task
                 with contextlib.suppress(OSError):  # it died: `_collect` notices, too
                     worker.connection.send(task)
@@ -143,9 +145,11 @@ class Pool:
 
     def _replace(self, slot: int) -> None:
         dead = self._workers[slot]
+        # Killed at once if it lives: its pipe is broken, and its chunks go to another worker.
         dead.end(time.monotonic())
         self._safe = time.monotonic() + LONGEST_REQUEST
         self._resting.extend((self._safe, task) for task in dead.tasks.values())
+        # Which of its chunks was the cause is unknown, so each is counted.
         self._deaths.update(dead.tasks.keys())
         if any(count >= MOST_DEATHS for count in self._deaths.values()):
             raise Unapplied(
@@ -157,8 +161,12 @@ class Pool:
 
     def _close(self) -> None:
         """Afterwards no request of any worker is under way, also not of one that was killed."""
+        # Before the pipes are closed: a worker whose pipe closes without this takes the load for dead, and
+        # ends at once, in the middle of its requests.
         self._counters.stop()
         deadline = time.monotonic() + LONGEST_REQUEST
         for worker in self._workers:
             worker.end(deadline)
+        # Until the last request of a worker that was killed has arrived or failed: the lock may be released,
+        # and another loader begin, right after this.
         time.sleep(max(0.0, self._safe - time.monotonic()))

@@ -27,6 +27,7 @@ MOST_UNCUT = 64 << 20
 
 def rows_of(connection: Any, table: CutTable, chunk: Chunk) -> Iterator[list[Sequence[Value]]]:
     """The values of a chunk's rows, in the order of the table's selection, up to ROWS_AT_ONCE at a time."""
+    # Unbuffered: the default cursor would hold all rows of the chunk in the driver as well.
     with connection.cursor(SSCursor) as cursor:
         cursor.execute(*chunks.select(table, chunk))
         while some := cursor.fetchmany(ROWS_AT_ONCE):
@@ -114,12 +115,14 @@ class ChunkReader:
             except (pymysql.err.OperationalError, pymysql.err.InterfaceError):
                 self.close()
                 self._retry.sleep(pause)
+        # The last try: its error is the caller's.
         return self._read(table, chunk, begin)
 
     def _read[S: RowSink](
         self, table: CutTable, chunk: Chunk, begin: Callable[[], S]
     ) -> tuple[S, position.BinlogOffset]:
         connection = self._ready()
+        # The watermark before the first row: in the other order changes between the two would be lost.
         watermark = snapshot.begin_snapshot(connection, self._server, self._report)
         _refuse_altered(connection, table)
         sink = begin()
@@ -128,6 +131,7 @@ class ChunkReader:
                 self._reading(len(some))
                 sink.take(some)
         except UnicodeDecodeError:
+            # The rows so far are dropped: the new connection has another snapshot, and so another watermark.
             self._read_halves(table)
             return self._read(table, chunk, begin)
         connection.commit()
@@ -148,6 +152,7 @@ class ChunkReader:
     def _ready(self) -> Any:
         if self._connection is None:
             connection = self._connect()
+            # After a failover the same address may lead to another server, whose binlog has other offsets.
             if identify(connection) != self._server:
                 connection.close()
                 raise SourceNotReady(

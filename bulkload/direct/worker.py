@@ -143,6 +143,7 @@ class _Worker:
         try:
             while task := tasks.get():
                 self._send(self._done(task, reader))
+        # OSError: the pipe is closed. Errors of reading and writing are in `Failed`.
         except (Stopped, OSError):
             return  # the load has ended
         finally:
@@ -159,6 +160,8 @@ class _Worker:
 
     def _send(self, message: Loaded | Failed) -> None:
         with self._sending:
+            # Several reader threads send, and a pipe's end is not safe for two at a time
+            # (https://docs.python.org/3.13/library/multiprocessing.html#multiprocessing.Pipe).
             self._connection.send(message)
 
     def _guard(self) -> None:
@@ -173,6 +176,7 @@ class _Worker:
         count, refusals = self._write(task, table.mapping, grouping, position)
         unusable = [*grouping.unusable, *refusals]
         result = ChunkResult(grouping.rows, count - len(refusals), sum(row.rows for row in unusable))
+        # After the last request, too: what was written once the lock was lost must not count as loaded.
         self._guard()
         return Loaded(task.number, str(position), result, unusable)
 
@@ -204,6 +208,7 @@ def _portable(error: BaseException) -> BaseException:
 
 
 def _put(writer: Writer, table: TableMapping, batch: Sequence[tuple[Item, int]]) -> list[Unusable]:
+    # By identity: dictionaries have no hash, and `write` returns the very objects that it was given.
     rows = {id(item): count for item, count in batch}
     return [
         refused(table, item, reason, rows[id(item)])

@@ -134,15 +134,19 @@ class Writer:
     def _try(self, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         call = partial(self.client.batch_write_item, RequestItems={self.table: requests})
         answer = self.answer(call, len(requests))
+        # BatchWriteItem succeeds although it has left items out, for example when it is throttled
+        # (https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html).
         return requests if answer is None else list(answer.get("UnprocessedItems", {}).get(self.table, []))
 
     def answer(self, call: Callable[..., Any], items: int) -> Mapping[str, Any] | None:
         """The answer to a request for so many items; None when it may succeed on a retry."""
         expected = self.limiter.begin(items)
+        # After the wait for the limit, during which the lock may have been lost.
         self.guard()
         try:
             answer: Mapping[str, Any] = call(ReturnConsumedCapacity="TOTAL")
         except (NotConnected, HTTPClientError):
+            # The outcome is unknown: it may have been written. That is why puts and merges can be repeated.
             return None
         except ClientError as error:
             if error_code(error) in THROTTLED:
@@ -186,9 +190,11 @@ def request_config(connections: int, longest: float) -> dict[str, Any]:
     retries, and Writer checks the lock before. So no request outlives the lock that it began under.
     """
     return {
+        # Together at most `longest`.
         "connect_timeout": longest * 0.4,
         "read_timeout": longest * 0.6,
         "retries": {"total_max_attempts": 1, "mode": "standard"},
+        # botocore's default is 10: connections beyond the pool's size are not used again.
         "max_pool_connections": connections,
     }
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 LARGEST = 400 * 1024
+"""Bytes of an item, names included (DynamoDB developer guide, Constraints)."""
 
 
 def item_bytes(item: Mapping[str, Mapping[str, Any]]) -> int:
@@ -37,4 +38,4 @@ def value_bytes(value: Mapping[str, Any]) -> int:
             return 3 + sum(len(name.encode()) + 1 + value_bytes(inside) for name, inside in content.items())
         case "L":
             return 3 + sum(1 + value_bytes(inside) for inside in content)
-    return 1
+    return 1  # BOOL and NULL

@@ -68,6 +68,7 @@ class Plain:
                 yield line, columns
 
     def _fast(self, block: bytes, converts: Sequence[Convert]) -> Columns | None:
+        # NULL is an escape as well, so a block with one NULL is read row by row.
         if self.dialect.escaped in block:
             return None
         end, mark, width = self.dialect.ended.decode(), self.dialect.terminated.decode(), len(self.columns)
@@ -125,6 +126,7 @@ def _whole_rows(file: BinaryIO, dialect: Dialect) -> Iterator[bytes]:
     ):  # doubles for a long row: each byte is copied twice at most
         rest += block
         cut = rest.rfind(end)
+        # A row's end that is escaped belongs to a value.
         while cut > 0 and _escaped(rest, cut, escape):
             cut = rest.rfind(end, 0, cut)
         if cut < 0 or (cut == 0 and _escaped(rest, cut, escape)):

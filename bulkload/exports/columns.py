@@ -81,7 +81,7 @@ class ExportColumn:
     def precision(self) -> int:
         """A DECIMAL's digits."""
         found = re.match(r"\w+\s*\(\s*(\d+)", self.definition)
-        return int(found[1]) if found else 10
+        return int(found[1]) if found else 10  # DECIMAL is DECIMAL(10,0)
 
     @property
     def is_unsigned(self) -> bool:
@@ -176,8 +176,11 @@ def value_converter(column: ExportColumn) -> Convert:
         case "decimal":
             read = read_decimal(column)
             return lambda value: read(str(value))
+        # MySQL pads BINARY(n) with NUL and takes the padding for a part of the value
+        # (https://dev.mysql.com/doc/refman/9.4/en/binary-varbinary.html).
         case "bytes" if column.type == "binary":
             return lambda value: bytes(_is(bytes, value)).ljust(column.length, b"\0")
+        # A SELECT shows CHAR without its trailing blanks (https://dev.mysql.com/doc/refman/9.4/en/char.html).
         case "text" if column.type == "char":
             return lambda value: str(_is(str, value)).rstrip(" ")
     return _VALUE_READERS[column.family]
@@ -198,6 +201,7 @@ def _integer(value: Any) -> int:
 
 
 def _day(value: Any) -> date | str:
+    # A datetime is a date, too, and would lose its time.
     if isinstance(value, datetime):
         raise TypeError("not a day")
     return read_date(value) if isinstance(value, str) else _is(date, value)
@@ -207,6 +211,7 @@ def _moment(value: Any) -> datetime | str:
     if isinstance(value, str):
         return read_datetime(value)
     moment = _is(datetime, value)
+    # As a session in UTC reads a TIMESTAMP.
     return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 

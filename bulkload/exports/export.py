@@ -53,6 +53,7 @@ class Export:
         file and the line, before the first row.
         """
         with self._fetched(part) as path:
+            # Without a checksum only a first reading shows that no later line is bad.
             if part.sha256 is None:
                 for _ in self._counted(path, part):
                     pass

@@ -134,6 +134,8 @@ class Exporter:
             chunks=found,
             rows=(len(found) - 1) * size + chunks.count(connection, described, found[-1]),
         )
+        # Before the first part: a run that resumes must cut at the same keys, although rows have come in
+        # between.
         write(place, plan.NAME, made.text())
         self.report(f"{table.source}: {len(found):,} parts, about {made.rows:,} rows")
         return made
@@ -180,6 +182,7 @@ def _done(place: Location, made: Plan) -> dict[str, ExportPart]:
     return {
         name: plan.read_marker(place.read(plan.marker_name(name)))
         for name in names
+        # Both: a part may have been deleted although its marker is there.
         if name in there and plan.marker_name(name) in there
     }
 

@@ -75,7 +75,10 @@ class Folder:
     def names(self) -> list[str]:
         files = (path.relative_to(self.path) for path in self.path.rglob("*") if path.is_file())
         return sorted(
-            file.as_posix() for file in files if not any(part.startswith(".") for part in file.parts)
+            # Hidden files are not ours, or not complete (`making`).
+            file.as_posix()
+            for file in files
+            if not any(part.startswith(".") for part in file.parts)
         )
 
     def read(self, name: str) -> bytes:
@@ -93,12 +96,14 @@ class Folder:
         """Writes under a temporary name, syncs, then renames: a crash leaves a complete file or none."""
         target = self.path / name
         target.parent.mkdir(parents=True, exist_ok=True)
+        # In the same folder: only within one file system a rename is atomic.
         handle, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=target.parent)
         os.close(handle)
         path = Path(temporary)
         try:
             yield path
             _sync(path)
+            # mkstemp's file is readable by its owner alone.
             path.chmod(0o644)
             path.rename(target)
             _sync(target.parent)  # else a crash may undo the rename
@@ -126,6 +131,7 @@ def _sync(path: Path) -> None:
 
 def remove_leftovers(location: Location) -> None:
     """Removes the temporary files of a killed writer. No writer may be running."""
+    # In S3 there are none: an object appears with its last byte.
     if isinstance(location, Folder):
         for path in location.path.rglob(f"{_TEMPORARY}*"):
             path.unlink(missing_ok=True)
@@ -204,6 +210,7 @@ def _missing(what: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
+        # 404: download_file asks with HEAD first, whose answer has no body to name the error.
         if error.response["Error"]["Code"] not in _MISSING:
             raise
         raise FileNotFoundError(what) from error

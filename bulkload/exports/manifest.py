@@ -46,6 +46,7 @@ class Manifest:
     @property
     def watermark(self) -> str:
         """The lowest of all parts."""
+        # As texts: positions have a fixed width.
         return min(part.watermark or "" for part in self.parts)
 
     @property

@@ -101,6 +101,7 @@ class PartMaker:
         name = part_plan.part_name(number)
         with self._place.making(name) as path:
             part = self._read(number, name, path)
+        # After the part has its name: the marker is what makes it count.
         write(self._place, plan.marker_name(name), plan.marker_text(part))
         return part
 
@@ -109,6 +110,8 @@ class PartMaker:
         sinks: list[PartSink] = []
 
         def begin() -> PartSink:
+            # `begin` is called again for each retry: the file of the try that failed is closed, then written
+            # again from its beginning.
             _close(sinks)
             sinks.append(PartSink(path, made.columns, made.form))
             return sinks[-1]

@@ -142,12 +142,14 @@ def _imported(table: TableImport, items: int, progress: Callable[[ImportCounts],
         return Arrived()
     arn = table.start()
     counts = table.wait(arn, progress)
+    # That an import is complete does not say that it read every file once: the numbers have to balance.
     if counts.processed != items or counts.imported + counts.errors != items:
         raise Refused(
             f"ImportTable read {counts.processed:,} items and kept {counts.imported:,} of {items:,}"
             f" for {table.name}",
             f"delete table {table.name}, remove the folder of --work, and run the load again",
         )
+    # Perhaps fewer than were refused: its log may lack some, and only the first are named.
     refused = list(table.refused(arn)) if counts.errors else []
     unnamed = counts.errors - len(refused)
     if unnamed > 0:

@@ -47,6 +47,8 @@ class Files:
         del refusals  # ImportTable reports items that it refuses, after the import
         made = []
         for number, some in enumerate(_divided(batches(items, *_AT_ONCE), self.largest), 1):
+            # The same names when a partition is repeated: ImportTable overwrites a key that comes twice in
+            # any order, and counts no error.
             name = f"items-{partition:04d}-{number:03d}{SUFFIXES[self.compression]}"
             with self.location.making(name) as path, path.open("wb") as file:
                 made.append({"name": name, **_write(some, file, self.compression)})
@@ -61,6 +63,7 @@ def _divided(batches: Iterable[Batch], largest: int) -> Iterator[Iterator[Batch]
         written += sum(len(item.text) for item in batch)
         return written // largest
 
+    # Each file has to be written before the next is asked for: groupby reads its input once.
     for _, some in groupby(batches, file_of):
         yield some
 

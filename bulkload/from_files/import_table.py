@@ -86,6 +86,7 @@ class TableImport:
         record = self.control.get(self._record)
         if record.get("location") != str(self.files):
             record = {"location": str(self.files), "token": uuid.uuid4().hex}
+            # Before the request: an import whose answer was lost is found by its token.
             self.control.put(self._record, record)
         if "arn" not in record:
             record["arn"] = self._started(record["token"]) or self._import(record["token"])
@@ -106,6 +107,7 @@ class TableImport:
         )
 
     def _import(self, token: str) -> str:
+        # With the slash: S3 compares texts, so `import` alone would take the files in `import2` as well.
         prefix = f"{self.files.prefix}/" if self.files.prefix else ""
         answer = self.dynamodb.import_table(
             ClientToken=token,
@@ -150,6 +152,8 @@ class TableImport:
             )
             progress(counts)
             status = found["ImportStatus"]
+            # One item that DynamoDB refuses makes the whole import FAILED, and the others stay in the table
+            # (DynamoDB developer guide, S3DataImport).
             if status == "COMPLETED" or (
                 status == "FAILED" and found.get("FailureCode") == "ItemValidationError"
             ):

@@ -91,10 +91,12 @@ class FileLoad:
                     preconditions.refuse_below_floor(
                         self.control, [ledger.source for ledger in mine], position
                     )
+                    # Before `check`, which lets a table pass that a remembered import has made.
                     self.destination.forget(target)
                 self.destination.check(target)
                 if fresh:
                     self._refuse_older(target, position, mine)
+            # From here on items are written: every target has been checked.
             with RateController(self.counters, 1, self.control) as controller:
                 for target, mine in waiting:
                     self._load(target, positions[target.name], mine, partial(self._before, controller))
@@ -143,6 +145,7 @@ class FileLoad:
         work = FilesWork.begin(target, position, self.mapping_text, self.place.below(target.name))
         self.lock.check()
         if self._is_new(ledgers, position):
+            # The lines of the parts stay: they depend on the export and the mapping alone.
             work.forget_partitions()  # since then another load may have written, or the table was emptied
             self._plan(target, position, ledgers)
         sink = self.destination.sink(target)
@@ -182,6 +185,7 @@ class FileLoad:
             self.report(f"{target.name} has items already: the load overwrites them")
         else:
             for ledger in ledgers:
+                # Before the plan: a run that is killed in between finds no plan, and does both again.
                 ledger.raise_floor(str(position))
         for ledger in ledgers:
             if self._unplanned(ledger, position):

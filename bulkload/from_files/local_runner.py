@@ -48,6 +48,7 @@ class LocalRunner:
         parts = work.target.parts
         for count, (number, place) in enumerate(parts, 1):
             before()
+            # Not by the stored result: it is written just before the spill file gets its name.
             if not _spilled(work, number, place).exists():
                 spill(work, number, place)
             progress(StepProgress("parts read", count, len(parts)))

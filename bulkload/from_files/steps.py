@@ -137,6 +137,7 @@ class FilesWork:
         with self._refused(name) as refused:
             liner = Liner(source.table, [column.name for column in source.export.columns], refused)
             yield from liner.block_lines(source.export.blocks(part))
+        # After the unusable rows are stored: a result says that all of them are.
         self._keep(name, Done(rows=liner.rows, unusable=refused.rows))
 
     def take(self, partition: int, found: Groups, sink: ItemSink) -> Done:
@@ -162,6 +163,7 @@ class FilesWork:
         with tempfile.SpooledTemporaryFile(_HELD, "w+", encoding="utf-8") as file:
             yield Refusals(lambda row: print(row.line(), file=file))
             if not file.tell():
+                # An earlier attempt may have left one.
                 self.place.remove(name + _UNUSABLE)
                 return
             file.seek(0)

@@ -57,6 +57,7 @@ class Assembly:
         }
         (table, *others) = tables
         self._joint = None if others or self._sets or self._whole else _joint(table)
+        # The last two braces end the item and the line's object.
         self._stamp = f',"{POSITION}":{{"S":"{position}"}}}}}}'
 
     def item(self, key: str, values: Sequence[str]) -> Assembled | None:
@@ -190,6 +191,7 @@ class Merge:
                     item.setdefault(attribute, {"SS": []})["SS"].append(value)
         for name in self._sets:
             if name in item:
+                # As in put_members: the same item whatever the order of its lines.
                 item[str(name)]["SS"].sort()
         return item
 

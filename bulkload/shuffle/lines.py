@@ -105,6 +105,7 @@ class Liner:
         run: Members = {}
         for values in rows:
             self.rows += 1
+            # FEW bounds a line; more rows of the item get another one.
             if (now := here(values)) != last or len(run) == FEW:
                 if run:
                     yield _line(key, len(run), members_text(run, whole=False))

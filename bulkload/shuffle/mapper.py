@@ -54,6 +54,7 @@ def _map(given: argparse.Namespace) -> None:
         write = utf8(sys.stdout).write
         for key, value in liner.block_lines(_blocks(export)):
             write(f"{key}\t{value}\n")
+        # Here an error of the pipe becomes the exit status 2.
         sys.stdout.flush()
 
 

@@ -38,6 +38,7 @@ def _reduce(given: argparse.Namespace) -> None:
     tables = _sources(Mapping.load(given.mapping), given.target)
     with unusable_rows(given.unusable_file) as unusable:
         reduce(utf8(sys.stdin), Assembly(tables, given.position, unusable), utf8(sys.stdout).write)
+        # Here an error of the pipe becomes the exit status 2.
         sys.stdout.flush()
 
 

@@ -35,6 +35,7 @@ again.
 """
 _CUT = 16
 _MOST_CUTS = 3
+"""A partition that is too large after these has few keys: no hash makes it smaller."""
 _TAIL = struct.Struct("<QQ")
 """The end of a spill file: the offset of its index, and the number of partitions."""
 
@@ -58,6 +59,8 @@ def spill(lines: Iterable[Line], partitions: int, file: BinaryIO) -> None:
     index, held = array("Q"), 0
     for key, value in lines:
         line = f"{key}\t{value}\n".encode()
+        # Not hash(): it differs from process to process. Spark's tasks use the same function
+        # (spark/tasks.py).
         waiting[zlib.crc32(key.encode()) % partitions].append(line)
         held += len(line) + 40  # a bytes object and its place in a list take 41 bytes more
         if held > BUFFER:

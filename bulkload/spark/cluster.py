@@ -22,6 +22,7 @@ _HERE = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.ui.enabled": "false",
+    # Quoted: the checkout's path may have blanks.
     "spark.driver.extraJavaOptions": f'"-Dlog4j2.configurationFile={_LOG}"',
 }
 
@@ -57,12 +58,14 @@ def start(name: str) -> Cluster:
 
 
 def _submitted() -> bool:
+    # spark-submit sets it for the driver that it starts.
     return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
 def _here(builder: Any) -> Any:
     if not shutil.which("java") and not os.environ.get("JAVA_HOME"):
         raise Refused("Spark needs Java 17 or later, which is not installed", "install it, or set JAVA_HOME")
+    # Else the tasks run with the first python3 on PATH, which may lack the project.
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     for setting, value in _HERE.items():
@@ -83,4 +86,5 @@ def _tasks(context: Any) -> int:
     most = "spark.dynamicAllocation.maxExecutors" if dynamic else "spark.executor.instances"
     executors = settings.get(most, "0")
     cores = int(settings.get("spark.executor.cores", "1")) // int(settings.get("spark.task.cpus", "1"))
+    # Spark's own default of maxExecutors is the word `infinity`.
     return (int(executors) if executors.isdigit() else 0) * max(1, cores)

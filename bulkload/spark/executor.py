@@ -55,6 +55,7 @@ class Follower:
         """Polls the lock once."""
         before, self._looked = self._looked, self._clock()
         found = self._control.get(LOADER)
+        # A driver that gives up a job takes another name (LoaderLock.pass_on): that alone ends its old tasks.
         if found.get("owner") != self._owner or found["released"]:
             self.gone = True
         else:
@@ -106,6 +107,7 @@ class Executor:
                 ClientError, BotoCoreError
             ):  # until `check` raises because it has been too long
                 self._follower.look()
+            # Not as a context manager, which would start a thread of its own for each process.
             self._controller.look()
             time.sleep(EVERY)
 

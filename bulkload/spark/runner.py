@@ -65,6 +65,8 @@ class SparkRunner:
                 self._end_tasks()
                 raise
         failed = job.exception()
+        # Also after success: an attempt that the driver believes dead may still be writing on another
+        # machine.
         if failed or not self.cluster.local:
             self._end_tasks()
         if failed:
@@ -72,6 +74,7 @@ class SparkRunner:
                 f"the Spark job failed ({type(failed).__name__})", "see Spark's log, then run the load again"
             ) from None
         for partition in set(work.partitions) - done - set(job.result()):
+            # A partition without lines reaches no task, so none has stored its result.
             work.keep_empty(partition, sink)
 
     def _end_tasks(self) -> None:
@@ -88,7 +91,12 @@ class SparkRunner:
             return []
         lines = self.cluster.session.range(0, parts, 1, parts).mapInArrow(TaskParts(work, done), LINES)
         together = lines.repartition(partitions * _BINS, "partition").sortWithinPartitions(
-            "partition", "hash", "key", "value"
+            # `hash` first, so that neighbouring keys are not written together. `value`, because of two rows
+            # with one place the first stays: a task that is retried has to see the same order.
+            "partition",
+            "hash",
+            "key",
+            "value",
         )
         rows = together.mapInArrow(Partitions(work, sink), "partition int").collect()
         return [row.partition for row in rows]

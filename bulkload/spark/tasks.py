@@ -47,6 +47,7 @@ class TaskParts:
     def _keyed(self, lines: Iterable[Line]) -> Iterator[_Keyed]:
         partitions = len(self.work.partitions)
         for key, value in lines:
+            # As in shuffle.spill: partitions that were done without Spark count as done here.
             number = zlib.crc32(key.encode())
             if number % partitions not in self.done:
                 yield number % partitions, number, key, value

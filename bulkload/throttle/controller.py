@@ -80,6 +80,7 @@ class RateController:
         self._thread = threading.Thread(target=self._run, name="controller", daemon=True)
 
     def __enter__(self) -> "RateController":
+        # Before the first chunk: a load that was paused must not write for a second.
         self.look()
         self._thread.start()
         return self
@@ -97,6 +98,7 @@ class RateController:
     def look(self) -> None:
         """Checks all limits once."""
         with contextlib.suppress(ClientError, BotoCoreError):  # the limits stay as they were
+            # Read each time: `ferry throttle` changes them while the load runs.
             self._limits = Limits.read(self._control)
         self._adjust_rate(self._limits)
         self.held = self._reason(self._limits)
@@ -109,11 +111,14 @@ class RateController:
         adapted = self._adaptive.step((units - units_before) / seconds, throttles - throttles_before, seconds)
         self._last = (now, units, throttles)
         self.rate = min(adapted, (limits.wcu or inf) / self._share)
+        # Equal shares rather than one bucket: that would need a lock, which a killed process could leave
+        # locked.
         self._counters.allow(self.rate / self._workers, (limits.rows or inf) / self._workers)
 
     def _reason(self, limits: Limits) -> str | None:
         if limits.paused:
             return "paused by `ferry throttle --pause`"
+        # Unknown holds the load back like a value above the limit.
         if limits.threads_running and self._threads:
             running = self._threads.number()
             if running is None:

@@ -30,6 +30,7 @@ class Limits:
     @classmethod
     def read(cls, control: ControlTable) -> Self:
         found = control.get(THROTTLE)
+        # The item's key, and fields of another version, are left out.
         return cls(**{name: found[name] for name in cls.__slots__ if name in found})
 
     def write(self, control: ControlTable) -> None:

@@ -35,6 +35,7 @@ class TokenBucket:
     def _refill(self, rate: float, now: float) -> None:
         passed = now - (now if self._last is None else self._last)
         self._last = now
+        # Without a limit there is nothing to compute, and inf * 0 is not a number.
         self._tokens = 0.0 if rate == inf else min(rate * _BURST, self._tokens + rate * passed)
 
 
@@ -50,7 +51,9 @@ class Adaptive:
     _peak: float = 0.0
 
     FACTOR = 0.7
+    """What is left of the rate that went through, after a step with throttles."""
     LEAST = 5.0
+    """WCU/s: the lowest rate after throttles, and the smallest increase a second."""
     RISE = 0.02
     """The increase each second, as a share of the highest rate that went through."""
 
@@ -58,6 +61,7 @@ class Adaptive:
         """Returns the new rate. `used`: the WCU/s that went through in the last `seconds`."""
         self._peak = max(self._peak, used)
         if throttles:
+            # By what went through: the rate itself is infinite until now, or higher than the table ever took.
             self.rate = max(self.LEAST, min(self.rate, used) * self.FACTOR)
         else:
             self.rate += max(self.LEAST, self._peak * self.RISE) * seconds

@@ -9,14 +9,15 @@ from math import inf
 from multiprocessing.sharedctypes import RawArray
 
 _RENEWED, _STOPPED, _UNITS, _ROWS = range(4)
-_HEAD = 4
-_EACH = 3
+_HEAD = 4  # numbers that the load sets
+_EACH = 3  # numbers that each worker counts: units, throttles, rows
 
 
 class SharedCounters:
     """What the load sets for all workers, and what each of the `workers` has counted."""
 
     def __init__(self, workers: int) -> None:
+        # Raw: an Array has the lock that is to be avoided here.
         self._numbers = RawArray(c_double, _HEAD + _EACH * workers)
         self.allow(inf, inf)
 

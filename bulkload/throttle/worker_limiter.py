@@ -50,13 +50,16 @@ class WorkerLimiter:
         units = sum(entry.get("CapacityUnits", 0.0) for entry in several) if several else expected
         with self._lock:
             self._writes.correct(units - expected)
+            # Items that are left out count as a throttle, though the request succeeded.
             self._counters.add(self._worker, units=units, throttles=bool(answer.get("UnprocessedItems")))
+            # The units of an answer that left items out are those of fewer items.
             if several and items and not answer.get("UnprocessedItems"):
                 self._cost = units / items
 
     def throttled(self, expected: float) -> None:
         """Called after a request that DynamoDB throttled."""
         with self._lock:
+            # Nothing was written, so nothing was used.
             self._writes.correct(-expected)
             self._counters.add(self._worker, throttles=1)
 
@@ -67,4 +70,5 @@ class WorkerLimiter:
             if not pause:
                 return
             self._sleep(min(pause, LONGEST_WAIT))
+            # After each wait: the load may have ended, or lost its lock, meanwhile.
             self._guard()

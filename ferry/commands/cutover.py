@@ -135,6 +135,7 @@ def run(
     arguments: argparse.Namespace, context: Context, make_tail: Callable[[Context, Position], Tail] = Tail
 ) -> int:
     """`make_tail`: tests pass another one."""
+    # Not the context's client, whose retries would keep the fence up.
     control = ControlTable(context.client("dynamodb", **IMPATIENT), context.control.name)
     journal = Journal(control, secrets.token_hex(8), audit_log.who())
     try:
@@ -204,6 +205,7 @@ def _cut_over(
     journal: Journal,
     make_tail: Callable[[Context, Position], Tail],
 ) -> int:
+    # First: a hook that is missing must be found before anything is fenced.
     point, admin = _pointer(arguments), _admin(arguments, context)
     limits = CutoverLimits(arguments.verified_within, arguments.max_lag, arguments.pause_limit)
     if not may_begin(journal.read(), journal.now_ms()):

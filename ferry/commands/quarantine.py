@@ -149,12 +149,15 @@ def _received(context: Context) -> list[Message]:
     sqs, url = context.client("sqs"), context.stack.output("QuarantineUrl")
     found: dict[str, Message] = {}
     while True:
+        # Long polling (WaitTimeSeconds): a short poll asks some of SQS's servers only, and an empty answer
+        # would prove nothing.
         answer = sqs.receive_message(
             QueueUrl=url, MaxNumberOfMessages=AT_ONCE, VisibilityTimeout=HIDDEN, WaitTimeSeconds=1
         )
         for message in answer.get("Messages", ()):
             body = json.loads(message["Body"])
             keys = tuple(dict.fromkeys(_keys(body, context.mapping)))
+            # By id: SQS may deliver a message twice, and only its newest handle is sure to delete it.
             found[message["MessageId"]] = Message(message["ReceiptHandle"], body, keys)
         if not answer.get("Messages"):
             return list(found.values())
@@ -190,6 +193,7 @@ def _delete(context: Context, messages: Sequence[Message]) -> None:
     sqs, url = context.client("sqs"), context.stack.output("QuarantineUrl")
     for some in batched(messages, AT_ONCE, strict=False):
         entries = [{"Id": str(n), "ReceiptHandle": message.handle} for n, message in enumerate(some)]
+        # The request succeeds even if some of its entries fail.
         failed = sqs.delete_message_batch(QueueUrl=url, Entries=entries).get("Failed", ())
         if failed:
             raise Refused(

@@ -50,6 +50,7 @@ class ReadOnly:
         mariadb = server.identify(connection).flavor == "mariadb"
         names = ("read_only",) if mariadb else ("super_read_only", "read_only")
         was = {name: _is_on(connection, name) for name in names}
+        # Else `lift` would turn off what somebody else has turned on.
         if any(was.values()):
             raise Refused("the source is read-only already", "choose --fence already, or lift that first")
         return cls({"kind": "super-read-only", "names": list(names)})
@@ -109,12 +110,16 @@ class Revoked:
     def up(self, connection: Any) -> None:
         """Returns when every earlier session has ended, and its transaction is rolled back."""
         for line in self.facts["revoke"]:
+            # Before the sessions are ended: an application that reconnects at once must not get its
+            # privileges again.
             _do(connection, line, *NO_SUCH_GRANT)
         names = ", ".join("%s" for _ in self.facts["users"])
         sessions = f"SELECT id FROM information_schema.processlist WHERE user IN ({names})"
+        # By name alone: sessions of the same name from other hosts are ended as well, and connect again.
         old = {row["id"] for row in server.rows(connection, sessions, self.facts["users"])}
         for number in old:
             kill(connection, number)
+        # KILL only asks: the session ends once its transaction is rolled back. New sessions cannot write.
         while old & {row["id"] for row in server.rows(connection, sessions, self.facts["users"])}:
             time.sleep(_LOOK)
 
@@ -197,6 +202,7 @@ def lift(facts: Mapping[str, Any], connection: Any) -> None:
     First ends the session that put it up: its statement may still be waiting, and would run after ours.
     """
     if session := facts.get("session"):
+        # With the user: after a restart of the server the same id is somebody else's.
         find = "SELECT 1 FROM information_schema.processlist WHERE id = %s AND user = %s"
         parameters = (session, facts["session_user"])
         if server.rows(connection, find, parameters):

@@ -56,6 +56,7 @@ def _writes(line: str, account: str) -> tuple[str, str] | None:
         )
     of, given = match["object"], match["rights"]
     if given == "ALL PRIVILEGES":
+        # By name: REVOKE ALL would take SELECT as well, and the application may go on reading.
         return ", ".join(_TABLE if _is_table(of) else _DATABASE), of
     rights = [(name, columns or "") for name, columns in _RIGHT.findall(given) if name in _WRITES]
     return (", ".join(f"{name} {columns}".strip() for name, columns in rights), of) if rights else None

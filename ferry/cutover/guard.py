@@ -53,6 +53,7 @@ class Guard:
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            # Ctrl-C and the end of the terminal reach the command's process group, not this one.
             start_new_session=True,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(part for part in sys.path if part)},
         )
@@ -102,6 +103,7 @@ def facts(
 
 def main() -> int:
     """Waits for the parent's end."""
+    # They are meant for the command. The guard ends with the pipe.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     known = json.loads(_line())
@@ -120,6 +122,7 @@ def main() -> int:
 
 def _line() -> bytes:
     text = b""
+    # Byte by byte: a buffer would also take the bytes that `Parent` waits for with select.
     while not text.endswith(b"\n") and (byte := os.read(0, 1)):
         text += byte
     return text
@@ -146,6 +149,7 @@ class Parent:
         """Reads until its end, or until it has been silent for so many seconds without POINT."""
         deadline = time.monotonic() + seconds
         while not self.is_done and not self.is_gone:
+            # After POINT only the end of the pipe counts: the operator's hook may take any time.
             left = None if POINT in self.heard else max(0.0, deadline - time.monotonic())
             if not self._hear(left):
                 return
@@ -186,10 +190,13 @@ def _lift(journal: Journal, address: Address, parent: Parent) -> int:
 def _tried(journal: Journal, address: Address, run: str, *, certain: bool) -> bool:
     """Whether the fence is lifted now; False where it has to stay. Raises the error that prevents it."""
     try:
+        # Its own id: an earlier try may have recorded LIFTING, and then failed.
         if journal.read().phase not in LIFTABLE or journal.state.id not in (run, journal.id):
             return _stays(journal.state)
+        # Before the fence is lifted: from here on the run cannot record the point of no return any more.
         journal.move(Phase.LIFTING)
     except (ClientError, BotoCoreError):
+        # After POINT the hook may have begun: only the control table can say that it has not.
         if not certain:
             raise
         _report("guard: the control table does not answer")

@@ -47,6 +47,7 @@ class Journal:
         after = self.planned(to, **changes)
         fields = {name: getattr(after, name) for name in State.__dataclass_fields__}
         known = {"phase": str(before.phase), "id": before.id}
+        # `open` is the absence of the item.
         condition = known if before.phase != Phase.OPEN else {"phase": None}
         try:
             self.control.update(

@@ -36,6 +36,7 @@ LIFTABLE = (Phase.FENCING, Phase.FENCED, Phase.LIFTING)
 _AFTER = {
     Phase.FENCING: (Phase.OPEN, Phase.LIFTED),
     Phase.FENCED: (Phase.FENCING,),
+    # Twice by --continue: the second write makes the run its owner, so that no other can do the same.
     Phase.POINTING: (Phase.FENCED, Phase.POINTING),
     Phase.DONE: (Phase.POINTING,),
     Phase.LIFTING: (*LIFTABLE, Phase.POINTING, Phase.DONE),

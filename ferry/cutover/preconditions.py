@@ -41,6 +41,7 @@ def conditions(
     yield verified(context.control, limits.verified_within, now_ms())
     yield _asked("fence", lambda: "; ".join([fence.facts["kind"], *fence.check(connection)]))
     yield _asked("prepared XA transactions", lambda: _no_prepared(connection))
+    # While the switch is OFF no marker passes the lanes.
     if on:
         yield _asked("lag", lambda: _lag(context, limits.max_lag))
 

@@ -63,21 +63,28 @@ class Cutover:
             self.fence.facts |= fences.session_of(connection)
             self._begin()
             watching = self._guarded()
+            # Around everything that a signal must not interrupt: the record of the point of no return, and
+            # the lifting.
             with deferred():
                 try:
                     with interruptible(self.limits.pause):
                         end = self._fenced(connection, tail)
+                        # Before the record: from now on the guard does not lift without asking the control
+                        # table.
                         watching.point()
                     self.journal.move(Phase.POINTING, pause_ms=self._pause_ms())
+                # Also Interrupted, which is not an Exception.
                 except BaseException as error:
                     self._back(error)
                     raise
                 finally:
+                    # Only now: until the fence is lifted the guard has to be there.
                     watching.end()
                 self._move(end)
 
     def _begin(self) -> None:
         now = self.journal.now_ms()
+        # Later than the guard's limit: it has the first try, before another run may lift the fence.
         until = now + int(1000 * (self.limits.pause + 2 * GRACE))
         self.journal.state.require(Phase.FENCING)
         self._planned = {"fence": self.fence.facts, "since": now, "until": until, "end": "", "pause_ms": 0}
@@ -85,6 +92,7 @@ class Cutover:
     def _fenced(self, connection: Any, tail: Tail) -> Position:
         """Fences, and verifies that all changes before the fence have arrived; returns the source's end."""
         self._began = time.monotonic()
+        # Before the statement: whoever finds this run dead knows that there may be a fence, and which.
         self.journal.move(Phase.FENCING, **self._planned)
         with self._timed("fence"):
             self.fence.up(connection)
@@ -97,6 +105,7 @@ class Cutover:
         with self._timed("verify"):
             self._verify(tail, draining)
         self.seconds["verify"] = round(self.seconds["verify"] - self.seconds["drain"], 3)
+        # The second look. That nothing has changed until here is what shows that the fence holds all writers.
         if source_end(self.context.control, connection) != end:
             raise Refused(
                 "MySQL still takes writes: its binlog has grown after the fence", "fence all writers"
@@ -113,6 +122,7 @@ class Cutover:
         self.report(f"verified: {found.read.items:,} items that changed since are equal")
 
     def _drained(self, draining: Draining) -> None:
+        # Called for each batch of items: under the fence nothing comes after the first marker.
         if "drain" in self.seconds:
             return
         with self._timed("drain"):

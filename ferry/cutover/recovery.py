@@ -56,6 +56,7 @@ def back(journal: Journal, admin: Address, *, application_is_on_mysql: bool) -> 
 
 def lift_recorded(journal: Journal, admin: Address) -> None:
     """Lifts the fence in the journal, and records the begin and the end of that."""
+    # First, so that a run which is not dead after all cannot get past the point of no return.
     journal.move(Phase.LIFTING)
     with connect(admin) as connection:
         fences.lift(journal.state.fence, connection)

@@ -66,6 +66,7 @@ def _retention(connection: Connection) -> tuple[float | None, str]:
     if amazon:
         hours = amazon[0]["value"]
         fix = "CALL mysql.rds_set_configuration('binlog retention hours', 168)"
+        # NULL is Amazon's default: a binlog is deleted as soon as possible.
         return (0.0 if hours is None else float(hours)), fix
     found = rows(
         connection,

@@ -46,6 +46,7 @@ def _table(client: Any, target: TableMapping, *, imported: bool) -> Iterator[Con
             if imported
             else "create it, with the mapping's key; or deploy it"
         )
+        # ImportTable makes the table and refuses one that exists; for everything else it has to exist.
         yield Condition(name, there, imported == (found is None), fix)
         return
     yield Condition(name, found["TableStatus"], found["TableStatus"] == "ACTIVE", "wait until it is ACTIVE")

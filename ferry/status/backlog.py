@@ -63,6 +63,7 @@ def _arrival(kinesis: Any, stream: str, shard: str) -> datetime | None:
             arrived: datetime = record["ApproximateArrivalTimestamp"]
             return arrived
         place = answer.get("NextShardIterator")
+        # 0: the answer is empty because the shard is.
         if not place or not answer.get("MillisBehindLatest"):
             break
     return None

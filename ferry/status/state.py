@@ -29,6 +29,7 @@ from rowferry.position import BinlogOffset
 
 def look(context: Context, connection: server.Connection | None) -> dict[str, Any]:
     """The whole state, by about a dozen small requests. `connection`: to the source, None without one."""
+    # Not context.stack, which is looked up once: `--watch` has to show a switch that has been turned since.
     control, stack = context.control, find_stack(context.client("cloudformation"), context.stack.name)
     checkpoint, counters, now = control.get(CHECKPOINT), control.get(APPLIED), time.time()
     state: dict[str, Any] = {

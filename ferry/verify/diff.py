@@ -41,6 +41,7 @@ class Sides:
     """
 
     def __init__(self, file: Path) -> None:
+        # Without a level the module begins no transactions of its own: `add` has them.
         self._base = sqlite3.connect(file, isolation_level=None)
         try:
             self._set_up()
@@ -54,6 +55,7 @@ class Sides:
             "journal_mode=TRUNCATE",
             "synchronous=OFF",
             "temp_store=FILE",
+            # Negative: KiB. A positive number would be pages.
             f"cache_size=-{CACHE_KIB}",
         ):
             self._base.execute(f"PRAGMA {setting}")
@@ -98,6 +100,8 @@ class Sides:
         return compare(self._sorted("source"), self._sorted("target"))
 
     def _sorted(self, side: Side) -> Iterator[Member]:
+        # SQLite compares UTF-8 byte by byte, which is the order of code points, so also Python's in
+        # `compare`.
         query = f"SELECT key, member, value FROM {side} ORDER BY key, member, value"
         return map(Member._make, self._base.execute(query))
 

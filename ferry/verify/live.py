@@ -42,6 +42,8 @@ class ItemReading:
 
     def __call__(self, keys: Sequence[Key]) -> Observation:
         """One reading, as Recheck needs it."""
+        # In this order: the marker is for a position after this reading, so the items show at least that
+        # much.
         before = self._read(keys)
         self.passed()
         items = self.items.of(keys)

@@ -139,6 +139,7 @@ class ItemLookup:
         for pause in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4):
             answer = self.client.batch_get_item(RequestItems=asked)
             yield from answer["Responses"].get(self.target, ())
+            # BatchGetItem succeeds although it has left keys out (above 16 MB, or throttled).
             asked = answer.get("UnprocessedKeys", {})
             if not asked:
                 return

@@ -19,6 +19,7 @@ from ferry.verify.point_reads import ItemMembers, Key, Members
 
 AT_ONCE = 2_000  # items that are read together, so that memory is bounded
 MOST_READINGS = 40
+"""Then an item is unsettled: it is written too often to be judged (docs/verify.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Recheck:
     """
     Takes items that seemed to differ, and returns those that do. `reading` reads some items; `rest` is called
     before items are read again, with the number of readings so far, and may wait. `unsettled` are items that
-    changed at every one of MOST_LOOKS readings.
+    changed at every one of MOST_READINGS readings.
     """
 
     reading: Callable[[Sequence[Key]], Observation]
@@ -83,6 +84,7 @@ class _Seen:
         """The differences; empty where it is equal; None where it has to be read again."""
         self.readings += 1
         differing = list(compare(iter(before), iter(item.members)))
+        # `item` has its `_pos`: rows that changed and changed back in between have raised it.
         if before == after and (not differing or self.last == (before, item)):
             return differing
         self.last = (before, item) if before == after else None

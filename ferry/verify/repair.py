@@ -104,6 +104,8 @@ class Repair:
                 ExpressionAttributeValues={":w": stamp[POSITION]},
             )
         except ClientError as error:
+            # Else the consumer has written something newer: whether that is right is seen when the item is
+            # read again.
             if not is_condition_failed(error):
                 raise
             return

@@ -22,6 +22,7 @@ def keys(rows: Sequence[RowLookup], items: ItemLookup, count: int, random: Rando
 def _of_rows(rows: RowLookup, count: int) -> Iterator[Key]:
     """The server still reads the whole table, but sends few rows."""
     pair = rows.pair
+    # Twice as many as are wanted, because the number of rows is an estimate.
     share = min(1.0, 2 * count / max(1, source_text.estimate(rows.connection, pair.schema, pair.table)))
     where = f"RAND() < {share:.9f}"
     for some in source_text.rows(rows.connection, pair.schema, pair.table, rows.types, where):
@@ -31,6 +32,7 @@ def _of_rows(rows: RowLookup, count: int) -> Iterator[Key]:
 def _of_items(items: ItemLookup, random: Random) -> Iterator[Key]:
     """A segment of a parallel scan is a range of the keys' hash, so random segments are a random sample."""
     known = items.client.describe_table(TableName=items.target)["Table"]["ItemCount"]
+    # 1,000,000 is the most that Scan takes as TotalSegments; ItemCount is hours old.
     segments = max(1, min(1_000_000, known // PAGE))
     for segment in random.sample(range(segments), min(segments, PAGE)):
         answer = items.client.scan(

@@ -42,6 +42,7 @@ class RateLimitedQueue:
         """Seconds until the next may be read; None where none waits. `now` is of a clock that only rises."""
         if not self._waiting:
             self._waiting.extend(task for task in [next(self.later, None)] if task)
+        # Takes nothing: only asks for the time to wait.
         return self._bucket.take(0, self.most, now) if self._waiting else None
 
     def take(self) -> Numbered:
@@ -119,6 +120,7 @@ class Scanner:
         """Those that follow what was read, or the first of each segment."""
         pages = [(number, task, done) for number, task, done in known if isinstance(task, ScanPage)]
         begun = {page.segment for _, page, _ in pages}
+        # Those of the interrupted verify, whatever --parallel says now: a place belongs to its segment.
         segments = pages[0][1].segments if pages else self.count
         yield from ((number, page) for number, page, done in pages if not done)
         for segment in range(segments):

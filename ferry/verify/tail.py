@@ -47,12 +47,14 @@ class Tail:
                 return
 
     def _further(self) -> int:
+        # Before the changes are read: what comes in between is read twice. After them it would be missed.
         end = Live(self.context).end()
         keys = self._changed()
         self._carried, self.since = changed.unequal(Live(self.context), self._pairs, keys), end
         return changed.count(keys)
 
     def _first(self) -> int:
+        # As in `_further`.
         end = Live(self.context).end()
         keys = self._changed()
         found = changed.compare(Live(self.context), self._pairs, keys)

@@ -50,6 +50,7 @@ type ReadTask = RowRange | ScanPage
 
 def as_note(task: ReadTask) -> str:
     """The task as text, for the working file."""
+    # Not JSON: the key at which a page begins may hold bytes.
     return repr((type(task).__name__, astuple(task)))
 
 

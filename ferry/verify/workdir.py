@@ -51,6 +51,7 @@ def under_traffic(where: Path | None, what: str, since: str, now: float, *, agai
     """
     name = f"rowferry-verify-{blake2b(what.encode(), digest_size=8).hexdigest()}"
     folder = (where or Path(gettempdir())) / name
+    # Its files hold row values.
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(folder):
         begun = None if again else _begun(folder, now)
@@ -69,17 +70,20 @@ def _begun(folder: Path, now: float) -> WorkDir | None:
         work = WorkDir(folder, str(found["since"]), float(found["at"]), goes_on=True)
     except (OSError, ValueError, LookupError, TypeError):  # killed while it was written
         return None
+    # Below 0 the clock has been set back.
     return work if 0 <= now - work.at < LONGEST else None
 
 
 def _clear(folder: Path) -> None:
     # .places: what a version before 0.2 has left, whose notes this one cannot read
+    # _BEGUN first: readings without it are never resumed.
     for file in (folder / _BEGUN, *folder.glob("*.members*"), *folder.glob("*.places*")):
         file.unlink(missing_ok=True)
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
+    # The system's temporary folder is everybody's: a link that another user has put there is not followed.
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         if os.fstat(descriptor).st_uid != os.getuid():

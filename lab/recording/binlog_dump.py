@@ -7,6 +7,7 @@ from capturer.source.raw_connection import RawConnection
 from lab.server import Server
 
 _REPLICA_ID = 4_294_967_295
+"""The highest there is: a replica with the same id would be disconnected."""
 
 
 def dump(server: Server, file: str, offset: int = 4) -> Iterator[bytes]:

@@ -41,6 +41,7 @@ def parse(text: str, where: str) -> Schema:
 
 def _column(match: re.Match[str], default: str) -> ExportColumn:
     name, definition, rest = match.groups()
+    # A comment may say CHARACTER SET as well.
     own = _OWN_CHARSET.search(rest.partition(" COMMENT '")[0])
     textual = re.match(r"(char|varchar|\w*text|enum|set)\b", definition)
     return ExportColumn(

@@ -95,6 +95,7 @@ def open_dms(request: Request) -> Export | None:
     https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Target.S3.html
     """
     folder = re.compile(rf"(?:^|/){re.escape(request.table.schema)}/{re.escape(request.table.table)}/[^/]+$")
+    # By number: a gap is a file that was not copied.
     found: dict[int, str] = {}
     for name in request.names:
         match = FILE.search(name)

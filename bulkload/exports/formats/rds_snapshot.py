@@ -25,6 +25,7 @@ def open_rds_snapshot(request: Request) -> Export | None:
         raise Refused(
             f"{request.place} contains several exports of {request.table.source}", "name one of them"
         )
+    # RDS writes it last: a partition without it was not finished, or not copied as a whole.
     whole = {_partition(folder, name) for name in ours if PurePosixPath(name).name.lower() == "_success"}
     if open_ := sorted({_partition(folder, name) for name in parts} - whole):
         raise BadPart(f"{request.place}: partition {open_[0]} has no _success file", AGAIN)

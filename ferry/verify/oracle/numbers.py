@@ -49,6 +49,7 @@ def document(text: str) -> Any:
     [1, 0, Decimal('2.5'), 'x', None]
     """
     found = json.loads(text, parse_int=_value, parse_float=_value, parse_constant=_refuse)
+    # Only an escape can make an unpaired surrogate: the text itself has been decoded.
     if "\\u" in text:
         json_text(found).encode()
     return found
