@@ -152,6 +152,7 @@ def methods(size: Size, capacity: int, *, on_demand: bool, empty: bool) -> list[
 
 
 def cheapest(found: Sequence[Method]) -> Method | None:
+    """The method with the lowest price in dollars; None where no price is known."""
     return min(
         (method for method in found if method.dollars is not None),
         key=lambda method: method.dollars or 0,

@@ -132,7 +132,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(arguments, argv)
     except KeyboardInterrupt:
         print("interrupted: run the command again, it resumes", file=sys.stderr)
-        return 130
+        return 130  # 128 + SIGINT, as a shell reports it
+    # Nothing else: a fault of ferry itself has to show where it is.
     except (RowferryError, ClientError, BotoCoreError, pymysql.err.Error, OSError) as error:
         print(f"error: {_explained(error)}", file=sys.stderr)
         return 2
@@ -173,6 +174,7 @@ def _changes(arguments: argparse.Namespace) -> bool:
                 given.get("paused") is not None
             )
         case "cutover":
+            # Without --execute the operator may still answer yes: the cutover records its outcome by itself.
             return any(given[name] for name in ("execute", "continue_", "back", "lift"))
         case "verify":
             return bool(given.get("repair"))

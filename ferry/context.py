@@ -181,4 +181,8 @@ class Context:
         return source_address(self._arguments.source, self._arguments.password_file, self.environ)
 
     def connect(self) -> Any:
+        """
+        A connection to the source that reads values as the capturer does; errors as
+        bulkload.connection.connect.
+        """
         return connect(self.source)

@@ -23,6 +23,7 @@ _TAGS = {
     AttributeType.BINARY: "B",
     AttributeType.BOOLEAN: "BOOL",
 }
+# DMS's words; it has none for `lt` and `gt`, which are reported as beyond it.
 _OPERATORS = {"eq": "eq", "ne": "noteq", "le": "ste", "ge": "gte"}
 _DOCUMENT = "_doc"
 

@@ -50,6 +50,7 @@ def _bar(what: str, console: Console, unit: str) -> Iterator[Shown]:
             text = f"{note}, {_rate(done - before, started, time.monotonic(), unit)}"
             bar.update(task, completed=min(done, total or done), total=total or None, note=text)
 
+        # A message may have square brackets, which rich would take for markup.
         yield Shown(step, lambda line: console.print(line, markup=False, highlight=False))
 
 

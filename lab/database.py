@@ -83,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="option of the server; repeatable",
     )
     chosen = parser.parse_args(arguments)
+    # As Ctrl-C, so that the server is shut down in order.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with database(chosen.folder, chosen.flavor, options=chosen.option, echo=_to_stderr) as server:

@@ -76,6 +76,7 @@ def fetched(flavor: str, servers: Path, echo: Echo) -> Installation:
     folders = (path for where in ("lib", "usr/lib") for path in (prefix / where).glob("*-linux-gnu"))
     libraries = ":".join(map(str, folders))
     binary = next(path for path in _binaries(prefix / "usr/sbin", flavor) if path.exists())
+    # By its own loader and libc: those of the machine may be older than the packages need.
     command = (str(loader), "--library-path", libraries, str(binary))
     return Installation(flavor, command, prefix / "usr", _share(prefix / "usr"))
 

@@ -49,6 +49,7 @@ class Rehearsal:
     parameters: Mapping[str, str] = field(default_factory=dict)
     """Additional parameters of the deployment."""
     shop_account: Account = field(
+        # The ending satisfies the password policy that a server of the user may have.
         default_factory=lambda: Account(f"shop_{secrets.token_hex(4)}", secrets.token_urlsafe(16) + "aA1!")
     )
     """The application's account: it cannot write while the server is read-only, which is how it is fenced."""

@@ -191,6 +191,7 @@ class OutsideServer(Server):
             )
         self.host, self.port = parts.hostname, parts.port or 3306
         self.admin = Account(unquote(parts.username), unquote(parts.password or ""))
+        # The ending satisfies the password policy that the server may have.
         self.capture = Account(f"rowferry_{secrets.token_hex(4)}", secrets.token_urlsafe(16) + "aA1!")
         self._process = None
         try:

@@ -128,6 +128,7 @@ class Ledger:
             for _item, reason in writer.write(items):
                 raise ValueError(reason)  # bounds of 400 KB
             count, last = count + len(part), part[-1]
+        # An estimate, for the progress: a group is never cut, so a chunk may have more rows than `size`.
         planned = (count - 1) * size + rows(last)
         # Last, because the plan counts from here on.
         self.control.put(

@@ -200,6 +200,7 @@ def request_config(connections: int, longest: float) -> dict[str, Any]:
 
 
 def refusal(error: ClientError) -> str:
+    """Why DynamoDB refuses an item, in our own words: its message may quote values."""
     message = str(error.response["Error"].get("Message", "")).lower()
     if error_code(error) != "ValidationException" or any(piece in message for piece in _SAYS_TOO_LARGE):
         return ITEM_TOO_LARGE

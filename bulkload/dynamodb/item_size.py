@@ -12,6 +12,7 @@ LARGEST = 400 * 1024
 
 
 def item_bytes(item: Mapping[str, Mapping[str, Any]]) -> int:
+    """The bytes of an item with its attributes' names: as value_bytes, never more than DynamoDB counts."""
     return sum(len(name.encode()) + value_bytes(value) for name, value in item.items())
 
 

@@ -147,6 +147,7 @@ class S3Prefix:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled without its client, which the other process makes for itself."""
+        # Clients hold locks and sockets, so they cannot be pickled.
         return _bucket, (self.client.meta.region_name, self.bucket, self.prefix)
 
     def __str__(self) -> str:

@@ -69,6 +69,7 @@ class Dialect:
                     found["charset"] = _value(words, text).decode().lower()
                 case "CHARSET":
                     found["charset"] = _value(words, text).decode().lower()
+                # Read in the same way: each field shows whether it is in quotes.
                 case "OPTIONALLY":
                     pass
                 case "TERMINATED" | "ENCLOSED" | "ESCAPED" | "STARTING" as word if part:

@@ -51,6 +51,8 @@ class LoadTarget:
         parts = [[asdict(part) for part in source.export.parts] for source in self.sources]
         columns = [[asdict(column) for column in source.export.columns] for source in self.sources]
         what = [self.name, [source.table.source for source in self.sources], columns, parts]
+        # The bytes of the mapping file: a new comment in it counts as another load, which is only
+        # inconvenient.
         digest = hashlib.sha256(mapping_text + json.dumps(what).encode()).hexdigest()
         return {"digest": digest, "position": position, "partitions": self.partitions}
 

@@ -119,6 +119,7 @@ class FilesWork:
         return sums
 
     def grouped(self, sink: ItemSink) -> list[Done]:
+        """The result of each partition, in order; zeros for one that is not done."""
         return [self.partition_done(partition, sink) or Done() for partition in self.partitions]
 
     def unusable(self, sink: ItemSink) -> Iterator[Unusable]:

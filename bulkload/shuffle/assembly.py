@@ -34,6 +34,7 @@ class Held:
         self.values.append(value)
         if self.size > HOPELESS:
             rows = sum(int(one.partition(" ")[0]) for one in self.values)
+            # Without MEMBERS, like a line that was too large by itself: `item` refuses the group.
             self.values = [f"{rows} "]
 
 

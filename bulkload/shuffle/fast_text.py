@@ -95,6 +95,7 @@ class NameTexts:
 
     def of(self, values: Sequence[Any]) -> list[str] | None:
         """The name of each; None where one needs the general code."""
+        # By type, not isinstance: True is an int that equals 1, and has another text.
         if not set(map(type, values)) <= CERTAIN:
             return None
         known = self._known
@@ -102,6 +103,7 @@ class NameTexts:
         if None not in names:
             return names
         if len(known) > _KNOWN_NAMES:
+            # All at once: whatever is thrown away is only made again.
             known.clear()
         for value in set(values):
             name = known.get(value) or self.one(value)

@@ -91,6 +91,7 @@ class Liner:
         for values in rows:
             self.rows += 1
             try:
+                # All of a row's items before its first line: a row that fails is in no item.
                 effects = places_of(self._row(values), self.table)
             except UnusableChange as error:
                 self._refuse(values, str(error))

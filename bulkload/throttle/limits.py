@@ -29,6 +29,7 @@ class Limits:
 
     @classmethod
     def read(cls, control: ControlTable) -> Self:
+        """The limits that are stored; none where nothing is. Raises botocore's errors."""
         found = control.get(THROTTLE)
         # The item's key, and fields of another version, are left out.
         return cls(**{name: found[name] for name in cls.__slots__ if name in found})

@@ -93,6 +93,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
 def _require_moved(control: ControlTable, *, confirmed: bool) -> None:
     phase = control.get(CUTOVER).get("phase", "open")
+    # No confirmation helps in the phases in between: a fence may be up, and MySQL may take writes again.
     if phase != "done" and not (confirmed and phase in ("open", "lifted")):
         raise Refused(
             f"the cutover is {phase}, not done",

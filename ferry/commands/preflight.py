@@ -89,6 +89,8 @@ def found(arguments: argparse.Namespace, context: Context) -> dict[str, list[Con
     with closing(context.connect()) as connection:
         server = identify(connection)
         checked = mysql_conditions.check(connection, server, context.mapping)
+        # Else the queries over rows would end in an error, and not in the condition that names what is
+        # missing.
         readable = all(one.holds for one in checked if one.name.startswith(("table ", "column ")))
         hours = arguments.load_hours or (_estimated_hours(connection, context) if readable else 0.0)
         checked += server_side.conditions(connection, server, tables, hours, _server_id(context))
@@ -111,6 +113,7 @@ def _estimated_hours(connection: Any, context: Context) -> float:
 
 
 def _server_id(context: Context) -> int | None:
+    # A capturer that runs is itself the replica that has the id.
     if context.control.get(CHECKPOINT):
         return None
     return int(context.stack.parameters.get("SourceServerId", "0"))

@@ -112,6 +112,7 @@ def find_stop(control: ControlTable) -> Stop | None:
         fix=checkpoint["fix"],
         remedy=checkpoint.get("remedy", ""),
         tables=tuple(tables),
+        # Not >=: a load up to the place itself does not show the transaction that begins there.
         loaded=tuple(table for table in tables if floors.get(table, "") > position),
         passed=confirmed.get("epoch") == epoch and at in confirmed["at"],
     )

@@ -64,6 +64,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, context: Context) -> int:
     connection = context.connect() if context.has_source else None
     try:
+        # Both ways to watch end only with Ctrl-C, so what follows is a single look.
         if arguments.watch and arguments.json:
             for state, found in watch.watched(
                 lambda: look(context, connection), arguments.watch, time.monotonic, time.sleep

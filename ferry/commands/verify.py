@@ -138,6 +138,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         with _work(arguments, context, live) as work, listing(arguments.differences, shown.report) as report:
             summary = _compared(arguments, context, pairs, live, work, report, shown)
             if live:
+                # As of the beginning: what was written later may not have been compared. Before the working
+                # files are deleted, so that a run that is killed here can be resumed.
                 live.keep(work.since, summary.fields)
     return _say(arguments, summary)
 

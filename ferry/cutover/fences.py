@@ -180,6 +180,7 @@ def planned(choice: str, connection: Any) -> Fence:
         case "revoke", True:
             return Revoked.planned(connection, rest)
         case "hook", True:
+            # Absolute: `ferry cutover --lift` may be run from another folder.
             return Hooked({"kind": "hook", "path": str(Path(rest).resolve())})
         case "already", False:
             return Already({"kind": "already"})

@@ -149,7 +149,8 @@ class Parent:
         """Reads until its end, or until it has been silent for so many seconds without POINT."""
         deadline = time.monotonic() + seconds
         while not self.is_done and not self.is_gone:
-            # After POINT only the end of the pipe counts: the operator's hook may take any time.
+            # After POINT silence is no death, because the point of no return may be recorded: only the
+            # end of the pipe counts.
             left = None if POINT in self.heard else max(0.0, deadline - time.monotonic())
             if not self._hear(left):
                 return
@@ -196,7 +197,7 @@ def _tried(journal: Journal, address: Address, run: str, *, certain: bool) -> bo
         # Before the fence is lifted: from here on the run cannot record the point of no return any more.
         journal.move(Phase.LIFTING)
     except (ClientError, BotoCoreError):
-        # After POINT the hook may have begun: only the control table can say that it has not.
+        # After POINT the point of no return may be recorded: only the control table knows.
         if not certain:
             raise
         _report("guard: the control table does not answer")

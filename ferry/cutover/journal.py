@@ -30,6 +30,7 @@ class Journal:
     state: State = field(default_factory=State)
 
     def read(self) -> State:
+        """Reads the item; the phase is `open` where there is none."""
         item = self.control.get(CUTOVER)
         known = {name: item[name] for name in State.__dataclass_fields__ if name in item}
         self.state = State(**{**known, "phase": Phase(item.get("phase", "open"))})

@@ -63,8 +63,8 @@ class Cutover:
             self.fence.facts |= fences.session_of(connection)
             self._begin()
             watching = self._guarded()
-            # Around everything that a signal must not interrupt: the record of the point of no return, and
-            # the lifting.
+            # Around all that a signal must not interrupt: the record of the point of no return, the hook,
+            # and the lifting of the fence.
             with deferred():
                 try:
                     with interruptible(self.limits.pause):

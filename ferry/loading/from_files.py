@@ -219,7 +219,10 @@ class _Wiring:
     def _put(self, client: ClientOf, target: LoadTarget) -> ItemSink:
         table, requests = target.sources[0].table, self.arguments.requests
         if self.cluster:
+            # Not 0: `_cluster` refuses a cluster whose number of tasks has no limit.
             each = max(_LEAST_REQUESTS, requests // self.cluster.tasks)
+            # The lock's owner is read for each target: it has another name after each Spark job
+            # (LoaderLock.pass_on).
             control, share = self.context.control.name, self.cluster.tasks
             return PutFrom(ExecutorParts(client, control, self.lock.owner, self.lock.ttl, share, each), table)
         limiter = WorkerLimiter(self.counters, 0, self.lock.check)

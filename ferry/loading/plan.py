@@ -29,6 +29,8 @@ def run(context: Context, *, as_json: bool) -> int:
     try:
         sizes: dict[str, Size] = {}
         for table in context.mapping.tables:
+            # Items that several sources share are counted for each of them: the estimate is too high, not too
+            # low.
             sizes[table.target] = sizes.get(table.target, Size()) + expected(connection, table)
     finally:
         connection.close()
@@ -84,6 +86,7 @@ def capacity_of(client: Any, name: str) -> Capacity:
     empty = not client.scan(TableName=name, Limit=1)["Items"]
     if table.get("BillingModeSummary", {}).get("BillingMode") == "PAY_PER_REQUEST":
         warm = table.get("WarmThroughput", {}).get("WriteUnitsPerSecond") or ON_DEMAND_START
+        # -1: no maximum (DynamoDB's API, OnDemandThroughput).
         most = table.get("OnDemandThroughput", {}).get("MaxWriteRequestUnits", -1)
         return Capacity(min(warm, most) if most > 0 else warm, on_demand=True, empty=empty, exists=True)
     units = int(table["ProvisionedThroughput"]["WriteCapacityUnits"])

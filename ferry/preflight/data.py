@@ -77,6 +77,7 @@ class Data:
         items.
         """
         places = [*self._keys, str(self._member)]
+        # The primary key is among them, so no two rows can be equal in all.
         if set(self._primary()) <= set(places):
             return []
         grouped = ", ".join(f"BINARY {quoted(column)}" for column in places)
@@ -114,6 +115,7 @@ class Data:
         inside = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
         wanted = ", ".join(["%s"] * len(inside))
         member = quoted(str(self._member))
+        # An IN without values is not SQL.
         if not inside:
             return []
         return self._worst(
@@ -147,7 +149,7 @@ class Data:
                 raise
             return None
         finally:
-            self._limit(0)
+            self._limit(0)  # no limit: the connection is used for other queries
         return [_line(row, unit) for row in found]
 
     def _limit(self, seconds: float) -> None:

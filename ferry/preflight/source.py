@@ -80,6 +80,7 @@ def _retention(connection: Connection) -> tuple[float | None, str]:
 def free_id(connection: Connection, server: Server, server_id: int) -> Condition:
     """Two replicas with one id disconnect each other."""
     own = int(rows(connection, "SELECT @@GLOBAL.server_id AS id")[0]["id"])
+    # SHOW REPLICAS came with MySQL 8.0.22; 8.4 has no SHOW SLAVE HOSTS any more.
     new = server.flavor == "mysql" and server.version >= (8, 0, 22)
     found = _tried(connection, "SHOW REPLICAS" if new else "SHOW SLAVE HOSTS") or []
     taken = {own, *(int(row["server_id"]) for row in found)}

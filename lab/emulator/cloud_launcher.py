@@ -63,6 +63,7 @@ def end_with(parent: int) -> None:
     # Not SIGTERM: hypercorn handles it with a slow shutdown, which a running function would outlive.
     signal.signal(signal.SIGUSR1, lambda *_: os.killpg(0, signal.SIGKILL))
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGUSR1)
+    # It has ended before prctl: no signal will come.
     if os.getppid() != parent:
         os.killpg(0, signal.SIGKILL)
 

@@ -40,6 +40,7 @@ def open_mydumper(request: Request) -> Export | None:
     names = [name for name in request.names if data.fullmatch(name)]
     if not defined:
         return None
+    # mydumper gives it this name only when the dump is complete.
     if "metadata" not in request.names:
         raise BadPart(f"{request.place} has no file `metadata`: the dump was not finished", "dump again")
     columns = create_table.parse(_text(request.place, defined[0]), f"{request.place}/{defined[0]}").columns

@@ -199,6 +199,8 @@ class _Enclosed:
         quote = self._quote
         if field == self._null:
             return None
+        # Without quotes the word NULL is NULL as well
+        # (https://dev.mysql.com/doc/refman/9.4/en/load-data.html#load-data-field-line-handling).
         if self._escape in field or field == b"NULL":
             return _COMPLICATED
         if quote not in field:

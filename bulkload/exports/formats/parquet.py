@@ -71,6 +71,7 @@ class ParquetWriter:
         arrays = [
             pa.array(_printed(values, column), type=kind)
             for values, column, kind in zip(
+                # Without rows there is nothing in it, which is no error.
                 zip(*self._waiting, strict=True),
                 self._columns,
                 self._schema.types,

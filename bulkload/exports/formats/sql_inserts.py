@@ -19,6 +19,7 @@ _INSERT = re.compile(
 )
 _ONE_ROW = re.compile(rb",\(([^\\'()]+)\),?\n")
 _IGNORED = (b"/*", b"--", b"SET ", b"LOCK ", b"UNLOCK ", b"START ", b"COMMIT", b"USE ")
+# *+ does not backtrack: a string of megabytes is read once, also where its end is missing.
 _VALUE = re.compile(
     rb"""(?:CONVERT\()? (?: (NULL) | (-?[0-9][0-9.eE+-]*) | 0x([0-9a-fA-F]*)
       | (?:_[a-z0-9]+\s*)? (?: "((?:[^"\\]|\\.|"")*+)" | '((?:[^'\\]|\\.|'')*+)' ) )

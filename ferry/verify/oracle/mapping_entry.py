@@ -63,6 +63,7 @@ class Pair:
         words = self.words
         every = self.item_per_row or self.member_value == "*"
         read = [name for name in there if name in named or (every and words.stores(name))]
+        # Not left out: types_of refuses them by name.
         return [*read, *(name for name in dict.fromkeys(named) if name not in there)]
 
 

@@ -212,6 +212,7 @@ def carried(condition: Mapping[str, Any], row: Row) -> bool:
     cell, kind = row.cells[column], row.types[column]
     if name == "null":
         return bool((cell is None) == operand)
+    # NULL compares with nothing, so it is not `ne` either.
     if cell is None:
         return False
     if name == "prefix":
@@ -242,6 +243,7 @@ def _comparable(kind: str, cell: Cell) -> Any:
         return values.numeric(kind, cell)
     if kind in values.BINARIES:
         return cell
+    # Texts by code point, not by the column's collation, which only the server has (docs/decisions.md).
     return values.time_of(cell) if kind == "time" else values.plain(kind, cell)
 
 

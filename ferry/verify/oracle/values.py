@@ -213,6 +213,7 @@ def seconds(kind: str, cell: Cell) -> int | None:
     if kind in NUMBERS:
         return int(Decimal(cell))
     try:
+        # DynamoDB's time to live is in whole seconds: a fraction is cut off.
         return timegm(strptime(cell[:19], "%Y-%m-%d" if len(cell) == 10 else "%Y-%m-%d %H:%M:%S"))
     except UNFIT:
         return None
