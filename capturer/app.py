@@ -60,6 +60,7 @@ def arguments(argv: Sequence[str] | None, environment: Dict[str, str]) -> argpar
     parser.add_argument("--version", action="version", version=f"rowferry {__version__}")
 
     def add(option: str, variable: str, text: str, default: str | None = None, **more: Any) -> None:
+        # Not get(variable, default): an empty variable has to count as one that is not given.
         given = environment.get(variable) or default
         parser.add_argument(option, default=given, required=given is None, help=text, **more)
 
@@ -98,7 +99,7 @@ def arguments(argv: Sequence[str] | None, environment: Dict[str, str]) -> argpar
     )
     add(
         "--source-patience", "SOURCE_PATIENCE", "seconds of silence until the source counts as gone (10)",
-        type=_number(2 * int(HEARTBEAT), 3600), default="10",
+        type=_number(2 * int(HEARTBEAT), 3600), default="10",  # with less, an idle server could count as gone
     )  # fmt: skip
     add(
         "--lease-seconds", "LEASE_SECONDS", "seconds after a crash until another capturer takes over (15)",
@@ -153,12 +154,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: capture.stop())
         capture.run()
+    # Each before its base class: the exit codes differ.
     except LeaseLost as error:
         return _ended(error, LEASE_LOST)
     except CaptureStopped as error:
         return _ended(error, STOPPED)
     except RowferryError as error:
         return _ended(error, NOT_READY)
+    # JsonLines writes only type and place of it: the text of such an error may hold a row's value.
     except Exception:
         logging.getLogger("capturer").exception("an unexpected error")
         return FAILED
@@ -183,6 +186,8 @@ def _parts(options: argparse.Namespace, password: str) -> CaptureParts:
     mapping = Mapping.load(_mapping_file(options.mapping_file))
     quick = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
     control = ControlTable(boto3.client("dynamodb", config=quick), options.control_table)
+    # The random part is needed: in a container, host name and process id may be those of the run before, and
+    # try_acquire takes a lease of this name at once.
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     lease = Lease(control, owner, time.monotonic, ttl=options.lease_seconds)
     kinesis = boto3.client("kinesis", config=kinesis_config(SENDERS, lease.margin))

@@ -36,7 +36,7 @@ from rowferry.mysql.server import identify
 from rowferry.mysql.snapshot import current_offset
 from rowferry.position import BinlogOffset, Position
 
-SENDERS = 2
+SENDERS = 2  # threads with one request at a time each; also the connections of the stream's client
 FLUSH_WITHIN = 15.0
 """Seconds to send what has been read before it ends: with the rest below the 25 s that a stop may take."""
 SAVE_EVERY, LOOK_EVERY, TICK = 1.0, 0.1, 0.1  # seconds; a look for a marker is part of the cutover's pause
@@ -87,6 +87,8 @@ class Capture:
 
     def stop(self) -> None:
         """Ends `run` in the order above. May be called from a signal handler and from any thread."""
+        # The flag before the binlog; `_read_once` sets the binlog before it looks at the flag. So one of the
+        # two always notices the other.
         self._stopping.set()
         self._woken.set()
         if (binlog := self._binlog) is not None:
@@ -109,11 +111,13 @@ class Capture:
         self._definitions = Definitions(
             self.parts.source,
             self.parts.mapping,
+            # Functions, because epoch and boundary change and `_transactions` is made later.
             epoch=lambda: self._progress.epoch,
             at=lambda: self._transactions.boundary,
             floors=lambda: self.parts.control.get(FLOORS),
         )
         try:
+            # No other thread runs yet, so `_give_up` may release the lease at once.
             start = self._begin()
         except Exception as error:
             self._give_up(error)
@@ -135,6 +139,7 @@ class Capture:
         try:
             self._keep()
         except LeaseLost as error:
+            # Replaces a thread's failure: with the lease lost, `_end` must save and release nothing.
             self._failure = error
         finally:
             self._end(reader, senders)
@@ -155,17 +160,21 @@ class Capture:
                 if not reported:
                     say(logging.INFO, "waiting for the lease: another capturer has it")
                 reported = True
+            # The time of a silent holder is measured between these calls: a longer pause delays the takeover.
             self._stopping.wait(min(1.0, lease.period))
         return False
 
     def _begin(self) -> BinlogOffset:
         """Checks the source; returns where to resume: at a first start or a reset, where the binlog ends."""
+        # First: from here on, a former holder that still runs cannot move the checkpoint.
         self._progress.claim()
         connection = self.parts.source.connect()
         try:
             server = identify(connection)
             conditions = check(connection, server, self.parts.mapping)
             require(conditions)
+            # It need not wait for visibility, as no snapshot belongs to it: the watermarks of the load do
+            # that.
             end = current_offset(connection, server)
             self._definitions.learn()  # before capture is reported as running, and somebody alters a table
         except Exception as error:
@@ -176,6 +185,7 @@ class Capture:
             say(logging.WARNING, line)
         self._server = server.identity
         start = self._progress.start(server.identity, end, self.parts.now_ms())
+        # `is`: a checkpoint may be at the same offset without this being a first start.
         if start is end:
             say(
                 logging.INFO, "first start, or a reset: capture begins where the binlog ends now", at=str(end)
@@ -188,6 +198,7 @@ class Capture:
 
     def _give_up(self, error: Exception) -> None:
         """Writes into the checkpoint, if there is one, why capture did not begin; releases the lease."""
+        # Checkpoint and lease are another capturer's now.
         if isinstance(error, LeaseLost):
             return
         if isinstance(error, RowferryError):
@@ -202,11 +213,14 @@ class Capture:
             try:
                 work()
             except BaseException as error:  # noqa: BLE001 - whatever ends a thread ends capture, and `run` raises it
+                # The first one is kept: others may follow from the stop that it causes.
                 self._failure = self._failure or error
             finally:
                 self._stopping.set()
                 self._woken.set()
 
+        # daemon: `_end` does not wait for a reader that is connecting, and the process has to end all the
+        # same.
         thread = threading.Thread(target=run, name=name, daemon=True)
         thread.start()
         return thread
@@ -222,17 +236,23 @@ class Capture:
             except ConnectionLost as error:
                 if self._stopping.is_set():
                     return
+                # A connection that lasted starts the pauses from the shortest again.
                 failures = 0 if self.parts.clock() - began > LONGEST_PAUSE else failures + 1
                 self._status = CaptureStatus.of("waiting", error)
                 say(logging.WARNING, error.found, fix=error.fix)
+                # Before the next connection, which reads the transaction that broke off from its start.
                 self._transactions.resume()
                 pause = min(LONGEST_PAUSE, 0.25 * 2**failures) * (1 + self.parts.random.random()) / 2
                 self._stopping.wait(pause)
 
     def _read_once(self) -> None:
         """Reads from the newest boundary until capture stops or the connection breaks."""
+        # At every connection: after a failover the host name may be another server's, where the same file and
+        # offset mean another transaction.
         self._same_server()
         boundary = self._transactions.boundary
+        # Before the events, so that the answers are of a time before most of the DDL that is still to be
+        # read.
         self._definitions.learn()
         binlog = self._binlog = Binlog(
             self.parts.source, self.parts.mapping, boundary, self._definitions, self._definitions.reshaped
@@ -242,11 +262,15 @@ class Capture:
                 return
             for event in binlog.events():
                 changes = self._transactions.feed(event)
+                # `is not`: a boundary that has moved is another object. While `again`, it is before the
+                # checkpoint, which must not move back.
                 if changes or (self._transactions.boundary is not boundary and not self._transactions.again):
                     boundary = self._transactions.boundary
                     self._pass_on(changes)
                 if self._stopping.is_set():
                     return
+                # A Rotate does not show that the server reads its binlog: it makes one at the start of each
+                # dump.
                 if self._status.state == "waiting" and not isinstance(event, Rotate):
                     self._status = CaptureStatus()
                     say(logging.INFO, "reading again", at=str(self._transactions.boundary))
@@ -257,6 +281,7 @@ class Capture:
     def _pass_on(self, changes: Iterable[RowChange]) -> None:
         read = self._transactions
         parts = [part for change in changes for part in encoded(change, self.parts.mapping, self.parts.lanes)]
+        # Also without changes: the boundary alone moves the checkpoint on.
         self._outbox.add(parts, read.committed, read.number, read.boundary, read.restart)
 
     def _same_server(self) -> None:
@@ -277,10 +302,13 @@ class Capture:
 
     def _send(self) -> None:
         while parcels := self._outbox.take():
+            # Before the lease is checked: compression takes time, and nothing slow may come between check and
+            # request.
             records = self._sender.pack(parcels)
             if self.parts.lease.valid():
                 sent = self._sender.send(parcels, records)
             else:
+                # Failed, not dropped: the lanes retry them, and they are sent once a renewal succeeds.
                 sent = Sent((), parcels, trouble="the lease is not renewed")
             self._sending_trouble = sent.trouble
             if sent.trouble and self._is_due("complaint", PERIOD):
@@ -299,10 +327,13 @@ class Capture:
         while not self._stopping.is_set():
             self._tick()
             self._woken.wait(TICK)
+        # `stop` has done so already, but a thread that failed has only set the events.
         if (binlog := self._binlog) is not None:
             binlog.interrupt()
+        # Nothing is added any more, so that the wait below ends when everything is sent.
         self._outbox.shut()
         deadline = self.parts.clock() + FLUSH_WITHIN
+        # The lease is renewed meanwhile: without it, the senders send nothing more.
         while not self._outbox.wait_empty(TICK) and self.parts.clock() < deadline:
             self._tick()
         self.flushed = self._outbox.wait_empty(0)
@@ -323,6 +354,7 @@ class Capture:
         now = self.parts.clock()
         if now < self._due.get(what, now):
             return False
+        # From now, not from when it was due: after a long pause it must not run several times in a row.
         self._due[what] = now + period
         return True
 
@@ -334,6 +366,7 @@ class Capture:
             raise
 
     def _save(self) -> None:
+        # One view, taken under the outbox's lock: offset, counters and restart have to belong together.
         reach = self._outbox.reached()
         status = self._status
         if status.state == "capturing" and self._sending_trouble:
@@ -344,11 +377,14 @@ class Capture:
 
     def _mark(self) -> None:
         wanted = self._progress.wanted_marker()
+        # There is one marker at a time: a new request replaces it.
         if wanted != self._marker:
             self._marker, self._marker_placed = wanted, False
         if wanted is None:
             return
         read = self._outbox.reached().read
+        # `read` is enough, it need not be on the stream yet: each lane keeps its order, so the marker arrives
+        # after everything before it.
         if not self._marker_placed and Position.parse(wanted.position) <= read.position(self._progress.epoch):
             self._outbox.mark(wanted, self.parts.now_ms())
             self._marker_placed = True
@@ -360,6 +396,7 @@ class Capture:
         """Does the work; if the control table cannot be reached, logs it: the next tick retries."""
         try:
             work()
+        # Not LeaseLost, which has to end capture. ValueError: a marker whose position is not one.
         except (BotoCoreError, ClientError, ValueError) as error:
             say(logging.WARNING, f"{what} failed and will be retried", error=type(error).__name__)
 
@@ -370,6 +407,8 @@ class Capture:
         self._outbox.close()
         reader.join(1.0)  # no longer: it may be connecting, and the outbox takes nothing of it any more
         for sender in senders:
+            # A request takes at most the margin (kinesis_config): nothing is in flight when the lease is
+            # released.
             sender.join(self.parts.lease.margin + 1)
         failure = self._failure
         if isinstance(failure, LeaseLost):
@@ -377,6 +416,7 @@ class Capture:
         if isinstance(failure, RowferryError):
             state = "stopped" if isinstance(failure, CaptureStopped | SourceNotReady) else "waiting"
             self._status = CaptureStatus.of(state, failure)
+        # Otherwise `_save` would report a clean stop as a stream that refuses records.
         self._sending_trouble = ""
         try:
             self._quietly("saving the checkpoint", self._save)

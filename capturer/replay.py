@@ -52,6 +52,8 @@ class Replay:
         """
         client = self._client
         transactions = Transactions(mapping, epoch, start, skip)
+        # `dict` has no floors: rows whose columns are not certain stop the reading, where the capturer might
+        # skip them.
         definitions = Definitions(client, mapping, lambda: epoch, lambda: transactions.boundary, dict)
         definitions.learn()
         translation = Translation(mapping, start, definitions=definitions, reshaped=definitions.reshaped)

@@ -47,7 +47,7 @@ class JsonLines(logging.Formatter):
 
 
 def set_up(stream: TextIO = sys.stdout) -> None:
-    """Sends every log line to `stream`; called once, by the command."""
+    """Sends every log line to `stream`; called once, by the command. Replaces handlers that are there."""
     import time
 
     formatter = JsonLines()
@@ -97,7 +97,7 @@ class Metrics:
         directive = {"Namespace": NAMESPACE, "Dimensions": [["service"]], "Metrics": described}
         line = {
             "_aws": {"Timestamp": self._now_ms(), "CloudWatchMetrics": [directive]},
-            "service": "capturer",
+            "service": "capturer",  # the value of the dimension of that name
             **values,
         }
         self._write(json.dumps(line))

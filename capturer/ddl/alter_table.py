@@ -58,6 +58,7 @@ def alteration(actions: Sequence[Token], table: TableMapping, *, ignore: bool) -
             break  # is the only action: after a comma another partition's name follows
         found.append(_action(action, table, ignore))
     changes = [one for one in found if one.change]
+    # One change that cannot be followed stops the whole statement.
     enough = all(one.retypes for one in changes) and not ignore
     return Alteration(
         changes[0].change if changes else "",
@@ -78,6 +79,7 @@ def _action(action: Sequence[Token], table: TableMapping, ignore: bool) -> Alter
     if first == "ADD" and second in _INDEXES:
         deletes = ignore and any(token.word in ("UNIQUE", "PRIMARY") for token in action)
         return Alteration("IGNORE deletes rows that a unique key finds twice" if deletes else "")
+    # DROP PARTITION is not like an index's: it deletes rows without a row event.
     if first == "ALTER" or (first in ("DROP", "RENAME") and second in _INDEXES - {"PARTITION"}):
         return Alteration()  # ALTER [COLUMN] sets a default for later rows
     if first in ("ADD", "DROP", "RENAME", "CHANGE", "MODIFY") and second not in _VERSIONING | {"PARTITION"}:
@@ -108,6 +110,7 @@ def _columns(verb: str, words: TokenReader, table: TableMapping) -> Alteration:
 
 def _changed(columns: set[str], table: TableMapping) -> Alteration:
     change = _touched("changes", sorted(columns), table)
+    # CHANGE with two names is a rename: the values stay, but not where they are stored.
     return Alteration(change, True, frozenset(columns if change and len(columns) == 1 else ()))
 
 

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+# `--` begins a comment only before white space. /*! and /*M! hold statements that servers execute: their
+# content counts. The order matters: `broken` is a quote or comment of which no whole one was found.
 _TOKENS = re.compile(
     r"""
       (?P<comment> --(?=[\s]|\Z)[^\n]* | \#[^\n]* | /\*(?![!]|M!) .*? \*/ )

@@ -118,7 +118,7 @@ def judge(text: str, schema: str, mapping: Mapping) -> Verdict:
 
 def _control(parsed: Sequence[Token], text: str) -> Verdict | None:
     words = tuple(token.word for token in parsed[:2])
-    meaning = _CONTROL.get(words) or _CONTROL.get(words[:1])
+    meaning = _CONTROL.get(words) or _CONTROL.get(words[:1])  # two words first: ROLLBACK TO is no ROLLBACK
     return Verdict(meaning, name=_name(text, parsed)) if meaning else None
 
 
@@ -176,7 +176,7 @@ class _Judge:
             return _not_understood(mentioned(self.parsed), self.text, self.mapping)
 
     def _verdict(self) -> Verdict:
-        while self.words.skip("("):
+        while self.words.skip("("):  # (SELECT ...)
             pass
         if self.words.skip("SET"):
             self._skip_settings()

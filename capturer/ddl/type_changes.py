@@ -53,6 +53,7 @@ def _keeps(old: Definition, new: Definition) -> bool:
         (whole, scale), (new_whole, new_scale) = _numbers(old), _numbers(new)
         return scale == new_scale and new_whole >= whole and new.unsigned <= old.unsigned
     if kinds in (("enum", "enum"), ("set", "set")):
+        # Rows hold a label's number: new ones only at the end.
         return new.labels[: len(old.labels)] == old.labels
     return False
 
@@ -71,7 +72,7 @@ def _widens_integer(old: Definition, new: Definition) -> bool:
     larger = _INTEGERS.index(new.data_type.lower()) - _INTEGERS.index(old.data_type.lower())
     if old.unsigned is new.unsigned:
         return larger >= 0
-    return old.unsigned and larger > 0
+    return old.unsigned and larger > 0  # fits into the next larger signed type
 
 
 def _widens_text(old: Definition, new: Definition, family: Sequence[str]) -> bool:

@@ -83,7 +83,7 @@ def format_description(data: bytes) -> FormatDescription:
     if version != 4 or tail <= fixed or data[fixed] != HEADER:
         damaged("not the binlog format 4")
     algorithm = data[tail]
-    if algorithm > 1:
+    if algorithm > 1:  # 0: none, 1: CRC32
         damaged(f"checksum algorithm {algorithm}")
     if not is_verified(data):
         damaged("its checksum differs")
@@ -122,5 +122,5 @@ def heartbeat_v2(data: bytes) -> tuple[str, int]:
 
 
 def incident(data: bytes) -> str:
-    text, _ = taken(data, HEADER + 3, data[HEADER + 2])
+    text, _ = taken(data, HEADER + 3, data[HEADER + 2])  # the incident's number takes two bytes before
     return text.decode(errors="replace")

@@ -75,7 +75,7 @@ def tagged_gtid(data: bytes, start: int, end: int) -> Gtid:
         else:
             value, at = _varint(data, at)
             if field == _GNO:
-                number = value >> 1 ^ -(value & 1)
+                number = value >> 1 ^ -(value & 1)  # signed: the lowest bit is the sign (zigzag)
             elif field == _COMMITTED:
                 committed = value
     return Gtid(start, end, f"{_uuid(server)}:{tag}:{number}", committed)
@@ -84,7 +84,7 @@ def tagged_gtid(data: bytes, start: int, end: int) -> Gtid:
 def _varint(data: bytes, at: int) -> tuple[int, int]:
     """The low end of the first byte has as many ones as bytes follow; the other bits are the number."""
     more = (~data[at] & (data[at] + 1)).bit_length() - 1
-    if more == 8:
+    if more == 8:  # all ones: the number is in the next 8 bytes
         return fixed_int(data, at + 1, 8)
     value, after = fixed_int(data, at, more + 1)
     return value >> (more + 1), after

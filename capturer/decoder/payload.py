@@ -33,7 +33,7 @@ def inner_events(data: bytes) -> Iterator[bytes]:
     with plain:
         try:
             yield from _cut(plain)
-        except (ZstdError, EOFError) as error:
+        except (ZstdError, EOFError) as error:  # ZstdError is none of stream's _DAMAGE
             raise ValueError("zstd cannot read it") from error
 
 

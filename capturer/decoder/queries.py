@@ -14,6 +14,7 @@ _CONTENT = HEADER + 8
 _FIXED = struct.Struct("<BHH")
 _LOAD_HEAD = 13
 _SHORT = 300
+"""Bytes. Only shorter events are cached, which bounds the memory."""
 _CHARSET_VARIABLE = 4
 _SIZES = {0: 4, 1: 8, 3: 4, 8: 2, 7: 2}
 """Status variables of a fixed size that may precede the character set."""
@@ -36,7 +37,7 @@ def _parsed(content: bytes, compressed: bool) -> tuple[str, str]:
     schema_size, _, status_size = _FIXED.unpack_from(content)
     status, at = taken(content, _FIXED.size, status_size)
     schema, at = taken(content, at, schema_size)
-    _, at = taken(content, at, 1)
+    _, at = taken(content, at, 1)  # the zero after the schema's name
     sql = inflated(content[at:]) if compressed else content[at:]
     return schema.decode(), sql.decode() if sql.isascii() else _decoded(sql, status)
 
@@ -62,7 +63,8 @@ def _collation(status: bytes) -> int:
         if code in _SIZES:
             at += _SIZES[code]
         elif code in (_CATALOG, _CATALOG_WITHOUT_ZERO, _TIME_ZONE):
+            # The older form ends in a zero that its length does not count.
             at += 1 + status[at] + (code == _CATALOG)
         else:
-            break
-    return 255
+            break  # of unknown size: nothing after it can be found
+    return 255  # utf8mb4_0900_ai_ci

@@ -40,6 +40,7 @@ type Required = Callable[[str, str], Iterable[str]]
 """(schema, table) to columns without which its rows cannot be read."""
 type Definitions = Callable[[str, str], Sequence[Definition] | None]
 
+# What damaged bytes may raise in any reader (tests/unit/capturer/decoder/test_damage.py).
 _DAMAGE = (
     ValueError,
     LookupError,
@@ -145,16 +146,17 @@ class EventStream:
         self._checksums = found.checksums
         if ("MariaDB" in found.server) is not self._mariadb:
             self._mariadb = not self._mariadb
-            self._known.clear()
-        self._tables.clear()
+            self._known.clear()  # the other flavor describes other columns by the same bytes
+        self._tables.clear()  # in another file, a table id may mean another table
         return (found,)
 
     def _rotate(self, data: bytes, _kind: int, _start: int, _end: int) -> Iterable[Event]:
-        file, self.end = framing.rotate(data)
+        file, self.end = framing.rotate(data)  # 64 bit; the ends in event headers wrap at 4 GiB
         return (Rotate(file, self.end),)
 
     def _payload(self, data: bytes, _kind: int, start: int, end: int) -> Iterator[Event]:
         try:
+            # Inner events have no checksum, and no offset in a file: the outer one's are used.
             for event in inner_events(data):
                 inner, _, _, flags = unpack_frame(event)
                 reader = None if inner in _NEVER_INSIDE else self._readers.get(inner)
@@ -163,6 +165,7 @@ class EventStream:
             raise _damaged(error) from error
 
     def _table_map(self, data: bytes, _kind: int, _start: int, _end: int) -> Iterable[Event]:
+        # Without the id, which changes: the same content has the same decoder.
         content = data[AFTER_TABLE_ID:]
         self._tables[data[HEADER:AFTER_TABLE_ID]] = self._known.get(content) or self._learned(content)
         return ()
@@ -202,11 +205,14 @@ class EventStream:
         if table is None or table.decoder is None:
             return (Passed(start, end, kind),)
         ready = table.ready.get(kind)
+        # Compared for every event: each session has a binlog_row_image of its own, and the opening holds its
+        # columns.
         if ready is None or not data.startswith(ready.opening, OPENING):
             ready = table.ready[kind] = prepared(data, kind, table, table.decoder)
         at = OPENING + len(ready.opening)
         if ready.compressed:
             data, at = inflated(data[at:]), 0
+        # Latin-1 has one character for each byte, so that offsets are the same in both.
         images = ready.decode(data, data.decode("latin-1"), at, len(data))
         return (RowsEvent(start, end, table.schema, table.table, ready.kind, images, len(data)),)
 

@@ -24,7 +24,7 @@ def packed_int(data: bytes, at: int) -> tuple[int, int]:
     first = data[at]
     if first < 0xFB:
         return first, at + 1
-    if first in (0xFB, 0xFF):
+    if first in (0xFB, 0xFF):  # NULL and an error, in the protocol
         damaged("no length where one must be")
     return fixed_int(data, at + 1, {0xFC: 2, 0xFD: 3, 0xFE: 8}[first])
 

@@ -61,8 +61,9 @@ class ReplicationClient:
             "charset": "utf8mb4",
             "autocommit": True,
             "connect_timeout": self.patience,
-            "read_timeout": self.patience,
+            "read_timeout": self.patience,  # above HEARTBEAT, or an idle server would count as gone
             "write_timeout": self.patience,
+            # As in the binlog: a SELECT gives a TIMESTAMP in the session's zone.
             "init_command": "SET time_zone='+00:00'",
             "ssl": {"ca": self.ca, "check_hostname": True} if self.ca else None,
         }
@@ -71,11 +72,13 @@ class ReplicationClient:
         """A new connection, for one thread. Raises ConnectionLost, SourceNotReady or CaptureStopped."""
         try:
             return pymysql.connect(**self.settings)
+        # RuntimeError: PyMySQL raises it where a login needs the package cryptography.
         except (pymysql.Error, OSError, RuntimeError) as error:
             raise self.explain(error) from error
 
     def explain(self, error: Exception) -> RowferryError:
         """Our own error for the driver's: one of ConnectionLost, SourceNotReady and CaptureStopped."""
+        # An error may have no arguments.
         code, text = (*error.args, "", "")[:2] if isinstance(error, pymysql.Error) else (0, str(error))
         if code in (1236, 4052):  # MariaDB has a code of its own for two replicas of one id
             return _refused(str(text))
@@ -137,6 +140,7 @@ class _Dump(BinLogStreamReader):  # type: ignore[misc]
 
     def open(self) -> None:
         """Connects and requests the events, as the library's first fetch would."""
+        # A private method: the version in pyproject.toml is exact, and a new one has to be read first.
         self._BinLogStreamReader__connect_to_stream()
 
     @property
@@ -172,7 +176,7 @@ class Binlog:
         self._dump = _Dump(
             source.settings,
             source.server_id,
-            blocking=True,
+            blocking=True,  # the server sends what is written later, instead of ending where its binlog ends
             resume_stream=True,  # without it, the library starts at the beginning of the file
             log_file=start.file,
             log_pos=start.offset if start.offset <= LARGEST_START else FIRST_EVENT,

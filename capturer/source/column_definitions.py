@@ -93,6 +93,7 @@ class Definitions:
         """Called when DDL of these tables has been read that ends at offset `end` in the file of `at()`."""
         here = self._at()._replace(offset=end)
         for name in tables:
+            # An answer from after this DDL is still right: it was given while capture lagged.
             if name in self._known and self._known[name].place.order < here.order:
                 del self._known[name]
         self.learn()
@@ -104,12 +105,14 @@ class Definitions:
         Raises ConnectionLost if that cannot be decided now: call it again after reconnecting.
         """
         before = self._known.get(name)
+        # An answer from after the statement does not have the columns before it.
         if before is None or before.place.order > self._at().order:
             return False
         try:
             after = self._read(*self._named[name])
         except CaptureStopped:
             return False  # the table is gone
+        # Another statement followed this one: `after` is not what it made.
         if self._changed(name, end, after.place):
             return False
         self._known[name] = after
@@ -129,7 +132,7 @@ class Definitions:
         later = self._changed(name, at, place)
         if not later:
             return found
-        if self._is_loaded(name, later[-1]):
+        if self._is_loaded(name, later[-1]):  # the load has to be after the last one
             say(logging.INFO, "rows are skipped: the load shows them", table=name, up_to=str(later[0]))
             raise RowsNotNeeded
         raise CaptureStopped(
@@ -201,6 +204,7 @@ def _locked(connection: Any, schema: str, table: str) -> Iterator[None]:
     server.execute(connection, f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}")
     server.execute(connection, "START TRANSACTION")
     server.rows(connection, f"SELECT 1 FROM {name} LIMIT 0")
+    # No `finally`: the caller closes the connection, which ends the transaction.
     yield
     server.execute(connection, "COMMIT")
 

@@ -46,7 +46,7 @@ def packets(source: ReplicationClient, start: BinlogOffset) -> Generator[bytes]:
     except (pymysql.Error, OSError) as error:
         raise source.explain(error) from error
     finally:
-        connection.drop()
+        connection.drop()  # the server may be in the middle of a packet
 
 
 def _within(
@@ -57,6 +57,7 @@ def _within(
         for event in stream.feed(packet, 1) if packet[_KIND] in _READ else ():
             if isinstance(event, Rotate):
                 file = event.file
+            # A format description has no start.
             at = BinlogOffset(file, stream.end if isinstance(event, Rotate) else getattr(event, "start", 0))
             if at.order >= end.order:
                 return

@@ -30,6 +30,7 @@ class RawConnection:
         disconnects another connection that reads as `server_id`; 0 disconnects none.
         """
         with self._connection.cursor() as cursor:
+            # Servers differ in the name; one that they do not know is only a variable of the session.
             for variable in ("master_binlog_checksum", "source_binlog_checksum"):
                 cursor.execute(f"SET @{variable} = @@global.binlog_checksum")
             cursor.execute("SET @mariadb_slave_capability = 4")  # knows all events: none is rewritten for it

@@ -32,7 +32,7 @@ from rowferry.mapping import Mapping
 from rowferry.position import BinlogOffset, Position, file_number
 
 PORTION = 1_000  # rows of one transaction that are kept back until its end is seen
-PORTION_BYTES = 1 << 20
+PORTION_BYTES = 1 << 20  # of row events in the binlog; images take a multiple of it in memory
 
 _STEPS = "; `ferry resume --after-ddl` has the steps"
 _IN_THE_STACK = "in the stack: CapturerSkip="
@@ -108,6 +108,7 @@ class Transactions:
 
     def resume(self) -> None:
         """Drops the transaction that was being read: reading begins again at `boundary`."""
+        # `_prepared` is not reset: what is prepared survives a broken connection.
         self._group = False  # between a GTID event and the end of its transaction or statement
         self._block = False  # rows and statements belong together up to COMMIT
         self._xa = False
@@ -129,6 +130,7 @@ class Transactions:
         return self._readers[type(event)](event)
 
     def _moved(self, event: Rotate) -> Sequence[RowChange]:
+        # No transaction goes on in the next file.
         self._refuse_open()
         self.resume()
         self._enter(event.file)
@@ -137,7 +139,7 @@ class Transactions:
 
     def _reach(self, offset: int) -> None:
         self.boundary = BinlogOffset(self._file, offset)
-        if self.again:
+        if self.again:  # never True again: a later connection begins at `boundary`
             self.again = self.boundary.order < self._settled
 
     def _is_skipped(self) -> bool:
@@ -145,15 +147,17 @@ class Transactions:
 
     def _enter(self, file: str) -> None:
         self._file = file
+        # The rest of Position's text is added by `_number` and `_rows`: this is a hot path.
         self._places = str(Position(self._epoch, file_number(file), 0))[: len("eeee.ffffffff.")]
 
     def _began(self, event: Gtid) -> Sequence[RowChange]:
         if self._group:
             self._refuse_open()
             self.resume()
+        # Only if it differs: capture and outbox compare boundaries by identity.
         if self.boundary.offset != event.start:
             self._reach(event.start)
-        self.committed = event.committed // 1_000
+        self.committed = event.committed // 1_000  # from µs
         self._group, self._block, self._xa = True, event.standalone is False, event.prepared
         self._start = event.start
         self._skipping = self._is_skipped()
@@ -168,6 +172,7 @@ class Transactions:
             return ()
         if not self._group:
             self._stop("row changes outside of a transaction", f"set gtid_mode=ON; {START_OVER}", "")
+        # Only transactions with mapped rows get a number: the others take no memory in Checkpoints.
         if not self._row:
             self._number()
         # Local names and one concatenation: this loop runs for every row of every mapped table.
@@ -209,10 +214,12 @@ class Transactions:
                 self._savepoints[verdict.name] = self._handed + len(self._kept)
             case Meaning.ROLLBACK_TO:
                 self._take_back(self._savepoints.get(verdict.name))
+            # Where this does not hold, the statement goes on to the last case, like a harmless one.
             case Meaning.STOP if not (self._skipping or self.again or self._keeps_values(verdict, event.end)):
                 self._stop(verdict.found, verdict.fix, tables=verdict.tables)
             case Meaning.COMMIT | Meaning.ROLLBACK | Meaning.XA_COMMIT | Meaning.XA_ROLLBACK:
                 return self._decided(verdict, event.end)
+            # Outside of BEGIN and COMMIT a statement, such as DDL, commits by itself.
             case _ if not self._block:
                 return self._end(event.end)
         return ()
@@ -221,7 +228,7 @@ class Transactions:
         """Whether the statement, which ends at `end`, only changes types and keeps every value."""
         if not verdict.retypes:
             return False
-        (table,) = verdict.tables
+        (table,) = verdict.tables  # an ALTER TABLE has one
         return self._same_values(table, verdict.retypes, BinlogOffset(self._file, end))
 
     def _decided(self, verdict: Verdict, end: int) -> Sequence[RowChange]:
@@ -238,11 +245,12 @@ class Transactions:
             return
         if rows is None or rows < self._handed:  # some of them have been sent already
             self._stop("row changes that the same transaction takes back (ROLLBACK)", RELOAD_ALL)
+        # `_row` stays as it is: positions have to rise, and a gap does no harm.
         del self._kept[rows - self._handed :]
 
     def _xa_prepared(self, event: XaPrepared) -> Sequence[RowChange]:
         if event.one_phase:
-            self._kept = [] if self.again else self._kept
+            self._kept = [] if self.again else self._kept  # before the place to resume at, it has been sent
             return self._end(event.end)
         if not self._skipping:  # the operator's load may be from before the outcome
             self._prepared.add(event.xid, Prepared(self.boundary, self._kept, self._kept_bytes))
@@ -250,6 +258,7 @@ class Transactions:
         return self._end(event.end)
 
     def _resolve(self, xid: str, *, committed: bool) -> None:
+        # Before the return: whatever the outcome, its memory is free and `restart` moves on.
         prepared = self._prepared.resolve(xid)
         if not committed or self._skipping or self.again:
             return
@@ -271,6 +280,7 @@ class Transactions:
         return ()
 
     def _heartbeat(self, event: Heartbeat) -> Sequence[RowChange]:
+        # Inside of a transaction, its offset is no boundary.
         if not self._group and event.file == self._file and event.offset > self.boundary.offset:
             self._reach(event.offset)
         return ()
@@ -283,10 +293,11 @@ class Transactions:
         sent_before = self.again and not self._xa  # what is prepared still has to be sent
         if not (sent_before or self._is_skipped()):
             self._stop(event.found, event.fix, event.remedy, event.tables)
+        # Otherwise the transaction that is skipped goes on, and its end is still to be read.
         return self._end(event.end) if event.last or not self._block else ()
 
     def _end(self, end: int) -> Sequence[RowChange]:
-        released = self._release()
+        released = self._release()  # before `resume`, which drops what is kept
         self.resume()
         self._reach(end)
         return released

@@ -24,6 +24,7 @@ type Reshaped = Callable[[frozenset[str], int], None]
 
 _KIND = 5  # offset of the type in a packet: after the status byte and the time
 _PAYLOAD = bytes([EventType.TRANSACTION_PAYLOAD])
+# A quick test before `judge`: a miss only costs time, but a match of DDL would leave columns as they were.
 _NO_DDL = re.compile(
     r"\s*(BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|XA|INSERT|UPDATE|DELETE|REPLACE)\b", re.IGNORECASE
 )
@@ -74,6 +75,7 @@ class Translation:
         """
         stream = self._stream
         for packet in packets:
+            # Before `feed` moves it: an event that cannot be decoded does not say where it starts.
             start = stream.end
             try:
                 for event in stream.feed(packet, 1):
@@ -85,6 +87,7 @@ class Translation:
                         stream.forget()
                         self._reshaped(tables, event.end)
             except CaptureStopped as error:
+                # A slice: the packet may be cut off before its type.
                 last = packet[_KIND : _KIND + 1] == _PAYLOAD
                 yield from self._from_start(self._unreadable(error, start, last=last))
 

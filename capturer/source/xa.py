@@ -36,6 +36,7 @@ class PreparedTransactions:
     @property
     def start(self) -> BinlogOffset | None:
         """Where the oldest one starts; None if there is none."""
+        # A dictionary keeps the order of insertion.
         return next(iter(self._waiting.values())).start if self._waiting else None
 
     def takes(self, rows: int, size: int) -> bool:

@@ -67,6 +67,7 @@ class Progress:
         """
         former = self._item.get("former_skip", ())
         confirmation = self._table.get(PASSED)
+        # Of this epoch alone: after a reset, file and offset mean another transaction.
         passed = confirmation["at"] if confirmation.get("epoch") == self.epoch else []
         given = (at for at in self._skip if at not in former)
         return [BinlogOffset.parse(str(at)) for at in (*given, *passed)]
@@ -82,6 +83,7 @@ class Progress:
             return
         if item["token"] > self._token:
             raise _lost()
+        # On condition of the token that was read: of two that claim at the same time, one fails.
         self._item = item = self._update({"token": self._token}, item["token"])
         self._before = Counters(item["changes"], item["records"], item["bytes"])
         self.epoch = item["epoch"]
@@ -97,11 +99,13 @@ class Progress:
         item = self._item
         if not item:
             return self._first(server, end, now_ms)
+        # Also before a reset: records of the former number may still wait on the stream.
         if item["lanes"] != self._lanes:
             raise Refused(
                 f"the checkpoint was made with {item['lanes']} lanes, this capturer has {self._lanes}",
                 f"start it with LANES={item['lanes']}: otherwise changes of one item may overtake each other",
             )
+        # Before the servers are compared: a reset is how capture gets to another server.
         if self._reset and item.get(_WORD) != self._reset:
             return self._start_over(server, end)
         if item["server"] != server:
@@ -111,6 +115,8 @@ class Progress:
             )
         resumed = BinlogOffset(item["file"], item["offset"])
         more = set(self._tables) - set(item.get("tables", ()))
+        # A table that was added has no changes on the stream from before: no older snapshot of it may be
+        # loaded.
         since = _since(self.epoch, resumed) if more or "since" not in item else str(item["since"])
         # What is skipped is not on the stream: only a load from after it has those changes.
         since = max([since, *(_after(self.epoch, place) for place in self.skip)])
@@ -135,6 +141,7 @@ class Progress:
         floors = self._table.get(FLOORS)
         shown = all(self._is_shown_by_load(table, floors.get(table, ""), place) for table in self._tables)
         if shown and (since := _after(self.epoch, place)) > self._item.get("since", ""):
+            # Called by the reader while the keeper saves: an update writes only the fields that it names.
             self._item = self._update({"since": since}, self._token)
         return shown
 
@@ -142,6 +149,7 @@ class Progress:
         """`floor` is the position up to which the table's load shows every change; empty before any load."""
         epoch_began = str(Position(self.epoch, 0, 0))
         if floor >= epoch_began:
+            # Above, not equal: a load with its floor at `place` does not show what starts there.
             return floor > str(place.position(self.epoch))
         load_began = self._table.get(load_key(table)).get("epoch", 0) >= self.epoch
         return not load_began  # one that is still to come shows all that is committed now
@@ -168,7 +176,7 @@ class Progress:
                 "offset": reached.offset,
                 "read_file": read.file,
                 "read_offset": read.offset,
-                **_restart(restart if restart != reached else None),
+                **_restart(restart if restart != reached else None),  # equal: nothing is prepared
                 "changes": total.changes,
                 "records": total.records,
                 "bytes": total.bytes,
@@ -209,11 +217,13 @@ class Progress:
                 "former_skip": self._skip,
                 **_status(CaptureStatus()), "updated_ms": now_ms,
             },
-            None,
+            None,  # there must be no item: of two first starts, one fails
         )  # fmt: skip
         return start
 
     def _start_over(self, server: str, start: BinlogOffset) -> BinlogOffset:
+        # The item is kept: after deleting it the epoch would be 1 again, and old records would pass for new
+        # ones. Word, epoch and offset are one update, so that a crash repeats or loses no reset.
         self.epoch += 1
         self._item = self._update(
             {
@@ -253,6 +263,7 @@ def _since(epoch: int, start: BinlogOffset) -> str:
 
 def _after(epoch: int, place: BinlogOffset) -> str:
     """The same if the transaction at this place is left out of the stream."""
+    # One byte more is greater than this transaction's changes and less than those of the next one.
     return _since(epoch, place._replace(offset=place.offset + 1))
 
 

@@ -63,25 +63,32 @@ class Lease:
         Takes the lease if it is free, released, or not renewed for its time.
 
         While it returns False, call it again every second or so: the time is measured between these calls.
+        Raises LeaseLost if another capturer takes over what an earlier attempt of this one had taken.
         """
         item = self._table.get(LEASE)
+        # After the read: the holder may have renewed while the answer was on its way.
         now = self._clock()
         if not item or item["released"]:
             return self._take(item)
         if item["owner"] == self.owner:  # an earlier attempt took it, and the answer was lost
             self.token = item["token"]
+            # The time of that attempt is not known; that of a renewal is.
             self.renew()
             return True
         unchanged = self._watch.look((item["token"], item["renewals"]), now)
+        # The holder's time, not this one's: the two may be configured differently.
         return unchanged >= item["ttl_ms"] / 1000 and self._take(item)
 
     def renew(self) -> None:
         """Extends the lease by `ttl` from now. Raises LeaseLost if another capturer has it."""
+        # Before the request: the time until its answer counts against this holder.
         before = self._clock()
         try:
+            # `released`: a renewal that comes after `release` must not take the lease back. Other errors come
+            # through: the lease stays valid for the rest of its time, and the caller retries.
             self._table.update(LEASE, add={"renewals": 1}, only_if={"token": self.token, "released": False})
         except ConditionFailed as error:
-            self._renewed = float("-inf")
+            self._renewed = float("-inf")  # at once: no request may begin in the time that is left
             raise LeaseLost(
                 f"another capturer has the lease (this one's token was {self.token})",
                 "nothing to do if two are meant to run; otherwise stop the one that is not wanted",
@@ -90,12 +97,13 @@ class Lease:
 
     def release(self) -> None:
         """Releases the lease, so that the next capturer need not wait. Nothing may be in flight."""
-        self._renewed = float("-inf")
+        self._renewed = float("-inf")  # before the release: the next holder may start right after it
         with suppress(ConditionFailed):
             self._table.update(LEASE, set={"released": True}, only_if={"token": self.token})
 
     def _take(self, item: dict[str, int]) -> bool:
         before = self._clock()
+        # After a released lease, too: a token is never used twice, because it names the sender of records.
         token = item.get("token", 0) + 1
         fields: dict[str, Plain] = {
             "owner": self.owner, "token": token, "renewals": 0,

@@ -29,6 +29,7 @@ class Checkpoints[Place]:
 
     def reached(self, oldest: int | None) -> Place:
         """The newest boundary before which nothing is left in the lanes; `oldest` is Lanes.oldest."""
+        # `<`: other changes of the oldest transaction may still be in the lanes.
         while self._ahead and (oldest is None or self._ahead[0][0] < oldest):
             self._reached = self._ahead.popleft()[1]
         return self._reached

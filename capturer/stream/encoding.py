@@ -27,6 +27,7 @@ def encoded(change: RowChange, mapping: Mapping, lanes: int) -> list[tuple[int, 
 
 
 def _content(change: RowChange, mapping: Mapping) -> bytes:
+    # The encoded size decides: escapes and base64 make it larger than the row.
     content = encode_change(change)
     return content if len(content) <= MAX_RECORD else encode_change(_key_only(change, mapping))
 
@@ -40,6 +41,7 @@ def _lanes_of(change: RowChange, mapping: Mapping, lanes: int) -> Sequence[tuple
         return by_lane(change, mapping, lanes)
     except UnusableChange:
         if change.kind is not Kind.UPDATE:
+            # crc32, not hash(), which differs in each process: a change that is read again keeps its lane.
             return [(zlib.crc32((change.position or "").encode()) % lanes, change)]
         left = change._replace(kind=Kind.DELETE, after=None)
         entered = change._replace(kind=Kind.INSERT, before=None)
@@ -53,6 +55,7 @@ def _key_only(change: RowChange, mapping: Mapping) -> RowChange:
     A value that is itself too long for a key is left out, so that the result always fits.
     """
     table, image = table_of(change, mapping), change.image
+    # With a hook, only the hook knows which columns the key is made of.
     names = [name for name in table.place_columns if name in image] if table.hook is None else list(image)
     longest = LONGEST_NAME * 3 // max(3, len(names))
     key = {name: value for name in names if not _is_long(value := image[name], longest)}

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from rowferry.change import Marker, encode_marker, encode_record
 
 MAX_CHANGES = 1_000
+# Limits of a record: https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html
 MAX_RECORD = 900_000  # bytes of JSON; the stream's limit of 1 MiB includes the record's head and its key
 OVERHEAD = 150  # bytes of memory that a waiting change takes beyond its JSON
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.05, 5.0  # seconds; doubled after each failure, with jitter
@@ -113,16 +114,19 @@ class Lanes:
         state = self._lanes[lane]
         state.waiting.append(Waiting(change, committed, transaction))
         state.size += len(change)
+        # `size` is what a record will hold, `held` what memory holds.
         self.held += len(change) + OVERHEAD
         if state.parcel is not None:
             return  # the lane is scheduled when its record has been accepted
         if len(state.waiting) == 1:
             self._schedule(lane, now + self.linger)
+        # Only at the change that fills the record: scheduled for each one, the heap would grow without need.
         elif len(state.waiting) == MAX_CHANGES or state.size >= MAX_RECORD > state.size - len(change):
             self._schedule(lane, now)
 
     def mark(self, marker: Marker, committed: int, transaction: int, now: float) -> None:
         """Appends the marker to every lane."""
+        # In empty lanes, too: a marker seen in some lanes proves nothing of the others.
         self._markers[marker.id] = len(self._lanes)
         for lane, state in enumerate(self._lanes):
             state.waiting.append(Waiting(marker, committed, transaction))
@@ -132,6 +136,7 @@ class Lanes:
 
     def marked(self, marker_id: str) -> bool:
         """Whether the marker has been accepted in every lane."""
+        # `in` is needed: a Counter has 0 for a marker that was never added.
         return marker_id in self._markers and not self._markers[marker_id]
 
     def hurry(self, now: float) -> None:
@@ -185,6 +190,7 @@ class Lanes:
         state = self._sent(lane)
         exponent = min(state.failures, 10)  # without a bound the power would overflow a float
         longest = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2**exponent)
+        # The parcel stays: the same bytes are sent again before anything newer of the lane.
         state.failures += 1
         self._schedule(lane, now + longest * (1 + self._random()) / 2)
 
@@ -207,6 +213,7 @@ class Lanes:
             state.size -= size
             contents = tuple(entry.content for entry in entries)
             committed = min(entry.committed for entry in entries)
+            # The first entry has the oldest transaction: `add` is called with rising numbers.
             state.parcel = Parcel(lane, contents, committed, entries[0].transaction, size)
         return state.parcel
 
@@ -228,6 +235,7 @@ def _fitting(waiting: Iterable[Waiting]) -> int:
         if type(content) is not bytes:
             break
         size += len(content) + 1  # the comma
+        # `count and`: one change always goes; that it fits into a record, `encoding` has made sure.
         if count == MAX_CHANGES or (count and size > MAX_RECORD):
             break
         count += 1

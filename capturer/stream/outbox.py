@@ -66,6 +66,7 @@ class Outbox:
         is shut.
         """
         with self._space:
+            # Without changes it does not wait: a boundary takes no memory, and the checkpoint has to move on.
             self._space.wait_for(lambda: self._shut or not changes or not self._lanes.full)
             if self._shut:
                 return False
@@ -115,11 +116,12 @@ class Outbox:
             self._sent += sent.counters
             self._due.notify()
             if not self._lanes.full:
-                self._space.notify()
+                self._space.notify()  # one thread waits there, the reader
             if self._lanes.empty:
                 self._emptied.notify_all()
 
     def reached(self) -> Reach:
+        """The progress up to now. Its parts belong together: they are read under one lock."""
         with self._due:
             reached, restart = self._checkpoints.reached(self._lanes.oldest)
             return Reach(reached, self._read, self._sent, restart)

@@ -20,7 +20,7 @@ def kinesis_config(connections: int, longest: float) -> Config:
     valid lease has ended before another holder begins.
     """
     return Config(
-        connect_timeout=longest * 0.4,
+        connect_timeout=longest * 0.4,  # with the next one, `longest` in all
         read_timeout=longest * 0.6,
         retries={"total_max_attempts": 1, "mode": "standard"},
         max_pool_connections=connections,
@@ -51,6 +51,8 @@ class Sender:
         self._client = client
         self._stream = stream
         self._token = token
+        # Hash keys have 128 bits:
+        # https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecordsRequestEntry.html
         self._hash_keys = [str(lane * 2**128 // lanes) for lane in range(lanes)]
 
     def pack(self, parcels: Sequence[Parcel]) -> list[dict[str, Any]]:
@@ -58,6 +60,7 @@ class Sender:
         return [
             {
                 "Data": parcel.encode(self._token),
+                # Not redundant: with a parallelization factor, Lambda keeps the order of each partition key.
                 "PartitionKey": str(parcel.lane),
                 "ExplicitHashKey": self._hash_keys[parcel.lane],
             }
@@ -69,9 +72,12 @@ class Sender:
         try:
             answers = self._client.put_records(StreamName=self._stream, Records=records)["Records"]
         except (BotoCoreError, ClientError) as error:
+            # Every record: after a timeout nobody knows which of them arrived.
             return Sent((), parcels, trouble=_name(error))
         if len(answers) != len(parcels):
             return Sent((), parcels, trouble="an answer for another number of records")
+        # A request that succeeds may hold records that failed, in no order:
+        # https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html
         good = [not answer.get("ErrorCode") for answer in answers]
         accepted = [parcel for parcel, is_good in zip(parcels, good, strict=True) if is_good]
         counters = Counters(
@@ -92,6 +98,8 @@ def require_stream(client: Any, stream: str) -> None:
             f"the stream {stream} cannot be used ({_name(error)})",
             "deploy the stack, and give STREAM_NAME, the region and credentials that may use the stream",
         ) from error
+    # A stream takes records while its shards change:
+    # https://docs.aws.amazon.com/kinesis/latest/APIReference/API_StreamDescriptionSummary.html
     if found["StreamStatus"] not in ("ACTIVE", "UPDATING"):
         raise Refused(f"the stream {stream} is {found['StreamStatus']}", "wait until it is ACTIVE")
 

@@ -47,7 +47,7 @@ class RowCode:
         size = (count + 7) // 8
         everything = range(count)
         bitmap = _LENGTHS.get(size, f"from_bytes(data[pos:pos + {size}], 'little')")
-        yield f"nulls = {bitmap} & {(1 << count) - 1}"
+        yield f"nulls = {bitmap} & {(1 << count) - 1}"  # bits after the last column have no meaning
         yield f"pos += {size}"
         yield "if nulls:"
         yield from _indented(self._with_nulls(prefix, everything, partial=partial))
@@ -117,6 +117,7 @@ class RowCode:
     def _advance(size: int, after: Sized | None, letter: str | None) -> Iterator[str]:
         if after and letter:
             yield f"p = pos + {size + after.prefix}"
+            # Here, `size` is a name in the generated code: the length that struct has read.
             yield "pos = p + size"
             return
         if size:

@@ -87,7 +87,7 @@ def _place(column: TableColumn) -> Plan:
     if kind in _SIMPLE:
         return _SIMPLE[kind]
     if kind in (ColumnType.VARCHAR, ColumnType.STRING, ColumnType.VARCHAR_COMPRESSED):
-        return Sized(1 if metadata < 256 else 2)
+        return Sized(1 if metadata < 256 else 2)  # by the most bytes of the column, not of the value
     if kind in _FIXED_SIZE:
         size = _FIXED_SIZE[kind](column)
         return Fixed(size, f"{size}s")
@@ -137,6 +137,7 @@ def _fixed(column: TableColumn, place: Fixed) -> Fixed:
     if kind is ColumnType.BIT:
         return place._replace(make="from_bytes({raw}, 'big')")
     if kind is ColumnType.ENUM:
+        # 0 is the empty text of an invalid value: https://dev.mysql.com/doc/refman/8.4/en/enum.html.
         return Fixed(size, "BH"[size - 1], _LOOK_UP, ("", *_labels(column)))
     if kind is ColumnType.SET:
         return place._replace(make=_LOOK_UP, helper=_Members(_labels(column)))
@@ -146,7 +147,7 @@ def _fixed(column: TableColumn, place: Fixed) -> Fixed:
 def _integer(column: TableColumn, size: int) -> Fixed:
     if column.unsigned is None:
         raise _unknown(column, "whether it is UNSIGNED")
-    if size == 3:
+    if size == 3:  # `struct` has no letter for it
         return Fixed(3, "3s", f"from_bytes({{raw}}, 'little', signed={not column.unsigned})")
     return Fixed(size, _SIGNED[size].upper() if column.unsigned else _SIGNED[size])
 
@@ -171,7 +172,7 @@ class _Members(dict[bytes, tuple[str, ...]]):
         value = int.from_bytes(data, "little")
         if value >> len(self._labels):
             damaged("a SET without labels")
-        if len(self) > 4096:
+        if len(self) > 4096:  # bounds the memory: a SET may have 2^64 values
             self.clear()
         self[data] = tuple(
             label for number, label in enumerate(self._labels) if value >> number & 1 and label

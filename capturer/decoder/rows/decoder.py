@@ -52,6 +52,7 @@ class RowDecoder:
                 "correct the mapping, or the table",
             )
         self.table = table
+        # Hidden columns are the server's own: no SELECT shows them.
         chosen = [column.name in wanted and not column.hidden for column in table.columns]
         plans = [
             plan(column, wanted=is_wanted) for column, is_wanted in zip(table.columns, chosen, strict=True)

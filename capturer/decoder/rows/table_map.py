@@ -59,7 +59,7 @@ def table_map(body: bytes, *, mariadb: bool = False) -> TableMap:
     Raises ValueError, IndexError or struct.error if damaged, UnreadableColumn for an unknown type.
     """
     schema, at = packed_bytes(body, 0)
-    table, at = packed_bytes(body, at + 1)
+    table, at = packed_bytes(body, at + 1)  # names end in a zero that their length does not count
     count, at = packed_int(body, at + 1)
     types, at = taken(body, at, count)
     metadata, at = packed_bytes(body, at)
@@ -75,7 +75,7 @@ def table_map(body: bytes, *, mariadb: bool = False) -> TableMap:
     columns = list(_with_names(_with_charsets(_with_signs(columns, fields), fields, characters), fields))
     columns = list(_with_rest(_with_labels(columns, fields), fields))
     if mariadb:
-        columns = list(_with_hidden(columns))
+        columns = list(_with_hidden(columns))  # last: it looks at the names
     return TableMap(schema.decode(), table.decode(), tuple(columns), _primary_key(fields))
 
 
@@ -95,6 +95,7 @@ def _real_type(kind: ColumnType, value: bytes) -> tuple[ColumnType, int]:
     ENUM and SET are announced as STRING, and two bits of a long CHAR's length are among those of its type.
     """
     if kind not in (ColumnType.STRING, ColumnType.VAR_STRING):
+        # Two values of a byte each, not one number; "big" keeps them in their order.
         big = kind in (ColumnType.NEWDECIMAL, ColumnType.ENUM, ColumnType.SET)
         return kind, int.from_bytes(value, "big" if big else "little")
     real, size = value
@@ -152,6 +153,7 @@ def _with_signs(columns: Sequence[TableColumn], fields: Mapping[int, bytes]) -> 
         return columns
     count = sum(column.type in NUMERIC for column in columns)
     data, _ = taken(fields[Field.SIGNEDNESS], 0, (count + 7) // 8)
+    # The highest bit of each byte first, unlike in the bitmaps of `wire.bits`.
     signs = [{"unsigned": bool(data[n >> 3] & 0x80 >> (n & 7))} for n in range(count)]
     return _each(columns, lambda column: column.type in NUMERIC, signs)
 
@@ -174,6 +176,7 @@ def _collated(
     if default in fields:
         usual, *rest = _ints(fields[default])
         other = dict(zip(rest[::2], rest[1::2], strict=True))
+        # Columns of other types are not counted. `accumulate` has one number more than there are columns.
         numbers = accumulate((column.type in types for column in columns), initial=0)
         return [
             replace(column, collation=other.get(number, usual)) if column.type in types else column
@@ -243,4 +246,4 @@ def _primary_key(fields: Mapping[int, bytes]) -> tuple[tuple[int, int], ...]:
     if Field.SIMPLE_PRIMARY_KEY in fields:
         return tuple((number, 0) for number in _ints(fields[Field.SIMPLE_PRIMARY_KEY]))
     numbers = iter(_ints(fields.get(Field.PRIMARY_KEY_WITH_PREFIX, b"")))
-    return tuple(zip(numbers, numbers, strict=True))
+    return tuple(zip(numbers, numbers, strict=True))  # pairs: column and characters

@@ -111,13 +111,15 @@ def _fits(column: TableColumn, definition: Definition) -> bool:
 
 
 def _described(column: TableColumn, definition: Definition | None) -> TableColumn:
-    if definition is None or not _fits(column, definition):
+    if definition is None or not _fits(column, definition):  # gone, or another one has its name
         return column
     return replace(
         column,
         name=definition.name,
         unsigned=definition.unsigned if column.unsigned is None else column.unsigned,
+        # None, not (): no labels at all would pass for known ones.
         labels=definition.labels or None if column.labels is None else column.labels,
+        # The event's, if it has one, is of when the rows were written.
         charset=(definition.charset or "binary") if column.collation is None else None,
         declared=definition.data_type.lower(),
     )

@@ -95,6 +95,7 @@ def _ucs2(data: bytes) -> str:
 
 
 def _single_byte(characters: str) -> Reader:
+    # 128 characters are the upper half, over ASCII; a character set without ASCII has all 256.
     first = 256 - len(characters)
     table = dict(enumerate(characters, start=first))
     return lambda data: data.decode("latin-1").translate(table)
@@ -111,6 +112,7 @@ class _Characters(dict[bytes, str]):
         try:
             character = unit.decode(self._codec)
         except UnicodeDecodeError:
+            # `?` is what servers make of such bytes.
             character = private_use(unit) if self._codec == "euc_jp" else "?"
         self[unit] = character
         return character
@@ -121,7 +123,7 @@ def _multi_byte(charset: str) -> Reader:
 
     def read(data: bytes) -> str:
         units = unit.findall(data)
-        if sum(map(len, units)) != len(data):
+        if sum(map(len, units)) != len(data):  # `findall` skips what matches nothing
             damaged(f"not {charset}")
         return "".join(map(characters.__getitem__, units))
 

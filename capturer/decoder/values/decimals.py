@@ -16,7 +16,7 @@ _BYTES = (0, 1, 1, 2, 2, 3, 3, 4, 4, 4)
 """Bytes that hold 0 to 9 digits."""
 MAX_PRECISION = 81
 """Nine groups: a column has at most 65 digits, but JSON counts the whole part in full groups."""
-_EXACT = Context(prec=MAX_PRECISION + 1)
+_EXACT = Context(prec=MAX_PRECISION + 1)  # the default context would round at 28 digits
 
 
 def size(precision: int, scale: int) -> int:

@@ -112,7 +112,7 @@ class _Reader:
         count, size = head.unpack_from(self._data, at)
         if at + size > end:
             damaged("JSON cut off")
-        self._spend(count)
+        self._spend(count)  # each entry takes bytes: a count that is too large is refused before any is read
         entries = at + head.size
         if kind >= _SMALL_ARRAY:
             return self._values(large, count, entries, at, at + size, depth)
@@ -134,10 +134,10 @@ class _Reader:
         found = []
         for number, (kind, offset) in enumerate(entry.iter_unpack(table)):
             if kind in inlined:
-                at = entries + number * entry.size + 1
+                at = entries + number * entry.size + 1  # the value is in the entry itself, after its type
             else:
                 at = start + offset
-                if at < after:
+                if at < after:  # values only come after their entries: nothing can hold itself
                     damaged("JSON that points back")
             found.append(self.value(kind, at, end, depth + 1))
         return found

@@ -66,7 +66,7 @@ def parsed(path: str) -> tuple[str | int, ...]:
 
 def applied(before: Document, data: bytes) -> Document:
     """The document after the changes; `before` is not modified. Raises ValueError if a path leads nowhere."""
-    result = deepcopy(before)
+    result = deepcopy(before)  # the before image is sent, too
     for change in diffs(data):
         result = _changed(result, change)
     return result

@@ -46,7 +46,7 @@ def inflated(data: bytes) -> bytes:
     if data[0] & 0x80 == 0 or expected > MAX_ROW:
         damaged("not MariaDB's compression")
     inflater = zlib.decompressobj(-zlib.MAX_WBITS if data[0] & 8 else zlib.MAX_WBITS)
-    plain = inflater.decompress(data[1 + size :], expected + 1)
+    plain = inflater.decompress(data[1 + size :], expected + 1)  # one byte more shows that there are more
     if len(plain) != expected or not inflater.eof:
         damaged("compressed bytes of another length")
     return plain

@@ -113,6 +113,7 @@ def time2(digits: int) -> Reader[timedelta]:
 
     def read(data: bytes) -> timedelta:
         value = _from(data, "big") - bias
+        # Clock and fraction have one sign: read apart, a negative fraction would come out wrong.
         packed = abs(value)
         span = _time(packed >> shift, (packed & mask) * unit)
         return -span if value < 0 else span
@@ -129,7 +130,7 @@ def _time(clock: int, microseconds: int) -> timedelta:
 
 def _fraction_layout(digits: int) -> tuple[int, int]:
     """Bits of the fraction, and its unit in microseconds."""
-    size = (digits + 1) // 2
+    size = (digits + 1) // 2  # two digits in a byte
     return 8 * size, 10 ** (6 - 2 * size)
 
 
