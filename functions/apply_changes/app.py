@@ -46,14 +46,14 @@ class _Wiring:
     def __init__(self) -> None:
         config = Config(
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-            max_pool_connections=WORKERS,
+            max_pool_connections=WORKERS,  # botocore's default of 10 would let workers wait for one
             connect_timeout=CONNECT,
             read_timeout=READ,
             tcp_keepalive=True,
         )
         dynamodb = boto3.client("dynamodb", config=config)
         self.control = ControlTable(dynamodb, os.environ["CONTROL_TABLE"])
-        self.milliseconds_left: Callable[[], int] = lambda: 0
+        self.milliseconds_left: Callable[[], int] = lambda: 0  # set for each invocation
         self.quarantine = SqsQuarantine(boto3.client("sqs", config=config), os.environ["QUARANTINE_URL"])
         self.applier = Applier(
             Mapping.load(Path(__file__).parent.parent / os.environ["MAPPING_FILE"]),
@@ -79,8 +79,10 @@ def handler(event: KinesisStreamEvent, context: LambdaContext) -> dict[str, list
     """
     wiring = _wiring()
     wiring.milliseconds_left = context.get_remaining_time_in_millis
+    # `origin` is an index into this list: it has to stay parallel to `batch`.
     records = wiring.quarantine.records = list(event.records)
     batch = [record.kinesis.data_as_bytes() for record in records]
+    # The floors are read for each batch: a load may raise them while the function stays warm.
     result = wiring.applier.apply(batch, wiring.control.get(FLOORS))
     _account(wiring.control, result, len(batch) if result.failed is None else result.failed)
     if result.failed is None:
@@ -110,10 +112,12 @@ def _account(control: ControlTable, result: ApplyResult, records: int) -> None:
         errors=dict(result.errors),
     )
     oldest = {"committed_ms": min(result.committed)} if result.committed else None
+    # Before the markers: when a marker has been seen in all lanes, the counters include what precedes it.
     control.update(APPLIED, set=oldest, add=counters(result, records, now))
     for marker, lanes in result.markers.items():
         control.update(
             marker_key(marker.id),
+            # TTL counts in seconds.
             set={"position": marker.position, "updated_ms": now, EXPIRES: now // 1000 + MARKER_SECONDS},
-            add={"applied": lanes},
+            add={"applied": lanes},  # a set: a batch that is delivered again adds nothing
         )

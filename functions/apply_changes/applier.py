@@ -22,7 +22,7 @@ from rowferry.mapping import Mapping
 
 
 class Store(Protocol):
-    """Where items are written."""
+    """Where items are written. May be called by several threads at a time."""
 
     def write(self, write: Write) -> tuple[WriteOutcome, int]:
         """
@@ -31,7 +31,7 @@ class Store(Protocol):
 
 
 class Quarantine(Protocol):
-    """Where a change goes that can never be applied."""
+    """Where a change goes that can never be applied. May be called by several threads at a time."""
 
     def add(self, error: UnusableChange, change: RowChange | None, data: bytes, origin: int) -> None:
         """
@@ -110,11 +110,13 @@ class Applier:
                 self._refuse(error, None, data, origin, result)
                 continue
             self._collect(records[origin], floors, origin, items, result)
+        # Consumed, although there is no result: a pool raises a worker's error only here.
         for _ in self._each(self._apply_item, items.values()):
             pass
         for item in items.values():
             _add(result, item.result)
         for origin, record in records.items():
+            # A marker says that everything before it is applied, so none after the first failure counts.
             if result.failed is None or origin < result.failed:
                 _finish(result, record)
         return result
@@ -148,6 +150,7 @@ class Applier:
             for write in pending:
                 self._write(write, changes, item.result)
         except _Halted as halted:
+            # All the rest of the item waits: a later change must not be applied before the one that failed.
             item.result.unapplied = len(item.steps) - item.result.received
             item.result.received = len(item.steps)
             item.result.failed = halted.origin
@@ -180,7 +183,7 @@ class Applier:
             result.repeats += len(write.steps)
 
     def _attempt(self, write: Write) -> tuple[WriteOutcome, int]:
-        origin = write.steps[0].origin
+        origin = write.steps[0].origin  # the whole fold is delivered again, from its first record on
         if not self._in_time():
             raise _Halted(origin, "OutOfTime")
         try:
@@ -226,6 +229,7 @@ def _is_loaded(change: RowChange, floors: Dict[str, str]) -> bool:
     The item's own position cannot decide this: the load has no item for a row that is deleted.
     """
     floor = floors.get(f"{change.schema}.{change.table}")
+    # Texts of fixed width compare as their positions do.
     return floor is not None and change.position is not None and change.position <= floor
 
 

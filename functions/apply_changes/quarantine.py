@@ -65,7 +65,7 @@ def _body(error: UnusableChange, change: RowChange | None, data: bytes, place: d
         message["change"] = json.loads(encode_change(change))
     else:
         message["data"] = b64encode(data).decode()
-    body = json.dumps(message)
+    body = json.dumps(message)  # ASCII alone, so that characters are bytes
     for longest in (1024, 64, 0):  # characters of the values that are kept, fewer until it fits
         if len(body) > MAX_BODY:
             body = json.dumps(_shortened(message, longest))

@@ -71,13 +71,15 @@ class DynamoStore:
             method, arguments = request(write, expires, missing)
             if method == "update_item" and "UpdateExpression" not in arguments:
                 # replayed by hand: a removal from a map that does not exist
-                return WriteOutcome.REPEAT, requests - 1
+                return WriteOutcome.REPEAT, requests - 1  # this one was not sent
             try:
                 answer = self._call(method, arguments)
             except _Held as held:
                 if (wanted := missing_maps(write, held.item)) != missing and not _held_already(
                     write, held.item
                 ):
+                    # The maps were the reason, not the position: the update is built again, for the maps that
+                    # the item has.
                     missing = wanted
                     continue
                 rest = newer(write, held.item)
@@ -99,7 +101,7 @@ class DynamoStore:
             held = self._call("get_item", lookup(write)).get("Item", {})
             arguments = merged(write, held, expires)
             if arguments is None:
-                return WriteOutcome.REPEAT, 2 * attempt + 1
+                return WriteOutcome.REPEAT, 2 * attempt + 1  # a failed attempt is a read and a put
             with suppress(_Held):
                 self._call("put_item", arguments)
                 return WriteOutcome.APPLIED, 2 * attempt + 2

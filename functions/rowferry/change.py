@@ -132,11 +132,13 @@ def decode_record(data: bytes) -> Record:
     Success does not mean that the changes can be applied: the mapping is not consulted.
     """
     try:
+        # `{` is 0x7b, and zlib's first byte is 0x78.
         plain = data if data[:1] == b"{" else zlib.decompress(data)
         body = json.loads(plain)
         if b"\\ud" in plain or b"\\uD" in plain:
             json.dumps(body, ensure_ascii=False).encode()  # refuses half a surrogate pair: no text
         if "type" in body:
+            # committed=0: it does not count in the lag (applier._finish).
             return Record(lane=0, sender=0, committed=0, changes=(decode_change(body),))
         marker = body.get("marker")
         return Record(
@@ -190,6 +192,7 @@ def _row(values: dict[str, Any]) -> Row:
 
 
 # json.JSONEncoder creates this encoder again for each text, which takes as long as encoding a row.
+# Not documented: a new version of Python may give it other arguments.
 _pieces = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
     None, tag, json.encoder.encode_basestring, None, ":", ",", False, False, True
 )

@@ -153,7 +153,7 @@ def wrap(value: Plain) -> Attribute:
     match value:
         case None:
             return {"NULL": True}
-        case bool():
+        case bool():  # before int: a bool is one
             return {"BOOL": value}
         case int():
             return {"N": str(value)}
@@ -218,7 +218,8 @@ class ControlTable:
         Sets fields, adds to counters and number sets; returns the item as it is afterwards.
 
         `only_if` names fields and the values they must have (None: the field
-        must be absent). ConditionFailed when they have not.
+        must be absent). Raises ConditionFailed if they have not: nothing was written. Any other error leaves
+        open whether it was; a repeated `add` of numbers may count twice.
         """
         names: dict[str, str] = {}
         values: dict[str, Attribute] = {}
@@ -226,6 +227,8 @@ class ControlTable:
         def refer(prefix: str, fields: Mapping[str, Any], joint: str) -> list[str]:
             parts = []
             for index, (name, value) in enumerate(fields.items()):
+                # Placeholders, because `state` and `offset` are reserved:
+                # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
                 names[f"#{prefix}{index}"], values[f":{prefix}{index}"] = name, wrap(value)
                 parts.append(f"#{prefix}{index}{joint}:{prefix}{index}")
             return parts
@@ -250,14 +253,18 @@ class ControlTable:
                 ReturnValues="ALL_NEW",
                 **({"ConditionExpression": " AND ".join(conditions)} if conditions else {}),
             )
-        except Exception as error:
+        except Exception as error:  # the core does not know botocore's classes
             if is_condition_failed(error):
                 raise ConditionFailed(f"{pk} is not as expected") from error
             raise
         return {name: unwrap(value) for name, value in answer["Attributes"].items()}
 
     def items(self, prefix: str) -> Iterator[dict[str, Any]]:
-        """All items whose pk begins with the prefix, in no order. Scans: the table is small."""
+        """
+        All items whose pk begins with the prefix, in no order. Scans: the table is small.
+
+        Not a snapshot: items that change meanwhile come as they are when their page is read.
+        """
         arguments: dict[str, Any] = {
             "TableName": self.name,
             "ConsistentRead": True,
@@ -268,6 +275,6 @@ class ControlTable:
             answer = self.client.scan(**arguments)
             for item in answer["Items"]:
                 yield {name: unwrap(value) for name, value in item.items()}
-            if "LastEvaluatedKey" not in answer:
+            if "LastEvaluatedKey" not in answer:  # a page may be empty and not be the last
                 return
             arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]

@@ -13,7 +13,7 @@ def bucket(milliseconds: int) -> int:
     """
     The bucket of a lag. Bucket N has lags above 1.25**(N-1) and up to 1.25**N ms; bucket 0 those up to 1 ms.
     """
-    return max(0, math.ceil(math.log(max(milliseconds, 1), BASE)))
+    return max(0, math.ceil(math.log(max(milliseconds, 1), BASE)))  # 0 has no logarithm
 
 
 def percentile(counted: Mapping[str, int], share: float) -> float | None:

@@ -14,6 +14,7 @@ class Position(NamedTuple):
     source, or again on the same one.
     """
 
+    # The order of the fields is the order of positions, as tuples and in the text.
     epoch: int
     file: int
     offset: int
@@ -32,6 +33,7 @@ class Position(NamedTuple):
     def parse(cls, text: str) -> Self:
         """The position that `str` wrote. Raises ValueError if the text is not one."""
         epoch, file, offset, row = text.split(".")
+        # A shorter text would sort in another place.
         if tuple(map(len, (epoch, file, offset, row))) != (4, 8, 16, 8):
             raise ValueError(f"not a position: {text!r}")
         return cls(int(epoch, 16), int(file, 16), int(offset, 16), int(row, 16))

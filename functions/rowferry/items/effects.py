@@ -50,6 +50,7 @@ def effects(change: RowChange, mapping: Mapping, lane: int = 0) -> list[Effect]:
     """
     refuse_oversized(change)
     table = table_of(change, mapping)
+    # `_leaving` reads places, not values: a row with an unusable value can be deleted.
     old = _before(change, table, _leaving) or {}
     new = {} if change.after is None else _placed(change.after, table, members_of)
     found = [_effect(key, old.get(key), new.get(key), table) for key in (*(old.keys() - new.keys()), *new)]
@@ -61,6 +62,7 @@ def effects(change: RowChange, mapping: Mapping, lane: int = 0) -> list[Effect]:
 def _effect(key: ItemKey, old: Members | None, new: Members | None, table: TableMapping) -> Effect:
     if table.whole:
         return Effect(key, None if new is None else _present(new), whole=True, target=table.into)
+    # In this order: a member that stays keeps its value.
     return Effect(key, {**(old or {}), **(new or {})}, target=table.into)
 
 
@@ -90,7 +92,7 @@ def _placed(
         held = items.get(key)
         if held is None:
             items[key] = members
-        elif table.whole or held.keys() & members.keys():
+        elif table.whole or held.keys() & members.keys():  # one of the two rows would be lost
             raise HookFailed(
                 f"the hook of {table.source} returned two rows with the same place in an item",
                 "let it give each row a key of its own",
@@ -102,6 +104,7 @@ def _placed(
 
 def _carried(row: Row, table: TableMapping) -> list[Row]:
     """The rows that filter and hook make of a row of MySQL."""
+    # The filter before the hook: it names columns of MySQL, not of the rows that the hook makes.
     if table.where is not None and not table.where.matches(row):
         return []
     return [row] if table.hook is None else table.hook.rows(row)
@@ -119,7 +122,7 @@ def _before[T](change: RowChange, table: TableMapping, read: Callable[[Row, Tabl
     try:
         return read(change.before, table)
     except (EmptyKey, HookFailed, ReservedName, ValueOutOfRange):
-        if change.after is None:
+        if change.after is None:  # a delete, which is quarantined as its insert was
             raise
         return None
 
@@ -157,6 +160,7 @@ def by_lane(change: RowChange, mapping: Mapping, lanes: int) -> Sequence[tuple[i
     if len(old) <= 1 and len(new) <= 1:
         return _moved(change, old, new, lanes)
     touched = dict.fromkeys(lane_of(key, lanes) for key in (*old, *new))
+    # In one lane all its items are there: the consumer has none to leave out.
     part = change if len(touched) == 1 else change._replace(lanes=lanes)
     return [(lane, part) for lane in touched]
 

@@ -133,6 +133,7 @@ def _folded(run: list[FoldStep]) -> Iterator[Write]:
     members: Members = {}
     for step in run:
         changed = step.effect.members or {}
+        # With `merge` the whole item is put: there is no expression that has to fit.
         if part and not effect.target.merge and not fits(members | changed):
             yield write_of(part, members)
             part, members = [], {}
@@ -147,6 +148,8 @@ def newer(write: Write, held: dict[str, Attribute]) -> Write | None:
     """
     if write.position is None or write.whole:
         return None
+    # `held` is empty where the request did not ask for the item: then the one change is a repeat
+    # (update_item).
     position = held[POSITION]["S"] if POSITION in held else write.steps[0].position
     steps = [step for step in write.steps if step.position and position and step.position > position]
     members: Members = {}

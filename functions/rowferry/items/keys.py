@@ -53,7 +53,7 @@ def lane_of(key: ItemKey, lanes: int) -> int:
     data = key.table.encode()
     for _, _, value in key.values:
         data += b"\0" + (value.encode() if isinstance(value, str) else value)
-    return zlib.crc32(data) % lanes
+    return zlib.crc32(data) % lanes  # not hash(), which differs in each process
 
 
 def straight_lane(row: Row, before: Row | None, table: TableMapping, lanes: int) -> int | None:
@@ -68,7 +68,7 @@ def straight_lane(row: Row, before: Row | None, table: TableMapping, lanes: int)
     for column, longest in table.straight_keys:
         value = row.get(column)
         if type(value) is str:
-            if not 0 < len(value) * _WIDEST <= longest:
+            if not 0 < len(value) * _WIDEST <= longest:  # its bytes have to be counted: `key_of` does
                 return None
         elif type(value) is not int:
             return None

@@ -157,7 +157,7 @@ def _expiry(row: Row, ttl: Ttl, table: TableMapping) -> Attribute | None:
             return None
         case int() | Decimal():
             seconds = int(value)
-        case datetime():
+        case datetime():  # before date: a datetime is one
             seconds = int(value.replace(tzinfo=UTC, microsecond=0).timestamp())
         case date():
             seconds = int(datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp())

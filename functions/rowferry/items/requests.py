@@ -69,6 +69,7 @@ def bury(write: Write, found: Item, expires: int) -> dict[str, Any] | None:
 
 def lookup(write: Write) -> dict[str, Any]:
     """The get_item arguments for the item that `replacement` and `merged` need."""
+    # An older state of the item would only fail the condition of the put that follows.
     return {"TableName": write.key.table, "Key": write.key.attributes(), "ConsistentRead": True}
 
 
@@ -97,11 +98,13 @@ def merged(write: Write, held: Item, expires: int) -> dict[str, Any] | None:
         and held[POSITION]["S"] >= str(write.steps[0].position)
     ):
         rest = newer(write, held)
+    # The second: by hand, a removal from an item that does not exist.
     if rest is None or (rest.position is None and not held and rest.may_empty):
         return None
     item = {} if EXPIRES in held else dict(held)  # a tombstone has no members to keep
     put_members(item, rest.members or {})
     live = members_of(item, write.key, write.target)
+    # The key is added again, because `members_of` leaves it out.
     item = {**(live or _mark(expires)), **write.key.attributes()}
     if rest.position is not None:
         item[POSITION] = {"S": rest.position}

@@ -42,6 +42,7 @@ class Update:
         condition = self._guarded(self._condition())
         clauses = (("SET", self.setting), ("REMOVE", self.removing), ("ADD", self.adding))
         expression = " ".join(f"{verb} {','.join(parts)}" for verb, parts in clauses if parts)
+        # For one change without maps the failure alone says that it is a repeat: `newer` relies on this.
         asked = len(self.write.steps) > 1 or bool(self.maps)
         return {
             "TableName": self.write.key.table,
@@ -50,13 +51,14 @@ class Update:
             "ExpressionAttributeNames": self.names,
             **({"ExpressionAttributeValues": self.values} if self.values else {}),
             **({"ConditionExpression": condition} if condition else {}),
+            # Free of charge, unlike a read.
             "ReturnValues": "ALL_NEW" if self.write.may_leave_empty else "NONE",
             **({"ReturnValuesOnConditionCheckFailure": "ALL_OLD"} if asked else {}),
         }
 
     def _members(self) -> None:
         for index, (place, value) in enumerate((self.write.members or {}).items()):
-            path = f"#{index:x}"
+            path = f"#{index:x}"  # hexadecimal: MAX_MEMBERS counts on short names
             if isinstance(place, SetEntry):
                 continue
             if isinstance(place, MapEntry):

@@ -139,6 +139,7 @@ def stored(value: Value, kind: AttributeType | None, named: str, *, keep_null: b
         return attribute(value)
     try:
         return _AS[kind](value)
+    # `from None`: the messages of these may quote the value.
     except (ValueError, InvalidOperation, TypeError):
         raise ValueOutOfRange(
             f"a value of {named!r} is not a {kind}",

@@ -201,6 +201,7 @@ def _key(name: str, entry: Dict[str, Any] | None, rule: _Rule, notes: list[str])
         notes.append(
             f"{rule}: the type of key {name} is not in the JSON: S is assumed; correct it if it is a number"
         )
+        # One column without text is that column (Template.alone), so its bytes are not converted to text.
         return {"attribute": name, "type": "S", "template": _template("${" + name + "}")}
     kind = str(entry.get("attribute-sub-type")).lower()
     if entry.get("attribute-type") != "scalar" or kind not in _KEY_TYPES:

@@ -134,7 +134,7 @@ class _Reader:
 
     def table(self, schema: str, table: str) -> TableMapping:
         entry, where, layout = self.entry, self.where, self._layout()
-        self._refuse_misplaced(layout)
+        self._refuse_misplaced(layout)  # first: the next lines read words that it has found to be there
         rules = self._rules()
         values = Values(rules, self._null(grouped=layout is not Layout.ITEM_PER_ROW))
         mapped = TableMapping(
@@ -266,7 +266,7 @@ def _constant(entry: Dict[str, Any], where: str) -> Template:
 def _ttl(entry: Any, where: str) -> Ttl:
     only(entry, {"attribute", "column", "days"}, where)
     days = entry.get("days", 0)
-    if isinstance(days, bool) or not isinstance(days, int):
+    if isinstance(days, bool) or not isinstance(days, int):  # a bool is an int
         raise MappingError(f"{where}: days is {days!r}", "write a whole number")
     return Ttl(text_of(entry, "attribute", where), text_of(entry, "column", where), days)
 

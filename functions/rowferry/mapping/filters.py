@@ -49,6 +49,7 @@ class Compare:
             return (value is None) is self.operands[0]
         try:
             return value is not None and self._compare(value)
+        # `from None`: the messages of these may quote the value.
         except (InvalidOperation, ValueError, TypeError):
             raise _unfit(self.column, "correct `where` in the mapping") from None
 
@@ -105,6 +106,7 @@ def _comparable(constant: Any, value: Value) -> Any:
         raise TypeError("a time of day only compares with a time of day")
     match value:
         case int() | float() | Decimal():
+            # 0.1 as it is written, not as a float is stored.
             return Decimal(repr(constant) if isinstance(constant, float) else constant)
         case bytes():
             return constant if isinstance(constant, bytes) else bytes(constant, "utf-8")
@@ -125,7 +127,7 @@ def _moment(written: str) -> str:
     if not found:
         return written
     day, clock, fraction = found.groups("")
-    return f"{day} {clock or '00:00:00'}.{fraction:0<6}"
+    return f"{day} {clock or '00:00:00'}.{fraction:0<6}"  # always six digits: it is compared as text
 
 
 def parse(entry: Any, where: str) -> Where:

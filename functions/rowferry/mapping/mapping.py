@@ -88,7 +88,7 @@ def _joined(table: TableMapping, together: list[TableMapping]) -> TableMapping:
     shared = len(together) > 1
     into = Target(
         maps=frozenset(t.attribute for t in together if t.layout is Layout.NESTED_MAP and t.attribute),
-        ttl=table.ttl.attribute if table.ttl and not shared else None,
+        ttl=table.ttl.attribute if table.ttl and not shared else None,  # see requests._mark
         merge=table.layout is Layout.STRING_SET,
     )
     return replace(table, shared=shared, into=into)

@@ -137,6 +137,7 @@ class TableMapping:
     """
     The key's columns with the most bytes of a text there; empty if the fast path for lanes does not apply.
     """
+    # What `stored` has found: it is called for each column of each row.
     _resolved: dict[str, tuple[str, ColumnSource] | None] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -144,7 +145,8 @@ class TableMapping:
     def __post_init__(self) -> None:
         object.__setattr__(self, "reserved", RESERVED | {key.attribute for key in self.keys})
         straight = [
-            (key.column, longest if key.type == "S" else 0)
+            (key.column, longest if key.type == "S" else 0)  # 0: a text is never taken as a number
+            # Not strict: there may be no range key.
             for key, longest in zip(self.keys, (MAX_HASH_KEY, MAX_RANGE_KEY), strict=False)
             if key.column is not None and key.type != "B"
         ]

@@ -78,7 +78,7 @@ def _settings(settings: dict[str, str], server: Server) -> Iterator[Condition]:
         ("binlog_format", ("ROW",), "SET GLOBAL binlog_format=ROW, then reconnect the writers"),
         ("binlog_row_image", ("FULL",), "SET GLOBAL binlog_row_image=FULL, then reconnect the writers"),
     ]
-    if mysql:
+    if mysql:  # `begin_snapshot` waits by GTID there; on MariaDB it has another way
         wanted += [
             ("gtid_mode", ("ON",), "turn GTIDs on (dev.mysql.com: Changing GTID Mode on Online Servers)")
         ]

@@ -117,7 +117,7 @@ _READINGS: dict[str, Reading] = {
     # * 1e0: all digits, also where FLOAT(M,D) and DOUBLE(M,D) print D decimals; -0 stays -0
     "double": Reading("{} * 1e0"),
     "float": Reading("{} * 1e0", _single),
-    "bit": Reading("{} + 0"),
+    "bit": Reading("{} + 0"),  # as a number; without, drivers return bytes
     "json": Reading(convert=_document),
     "vector": _BYTES,  # the protocol has a type of its own for it, which drivers take for text
 }

@@ -32,6 +32,7 @@ def rows(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> li
     """All rows of a query as dictionaries, with column names in lower case. For small results only."""
     cursor = connection.cursor()
     try:
+        # Without parameters, % is no placeholder to the driver.
         cursor.execute(sql, tuple(parameters) or None)
         names = [column[0].lower() for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -50,6 +51,7 @@ def execute(connection: Connection, sql: str) -> None:
 def identify(connection: Connection) -> Server:
     text = rows(connection, "SELECT VERSION() AS version")[0]["version"]
     flavor = "mariadb" if "mariadb" in text.lower() else "mysql"
+    # Only what precedes the dash: `8.4.3-log`, `10.11.6-MariaDB-1:10.11.6`.
     version = tuple(map(int, re.findall(r"\d+", text.partition("-")[0])))
     variable = "server_uid" if flavor == "mariadb" and version >= (10, 11) else "server_uuid"
     found = rows(connection, f"SHOW GLOBAL VARIABLES WHERE variable_name IN ('{variable}', 'server_id')")
@@ -67,12 +69,12 @@ def replica_lag(connection: Connection) -> int | None:
     found = rows(connection, "SHOW SLAVE STATUS" if _says_slave(connection) else "SHOW REPLICA STATUS")
     behind = [row.get("seconds_behind_source", row.get("seconds_behind_master")) for row in found]
     known = [int(seconds) for seconds in behind if seconds is not None]
-    return max(known) if known and len(known) == len(behind) else None
+    return max(known) if known and len(known) == len(behind) else None  # one unknown channel: all unknown
 
 
 def _says_slave(connection: Connection) -> bool:
     server = identify(connection)
-    return server.flavor == "mariadb" or server.version < (8, 0, 22)
+    return server.flavor == "mariadb" or server.version < (8, 0, 22)  # SHOW REPLICA STATUS came with 8.0.22
 
 
 def columns(connection: Connection, table: TableMapping) -> list[SourceColumn]:

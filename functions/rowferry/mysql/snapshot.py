@@ -19,7 +19,7 @@ def current_offset(connection: Connection, server: Server) -> BinlogOffset:
     NOT a watermark for a SELECT: a transaction is in the binlog before the engine has committed it, so a
     SELECT that follows may not show it. Use `begin_snapshot` for that.
     """
-    renamed = server.flavor == "mysql" and server.version >= (8, 2)
+    renamed = server.flavor == "mysql" and server.version >= (8, 2)  # 8.4 no longer has the old name
     found = rows(connection, f"SHOW {'BINARY LOG' if renamed else 'MASTER'} STATUS")
     if not found:
         raise SourceNotReady("the binlog is off", "set log_bin and restart the server")
@@ -57,6 +57,7 @@ def _begin_on_mariadb(connection: Connection, report: Callable[[str], None]) -> 
     before = _committed(connection)
     _wait_until_decided(connection, report)
     execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
+    # Of any epoch: file and offset decide.
     return min(before, _committed(connection), key=lambda watermark: watermark.position(0))
 
 
@@ -78,7 +79,7 @@ def _wait_until_decided(connection: Connection, report: Callable[[str], None]) -
         if not waiting:
             return
         rows(connection, f"SELECT SLEEP({LOOK_AGAIN}) AS slept")
-        waiting &= _prepared(connection)
+        waiting &= _prepared(connection)  # those of the first answer only: later ones are after the watermark
         if waiting and rounds % round(SILENT_SECONDS / LOOK_AGAIN) == 0:
             report(
                 f"waiting since {round(rounds * LOOK_AGAIN)} s for the outcome of XA transactions:"
@@ -99,6 +100,8 @@ def _wait_until_visible(connection: Connection, report: Callable[[str], None]) -
             return
         gtids = ",".join(sorted(waiting))
         rows(connection, f"SELECT WAIT_FOR_EXECUTED_GTID_SET('{gtids}', 1) AS timed_out")
+        # Asked again, because a GTID that was rolled back is never executed; only of the first answer,
+        # because later transactions are after the watermark.
         waiting &= _owned(connection)
         if waiting and seconds % SILENT_SECONDS == 0:
             report(

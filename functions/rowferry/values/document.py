@@ -43,7 +43,7 @@ def parse(text: str) -> Any:
     """
     try:
         document = json.loads(text, parse_int=_integer, parse_float=_number, parse_constant=_refuse)
-        if "\\u" in text:
+        if "\\u" in text:  # only an escape can bring one: the text itself is whole
             written(document).encode()
     except RecursionError:
         raise ValueError("JSON nested too deeply") from None
@@ -110,9 +110,9 @@ def document_attribute(document: Any, depth: int = 0) -> Attribute:
             return {"S": document}
         case None:
             return {"NULL": True}
-        case bool():
+        case bool():  # before int: a bool is one
             return {"BOOL": document}
-        case int() if -_PLAIN < document < _PLAIN:
+        case int() if -_PLAIN < document < _PLAIN:  # at most 38 digits
             return {"N": str(document)}
         case dict() | list() if depth >= MAX_DEPTH:
             raise ValueOutOfRange(

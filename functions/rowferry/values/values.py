@@ -60,7 +60,7 @@ _TAGS: dict[type, tuple[str, Callable[[Any], str]]] = {
 }
 _READERS: dict[str, Callable[[str], Value]] = {
     "$decimal": Decimal,
-    "$bytes": lambda text: b64decode(text, validate=True),
+    "$bytes": lambda text: b64decode(text, validate=True),  # else it skips other characters
     "$datetime": datetime.fromisoformat,
     "$date": date.fromisoformat,
     "$time": parse_time,
@@ -77,7 +77,7 @@ def tag(value: Value) -> dict[str, str]:
     >>> tag(Decimal("1.10"))
     {'$decimal': '1.10'}
     """
-    found = _TAGS.get(type(value))
+    found = _TAGS.get(type(value))  # the exact type: a datetime is a date, too
     if found is None:
         raise TypeError(f"not a row value: {type(value).__name__}")
     name, write = found
@@ -113,7 +113,7 @@ def text(value: Value) -> str:
         return value
     if isinstance(value, int | float | Decimal):
         return str(value) if type(value) is int else digits(as_decimal(value))
-    if isinstance(value, datetime):
+    if isinstance(value, datetime):  # before date: a datetime is one
         return value.isoformat(sep=" ")
     if isinstance(value, date):
         return value.isoformat()
