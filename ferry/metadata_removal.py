@@ -32,6 +32,7 @@ class TargetTable:
 
     def is_dead(self, item: Mapping[str, Any]) -> bool:
         """Whether the item has nothing but its key and Rowferry's attributes."""
+        # Where a row is an item, one with its key alone is alive: the row has no other column that is stored.
         return not item.keys() - {*self.keys, POSITION, EXPIRES} and (EXPIRES in item or self.grouped)
 
 

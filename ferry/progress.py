@@ -48,6 +48,7 @@ def _bar(what: str, console: Console, unit: str) -> Iterator[Shown]:
             nonlocal before
             before = done if before is None else before
             text = f"{note}, {_rate(done - before, started, time.monotonic(), unit)}"
+            # The total is often an estimate, and may be too low.
             bar.update(task, completed=min(done, total or done), total=total or None, note=text)
 
         # A message may have square brackets, which rich would take for markup.

@@ -78,6 +78,7 @@ def modules() -> list[Path]:
 
 def style(file: Path, wrong: Callable[[str], Iterator[tuple[int, str]]]) -> Iterator[str]:
     """A line for each wording in a file that should be replaced."""
+    # It has the words themselves.
     if file != Path(prose.__file__):
         for number, what in wrong(file.read_text(encoding="utf-8")):
             yield f"{file.relative_to(ROOT)}:{number}: {what}"

@@ -187,7 +187,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], aws: Cloud) -> None:
             request(f"{aws.endpoint}/_ministack/health", method="GET", timeout=30)
             return
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(0.03)
+            process.wait(0.03)  # also the pause between two tries
             raise CloudFailed(f"the emulated AWS ended with status {process.returncode}:\n{tail(aws.log)}")
     raise CloudFailed(f"the emulated AWS was not ready within {READY_WITHIN:.0f} s:\n{tail(aws.log)}")
 

@@ -48,6 +48,7 @@ class Customer(threading.Thread):
                 self._write()
                 self.longest = max(self.longest, time.monotonic() - began)
                 self.writes += 1
+                # A customer that had to wait does not catch up: after the pause there is no burst.
                 due = max(due + 1 / self._rate, began)
                 self._ended.wait(max(0.0, due - time.monotonic()))
         except Exception as error:  # noqa: BLE001 - a thread's error would be lost

@@ -131,6 +131,7 @@ class _Worker:
         self._counters = counters
         self._sending = threading.Lock()
         self._client = parts.client()
+        # For all readers together: `requests` limits the process, not the chunk.
         self._senders = ThreadPoolExecutor(parts.requests)
         self._limiter = WorkerLimiter(counters, slot, self._guard)
 

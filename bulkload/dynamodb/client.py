@@ -46,6 +46,7 @@ def write_bodies(client: Any) -> None:
 
 
 def _keep(params: dict[str, Any], context: dict[str, Any], **_: Any) -> dict[str, Any]:
+    # The request's own context: several threads use one client.
     context[_BODY] = body(params)
     return {"RequestItems": dict.fromkeys(params["RequestItems"], ())}  # boto needs the tables' names
 

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from rowferry.errors import Refused
 
 _MISSING = ("NoSuchKey", "404", "NotFound")
-_TEMPORARY = ".part-in-the-making-"
+_TEMPORARY = ".part-in-the-making-"  # with a dot: `names` leaves hidden files out
 
 
 class Location(Protocol):

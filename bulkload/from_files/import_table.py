@@ -121,6 +121,7 @@ class TableImport:
     def create_empty(self) -> None:
         """Creates the table without an import, for a source without rows."""
         if self._description() is None:
+            # Before the table exists: the next run has to know that this import has made it.
             self.control.put(self._record, {"location": str(self.files)})
             self.dynamodb.create_table(TableName=self.name, **self._parameters())
 

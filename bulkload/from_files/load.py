@@ -161,6 +161,7 @@ class FileLoad:
             if reason != said:
                 self.report(f"waiting: {reason}")
             said = reason
+            # A load that is paused must not miss that its lock is lost.
             self.sleep(EVERY)
             self.lock.check()
         self.lock.check()

@@ -130,6 +130,7 @@ def groups(partition: Stored, folder: Path) -> Groups:
     elif partition.cuts == _MOST_CUTS:
         yield from _crowded(partition.blocks())
     else:
+        # local_runner._clean knows this prefix: it removes what a killed run has left.
         with tempfile.TemporaryDirectory(dir=folder, prefix="cut-") as room:
             for piece in _cut(partition, Path(room)):
                 yield from groups(piece, folder)

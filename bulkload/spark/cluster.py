@@ -18,6 +18,7 @@ _SETTINGS = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": str(MOST_LINES),
     "spark.ui.showConsoleProgress": "false",
 }
+# Loopback only: Spark's own choice is the address of the machine's name.
 _HERE = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",

@@ -32,6 +32,7 @@ def kept(place: Location) -> Iterator[None]:
         found = f"a task failed ({type(error).__name__} in {Path(at.filename).name}:{at.lineno})"
         ours = RowferryError(found, "run the load again: it resumes")
         _keep(place, _OTHER, ours)
+        # Spark logs the cause as well.
         raise ours from None
 
 

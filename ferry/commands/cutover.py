@@ -165,6 +165,7 @@ def _admin(arguments: argparse.Namespace, context: Context) -> Address:
     url = arguments.admin or environ.get("ROWFERRY_ADMIN")
     if not url:
         return context.source
+    # Under the name that source_address looks for.
     password = {"ROWFERRY_SOURCE_PASSWORD": environ.get("ROWFERRY_ADMIN_PASSWORD", "")}
     return source_address(url, arguments.admin_password_file, password)
 
@@ -219,6 +220,7 @@ def _cut_over(
         return 2
     operator_hooks.run(arguments.hooks, "before-fence", {"stack": context.stack.name})
     tail = make_tail(context, Position.parse(context.control.get(VERIFIED)["position"]))
+    # The application still writes: this time is not part of the pause.
     tail.rounds(report)
     fenced = partial(_hooked, arguments.hooks, "fenced")
     cutover = Cutover(context, admin, journal, fence, limits, point, report, fenced)

@@ -108,6 +108,7 @@ def run_retry(arguments: argparse.Namespace, context: Context) -> int:
     with progress("retry", unit="items") as shown:
         shown.step(0, len(wanted), f"{len(wanted):,} items of {len(messages):,} messages")
         correct = _repaired(context, wanted)
+    # A message without keys, such as an unreadable record, is left: nothing shows what it has changed.
     repaired = [message for message in messages if message.keys and correct.issuperset(message.keys)]
     _delete(context, repaired)
     left = [message for message in messages if message not in repaired]

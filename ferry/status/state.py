@@ -87,6 +87,7 @@ def _bulk_of(control: ControlTable, name: str, epoch: int | None) -> dict[str, A
     if plan.get("epoch") != epoch:  # capture was reset since: the load has to be done again
         plan = {}
     count = int(plan.get("chunks", 0))
+    # Higher numbers are leftovers of a planning that was interrupted (bulkload/direct/ledger.py).
     chunks = [chunk for chunk in control.items(chunks_of(name)) if chunk_number(chunk["pk"]) <= count]
     done = [chunk for chunk in chunks if chunk["state"] == "done"]
     sums = {field: sum(int(chunk.get(field, 0)) for chunk in done) for field in ("rows", "items", "unusable")}

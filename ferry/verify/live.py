@@ -126,6 +126,7 @@ class Live:
         total = sum(left.values())
         with closing(self.context.connect()) as connection:
             repair = self._repair(pairs, reading, connection)
+            # The application may write an item between its reading and its repair: then it is tried again.
             for _ in range(_TRIES):
                 repair.run(list(left))
                 recheck = Recheck(reading, self.rest)

@@ -100,6 +100,7 @@ def _columns(pair: Pair, types: Mapping[str, str]) -> Iterator[tuple[int, str, s
         if isinstance(made, str):
             parts = list(mapping_words.pieces(made)) if "${" in made else [("", made), ("", None)]
             named = [column for _, column in parts if column]
+            # From a text of two columns neither value is certain: `a|b` and `c` look like `a` and `b|c`.
             if len(named) == 1 and types[named[0]] in FOUND:
                 (before, _), (after, _) = parts
                 yield number, named[0], before, after

@@ -56,6 +56,7 @@ class Repair:
         for some in batched(keys, AT_ONCE, strict=False):
             refused: list[Unusable] = []
             position, found = self._read(described, some, refused.append)
+            # They have rows, so a tombstone would be wrong, but no item that DynamoDB takes.
             never = [list(map(str, row.key.values())) for row in refused]
             for key in some:
                 if [content for _, content in json.loads(key)] not in never:
@@ -67,6 +68,8 @@ class Repair:
         """
         The items as their rows make them, with their position. `unusable` gets rows that cannot be items.
         """
+        # One snapshot for all sources: an item of several tables gets one position, which has to be true for
+        # all.
         watermark = snapshot.begin_snapshot(self.connection, self.server)
         position = watermark.position(self.epoch)
         lines = [

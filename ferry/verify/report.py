@@ -40,6 +40,7 @@ def _fields(pair: Pair, difference: Difference) -> dict[str, Any]:
         "key": pair.key_fields(difference.member.key),
         "member": difference.member.member or None,
         "kind": difference.kind,
+        # Types, never values.
         "expected": difference.expected,
         "found": difference.found,
     }

@@ -167,6 +167,8 @@ class Scanner:
         return None
 
     def _keep(self, flow: RateLimitedQueue, sides: Sides, side: Side, number: int, got: TaskResult) -> None:
+        # First the result, which announces the page that follows in the same transaction: no crash can lose
+        # it.
         following = sides.add(number, side, got)
         if got.following and following:
             flow.put((following, got.following))

@@ -103,6 +103,7 @@ class TaskReader:
     def _rows(self, task: RowRange) -> TaskResult:
         for _ in range(TRIES):
             try:
+                # All of a range or nothing: where the connection is lost in the middle, it begins again.
                 return self._rows_once(task)
             except OperationalError as error:
                 if error.args[0] not in LOST:

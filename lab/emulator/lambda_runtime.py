@@ -180,7 +180,7 @@ def launch(
         "PATH": os.defpath,
         "HOME": str(folder / "tmp"),
         "TMPDIR": str(folder / "tmp"),
-        "TZ": ":UTC",
+        "TZ": ":UTC",  # as on Lambda
         "LAMBDA_TASK_ROOT": str(artifact.resolve()),
     }
     with log.open("wb") as output:

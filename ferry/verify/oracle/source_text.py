@@ -35,12 +35,15 @@ def connect(address: Address) -> Any:
         user=address.user,
         password=address.password,
         charset="utf8mb4",  # the server converts every character set
+        # Bytes: `text` decodes them here, also where they are not valid UTF-8.
         use_unicode=False,
+        # A transaction would keep its first snapshot, and show the same rows at every further reading.
         autocommit=True,
         ssl_ca=address.ca,
         ssl_verify_identity=bool(address.ca),
+        # Only for parameters: no converter of the driver touches what the server prints.
         conv={str: escape_str},
-        connect_timeout=10,
+        connect_timeout=10,  # seconds
         read_timeout=3600,  # seconds
         program_name="rowferry",
         init_command=SESSION,
