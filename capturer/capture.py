@@ -67,6 +67,12 @@ class CaptureParts:
     random: Random = Random()  # noqa: RUF009 - one for all is enough for jitter
 
 
+def reconnect_pause(failures: int, share: float) -> float:
+    """Seconds before the next attempt after so many in a row that failed; `share`, 0 to 1, spreads them."""
+    # The exponent is bounded: after two hours without the source, 2**failures would be no float any more.
+    return min(LONGEST_PAUSE, 0.25 * (1 << min(failures, 10))) * (1 + share) / 2
+
+
 class Capture:
     """One run of the capturer: `run` once, in the thread that handles signals."""
 
@@ -242,8 +248,7 @@ class Capture:
                 say(logging.WARNING, error.found, fix=error.fix)
                 # Before the next connection, which reads the transaction that broke off from its start.
                 self._transactions.resume()
-                pause = min(LONGEST_PAUSE, 0.25 * 2**failures) * (1 + self.parts.random.random()) / 2
-                self._stopping.wait(pause)
+                self._stopping.wait(reconnect_pause(failures, self.parts.random.random()))
 
     def _read_once(self) -> None:
         """Reads from the newest boundary until capture stops or the connection breaks."""
