@@ -86,6 +86,8 @@ def connect(address: Address, conversions: dict[Any, Any] | None = None) -> Any:
         program_name="rowferry",
         # A TIMESTAMP is read in the session's zone; PAD_CHAR_TO_FULL_LENGTH would add blanks to a CHAR; only
         # ALLOW_INVALID_DATES lets a bound be 2026-02-31; a row limit set on the server loses rows
+        # net_write_timeout: seconds that the server waits for a reader; a rate limit may hold one back
+        # between two blocks of rows
         init_command="SET time_zone = '+00:00', sql_mode = 'ALLOW_INVALID_DATES', net_write_timeout = 3600,"
         " sql_select_limit = 18446744073709551615, sql_big_selects = 1",
     )

@@ -124,6 +124,7 @@ class LoaderLock:
             yield
         finally:
             ended.set()
+            # First: no renewal comes after the release.
             heart.join()
             self.release()
 

@@ -83,6 +83,7 @@ class Draining:
         said, lease = "", _LeaseWatch()
         while True:
             drained = _look(self.control, self.end, clock() - self.started)
+            # After a look: a timeout of 0 asks once.
             if drained.complete or drained.seconds >= timeout:
                 return drained
             if not drained.lanes:

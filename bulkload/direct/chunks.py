@@ -145,6 +145,7 @@ def warning(table: CutTable) -> str | None:
 
 def rows_per_chunk(table: CutTable, wanted: int) -> int:
     """`wanted`, or fewer where the table's rows are so long that a chunk would not fit into memory."""
+    # row_bytes is 0 where the server has no statistics of the table.
     return max(1, min(wanted, BYTES_IN_A_CHUNK // max(1, table.row_bytes)))
 
 
@@ -206,6 +207,7 @@ def _compare(keys: Sequence[KeyColumn], strict: str, last: str) -> str:
         return f"{first} {last} {bound}"
     rest = _compare(keys[1:], strict, last)
     rest = rest if len(keys) == 2 else f"({rest})"
+    # The first comparison only looks redundant: by it the server finds the range in the index.
     return f"{first} {strict}= {bound} AND ({first} {strict} {bound} OR {rest})"
 
 

@@ -148,6 +148,7 @@ class Pool:
         # Killed at once if it lives: its pipe is broken, and its chunks go to another worker.
         dead.end(time.monotonic())
         self._safe = time.monotonic() + LONGEST_REQUEST
+        # At the end, so that `_hand_out` finds the one that rests longest in front.
         self._resting.extend((self._safe, task) for task in dead.tasks.values())
         # Which of its chunks was the cause is unknown, so each is counted.
         self._deaths.update(dead.tasks.keys())

@@ -48,6 +48,7 @@ def open_export(
     there is no export of the table, or something it needs is not given; BadPart when files are missing.
     """
     place = location(where, client)
+    # First: its manifest names the table, the other formats are recognized by the names of files alone.
     if format is None and (found := open_own(place, table)):
         return found
     asked = (format,) if format else FORMATS[:-1]

@@ -203,6 +203,7 @@ def _manifest(made: Plan, done: dict[str, ExportPart]) -> Manifest:
         dialect=rowferry_csv.DIALECT if made.form.format == "csv" else {},
         server=made.server,
         epoch=made.epoch,
+        # Sorted: parts are done in any order, and an export that is repeated has to give the same text.
         parts=tuple(done[name] for name in sorted(done)),
     )
 

@@ -26,7 +26,7 @@ LINES = "partition int, hash long, key string, value string"
 _SCHEMA = pa.schema(
     [("partition", pa.int32()), ("hash", pa.int64()), ("key", pa.string()), ("value", pa.string())]
 )
-_MOST_CHARACTERS = 4 << 20
+_MOST_CHARACTERS = 4 << 20  # of a batch, which may have MOST_LINES long lines
 
 type _Keyed = tuple[int, int, str, str]
 

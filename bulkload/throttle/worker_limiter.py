@@ -27,6 +27,7 @@ class WorkerLimiter:
         self._guard = guard
         self._clock = clock
         self._sleep = sleep
+        # For buckets and counters: neither is safe for two threads.
         self._lock = threading.Lock()
         self._writes, self._reads = TokenBucket(), TokenBucket()
         self._cost = 1.0  # WCU of an item, by the last answer

@@ -42,6 +42,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
+    # Without an item no load has run yet.
     if context.control.get(LOADER).get("released", True):
         raise Refused("no load is running", "give the limits to `ferry load`, which has the same options")
     changes: dict[str, Any] = given_limits(arguments)

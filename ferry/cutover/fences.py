@@ -61,6 +61,7 @@ class ReadOnly:
             return []
         able = _bypassing(connection)
         own = server.rows(connection, "SELECT CURRENT_USER() AS me")[0]["me"].split("@")[0]
+        # An IN without values is not SQL.
         names = ", ".join(f"'{name}'" for name in sorted(able - {own})) or "''"
         connected = server.rows(
             connection,

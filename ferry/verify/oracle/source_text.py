@@ -16,6 +16,7 @@ from ferry.verify.oracle.values import BINARIES, Cell
 from rowferry.mysql.address import Address
 
 ROWS_AT_ONCE = 1000
+# net_write_timeout: seconds that the server waits until the next rows are fetched.
 SESSION = (
     "SET time_zone = '+00:00', sql_mode = '', net_write_timeout = 3600,"
     " sql_select_limit = 18446744073709551615, sql_big_selects = 1"
