@@ -20,13 +20,16 @@ class Holding:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
+        # The line is forgotten before it can be read: a signal that comes at once ends this call, and the next
+        # line must not be taken for this one.
+        line, self._line = self._line + text, ""
+        if not line.endswith("\n"):
+            line, self._line = "", line
         written = self._stream.write(text)
-        self._line += text
-        if self._line.endswith("\n"):
+        if line:
             self._stream.flush()
-            line, self._line = self._line, ""
-            while line.startswith(self._start) and os.getppid() == PARENT:
-                time.sleep(0.05)
+        while line.startswith(self._start) and os.getppid() == PARENT:
+            time.sleep(0.05)
         return written
 
 
