@@ -20,7 +20,7 @@ class Holding:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        # The line is forgotten before it can be read: a signal that comes at once ends this call, and the next
+        # Forgotten before it can be read: a signal that comes at once ends this call, and the next
         # line must not be taken for this one.
         line, self._line = self._line + text, ""
         if not line.endswith("\n"):
