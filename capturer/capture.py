@@ -260,7 +260,12 @@ class Capture:
         # read.
         self._definitions.learn()
         binlog = self._binlog = Binlog(
-            self.parts.source, self.parts.mapping, boundary, self._definitions, self._definitions.reshaped
+            self.parts.source,
+            self.parts.mapping,
+            boundary,
+            self._definitions,
+            self._definitions.reshaped,
+            self._transactions.dialect,
         )
         try:
             if self._stopping.is_set():  # `stop` may have found no binlog to interrupt yet
@@ -292,14 +297,15 @@ class Capture:
     def _same_server(self) -> None:
         connection = self.parts.source.connect()
         try:
-            found = identify(connection).identity
+            server = identify(connection)
         except Exception as error:
             raise self._explained(error) from error
         finally:
             connection.close()
-        if found != self._server:
+        self._transactions.dialect = self._definitions.dialect = server.dialect
+        if server.identity != self._server:
             raise CaptureStopped(
-                f"the source is another server ({found}) than before ({self._server})",
+                f"the source is another server ({server.identity}) than before ({self._server})",
                 f"point SOURCE_HOST at the former server; where that is gone, {START_OVER}",
             )
 

@@ -51,12 +51,17 @@ class Replay:
         returned does not mean that the capturer has sent it.
         """
         client = self._client
-        transactions = Transactions(mapping, epoch, start, skip)
+        dialect = client.dialect()
+        transactions = Transactions(mapping, epoch, start, skip, dialect=dialect)
         # `dict` has no floors: rows whose columns are not certain stop the reading, where the capturer might
         # skip them.
-        definitions = Definitions(client, mapping, lambda: epoch, lambda: transactions.boundary, dict)
+        definitions = Definitions(
+            client, mapping, lambda: epoch, lambda: transactions.boundary, dict, dialect
+        )
         definitions.learn()
-        translation = Translation(mapping, start, definitions=definitions, reshaped=definitions.reshaped)
+        translation = Translation(
+            mapping, start, definitions=definitions, reshaped=definitions.reshaped, dialect=dialect
+        )
         for event in translation.events(self.packets(start)):
             yield from transactions.feed(event)
 

@@ -27,6 +27,7 @@ from capturer.ddl.sql_tokens import (
     tokens,
 )
 from rowferry.mapping import Mapping
+from rowferry.mysql.dialect import SqlDialect
 
 
 class Meaning(Enum):
@@ -96,7 +97,7 @@ _COLUMNS = f"correct the mapping if it names a column that is gone; {RELOAD}"
 _TABLE = f"restore the table if it is gone, or leave it out of the mapping; {RELOAD}"
 
 
-def judge(text: str, schema: str, mapping: Mapping) -> Verdict:
+def judge(text: str, schema: str, mapping: Mapping, dialect: SqlDialect) -> Verdict:
     """
     What the statement means, run with this default schema. Called for every statement that is not a plain
     BEGIN.
@@ -113,7 +114,7 @@ def judge(text: str, schema: str, mapping: Mapping) -> Verdict:
     parts = [parsed] if has_body else list(split(parsed, ";"))
     if len(parts) == 1 and (control := _control(parts[0], text)):
         return control
-    return _together([_Judge(part, text, schema, mapping).verdict() for part in parts])
+    return _together([_Judge(part, text, schema, mapping, dialect).verdict() for part in parts])
 
 
 def _control(parsed: Sequence[Token], text: str) -> Verdict | None:
@@ -160,8 +161,11 @@ def _stop(found: str, tables: Iterable[str], fix: str = RELOAD, *, reshapes: boo
 class _Judge:
     """Judges one statement. Names compare without case: some servers store them in lower case."""
 
-    def __init__(self, parsed: Sequence[Token], text: str, schema: str, mapping: Mapping) -> None:
+    def __init__(
+        self, parsed: Sequence[Token], text: str, schema: str, mapping: Mapping, dialect: SqlDialect
+    ) -> None:
         self.parsed = parsed
+        self.dialect = dialect
         self.text = text
         self.words = TokenReader(parsed)
         self.schema = schema.lower()

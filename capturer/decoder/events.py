@@ -46,12 +46,13 @@ class Gtid(NamedTuple):
 
 
 class Query(NamedTuple):
-    """SQL text as it is in the binlog, and the default schema in which it ran."""
+    """SQL text as it is in the binlog, the default schema in which it ran, and the session's sql_mode."""
 
     start: int
     end: int
     schema: str
     sql: str
+    sql_mode: int = 0
 
 
 class RowsEvent(NamedTuple):

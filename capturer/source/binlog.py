@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ from capturer.source.translation import Definitions, Reshaped, Translation
 from capturer.state.status import START_OVER
 from rowferry.errors import CaptureStopped, RowferryError, SourceNotReady
 from rowferry.mapping import Mapping
+from rowferry.mysql.dialect import SqlDialect
+from rowferry.mysql.server import identify
 from rowferry.position import BinlogOffset
 
 HEARTBEAT = 1.0
@@ -75,6 +78,14 @@ class ReplicationClient:
         # RuntimeError: PyMySQL raises it where a login needs the package cryptography.
         except (pymysql.Error, OSError, RuntimeError) as error:
             raise self.explain(error) from error
+
+    def dialect(self) -> SqlDialect:
+        """How the server reads SQL. Raises as `connect`."""
+        with closing(self.connect()) as connection:
+            try:
+                return identify(connection).dialect
+            except (pymysql.Error, OSError) as error:
+                raise self.explain(error) from error
 
     def explain(self, error: Exception) -> RowferryError:
         """Our own error for the driver's: one of ConnectionLost, SourceNotReady and CaptureStopped."""
@@ -170,6 +181,7 @@ class Binlog:
         start: BinlogOffset,
         definitions: Definitions | None = None,
         reshaped: Reshaped = lambda _tables, _end: None,
+        dialect: SqlDialect = SqlDialect(),  # noqa: B008 - immutable
     ) -> None:
         """Connects and requests the events. Raises what ReplicationClient.explain returns."""
         self._source = source
@@ -189,7 +201,12 @@ class Binlog:
             self.close()
             raise source.explain(error) from error
         self._translation = Translation(
-            mapping, start, checksums=self._dump.checksums, definitions=definitions, reshaped=reshaped
+            mapping,
+            start,
+            checksums=self._dump.checksums,
+            definitions=definitions,
+            reshaped=reshaped,
+            dialect=dialect,
         )
 
     def events(self) -> Iterator[Event]:

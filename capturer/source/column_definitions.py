@@ -24,6 +24,7 @@ from capturer.telemetry import say
 from rowferry.errors import LOAD, CaptureStopped
 from rowferry.mapping import Mapping as Tables
 from rowferry.mysql import server, snapshot
+from rowferry.mysql.dialect import SqlDialect
 from rowferry.position import BinlogOffset
 
 LOCK_SECONDS = 5
@@ -68,12 +69,15 @@ class Definitions:
         epoch: Callable[[], int],
         at: Callable[[], BinlogOffset],
         floors: Floors,
+        dialect: SqlDialect = SqlDialect(),  # noqa: B008 - immutable
     ) -> None:
         self._source = source
         self._mapping = mapping
         self._epoch = epoch
         self._at = at
         self._floors = floors
+        self.dialect = dialect
+        """How the server reads SQL; set at every connect, because it may be another server."""
         self._named = {table.source: (table.schema, table.table) for table in mapping.tables}
         self._known: dict[str, _Known] = {}
         self._searched: BinlogOffset | None = None
@@ -159,7 +163,9 @@ class Definitions:
         if start.order >= end.order:
             return
         for place, query in statements(self._source, start, end):
-            if tables := judge(query.sql, query.schema, self._mapping).reshapes:
+            if tables := judge(
+                query.sql, query.schema, self._mapping, self.dialect.under(query.sql_mode)
+            ).reshapes:
                 self._changes.append((place, tables))
         self._searched = end
 

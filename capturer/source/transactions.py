@@ -29,6 +29,7 @@ from capturer.state.status import START_OVER
 from rowferry.change import RowChange
 from rowferry.errors import PASS, CaptureStopped
 from rowferry.mapping import Mapping
+from rowferry.mysql.dialect import SqlDialect
 from rowferry.position import BinlogOffset, Position, file_number
 
 PORTION = 1_000  # rows of one transaction that are kept back until its end is seen
@@ -72,6 +73,7 @@ class Transactions:
         restart: BinlogOffset | None = None,
         same_values: SameValues = lambda _table, _columns, _end: False,
         shown: Shown = lambda _place: False,
+        dialect: SqlDialect = SqlDialect(),  # noqa: B008 - immutable
     ) -> None:
         self.boundary = restart or resume
         self._settled = resume.order
@@ -83,6 +85,8 @@ class Transactions:
         self._epoch = epoch
         self._same_values = same_values
         self._shown = shown
+        self.dialect = dialect
+        """How the server reads SQL; set at every connect, because it may be another server."""
         self._skip = {where.order for where in skip}
         self._prepared = PreparedTransactions()
         self._readers: dict[type, Callable[[Any], Sequence[RowChange]]] = {
@@ -204,7 +208,7 @@ class Transactions:
         if event.sql == "BEGIN":  # of nearly every transaction
             self._block = True
             return ()
-        verdict = judge(event.sql, event.schema, self._mapping)
+        verdict = judge(event.sql, event.schema, self._mapping, self.dialect.under(event.sql_mode))
         match verdict.meaning:
             case Meaning.BEGIN:
                 self._block = True

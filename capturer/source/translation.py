@@ -15,6 +15,7 @@ from capturer.decoder.stream import EventStream
 from capturer.source.events import Event, Unreadable
 from rowferry.errors import CaptureStopped
 from rowferry.mapping import Mapping, TableMapping
+from rowferry.mysql.dialect import SqlDialect
 from rowferry.position import BinlogOffset
 
 type Definitions = Callable[[str, str], Sequence[Definition] | None]
@@ -56,8 +57,10 @@ class Translation:
         checksums: bool | None = None,
         definitions: Definitions | None = None,
         reshaped: Reshaped = lambda _tables, _end: None,
+        dialect: SqlDialect = SqlDialect(),  # noqa: B008 - immutable
     ) -> None:
         self._mapping = mapping
+        self._dialect = dialect
         self._reshaped = reshaped
         self._start = start
         self._before = 0
@@ -95,7 +98,7 @@ class Translation:
         """The mapped tables that may have other columns from here on."""
         if _NO_DDL.match(query.sql):
             return frozenset()
-        return judge(query.sql, query.schema, self._mapping).reshapes
+        return judge(query.sql, query.schema, self._mapping, self._dialect.under(query.sql_mode)).reshapes
 
     def _unreadable(self, error: CaptureStopped, start: int, *, last: bool) -> Unreadable:
         end = self._stream.end

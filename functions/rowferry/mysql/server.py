@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rowferry.mapping import TableMapping
+from rowferry.mysql.dialect import SqlDialect
 from rowferry.mysql.select import SourceColumn
 
 
@@ -20,12 +21,18 @@ class Server:
     """
     A server: flavor (`mysql` or `mariadb`), version, and what distinguishes it from other servers.
 
-    `identity` is server_uuid (from MariaDB 10.11 on server_uid), or `server_id=N` if there is none.
+    `identity` is server_uuid (from MariaDB 10.11 on server_uid), or `server_id=N` if there is none. `dialect`
+    is that of a session without a sql_mode.
     """
 
     flavor: str
     version: tuple[int, ...]
     identity: str
+    lower_case_table_names: int = 0
+
+    @property
+    def dialect(self) -> SqlDialect:
+        return SqlDialect(self.flavor, self.version, self.lower_case_table_names)
 
 
 def rows(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
@@ -54,9 +61,11 @@ def identify(connection: Connection) -> Server:
     # Only what precedes the dash: `8.4.3-log`, `10.11.6-MariaDB-1:10.11.6`.
     version = tuple(map(int, re.findall(r"\d+", text.partition("-")[0])))
     variable = "server_uid" if flavor == "mariadb" and version >= (10, 11) else "server_uuid"
-    found = rows(connection, f"SHOW GLOBAL VARIABLES WHERE variable_name IN ('{variable}', 'server_id')")
+    asked = f"'{variable}', 'server_id', 'lower_case_table_names'"
+    found = rows(connection, f"SHOW GLOBAL VARIABLES WHERE variable_name IN ({asked})")
     values = {row["variable_name"]: row["value"] for row in found}
-    return Server(flavor, version, values.get(variable) or f"server_id={values.get('server_id')}")
+    identity = values.get(variable) or f"server_id={values.get('server_id')}"
+    return Server(flavor, version, identity, int(values.get("lower_case_table_names") or 0))
 
 
 def threads_running(connection: Connection) -> int:

@@ -5,6 +5,7 @@ import pytest
 from capturer.ddl.sql_tokens import NotUnderstood, tokens
 from capturer.ddl.statements import Meaning, judge
 from rowferry.mapping import Mapping
+from rowferry.mysql.dialect import SqlDialect
 from tests.support.mappings import purchase_of
 
 MAPPING = Mapping.parse(
@@ -41,6 +42,7 @@ hook = "hooks.example:one_row_a_tag"
 """
 )
 
+DIALECT = SqlDialect()
 STOPS = [
     "TRUNCATE TABLE purchase",
     "truncate purchase",
@@ -208,7 +210,7 @@ GOES_ON = [
 
 @pytest.mark.parametrize("sql", STOPS)
 def test_stops(sql: str) -> None:
-    verdict = judge(sql, "shop", MAPPING)
+    verdict = judge(sql, "shop", MAPPING, DIALECT)
     assert verdict.meaning is Meaning.STOP
     assert verdict.found
     assert "--skip {at}" in verdict.fix
@@ -216,7 +218,7 @@ def test_stops(sql: str) -> None:
 
 @pytest.mark.parametrize("sql", GOES_ON)
 def test_goes_on(sql: str) -> None:
-    assert judge(sql, "shop", MAPPING).meaning is Meaning.HARMLESS
+    assert judge(sql, "shop", MAPPING, DIALECT).meaning is Meaning.HARMLESS
 
 
 @pytest.mark.parametrize(
@@ -247,7 +249,7 @@ def test_goes_on(sql: str) -> None:
     ],
 )
 def test_meaning(sql: str, schema: str, meaning: Meaning) -> None:
-    assert judge(sql, schema, MAPPING).meaning is meaning
+    assert judge(sql, schema, MAPPING, DIALECT).meaning is meaning
 
 
 @pytest.mark.parametrize(
@@ -267,7 +269,7 @@ def test_meaning(sql: str, schema: str, meaning: Meaning) -> None:
     ],
 )
 def test_what_has_other_columns_afterwards_is_reported(sql: str, stops: bool, reshapes: set[str]) -> None:
-    verdict = judge(sql, "shop", MAPPING)
+    verdict = judge(sql, "shop", MAPPING, DIALECT)
     assert (verdict.meaning is Meaning.STOP, verdict.reshapes) == (stops, reshapes)
 
 
@@ -281,7 +283,7 @@ def test_what_has_other_columns_afterwards_is_reported(sql: str, stops: bool, re
     ],
 )
 def test_the_tables_to_load_again_are_reported(sql: str, tables: set[str]) -> None:
-    assert judge(sql, "shop", MAPPING).tables == tables
+    assert judge(sql, "shop", MAPPING, DIALECT).tables == tables
 
 
 @pytest.mark.parametrize(
@@ -295,7 +297,7 @@ def test_the_tables_to_load_again_are_reported(sql: str, tables: set[str]) -> No
     ],
 )
 def test_the_name_of_what_is_kept_or_given_up(sql: str, name: str) -> None:
-    assert judge(sql, "shop", MAPPING).name == name
+    assert judge(sql, "shop", MAPPING, DIALECT).name == name
 
 
 @pytest.mark.parametrize(
@@ -315,18 +317,18 @@ def test_the_name_of_what_is_kept_or_given_up(sql: str, name: str) -> None:
     ],
 )
 def test_a_new_type_stops_unless_it_keeps_every_value(sql: str, retypes: set[str]) -> None:
-    verdict = judge(sql, "shop", MAPPING)
+    verdict = judge(sql, "shop", MAPPING, DIALECT)
     assert (verdict.meaning, verdict.retypes) == (Meaning.STOP, retypes)
 
 
 def test_the_reason_names_the_table_and_never_a_value() -> None:
-    assert judge("DROP TABLE a, purchase", "shop", MAPPING).found == "DROP TABLE of shop.purchase"
+    assert judge("DROP TABLE a, purchase", "shop", MAPPING, DIALECT).found == "DROP TABLE of shop.purchase"
     for sql in (
         "INSERT INTO purchase VALUES ('secret')",
         "FROBNICATE purchase 'secret'",
         "SET x='secret purchase",
     ):
-        assert "secret" not in judge(sql, "shop", MAPPING).found
+        assert "secret" not in judge(sql, "shop", MAPPING, DIALECT).found
 
 
 def test_text_and_comments_hide_nothing_but_themselves() -> None:
@@ -343,4 +345,4 @@ def test_what_does_not_end_is_not_guessed(sql: str) -> None:
 def test_rows_in_a_long_statement_stop_in_every_schema() -> None:
     rows = ",".join("(1, 'abc')" for _ in range(200))
     for schema, table in (("elsewhere", "x"), ("elsewhere", "Purchase"), ("shop", "x")):
-        assert judge(f"INSERT INTO {table} VALUES {rows}", schema, MAPPING).meaning is Meaning.STOP
+        assert judge(f"INSERT INTO {table} VALUES {rows}", schema, MAPPING, DIALECT).meaning is Meaning.STOP

@@ -59,6 +59,11 @@ def identity(version: str, **variables: str) -> Server:
             Server("mariadb", (10, 11, 6), "x"),
         ),
         ("10.6.1-MariaDB", {"server_id": "5"}, Server("mariadb", (10, 6, 1), "server_id=5")),
+        (
+            "9.1.0",
+            {"server_uuid": UUID, "lower_case_table_names": "1"},
+            Server("mysql", (9, 1, 0), UUID, lower_case_table_names=1),
+        ),
     ],
 )
 def test_a_server_is_known_by_flavor_version_and_identity(
