@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import rowferry
-from capturer.capture import SENDERS, Capture, CaptureParts
+from capturer.capture import SENDERS, Capture
+from capturer.parts import CaptureParts
 from capturer.source.binlog import HEARTBEAT, ReplicationClient
 from capturer.state.lease import TTL, Lease
 from capturer.stream.sender import kinesis_config, require_stream

@@ -12,6 +12,21 @@ from rowferry.change import Marker
 from rowferry.position import BinlogOffset
 
 
+class Encoded(NamedTuple):
+    """
+    What was read: encoded changes with their lanes, their commit time (ms since 1970) and transaction.
+
+    `boundary` is the newest one that was read: everything before it has been added, except for XA
+    transactions without an outcome, the first of which starts at `restart`.
+    """
+
+    changes: Sequence[tuple[int, bytes]]
+    committed: int
+    transaction: int
+    boundary: BinlogOffset
+    restart: BinlogOffset
+
+
 class Reach(NamedTuple):
     """
     Progress: everything before `reached` is on the stream, `read` is the newest boundary that was read.
@@ -50,35 +65,34 @@ class Outbox:
         lock = threading.Lock()  # one for all three: they are conditions on the same lanes
         self._due, self._space, self._emptied = (threading.Condition(lock) for _ in range(3))
 
-    def add(
-        self,
-        changes: Sequence[tuple[int, bytes]],
-        committed: int,
-        transaction: int,
-        boundary: BinlogOffset,
-        restart: BinlogOffset | None = None,
-    ) -> bool:
+    def add(self, encoded: Encoded) -> bool:
         """
-        Adds encoded changes with their lanes; blocks while too much is held (backpressure).
+        Adds what was read; False, and nothing is added, while too much is held (backpressure): `wait_space`.
 
-        `boundary` is the newest one read: everything before it has been added, except for XA transactions
-        without an outcome, the first of which starts at `restart`. Returns False, and adds nothing, once it
-        is shut.
+        Without changes it is always added: a boundary takes no memory, and the checkpoint has to move on.
+        Once the outbox is shut, what is added is dropped: the next capturer reads it again.
         """
         with self._space:
-            # Without changes it does not wait: a boundary takes no memory, and the checkpoint has to move on.
-            self._space.wait_for(lambda: self._shut or not changes or not self._lanes.full)
             if self._shut:
+                return True
+            if encoded.changes and self._lanes.full:
                 return False
             now, due = self._clock(), self._lanes.next_due()
-            for lane, change in changes:
-                self._lanes.add(lane, change, committed, transaction, now)
+            transaction = encoded.transaction
+            for lane, change in encoded.changes:
+                self._lanes.add(lane, change, encoded.committed, transaction, now)
             self._transaction = transaction
+            boundary = encoded.boundary
             if boundary is not self._read:  # a portion of a large transaction has the boundary before it
                 self._read = boundary
-                self._checkpoints.ended(transaction, (boundary, restart or boundary))
+                self._checkpoints.ended(transaction, (boundary, encoded.restart))
             self._wake(due)
             return True
+
+    def wait_space(self) -> None:
+        """Waits until `add` takes changes again, or the outbox is shut."""
+        with self._space:
+            self._space.wait_for(lambda: self._shut or not self._lanes.full)
 
     def mark(self, marker: Marker, committed: int) -> None:
         """Appends the marker to every lane."""
@@ -93,17 +107,29 @@ class Outbox:
             return self._lanes.marked(marker.id)
 
     def take(self) -> list[Parcel]:
-        """The content of the next request; waits for it. Empty once closed. Each parcel has to be settled."""
+        """The content of a request that is due; empty if none is. Each parcel has to be settled."""
+        with self._due:
+            if self._closed:
+                return []
+            parcels = self._lanes.take(self._clock())
+            if parcels and self._lanes.next_due() is not None:
+                self._due.notify()  # one wake-up may have been for several requests
+            return parcels
+
+    def next_due(self) -> float | None:
+        """When `take` will return something, by the clock; None: not before something changes."""
+        with self._due:
+            return self._lanes.next_due()
+
+    def wait_due(self) -> bool:
+        """Waits until something is due. False once the outbox is closed."""
         with self._due:
             while not self._closed:
-                now = self._clock()
-                if parcels := self._lanes.take(now):
-                    if self._lanes.next_due() is not None:
-                        self._due.notify()  # one wake-up may have been for several requests
-                    return parcels
-                due = self._lanes.next_due()
-                self._due.wait(None if due is None else max(0.0, due - now))
-            return []
+                now, due = self._clock(), self._lanes.next_due()
+                if due is not None and due <= now:
+                    return True
+                self._due.wait(None if due is None else due - now)
+            return False
 
     def settle(self, sent: Sent) -> None:
         """Outcome of a PutRecords request, one per record: what failed is due again after a pause."""
@@ -140,7 +166,7 @@ class Outbox:
             return self._emptied.wait_for(lambda: self._lanes.empty, seconds)
 
     def close(self) -> None:
-        """Ends `take` and `add`. What is still held is dropped: the next capturer reads it again."""
+        """Ends sending and the waits. What is still held is dropped: the next capturer reads it again."""
         with self._due:
             self._closed = self._shut = True
             self._due.notify_all()

@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from capturer.capture import Capture, CaptureParts
+from capturer.capture import Capture
+from capturer.parts import CaptureParts
 from capturer.source.binlog import ReplicationClient
 from capturer.state.lease import Lease
 from capturer.stream.sender import kinesis_config

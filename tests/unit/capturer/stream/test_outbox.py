@@ -3,9 +3,10 @@
 import threading
 import time
 from random import Random
+from typing import Any
 
 from capturer.stream.lanes import Lanes
-from capturer.stream.outbox import Outbox
+from capturer.stream.outbox import Encoded, Outbox
 from capturer.stream.sender import Sent
 from rowferry.position import BinlogOffset
 
@@ -15,12 +16,29 @@ def outbox(limit: int = 1 << 20) -> Outbox:
     return Outbox(lanes, BinlogOffset("b.1", 4), time.monotonic)
 
 
+def add(
+    box: Outbox,
+    changes: list[tuple[int, bytes]],
+    transaction: int,
+    boundary: BinlogOffset,
+    restart: BinlogOffset | None = None,
+) -> bool:
+    return box.add(Encoded(changes, 0, transaction, boundary, restart or boundary))
+
+
+def add_when_there_is_space(box: Outbox, *what: Any) -> None:
+    while not add(box, *what):
+        box.wait_space()
+
+
 def test_reading_waits_while_too_much_is_held_and_goes_on_when_it_was_sent() -> None:
     box = outbox(limit=1)
-    box.add([(0, b"1")], 0, 1, BinlogOffset("b.1", 10))
-    waiting = threading.Thread(target=box.add, args=([(0, b"2")], 0, 2, BinlogOffset("b.1", 20)))
+    add(box, [(0, b"1")], 1, BinlogOffset("b.1", 10))
+    waiting = threading.Thread(
+        target=add_when_there_is_space, args=(box, [(0, b"2")], 2, BinlogOffset("b.1", 20))
+    )
     waiting.start()
-    box.add([], 0, 1, BinlogOffset("b.1", 15))
+    add(box, [], 1, BinlogOffset("b.1", 15))
     assert box.reached()[:2] == (BinlogOffset("b.1", 4), BinlogOffset("b.1", 15)), (
         "positions are never held up"
     )
@@ -34,32 +52,33 @@ def test_reading_waits_while_too_much_is_held_and_goes_on_when_it_was_sent() -> 
 
 def test_a_waiting_sender_wakes_up_for_new_changes_and_at_the_close() -> None:
     box, got = outbox(), []
-    sender = threading.Thread(
-        target=lambda: [
-            got.append(parcels) or box.settle(Sent(parcels, ())) for parcels in iter(box.take, [])
-        ]
-    )  # type: ignore[func-returns-value]
+
+    def send() -> None:
+        while box.wait_due():
+            parcels = box.take()
+            got.extend(parcels)
+            box.settle(Sent(parcels, ()))
+
+    sender = threading.Thread(target=send)
     sender.start()
     for number in range(3):
-        box.add([(number, b"1")], 0, number, BinlogOffset("b.1", 10 + number))
+        add(box, [(number, b"1")], number, BinlogOffset("b.1", 10 + number))
         assert box.wait_empty(600)
     box.close()
     sender.join()
     assert not sender.is_alive()
-    assert sum(map(len, got)) == 3
+    assert len(got) == 3
 
 
 def test_shut_it_takes_nothing_and_forgets_nothing() -> None:
     box = outbox(limit=1)
-    box.add([(0, b"1")], 0, 1, BinlogOffset("b.1", 10))
-    blocked: list[bool] = []
-    reader = threading.Thread(
-        target=lambda: blocked.append(box.add([(0, b"2")], 0, 2, BinlogOffset("b.1", 20)))
-    )
-    reader.start()
+    add(box, [(0, b"1")], 1, BinlogOffset("b.1", 10))
+    assert not add(box, [(0, b"2")], 2, BinlogOffset("b.1", 20)), "it is full"
+    waiting = threading.Thread(target=box.wait_space)
+    waiting.start()
     box.shut()
-    reader.join()
-    assert blocked == [False]
+    waiting.join()
+    assert add(box, [(0, b"2")], 2, BinlogOffset("b.1", 20)), "dropped: the next capturer reads it again"
     assert not box.wait_empty(0)
     box.settle(Sent(box.take(), ()))
     assert box.wait_empty(0)
@@ -68,10 +87,10 @@ def test_shut_it_takes_nothing_and_forgets_nothing() -> None:
 
 def test_what_is_prepared_goes_with_the_boundary_that_it_was_read_at() -> None:
     box = Outbox(Lanes(1, random=lambda: 0), BinlogOffset("b.1", 4), lambda: 0.0)
-    box.add([(0, b"1")], 0, 1, BinlogOffset("b.1", 10), BinlogOffset("b.1", 6))
-    box.add([], 0, 1, BinlogOffset("b.1", 12), BinlogOffset("b.1", 6))
+    add(box, [(0, b"1")], 1, BinlogOffset("b.1", 10), BinlogOffset("b.1", 6))
+    add(box, [], 1, BinlogOffset("b.1", 12), BinlogOffset("b.1", 6))
     assert box.reached().restart == BinlogOffset("b.1", 4)
-    box.add([(0, b"2")], 0, 2, BinlogOffset("b.1", 20), BinlogOffset("b.1", 20))
+    add(box, [(0, b"2")], 2, BinlogOffset("b.1", 20), BinlogOffset("b.1", 20))
     box.shut()
     box.settle(Sent(box.take(), ()))
     assert (box.reached().reached.offset, box.reached().restart.offset) == (20, 20)

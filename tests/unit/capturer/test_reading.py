@@ -1,4 +1,4 @@
-from capturer.capture import LONGEST_PAUSE, reconnect_pause
+from capturer.reading import LONGEST_PAUSE, reconnect_pause
 
 
 def test_the_pauses_before_connecting_again_grow_to_the_longest_and_never_fail() -> None:
