@@ -87,13 +87,16 @@ class Reading:
         except BaseException:
             self.close()
             raise
+        return self._pace()
+
+    def _pace(self) -> float:
         return NOW if self._held is None else FULL
 
     def close(self) -> None:
         """Drops the connection. Called by the thread that calls `step`, or after it has ended."""
-        binlog, self._binlog, self._events = self._binlog, None, None
-        if binlog is not None:
+        if (binlog := self._binlog) is not None:
             binlog.close()
+        self._binlog = self._events = None
 
     def _lost(self, error: ConnectionLost) -> float:
         self.close()
@@ -148,7 +151,7 @@ class Reading:
 
     def _hand_over(self, encoded: Encoded) -> float:
         self._held = None if self._outbox.add(encoded) else encoded
-        return NOW if self._held is None else FULL
+        return self._pace()
 
     def _same_server(self) -> None:
         connection = self._parts.source.connect()

@@ -1,0 +1,203 @@
+"""What a source server has executed, as a set of GTIDs: MySQL's GTID set, or MariaDB's GTID state."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Self
+
+type Intervals = tuple[tuple[int, int], ...]
+"""First and last numbers, both included, ascending, with gaps between them."""
+
+_MARIADB = re.compile(r"(\d+-\d+)-(\d+)")
+_TAG = re.compile("[a-z_][a-z0-9_]{0,31}")
+_NOTHING: Mapping[str, Intervals] = {}
+
+
+class History:
+    """
+    A set of transactions. Immutable; equal histories compare as equal.
+
+    MySQL: every transaction has a number of its source (a server's UUID, or `UUID:tag`). MariaDB: of its
+    domain and server; there numbers rise, with gaps, so a state `0-1-5` stands for every transaction of
+    server 1 in domain 0 up to number 5.
+
+    >>> History.parse("3E11FA47-71CA-11E1-9E33-C80AA9429562:1-3:5").plus(
+    ...     "3e11fa47-71ca-11e1-9e33-c80aa9429562:4")
+    History('3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5')
+    >>> History.parse("0-1-7,0-2-9").minus(History.parse("0-1-5")).listing()
+    '0-1-6 to 0-1-7, 0-2-1 to 0-2-9'
+
+    https://dev.mysql.com/doc/refman/9.7/en/replication-gtids-concepts.html (GTID Sets);
+    https://mariadb.com/kb/en/gtid/ (gtid_binlog_state)
+    """
+
+    # The newest transactions nearly always continue one interval. It is kept apart, so that `plus` copies
+    # nothing: it is called for every transaction of the binlog.
+    __slots__ = ("_first", "_last", "_rest", "_source")
+
+    def __init__(
+        self, sets: Mapping[str, Intervals] = _NOTHING, source: str = "", first: int = 1, last: int = 0
+    ) -> None:
+        """Use `parse` and the methods. `sets` must not be changed afterwards."""
+        self._rest = sets
+        self._source = source
+        self._first = first
+        self._last = last
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """
+        What `str` wrote, or what a server shows; MariaDB's in any order. Raises ValueError for other text.
+        """
+        found: dict[str, Intervals] = {}
+        for part in "".join(text.split()).split(","):
+            for source, first, last in _parsed(part.lower()) if part else ():
+                found[source] = _added(found.get(source, ()), first, last)
+        return cls(found)
+
+    def plus(self, gtid: str) -> "History":
+        """With one more transaction. Raises ValueError for text that is no GTID."""
+        source, number = _split(gtid)
+        if source == self._source and number == self._last + 1:
+            return History(self._rest, source, self._first, number)
+        sets = dict(self._sets())
+        first = 1 if _is_mariadb(source) else number
+        intervals = sets.pop(source, ())
+        *before, (start, end) = _added(intervals, first, number)
+        if end != number:  # between others, as a replica with several appliers may write it
+            return History({**sets, source: (*before, (start, end))})
+        if before:
+            sets[source] = tuple(before)
+        return History(sets, source, start, end)
+
+    def __contains__(self, gtid: str) -> bool:
+        source, number = _split(gtid)
+        if source == self._source and self._first <= number <= self._last:
+            return True
+        return any(first <= number <= last for first, last in self._rest.get(source, ()))
+
+    def minus(self, other: "History") -> "History":
+        """The transactions that `other` lacks."""
+        theirs = other._sets()
+        left = {
+            source: _without(intervals, theirs.get(source, ())) for source, intervals in self._sets().items()
+        }
+        return History({source: intervals for source, intervals in left.items() if intervals})
+
+    def union(self, other: "History") -> "History":
+        """The transactions of both."""
+        sets = dict(self._sets())
+        for source, intervals in other._sets().items():
+            for first, last in intervals:
+                sets[source] = _added(sets.get(source, ()), first, last)
+        return History(sets)
+
+    def within(self, other: "History") -> bool:
+        """Whether `other` contains all of it."""
+        return not self.minus(other)
+
+    def of_source(self, source: str) -> "History":
+        """Its part with that source: MySQL's server UUID, with or without a tag."""
+        return History(
+            {
+                name: intervals
+                for name, intervals in self._sets().items()
+                if name == source or name.startswith(f"{source}:")
+            }
+        )
+
+    def listing(self, limit: int = 10) -> str:
+        """For messages: the transactions in ranges, at most `limit` of them."""
+        parts = list(self._ranges())
+        more = [f"and {len(parts) - limit} more ranges"] if len(parts) > limit else []
+        return ", ".join([*parts[:limit], *more])
+
+    def _ranges(self) -> Iterator[str]:
+        for source, intervals in sorted(self._sets().items()):
+            for first, last in intervals:
+                if _is_mariadb(source):
+                    yield f"{source}-{first}" if first == last else f"{source}-{first} to {source}-{last}"
+                else:
+                    yield f"{source}:{_range(first, last)}"
+
+    def _sets(self) -> Mapping[str, Intervals]:
+        """All intervals by source."""
+        if not self._source:
+            return self._rest
+        mine = _added(self._rest.get(self._source, ()), self._first, self._last)
+        return {**self._rest, self._source: mine}
+
+    def __str__(self) -> str:
+        return ",".join(_text(source, intervals) for source, intervals in sorted(self._sets().items()))
+
+    def __repr__(self) -> str:
+        return f"History({str(self)!r})"
+
+    def __bool__(self) -> bool:
+        return bool(self._source or self._rest)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, History) and self._sets() == other._sets()
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+
+def _is_mariadb(source: str) -> bool:
+    return len(source) < 24  # two numbers of 32 bit; a UUID has 36 characters
+
+
+def _split(gtid: str) -> tuple[str, int]:
+    source, _, number = gtid.rpartition(":")
+    if not source:
+        source, _, number = gtid.rpartition("-")
+    return source, int(number)
+
+
+def _parsed(part: str) -> Iterator[tuple[str, int, int]]:
+    """`uuid:1-3:5:tag:7` as (source, first, last)."""
+    if state := _MARIADB.fullmatch(part):
+        yield state[1], 1, int(state[2])
+        return
+    uuid, *pieces = part.split(":")
+    if len(uuid) != 36 or not pieces:
+        raise ValueError(f"not a GTID set: {part[:80]!r}")
+    source = uuid
+    for piece in pieces:
+        if _TAG.fullmatch(piece):
+            source = f"{uuid}:{piece}"  # a tag holds for the numbers after it
+            continue
+        first, _, last = piece.partition("-")
+        yield source, int(first), int(last or first)
+
+
+def _text(source: str, intervals: Intervals) -> str:
+    if _is_mariadb(source):
+        return f"{source}-{intervals[-1][1]}"
+    return f"{source}:{':'.join(_range(first, last) for first, last in intervals)}"
+
+
+def _range(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}-{last}"
+
+
+def _added(intervals: Intervals, first: int, last: int) -> Intervals:
+    """With the numbers from first to last."""
+    before = [one for one in intervals if one[1] < first - 1]
+    after = [one for one in intervals if one[0] > last + 1]
+    touched = intervals[len(before) : len(intervals) - len(after)]
+    joined = (min([first, *(one[0] for one in touched)]), max([last, *(one[1] for one in touched)]))
+    return (*before, joined, *after)
+
+
+def _without(intervals: Intervals, others: Intervals) -> Intervals:
+    left: list[tuple[int, int]] = []
+    for first, last in intervals:
+        for start, end in others:
+            if end < first or start > last:
+                continue
+            if start > first:
+                left.append((first, start - 1))
+            first = end + 1  # noqa: PLW2901 - what is left begins after it
+        if first <= last:
+            left.append((first, last))
+    return tuple(left)
