@@ -6,7 +6,7 @@ Whatever ends capture, the order is: reading stops, what was read is sent, the c
 is released.
 
 A scheduler other than threads calls `acquire` until it is True, then `begin`, then the steps of the three
-parts in any order; to end, `Reading.stop`, `Outbox.shut`, further steps of sending and keeping, and `end`.
+parts in any order; to end, `SourceReading.stop`, `Outbox.shut`, further steps of sending and keeping, and `end`.
 """
 
 import logging
@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from capturer.keeping import TICK, Keeping, quietly
 from capturer.parts import CaptureParts, Vitals
-from capturer.reading import FULL, NOW, Reading, explained
+from capturer.reading import FULL, NOW, SourceReading, explained
 from capturer.sending import Sending
 from capturer.source.column_definitions import Definitions
 from capturer.source.transactions import Transactions
@@ -43,7 +43,7 @@ FLUSH_WITHIN = 15.0
 class Begun:
     """The parts of a capture that has begun: step each, and all of them until the end."""
 
-    reading: Reading
+    reading: SourceReading
     sending: Sending
     keeping: Keeping
     outbox: Outbox
@@ -155,7 +155,7 @@ class Capture:
             progress.is_shown,
         )
         return Begun(
-            Reading(parts, self._transactions, self._definitions, outbox, self._vitals, self._server),
+            SourceReading(parts, self._transactions, self._definitions, outbox, self._vitals, self._server),
             Sending(parts, outbox, self._vitals),
             Keeping(parts, progress, outbox, self._vitals),
             outbox,

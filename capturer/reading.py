@@ -28,7 +28,7 @@ def reconnect_pause(failures: int, share: float) -> float:
     return min(LONGEST_PAUSE, 0.25 * (1 << min(failures, 10))) * (1 + share) / 2
 
 
-class Reading:
+class SourceReading:
     """
     Reads the binlog in steps; reconnects after a pause when the connection breaks.
 
