@@ -6,7 +6,8 @@ Whatever ends capture, the order is: reading stops, what was read is sent, the c
 is released.
 
 A scheduler other than threads calls `acquire` until it is True, then `begin`, then the steps of the three
-parts in any order; to end, `SourceReading.stop`, `Outbox.shut`, further steps of sending and keeping, and `end`.
+parts in any order; to end, `SourceReading.stop`, `Outbox.shut`, further steps of sending and keeping, and
+`end`.
 """
 
 import logging
