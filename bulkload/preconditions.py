@@ -5,49 +5,38 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from rowferry.control_table import CHECKPOINT, FLOORS, ControlTable
+from rowferry.checkpoint import Checkpoint
+from rowferry.control_table import FLOORS, ControlTable
 from rowferry.errors import Refused
 from rowferry.mapping import EXPIRES, POSITION, TableMapping
 from rowferry.mysql.server import Connection, Server
-from rowferry.mysql.snapshot import current_offset
-from rowferry.position import BinlogOffset, Position
+from rowferry.position import Position
 
 
-def captured_epoch(
+def capture_at(
     control: ControlTable, connection: Connection, server: Server, sources: Iterable[str]
-) -> int:
+) -> Checkpoint:
     """
-    The epoch that the load's watermarks belong to.
+    The checkpoint of a capturer of all these source tables on this server, to which the connection leads.
 
-    Raises Refused unless a capturer of all these source tables has a checkpoint on
-    this server, at or before the end of its binlog: else changes during the load
-    would be lost. It does not check that the capturer is running.
+    Its epoch is that of the watermarks which are read over this connection. Raises Refused where there is
+    none, or it is after the end of the server's binlog: else changes during the load would be lost. It does
+    not check that the capturer is running.
     """
     checkpoint = captured(control, sources)
-    if checkpoint["server"] != server.identity:
-        raise Refused(
-            f"the source is server {server.identity}, but {checkpoint['server']} is being captured",
-            "name in --source the server that the capturer reads (its parameter SourceHost)",
-        )
-    end = current_offset(connection, server).position(checkpoint["epoch"])
-    reached = BinlogOffset(checkpoint["file"], checkpoint["offset"]).position(checkpoint["epoch"])
-    if end < reached:
-        raise Refused(
-            f"the source's binlog ends at {end}, before the checkpoint {reached}",
-            "the server was restored or reset: set CapturerReset (or --reset) to a new word before the load",
-        )
-    return int(checkpoint["epoch"])
+    checkpoint.position_at(connection, server)
+    return checkpoint
 
 
-def captured(control: ControlTable, sources: Iterable[str]) -> dict[str, Any]:
+def captured(control: ControlTable, sources: Iterable[str]) -> Checkpoint:
     """The capturer's checkpoint. Raises Refused unless it covers all these source tables."""
-    checkpoint = control.get(CHECKPOINT)
+    checkpoint = Checkpoint.read(control)
     if not checkpoint:
         raise Refused(
             "no capturer has run yet, so changes made during the load would be lost",
             "start the capturer (CapturerCount=1) and wait until `ferry status` shows a position",
         )
-    if missing := sorted(set(sources) - set(checkpoint.get("tables", ()))):
+    if missing := sorted(set(sources) - checkpoint.tables):
         raise Refused(
             f"the capturer does not capture {', '.join(missing)}",
             "deploy the capturer with this mapping first, and wait until it captures",
@@ -55,13 +44,12 @@ def captured(control: ControlTable, sources: Iterable[str]) -> dict[str, Any]:
     return checkpoint
 
 
-def refuse_before_capture(checkpoint: dict[str, Any], watermark: Position) -> None:
+def refuse_before_capture(checkpoint: Checkpoint, watermark: Position) -> None:
     """
     Raises Refused where the capturer began after the watermark, or skipped something that is newer than it:
     changes between the two would be lost.
     """
-    reached = BinlogOffset(checkpoint["file"], checkpoint["offset"]).position(checkpoint["epoch"])
-    since = Position.parse(checkpoint["since"]) if "since" in checkpoint else reached
+    since = checkpoint.since or checkpoint.position
     if watermark < since:
         raise Refused(
             f"the watermark {watermark} is before {since}, where the changes on the stream begin",
@@ -111,12 +99,12 @@ def refuse_expiry(client: Any, table: TableMapping) -> None:
         )
 
 
-def holds_items(client: Any, target: str, epoch: int) -> bool:
+def holds_items(client: Any, target: str, first_epoch: int) -> bool:
     """
     Whether the target has live items, of any source. Scans up to the first one.
 
-    Raises Refused when that one is of an earlier epoch: the changes that would
-    remove some of them are lost, so they would stay for good.
+    Raises Refused when that one is from before the capture's first epoch: the changes that would remove some
+    of them are lost, so they would stay for good.
     """
     pages = client.get_paginator("scan").paginate(
         TableName=target,
@@ -129,7 +117,7 @@ def holds_items(client: Any, target: str, epoch: int) -> bool:
     # (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html).
     found = next((item for page in pages for item in page["Items"]), None)
     # Positions have a fixed width: their texts compare as they do.
-    if found and found[POSITION]["S"] < str(Position(epoch, 0, 0)):
+    if found and found[POSITION]["S"] < str(Position(first_epoch, 0, 0)):
         raise Refused(
             f"{target} contains items from before the reset of capture",
             "empty it, or delete and create it, then run `ferry load` again",

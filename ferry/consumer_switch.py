@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ferry.context import Stack, find_stack
-from rowferry.control_table import CHECKPOINT, ControlTable, load_key
+from rowferry.checkpoint import Checkpoint
+from rowferry.control_table import ControlTable, load_key
 from rowferry.errors import Refused
 
 TIMEOUT = 900.0  # seconds; AWS usually takes a minute or two
@@ -14,29 +15,29 @@ PAUSE = 1.0
 
 def require_load(control: ControlTable, sources: Iterable[str]) -> None:
     """
-    Raises Refused unless a capturer captures every source table, and each one's load is done in its epoch.
+    Raises Refused unless a capturer captures every source table, and each one's load is done in this capture.
     """
-    checkpoint = control.get(CHECKPOINT)
+    checkpoint = Checkpoint.read(control)
     if not checkpoint:
         raise Refused(
             "no capturer has run yet", "start the capturer (CapturerCount=1), then run `ferry load`"
         )
     for source in sources:
-        if source not in checkpoint.get("tables", ()):
+        if source not in checkpoint.tables:
             raise Refused(
                 f"the capturer does not capture {source}",
                 "deploy the capturer with this mapping first, then run `ferry load`",
             )
-        if lacking := _lacking(control.get(load_key(source)), checkpoint["epoch"]):
+        if lacking := _lacking(control.get(load_key(source)), checkpoint):
             raise Refused(
                 f"the load of {source} {lacking}", "run `ferry load` to its end, then turn the switch ON"
             )
 
 
-def _lacking(load: Mapping[str, Any], epoch: int) -> str:
+def _lacking(load: Mapping[str, Any], checkpoint: Checkpoint) -> str:
     if not load:
         return "has not begun"
-    if load.get("epoch") != epoch:
+    if not checkpoint.has(load.get("epoch")):
         return "was done before capture was reset"
     return "" if load["state"] == "done" else "is not done"
 

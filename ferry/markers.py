@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from rowferry.checkpoint import Checkpoint
 from rowferry.control_table import CHECKPOINT, LEASE, MARKER, ControlTable, marker_key
 from rowferry.errors import Refused
-from rowferry.mysql import snapshot
 from rowferry.mysql.server import Connection, identify
 from rowferry.position import Position
 from rowferry.renewals import RenewalWatch
@@ -116,16 +116,9 @@ class _LeaseWatch:
 
 def source_end(control: ControlTable, connection: Connection) -> Position:
     """The present end of the binlog. Raises Refused when another server is being captured, or none."""
+    # In this order, for `position_at`.
     server = identify(connection)
-    checkpoint = control.get(CHECKPOINT)
-    if not checkpoint:
-        raise Refused("no capturer has run yet", "start the capturer (CapturerCount=1)")
-    if checkpoint["server"] != server.identity:
-        raise Refused(
-            f"the source is server {server.identity}, but {checkpoint['server']} is being captured",
-            "name in --source the server that the capturer reads (its parameter SourceHost)",
-        )
-    return snapshot.current_offset(connection, server).position(checkpoint["epoch"])
+    return Checkpoint.read(control).refuse_none().position_at(connection, server)
 
 
 def _ask(control: ControlTable, end: Position) -> None:
@@ -142,7 +135,9 @@ def _look(control: ControlTable, end: Position, seconds: float) -> Drained:
     checkpoint = control.get(CHECKPOINT)
     if checkpoint.get("epoch") != end.epoch:  # a position of the old server means nothing on the new one
         raise Refused(
-            "the source failed over meanwhile", "fence the new server, then run `ferry drain` again"
+            "the source failed over meanwhile, or capture was reset",
+            "run the command again once `ferry status` shows the new server; fence that one, where writes are"
+            " to stop",
         )
     lanes = int(checkpoint.get("lanes", 0))
     marked = request.get("sent") == request["id"] or len(applied) == lanes > 0

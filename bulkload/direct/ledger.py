@@ -11,6 +11,7 @@ from itertools import batched
 
 from bulkload.direct.chunks import Chunk, bound_text, read_bound
 from bulkload.dynamodb.batch_writer import ITEMS_IN_A_REQUEST, Writer
+from rowferry.checkpoint import Checkpoint
 from rowferry.control_table import (
     FLOORS,
     ControlTable,
@@ -56,16 +57,21 @@ class Ledger:
     """
     The load of one source table. `now` gives milliseconds since 1970.
 
-    A plan of another `epoch` does not count: capture has been reset since. Nor does that of an unfinished
-    load by another `method`: its items are written again.
+    A plan from before the `capture` does not count: it was reset since. Nor does that of an unfinished load
+    by another `method`: its items are written again.
     """
 
     def __init__(
-        self, control: ControlTable, source: str, epoch: int, now: Callable[[], int], method: str = DIRECT
+        self,
+        control: ControlTable,
+        source: str,
+        capture: Checkpoint,
+        now: Callable[[], int],
+        method: str = DIRECT,
     ) -> None:
         self.control = control
         self.source = source
-        self.epoch = epoch
+        self.capture = capture
         self.now = now
         self.method = method
 
@@ -80,17 +86,18 @@ class Ledger:
 
     @property
     def state(self) -> str | None:
-        """`loading`, `done`, or None before a plan was made in this epoch."""
+        """`loading`, `done`, or None before a plan was made in this capture."""
         item = self.control.get(self._load)
         method = item.get("method", item.get("road", DIRECT))  # `road`: written by version 0.1
         # A load that is done counts whichever method did it.
         ours = item.get("state") == DONE or method == self.method
-        return item.get("state") if item.get("epoch") == self.epoch and ours else None
+        return item.get("state") if self.capture.has(item.get("epoch")) and ours else None
 
     @property
     def outdated(self) -> bool:
-        """Whether there is a plan, and it is of another epoch."""
-        return bool(self.control.get(self._load).get("epoch", self.epoch) != self.epoch)
+        """Whether there is a plan, and it is from before the reset of capture."""
+        epoch = self.control.get(self._load).get("epoch")
+        return epoch is not None and not self.capture.has(epoch)
 
     def raise_floor(self, position: str) -> None:
         """
@@ -103,13 +110,13 @@ class Ledger:
         self.control.update(FLOORS, set={self.source: position})
 
     def start_of(self, target: str) -> str | None:
-        """The watermark at the start of the first load that merged into the target in this epoch."""
+        """The watermark at the start of the first load that merged into the target in this capture."""
         found: str | None = self.control.get(merge_key(target)).get("watermark")
-        return found if found and Position.parse(found).epoch == self.epoch else None
+        return found if found and self.capture.has(Position.parse(found).epoch) else None
 
     def begin(self, target: str, watermark: str) -> str:
         """
-        Stores that watermark for the whole epoch; returns the one that is in force, perhaps an earlier one.
+        Stores that watermark for the whole capture; returns the one that is in force, perhaps an earlier one.
         """
         return self.start_of(target) or str(
             self.control.update(merge_key(target), set={"watermark": watermark})["watermark"]
@@ -137,7 +144,7 @@ class Ledger:
                 "state": LOADING,
                 "method": self.method,
                 "road": self.method,
-                "epoch": self.epoch,
+                "epoch": self.capture.epoch,
                 "chunks": count,
                 "planned": planned,
                 "rows": 0,
@@ -155,7 +162,7 @@ class Ledger:
         self.control.put(self._chunk(1), {"lower": "", "upper": "", "nulls": False, "state": OPEN})
         self.control.put(
             self._load,
-            {"state": LOADING, **self._method, "epoch": self.epoch, "chunks": 1, "planned": 0,
+            {"state": LOADING, **self._method, "epoch": self.capture.epoch, "chunks": 1, "planned": 0,
              "rows": 0, "items": 0, "started_ms": self.now(), "watermark": watermark},
         )  # fmt: skip
 

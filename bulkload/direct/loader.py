@@ -26,7 +26,8 @@ from bulkload.lock import LoaderLock
 from bulkload.throttle.controller import RateController
 from bulkload.throttle.limits import Limits
 from bulkload.throttle.shared_counters import SharedCounters
-from rowferry.control_table import CHECKPOINT, ControlTable
+from rowferry.checkpoint import Checkpoint
+from rowferry.control_table import ControlTable
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping, TableMapping
 from rowferry.mysql import conditions, type_check
@@ -127,7 +128,7 @@ class Loader:
         Raises Refused or SourceNotReady before anything is written, Unapplied
         or LeaseLost when it cannot go on: run it again, and it resumes.
         """
-        ledgers = self._ledgers(int(self.control.get(CHECKPOINT).get("epoch", 0)))
+        ledgers = self._ledgers(Checkpoint.read(self.control))
         # Before the switch is looked at: to run a finished load again is no mistake, also when the switch is
         # ON.
         if not self.settings.again and all(ledger.state == DONE for ledger in ledgers.values()):
@@ -142,7 +143,7 @@ class Loader:
             server = identify(connection)
             conditions.require(conditions.check(connection, server, self.mapping))
             conditions.require(type_check.check(connection, self.mapping))
-            epoch = preconditions.captured_epoch(self.control, connection, server, ledgers)
+            capture = preconditions.capture_at(self.control, connection, server, ledgers)
             client = self.client()
             for table in self.mapping.tables:
                 preconditions.refuse_other_keys(client, table)
@@ -151,23 +152,23 @@ class Loader:
                 # Under the lock: else a load that is refused would change the limits of the one that is
                 # running.
                 self.settings.limits.write(self.control)
-                parts = self._planner(connection, server, epoch, client).parts(self.mapping)
-                self._work(parts, server, epoch)
+                parts = self._planner(connection, server, capture, client).parts(self.mapping)
+                self._work(parts, server, capture.epoch)
                 return [self._finish(part.table.mapping, part.ledger) for part in parts]
         finally:
             connection.close()
 
-    def _ledgers(self, epoch: int) -> dict[str, Ledger]:
+    def _ledgers(self, capture: Checkpoint) -> dict[str, Ledger]:
         return {
-            table.source: Ledger(self.control, table.source, epoch, lambda: int(self.now() * 1000))
+            table.source: Ledger(self.control, table.source, capture, lambda: int(self.now() * 1000))
             for table in self.mapping.tables
         }
 
-    def _planner(self, connection: Any, server: Server, epoch: int, client: Any) -> Planner:
+    def _planner(self, connection: Any, server: Server, capture: Checkpoint, client: Any) -> Planner:
         return Planner(
             connection,
             server,
-            self._ledgers(epoch),
+            self._ledgers(capture),
             Writer(client, self.control.name, self.lock.check, self.retry),
             self.reports.report,
             chunk_rows=self.settings.chunk_rows,
@@ -244,7 +245,8 @@ class Loader:
 
     def _as_it_was(self, table: TableMapping, ledger: Ledger) -> LoadOutcome:
         outcome = self._outcome(table, ledger, nothing=True)
-        if outcome.result.items and not preconditions.holds_items(self.client(), table.target, ledger.epoch):
+        first = ledger.capture.first_epoch
+        if outcome.result.items and not preconditions.holds_items(self.client(), table.target, first):
             self.reports.report(emptied(outcome))
         return outcome
 

@@ -73,7 +73,7 @@ class Planner:
             watermark = snapshot.begin_snapshot(self.connection, self.server, self.report)
             # Only the watermark is needed: a snapshot that stays open holds up the source's purge.
             self.connection.commit()
-            starts[table.target] = ledger.begin(table.target, str(watermark.position(ledger.epoch)))
+            starts[table.target] = ledger.begin(table.target, str(watermark.position(ledger.capture.epoch)))
         return starts
 
     def _refuse_put(self, target: str, mapping: RowMapping) -> None:
@@ -119,11 +119,11 @@ class Planner:
         Only for an empty target: an item that exists and that this load does not have is removed by a change
         that is still waiting.
         """
-        if preconditions.holds_items(self.writer.client, table.target, ledger.epoch):
+        if preconditions.holds_items(self.writer.client, table.target, ledger.capture.first_epoch):
             self.report(f"{table.target} has items already: the load overwrites them")
             return
         floor = snapshot.begin_snapshot(self.connection, self.server, self.report)
         self.connection.rollback()  # only the offset is needed: everything up to it is visible from now on
         # begin_snapshot waits without a limit: the lock may be lost by now.
         self.writer.guard()
-        ledger.raise_floor(str(floor.position(ledger.epoch)))
+        ledger.raise_floor(str(floor.position(ledger.capture.epoch)))

@@ -14,9 +14,10 @@ from bulkload.exports.columns import ExportColumn
 from bulkload.exports.locations import Location
 from bulkload.exports.manifest import ExportPart
 from bulkload.exports.records import BadLine, ReadRows
+from rowferry.checkpoint import Checkpoint
 from rowferry.errors import BadPart, Refused
 from rowferry.mapping import TableMapping
-from rowferry.position import BinlogOffset, Position
+from rowferry.position import BinlogOffset, Position, base_name
 from rowferry.values import Value
 
 _DAMAGED = (EOFError, OSError, zlib.error, zstd.ZstdError, UnicodeDecodeError)
@@ -28,9 +29,9 @@ class Export:
     """
     One exported table.
 
-    `columns`: those of each row, in this order. `epoch` and `server`: what the parts' watermarks belong to,
-    None for files of other programs, which may have a `stated` watermark. `expected_rows`: of all parts
-    together, where the program recorded it. `notes`: warnings for the operator.
+    `columns`: those of each row, in this order. `epoch` and `server`: in which the export began, None for
+    files of other programs, which may have a `stated` watermark. `expected_rows`: of all parts together,
+    where the program recorded it. `notes`: warnings for the operator.
     """
 
     location: Location
@@ -134,28 +135,49 @@ def parse_watermark(text: str) -> BinlogOffset:
 
 
 def watermark_of(
-    export: Export, part: ExportPart, epoch: int, server: str, given: BinlogOffset | None
+    export: Export, part: ExportPart, checkpoint: Checkpoint, given: BinlogOffset | None
 ) -> Position:
     """
-    The watermark of a part's items, in the epoch and of the server that are captured now.
+    The watermark of a part's items, in the epoch of the server that it was read from.
 
-    Raises Refused where the export is of another epoch or server, or where there is no watermark.
+    Raises Refused where that is not of this capture, or where there is no watermark.
     """
     if part.watermark is not None:
-        if (export.epoch, export.server) != (epoch, server):
-            raise Refused(
-                f"{export.location} was exported from server {export.server} in epoch {export.epoch},"
-                f" captured is {server} in epoch {epoch}",
-                "export again: the changes since then are not on the stream",
-            )
-        return Position.parse(part.watermark)
+        return _recorded(export, part, checkpoint)
     stated = given or export.stated
     if stated is None:
         raise Refused(
             f"{export.location} has no watermark: up to where in the binlog it shows {export.table}",
             "give it: --watermark FILE:OFFSET, the binlog's end as it was before the first row was read",
         )
-    return stated.position(epoch)
+    return stated.position(_epoch_of(stated, checkpoint))
+
+
+def _recorded(export: Export, part: ExportPart, checkpoint: Checkpoint) -> Position:
+    watermark = Position.parse(str(part.watermark))
+    server = part.server or export.server
+    if not checkpoint.has(watermark.epoch) or checkpoint.server_of(watermark.epoch) != server:
+        raise Refused(
+            f"{export.location} was exported from server {server} in epoch {watermark.epoch},"
+            f" captured is {checkpoint.server} in epoch {checkpoint.epoch}",
+            "export again: the changes since then are not on the stream",
+        )
+    return watermark
+
+
+def _epoch_of(stated: BinlogOffset, checkpoint: Checkpoint) -> int:
+    """
+    The epoch of a watermark without one. Raises Refused where the source has failed over since the first, and
+    the name of the file does not show of which server it is: that of another epoch may be far too high.
+    """
+    named = [epoch for epoch in checkpoint.epochs if epoch.base == base_name(stated.file)]
+    if len(checkpoint.epochs) == 1 or len(named) == 1:
+        return (*named, *checkpoint.epochs)[0].number
+    servers = ", ".join(epoch.server for epoch in checkpoint.epochs)
+    raise Refused(
+        f"the source has failed over, and {stated} may be in the binlog of any of its servers: {servers}",
+        "export with `ferry export`, whose files say that, and load these",
+    )
 
 
 def carried(columns: Sequence[ExportColumn], table: TableMapping, where: object) -> list[int]:

@@ -20,9 +20,10 @@ from bulkload.exports.locations import Location, remove_leftovers, write
 from bulkload.exports.manifest import ExportPart, Manifest
 from bulkload.exports.part_maker import PartJob, columns_of
 from bulkload.exports.plan import Form, Plan
+from rowferry.checkpoint import Checkpoint
 from rowferry.errors import Refused, Unapplied
 from rowferry.mapping import TableMapping
-from rowferry.mysql.server import Server, columns
+from rowferry.mysql.server import columns
 
 ROWS_IN_A_PART = 200_000
 
@@ -65,14 +66,13 @@ class ExportTally:
 @dataclass(slots=True)
 class Exporter:
     """
-    Exports tables of one source in one epoch. Called by `ferry export`.
+    Exports tables of one source. Called by `ferry export`. `capture` is that of this source when it begins.
 
     `connect`, and the opener that `run` takes, are pickled and sent to other processes.
     """
 
     connect: Connect
-    server: Server
-    epoch: int
+    capture: Checkpoint
     settings: ExportSettings
     report: Callable[[str], None]
     progress: Callable[[ExportTally], None]
@@ -129,8 +129,8 @@ class Exporter:
             table=table.source,
             columns=columns_of(connection, table),
             form=self.settings.form,
-            server=self.server.identity,
-            epoch=self.epoch,
+            server=self.capture.server,
+            epoch=self.capture.epoch,
             chunks=found,
             rows=(len(found) - 1) * size + chunks.count(connection, described, found[-1]),
         )
@@ -144,8 +144,8 @@ class Exporter:
         other = {
             f"is of {found.table}": found.table != table.source,
             "was begun with another --format or --compression": found.form != self.settings.form,
-            "is of another server": found.server != self.server.identity,
-            "was begun before capture was reset": found.epoch != self.epoch,
+            "was begun before capture was reset": not self.capture.has(found.epoch),
+            "is of another server": self.capture.server_of(found.epoch) not in (None, found.server),
             "is of other columns than the table and the mapping have": found.columns
             != columns_of(connection, table),
         }

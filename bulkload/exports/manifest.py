@@ -17,7 +17,8 @@ class ExportPart:
     """
     One file of an export: `name`, relative to the export's location; its number of `rows`; size in `bytes`
     and `sha256` of the stored (compressed) file; `watermark`, the position (as text) up to which its rows
-    show every change. None where the program that wrote it did not record it.
+    show every change; `server`, whose position that is. None where the program that wrote it did not record
+    it.
     """
 
     name: str
@@ -25,13 +26,14 @@ class ExportPart:
     bytes: int | None = None
     sha256: str | None = None
     watermark: str | None = None
+    server: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """
     One exported table. `format` is csv or parquet, `compression` gzip, zstd or none (of CSV), `dialect`
-    describes how values are written, `server` and `epoch` are those of the watermarks.
+    describes how values are written, `server` and `epoch` are those in which the export began.
     """
 
     table: str

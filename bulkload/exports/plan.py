@@ -29,7 +29,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The chunks of one table, with the server and epoch of their watermarks. `rows`: when it was made."""
+    """The chunks of one table, with the server and epoch in which it was made. `rows`: at that time."""
 
     table: str
     columns: tuple[ExportColumn, ...]

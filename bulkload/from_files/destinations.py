@@ -30,8 +30,8 @@ class Destination(Protocol):
     def check(self, target: LoadTarget) -> None:
         """Raises Refused where the target's table cannot be loaded by this method."""
 
-    def holds_items(self, target: LoadTarget, epoch: int) -> bool:
-        """Whether the target's table has live items. Raises Refused when they are of an earlier epoch."""
+    def holds_items(self, target: LoadTarget, first_epoch: int) -> bool:
+        """Whether the target's table has live items. Refused when they are from before this capture."""
 
     def refuse_newer(self, target: LoadTarget, position: Position) -> None:
         """Raises Refused where the target's table has anything newer than the position."""
@@ -66,9 +66,9 @@ class IntoTable:
             preconditions.refuse_other_keys(self.client, source.table)
             preconditions.refuse_expiry(self.client, source.table)
 
-    def holds_items(self, target: LoadTarget, epoch: int) -> bool:
+    def holds_items(self, target: LoadTarget, first_epoch: int) -> bool:
         """Scans up to the first one."""
-        return preconditions.holds_items(self.client, target.name, epoch)
+        return preconditions.holds_items(self.client, target.name, first_epoch)
 
     def refuse_newer(self, target: LoadTarget, position: Position) -> None:
         """Scans the whole table."""
@@ -111,9 +111,11 @@ class IntoFiles:
         if self.importer:
             self.importer(target, self._place(target)).refuse_existing()
 
-    def holds_items(self, target: LoadTarget, epoch: int) -> bool:
+    def holds_items(self, target: LoadTarget, first_epoch: int) -> bool:
         """False before the import has made the table."""
-        return self.importer is not None and self.importer(target, self._place(target)).holds_items(epoch)
+        return self.importer is not None and self.importer(target, self._place(target)).holds_items(
+            first_epoch
+        )
 
     def refuse_newer(self, target: LoadTarget, position: Position) -> None:
         """Does nothing: a new table has no items."""

@@ -77,9 +77,11 @@ class TableImport:
                 " load into this one with --method files",
             )
 
-    def holds_items(self, epoch: int) -> bool:
-        """Whether the table exists and has live items. Raises Refused when they are of an earlier epoch."""
-        return self._description() is not None and preconditions.holds_items(self.dynamodb, self.name, epoch)
+    def holds_items(self, first_epoch: int) -> bool:
+        """Whether the table exists and has live items. Refused when they are from before this capture."""
+        return self._description() is not None and preconditions.holds_items(
+            self.dynamodb, self.name, first_epoch
+        )
 
     def start(self) -> str:
         """Starts the import, or finds the one that an earlier run started; returns its ARN. Idempotent."""

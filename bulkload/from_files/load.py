@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from bulkload import preconditions
 from bulkload.direct.grouping import Unusable
@@ -29,7 +28,8 @@ from bulkload.lock import LoaderLock
 from bulkload.throttle.controller import EVERY, RateController
 from bulkload.throttle.limits import Limits
 from bulkload.throttle.shared_counters import SharedCounters
-from rowferry.control_table import APPLIED, CHECKPOINT, ControlTable
+from rowferry.checkpoint import Checkpoint
+from rowferry.control_table import APPLIED, ControlTable
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping
 from rowferry.position import BinlogOffset, Position
@@ -71,16 +71,16 @@ class FileLoad:
         Raises Refused before anything is written, BadPart where a file cannot be read, Unapplied or LeaseLost
         when it cannot go on: run it again, and it resumes.
         """
-        epoch = int(self.control.get(CHECKPOINT).get("epoch", 0))
-        ledgers = self._ledgers(epoch)
+        ledgers = self._ledgers(Checkpoint.read(self.control))
         if not self.again and all(ledger.state == DONE for ledger in ledgers.values()):
-            return self._as_it_was(ledgers, epoch)
+            return self._as_it_was(ledgers)
         if switch_is_on:
             raise Refused(
                 "the switch is ON: a load would overwrite newer items",
                 "run `ferry verify`; to load again: `ferry switch off`, then `ferry load --again`",
             )
         checkpoint = preconditions.captured(self.control, ledgers)
+        ledgers = self._ledgers(checkpoint)
         positions = {target.name: self._position(target, checkpoint) for target in self.targets}
         with self.lock.held(self.report):
             self.limits.write(self.control)
@@ -116,22 +116,22 @@ class FileLoad:
         """Another export is another load, which has to be checked again."""
         return self.again or ledger.state is None or ledger.watermark != str(position)
 
-    def _ledgers(self, epoch: int) -> dict[str, Ledger]:
+    def _ledgers(self, capture: Checkpoint) -> dict[str, Ledger]:
         return {
             table.source: Ledger(
-                self.control, table.source, epoch, lambda: int(self.now() * 1000), self.destination.method
+                self.control, table.source, capture, lambda: int(self.now() * 1000), self.destination.method
             )
             for table in self.mapping.tables
         }
 
-    def _position(self, target: LoadTarget, checkpoint: dict[str, Any]) -> Position:
+    def _position(self, target: LoadTarget, checkpoint: Checkpoint) -> Position:
         """
         The low watermark of all parts of the target: the position of its items, and the floor.
         """
         found = []
         for export in (source.export for source in target.sources):
             for part in export.parts:
-                at = watermark_of(export, part, checkpoint["epoch"], checkpoint["server"], self.given)
+                at = watermark_of(export, part, checkpoint, self.given)
                 if part.watermark is None:
                     preconditions.refuse_before_capture(checkpoint, at)
                 found.append(at)
@@ -168,7 +168,7 @@ class FileLoad:
 
     def _refuse_older(self, target: LoadTarget, position: Position, ledgers: Sequence[Ledger]) -> None:
         """Raises Refused where the exports may lack changes that the stream will not deliver again."""
-        live = self.destination.holds_items(target, position.epoch)
+        live = self._holds_items(target, ledgers)
         self.destination.refuse_newer(target, position)
         done = any(ledger.state == DONE for ledger in ledgers)
         if done and not live and self.control.get(APPLIED).get("changes"):
@@ -177,12 +177,15 @@ class FileLoad:
                 "run `ferry load --again` without --from: it reads MySQL as it is now",
             )
 
+    def _holds_items(self, target: LoadTarget, ledgers: Sequence[Ledger]) -> bool:
+        return self.destination.holds_items(target, ledgers[0].capture.first_epoch)
+
     def _plan(self, target: LoadTarget, position: Position, ledgers: Sequence[Ledger]) -> None:
         """
         Raises the floors only for an empty target: an item that exists and that the exports do not have is
         removed by a change that is still waiting.
         """
-        if self.destination.holds_items(target, position.epoch):
+        if self._holds_items(target, ledgers):
             self.report(f"{target.name} has items already: the load overwrites them")
         else:
             for ledger in ledgers:
@@ -210,9 +213,9 @@ class FileLoad:
         if all(ledger.state == DONE for ledger in ledgers):
             work.place.clear()
 
-    def _as_it_was(self, ledgers: dict[str, Ledger], epoch: int) -> list[LoadOutcome]:
+    def _as_it_was(self, ledgers: dict[str, Ledger]) -> list[LoadOutcome]:
         outcomes = [self._outcome(name, ledger, nothing=True) for name, ledger in ledgers.items()]
-        full = {target.name for target in self.targets if self.destination.holds_items(target, epoch)}
+        full = {target.name for target, mine in self._with(ledgers) if self._holds_items(target, mine)}
         for outcome in outcomes:
             if outcome.result.items and outcome.target not in full:
                 self.report(emptied(outcome))

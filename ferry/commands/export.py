@@ -13,7 +13,7 @@ from bulkload.connection import connect
 from bulkload.exports.exporter import ROWS_IN_A_PART, Exported, Exporter, ExportSettings, ExportTally
 from bulkload.exports.locations import Location, location
 from bulkload.exports.plan import Form
-from bulkload.preconditions import captured_epoch
+from bulkload.preconditions import capture_at
 from ferry.context import Context
 from ferry.options import positive
 from ferry.progress import Shown, progress
@@ -96,13 +96,12 @@ def _exporter(arguments: argparse.Namespace, context: Context, shown: Shown, tab
     try:
         server = identify(connection)
         conditions.require(conditions.check(connection, server, context.mapping))
-        epoch = captured_epoch(context.control, connection, server, tables)
+        capture = capture_at(context.control, connection, server, tables)
     finally:
         connection.close()
     return Exporter(
         connect=partial(connect, context.source),
-        server=server,
-        epoch=epoch,
+        capture=capture,
         settings=ExportSettings(
             form=Form(arguments.format, arguments.compression),
             workers=arguments.workers,

@@ -26,7 +26,9 @@ fields of --json:
   switch       ON when the consumer applies changes
   capture      none, capturing, waiting or stopped; position: up to where every change is on the stream;
                lag_bytes, lag_seconds: binlog after it, and the age of its first transaction (null without
-               --source); age_seconds: since it last reported
+               --source, or where that is another server); age_seconds: since it last reported;
+               server, epoch: what is captured now; epochs: each server since the first start or the last
+               reset, with where its binlog begins to be captured, and the end (empty: captured now)
   applied      changes applied; repeats: duplicates, already in the item; quarantined: not applicable
   lag_ms       from the commit in MySQL to being applied, since the beginning: half of the changes, 99 of 100
   queue        messages in the quarantine now

@@ -11,7 +11,8 @@ from ferry.context import Context
 from ferry.cutover.fences import Fence
 from ferry.markers import drain
 from ferry.status import state
-from rowferry.control_table import CHECKPOINT, VERIFIED, ControlTable
+from rowferry.checkpoint import Checkpoint
+from rowferry.control_table import VERIFIED, ControlTable
 from rowferry.errors import Refused, RowferryError
 from rowferry.mysql import server
 from rowferry.mysql.conditions import Condition
@@ -47,20 +48,24 @@ def conditions(
 
 
 def verified(control: ControlTable, minutes: float, now_ms: int) -> Condition:
-    """The last full verify found no difference, not too long ago, in this epoch."""
+    """The last full verify found no difference, not too long ago, in the present epoch."""
     last = control.get(VERIFIED)
-    lacking = _lacking(last, minutes, now_ms, control.get(CHECKPOINT).get("epoch"))
+    lacking = _lacking(last, minutes, now_ms, Checkpoint.read(control))
     return Condition("verified", lacking or "no difference", not lacking, "run `ferry verify`")
 
 
-def _lacking(last: Mapping[str, Any], minutes: float, now_ms: int, epoch: int | None) -> str:
+def _lacking(last: Mapping[str, Any], minutes: float, now_ms: int, checkpoint: Checkpoint) -> str:
     if not last:
         return "never"
     bad = {name: last[name] for name in ("left", "unsettled") if last[name]}
     if bad:
         return ", ".join(f"{count} {name}" for name, count in bad.items())
-    if Position.parse(last["position"]).epoch != epoch:
-        return "before capture was reset"
+    epoch = Position.parse(last["position"]).epoch
+    if (
+        epoch != checkpoint.epoch
+    ):  # also of this capture: it compared with another server than the present one
+        what = "the source failed over" if checkpoint.has(epoch) else "capture was reset"
+        return f"before {what}"
     age = (now_ms - last["at"]) / 60_000
     return f"{age:.0f} minutes ago, which is more than {minutes:g}" if age > minutes else ""
 

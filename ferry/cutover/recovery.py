@@ -17,6 +17,7 @@ from ferry.cutover.procedure import FenceStays
 from ferry.markers import source_end
 from rowferry.errors import Refused, RowferryError
 from rowferry.mysql.address import Address
+from rowferry.position import Position
 
 type Point = Callable[[dict[str, object]], None]
 """Moves the application; raises when that fails."""
@@ -73,6 +74,11 @@ def continue_(context: Context, journal: Journal, point: Point, *, pointed: bool
     """
     state = require(journal, Phase.POINTING)
     end = _source_end(context)
+    if not pointed and Position.parse(end).epoch != Position.parse(state.end).epoch:
+        raise Refused(
+            f"the source has failed over since the fence at {state.end}, and the new server is not fenced",
+            "keep the application on MySQL: `ferry cutover --back --application-is-on-mysql`",
+        )
     if end != state.end and not pointed:
         raise Refused(
             f"MySQL has been written to since: it ends at {end}, the fence was at {state.end}",

@@ -32,6 +32,17 @@ def _backlog_text(waiting: Mapping[str, Any]) -> str:
     return text
 
 
+def server_text(captured: Mapping[str, Any]) -> str:
+    text = f"{captured['server']}, epoch {captured['epoch']}"
+    *former, present = captured["epochs"]
+    if former:
+        text += (
+            f", since {present['file']}:{present['offset']}; failovers: {len(former)}, the last one from"
+            f" {former[-1]['server']} at {former[-1]['end']}"
+        )
+    return text
+
+
 def table(state: Mapping[str, Any]) -> Table:
     """The state as a table, a row for each part."""
     rows = Table(show_header=False, box=None, pad_edge=False)
@@ -43,6 +54,8 @@ def table(state: Mapping[str, Any]) -> Table:
         )
     captured, lag, mark = state["capture"], state["lag_ms"], state["marker"]
     rows.add_row("captured", f"{captured['changes']:,} changes, up to {captured['position'] or '-'}")
+    if captured["state"] != "none":
+        rows.add_row("server", server_text(captured))
     rows.add_row("applied", f"{state['applied']:,} changes, {state['repeats']:,} repeats")
     if lag["half"] is not None:
         rows.add_row("lag", f"half within {lag['half']:,} ms, 99 of 100 within {lag['99 of 100']:,} ms")

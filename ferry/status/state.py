@@ -10,6 +10,7 @@ from ferry.context import Context, Stack, find_stack
 from ferry.status.advice import waits
 from ferry.status.backlog import backlog, kept, oldest_seconds
 from ferry.status.lag import lag_bytes, lag_seconds
+from rowferry.checkpoint import Checkpoint
 from rowferry.control_table import (
     APPLIED,
     CHECKPOINT,
@@ -32,11 +33,12 @@ def look(context: Context, connection: server.Connection | None) -> dict[str, An
     # Not context.stack, which is looked up once: `--watch` has to show a switch that has been turned since.
     control, stack = context.control, find_stack(context.client("cloudformation"), context.stack.name)
     checkpoint, counters, now = control.get(CHECKPOINT), control.get(APPLIED), time.time()
+    captured = connection if connection and _is_captured(connection, checkpoint) else None
     state: dict[str, Any] = {
         "stack": stack.name,
         "switch": stack.output("SwitchState"),
         "bulk": bulk(control, [table.source for table in context.mapping.tables]),
-        "capture": capture(checkpoint, connection, now) | lag(context, connection, checkpoint),
+        "capture": capture(checkpoint, captured, now) | lag(context, captured, checkpoint),
         **applied(counters),
         "queue": queued(context.client("sqs"), stack.output("QuarantineUrl")),
         "backlog": waiting(context, stack, checkpoint, counters, now),
@@ -48,10 +50,15 @@ def look(context: Context, connection: server.Connection | None) -> dict[str, An
     return state
 
 
+def _is_captured(connection: server.Connection, checkpoint: Mapping[str, Any]) -> bool:
+    """On another server, as right after a failover, the offsets of the checkpoint mean nothing."""
+    return server.identify(connection).identity == checkpoint.get("server")
+
+
 def lag(
     context: Context, connection: server.Connection | None, checkpoint: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The lag of capture in seconds."""
+    """The lag of capture in seconds. `connection`: to the captured server, None without one."""
     if connection is None or not checkpoint:
         return {"lag_seconds": None}
     reached = BinlogOffset(checkpoint["file"], checkpoint["offset"])
@@ -78,13 +85,13 @@ def verified(found: Mapping[str, Any], now: float) -> dict[str, Any] | None:
 
 def bulk(control: ControlTable, sources: Sequence[str]) -> list[dict[str, Any]]:
     """For each source table: state (none, loading, done), chunks done and planned, rows, items, unusable."""
-    epoch = control.get(CHECKPOINT).get("epoch")
-    return [_bulk_of(control, name, epoch) for name in sources]
+    checkpoint = Checkpoint.read(control)
+    return [_bulk_of(control, name, checkpoint) for name in sources]
 
 
-def _bulk_of(control: ControlTable, name: str, epoch: int | None) -> dict[str, Any]:
+def _bulk_of(control: ControlTable, name: str, checkpoint: Checkpoint) -> dict[str, Any]:
     plan = control.get(load_key(name))
-    if plan.get("epoch") != epoch:  # capture was reset since: the load has to be done again
+    if not checkpoint.has(plan.get("epoch")):  # capture was reset since: the load has to be done again
         plan = {}
     count = int(plan.get("chunks", 0))
     # Higher numbers are leftovers of a planning that was interrupted (bulkload/direct/ledger.py).
@@ -97,16 +104,24 @@ def _bulk_of(control: ControlTable, name: str, epoch: int | None) -> dict[str, A
 def capture(
     checkpoint: Mapping[str, Any], connection: server.Connection | None, now: float
 ) -> dict[str, Any]:
-    """The capturer's state, position and lag; `now` in seconds since 1970."""
+    """
+    The capturer's state, position, lag and failovers; `connection`: to the captured server, None without one;
+    `now` in seconds since 1970.
+    """
     if not checkpoint:
-        return {"state": "none", "position": None, "lag_bytes": None, "age_seconds": None, "changes": 0}
-    reached = BinlogOffset(checkpoint["file"], checkpoint["offset"]).position(checkpoint["epoch"])
+        none = dict.fromkeys(("position", "server", "epoch", "lag_bytes", "age_seconds"))
+        return {"state": "none", **none, "epochs": [], "changes": 0}
+    view = Checkpoint.of(checkpoint)
+    reached = view.position
     updated = checkpoint.get("updated_ms")
     return {
         "state": checkpoint.get("state", "capturing"),
         "reason": checkpoint.get("reason", ""),
         "fix": checkpoint.get("fix", ""),
         "position": str(reached),
+        "server": view.server,
+        "epoch": view.epoch,
+        "epochs": [epoch.fields for epoch in view.epochs],
         "binlog": f"{checkpoint['file']}:{checkpoint['offset']}",
         "lag_bytes": None if connection is None else lag_bytes(connection, reached),
         "age_seconds": None if updated is None else round(max(0.0, now - updated / 1000), 1),

@@ -17,7 +17,8 @@ from ferry.verify.recheck import Observation, Recheck
 from ferry.verify.repair import Repair
 from ferry.verify.summary import Summary
 from ferry.verify.tasks import ReadCounts
-from rowferry.control_table import CHECKPOINT, VERIFIED
+from rowferry.checkpoint import Checkpoint
+from rowferry.control_table import VERIFIED
 from rowferry.errors import Refused
 from rowferry.mysql import server
 from rowferry.position import Position
@@ -137,13 +138,13 @@ class Live:
         return len(repair.written - left.keys()), total - sum(left.values())
 
     def _repair(self, pairs: Sequence[Pair], reading: ItemReading, connection: Any) -> Repair:
-        context = self.context
+        context, identified = self.context, server.identify(connection)
         days = int(context.stack.parameters["TombstoneDays"])
         by_source = {table.source: table for table in context.mapping.tables}
         return Repair(
             connection,
-            server.identify(connection),
-            context.control.get(CHECKPOINT)["epoch"],
+            identified,
+            Checkpoint.read(context.control).position_at(connection, identified).epoch,
             [by_source[f"{pair.schema}.{pair.table}"] for pair in pairs],
             reading.rows,
             reading.items,

@@ -14,7 +14,7 @@ from ferry.verify.live import Live
 from ferry.verify.oracle.mapping_entry import Pair, read_pairs
 from ferry.verify.point_reads import Key
 from ferry.verify.summary import Summary
-from rowferry.control_table import CHECKPOINT
+from rowferry.checkpoint import Checkpoint
 from rowferry.errors import Refused
 from rowferry.position import BinlogOffset, Position
 
@@ -79,9 +79,11 @@ class Tail:
         """
         context, pairs = self.context, self._pairs
         _refuse_unread([f"{pair.schema}.{pair.table}" for pair in pairs if not _is_read(context, pair)])
-        checkpoint = context.control.get(CHECKPOINT)
-        start = BinlogOffset.of(self.since, checkpoint["file"])
-        changes = Replay(context.source).row_changes(context.mapping, checkpoint["epoch"], start)
+        checkpoint = Checkpoint.read(context.control)
+        if checkpoint.epoch != self.since.epoch:
+            raise Refused("the source has failed over since the last verify", "run `ferry verify` again")
+        start = BinlogOffset.of(self.since, checkpoint.reached.file)
+        changes = Replay(context.source).row_changes(context.mapping, checkpoint.epoch, start)
         found = defaultdict(set, changed.changed_keys(changes, pairs))
         for target, keys in self._carried.items():
             found[target] |= keys

@@ -19,6 +19,7 @@ Every error that Rowferry raises on purpose.
   + LeaseLost             another capturer has taken over
   + BadPart               a file of an export cannot be loaded as it is
   + Refused               the operator asked for something that is not safe now
+    - NotCaptured         the server at hand is not the one that is captured now
 
 The class decides what happens; the message says what was found and what was
 expected and ends in the fix. Messages never hold row values.
@@ -132,3 +133,10 @@ class BadPart(RowferryError):
 
 class Refused(RowferryError):
     """A command of the operator that would endanger the data in the present state."""
+
+
+class NotCaptured(Refused):
+    """
+    The server at hand, or its binlog, is not the one that is captured. Right after a failover that changes by
+    itself: capture follows.
+    """

@@ -53,6 +53,15 @@ def file_number(name: str) -> int:
     return int(name.rpartition(".")[2])
 
 
+def base_name(name: str) -> str:
+    """
+    What all binlog files of a server are named like: `binlog` of `binlog.000012`.
+
+    The server's option --log-bin; with another one, its files are numbered from 1 again.
+    """
+    return name.rpartition(".")[0]
+
+
 def file_name(base: str, number: int) -> str:
     """The binlog file of that number; MySQL pads to six digits, and numbers above 999999 have more."""
     return f"{base}.{number:06d}"
@@ -84,7 +93,7 @@ class BinlogOffset(NamedTuple):
     @classmethod
     def of(cls, position: Position, file: str) -> Self:
         """The offset of a position in the binlog whose files are named like `file`."""
-        return cls(file_name(file.rpartition(".")[0], position.file), position.offset)
+        return cls(file_name(base_name(file), position.file), position.offset)
 
     @classmethod
     def parse(cls, text: str) -> Self:

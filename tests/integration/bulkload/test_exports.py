@@ -51,6 +51,7 @@ from tests.integration.values.test_select import (
 )
 from tests.integration.values.test_select import differences as differences_of
 from tests.integration.values.test_select import server as server  # noqa: PLC0414  a fixture
+from tests.support.epochs import capture
 from tests.support.mappings import PURCHASE
 from tests.support.move_bed import Bed, make_bed
 from tests.support.waiting import wait_for
@@ -69,8 +70,8 @@ def exporter(server: Server, **settings: Any) -> Exporter:
     account = server.capture
     open_source = partial(connect, Address(server.host, server.port, account.user, account.password))
     with open_source() as connection:
-        identity = identify(connection)
-    return Exporter(open_source, identity, 1, ExportSettings(**settings), lambda _: None, lambda _: None)
+        found = capture(identify(connection).identity)
+    return Exporter(open_source, found, ExportSettings(**settings), lambda _: None, lambda _: None)
 
 
 def export_into(folder: Path, server: Server, table: TableMapping = TABLE, **settings: Any) -> Exported:
@@ -441,9 +442,9 @@ def test_export_says_what_it_did_and_that_there_is_nothing_more_to_do(
     assert purchases(tmp_path) == set(rows(1000))
     export = open_export(tmp_path, PURCHASES)
     assert (export.epoch, export.server) == (1, identity.identity)
-    assert {watermark_of(export, part, 1, identity.identity, None) for part in export.parts} == {start}
+    assert {watermark_of(export, part, capture(identity.identity), None) for part in export.parts} == {start}
     with pytest.raises(Refused, match="in epoch 2"):
-        watermark_of(export, export.parts[0], 2, identity.identity, None)
+        watermark_of(export, export.parts[0], capture(identity.identity, first=2), None)
     files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     assert cli.main([*arguments, "--json"]) == 0
     (told,) = json.loads(capfd.readouterr()[0])

@@ -12,11 +12,13 @@ from bulkload.direct.ledger import Ledger
 from ferry.verify.diff import Difference
 from lab.cloud import Cloud
 from lab.database import Server
-from rowferry.control_table import CHECKPOINT, merge_key
+from rowferry.checkpoint import Checkpoint
+from rowferry.control_table import merge_key
 from rowferry.errors import Refused, SourceNotReady
 from rowferry.mapping import Mapping as RowMapping
 from rowferry.mysql import conditions, server
 from rowferry.position import Position
+from tests.support.epochs import capture
 from tests.support.mappings import PURCHASE
 from tests.support.move_bed import Bed, make_bed
 from tests.support.verified import verified
@@ -133,7 +135,9 @@ def test_items_that_are_shared_stand_at_the_start_of_the_load(bed: Bed) -> None:
 
 
 def test_each_epoch_has_a_start_of_its_own(bed: Bed) -> None:
-    first, second = (Ledger(bed.control, "test.orders", epoch, lambda: 0) for epoch in (1, 2))
+    first, second = (
+        Ledger(bed.control, "test.orders", capture("s", first=epoch), lambda: 0) for epoch in (1, 2)
+    )
     early, late, anew = (str(Position(*place)) for place in ((1, 1, 1), (1, 1, 2), (2, 1, 1)))
     assert (first.begin("purchase", early), first.begin("purchase", late)) == (early, early)
     assert second.start_of("purchase") is None
@@ -191,8 +195,8 @@ def test_a_load_again_that_ends_early_leaves_no_source_that_counts_as_done(bed: 
     bed.dynamodb.put_item(TableName="purchase", Item={**key, "_pos": {"S": str(Position(0, 1, 1))}})
     with pytest.raises(Refused, match="before the reset of capture"):
         bed.loader(ORDERS + LINES, again=True).run(False)
-    epoch = bed.control.get(CHECKPOINT)["epoch"]
-    ledgers = [Ledger(bed.control, name, epoch, lambda: 0) for name in ("test.orders", "test.purchase")]
+    found = Checkpoint.read(bed.control)
+    ledgers = [Ledger(bed.control, name, found, lambda: 0) for name in ("test.orders", "test.purchase")]
     assert [ledger.state for ledger in ledgers] == [None, None]
 
 

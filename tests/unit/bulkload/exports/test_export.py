@@ -21,6 +21,7 @@ from bulkload.exports.plan import Form, Plan
 from rowferry.errors import BadPart, Refused
 from rowferry.mapping import Mapping
 from rowferry.position import BinlogOffset, Position
+from tests.support.epochs import capture
 from tests.support.paths import FUNCTIONS, ROOT, SCENARIOS
 
 COLUMNS = (ExportColumn("id", "int"), ExportColumn("note", "enum('a,)','b''')", "utf8mb4"))
@@ -122,17 +123,46 @@ def stated(**fields: object) -> Export:
 
 def test_the_watermark_of_others_must_be_stated() -> None:
     with pytest.raises(Refused, match="give it: --watermark FILE:OFFSET"):
-        watermark_of(stated(), ExportPart("p"), 3, "s", None)
+        watermark_of(stated(), ExportPart("p"), capture("s", first=3), None)
     given = parse_watermark("mysql-bin.000012:4567")
     assert given == BinlogOffset("mysql-bin.000012", 4567)
     dumped = stated(stated=BinlogOffset("b.000011", 4))
-    assert watermark_of(dumped, ExportPart("p"), 3, "s", None) == Position(3, 11, 4)
-    assert watermark_of(dumped, ExportPart("p"), 3, "s", given) == Position(3, 12, 4567)
+    assert watermark_of(dumped, ExportPart("p"), capture("s", first=3), None) == Position(3, 11, 4)
+    assert watermark_of(dumped, ExportPart("p"), capture("s", first=3), given) == Position(3, 12, 4567)
     own_part = ExportPart("p", watermark=str(Position(3, 12, 5)))
-    assert watermark_of(stated(epoch=3, server="s"), own_part, 3, "s", given) == Position(3, 12, 5)
-    for epoch, server in ((4, "s"), (3, "t")):
+    own = stated(epoch=3, server="s")
+    assert watermark_of(own, own_part, capture("s", first=3), given) == Position(3, 12, 5)
+    for other in (capture("s", first=4), capture("t", first=3), capture("s", "t", first=2)):
         with pytest.raises(Refused, match="export again"):
-            watermark_of(stated(epoch=3, server="s"), own_part, epoch, server, None)
+            watermark_of(own, own_part, other, None)
+
+
+def test_an_export_from_before_a_failover_keeps_its_watermarks() -> None:
+    own, failed_over = stated(epoch=3, server="s"), capture("r", "s", "t", "s", first=2)
+    parts = {
+        ExportPart("a", watermark=str(Position(3, 12, 5))): True,
+        ExportPart("b", watermark=str(Position(4, 2, 5)), server="t"): True,
+        ExportPart("c", watermark=str(Position(4, 2, 5)), server="s"): False,
+        ExportPart("d", watermark=str(Position(2, 2, 5))): False,
+        ExportPart("e", watermark=str(Position(6, 2, 5)), server="t"): False,
+    }
+    for part, loadable in parts.items():
+        if loadable:
+            assert str(watermark_of(own, part, failed_over, None)) == part.watermark
+        else:
+            with pytest.raises(Refused, match="export again"):
+                watermark_of(own, part, failed_over, None)
+
+
+def test_a_stated_watermark_has_to_name_the_server_once_the_source_has_failed_over() -> None:
+    """Of the new server's binlog and read as the old one's, it would be too low; the other way, too high."""
+    given, part = parse_watermark("binlog.000012:4567"), ExportPart("p")
+    with pytest.raises(Refused, match="may be in the binlog of any of its servers: s, t"):
+        watermark_of(stated(), part, capture("s", "t"), given)
+    named = capture("s", "t", files=("binlog.000007", "other.000001"))
+    assert watermark_of(stated(), part, named, given) == Position(1, 12, 4567)
+    with pytest.raises(Refused, match="may be in the binlog of any"):
+        watermark_of(stated(), part, named, parse_watermark("third.000012:4567"))
 
 
 @pytest.mark.parametrize("text", ["", "12", "binlog:5", "binlog.000012", "binlog.000012:", "binlog.000012:x"])

@@ -9,6 +9,7 @@ from bulkload.preconditions import refuse_before_capture
 from capturer.state.checkpoint_item import Progress
 from capturer.state.status import CaptureStatus, Counters
 from ferry.commands import resume
+from rowferry.checkpoint import Checkpoint
 from rowferry.control_table import CHECKPOINT, FLOORS, load_key
 from rowferry.errors import LOAD, PASS, CaptureStopped, Refused
 from rowferry.mapping import Mapping
@@ -195,15 +196,15 @@ def test_what_is_left_out_of_the_stream_is_in_no_export_of_before() -> None:
     progress.claim()
     later = AT._replace(offset=AT.offset + 50)
     assert progress.is_shown(later)
-    refuse_before_capture(table.items[CHECKPOINT], Position(1, AT.order[0], AT.offset + 51))
+    refuse_before_capture(Checkpoint.read(table), Position(1, AT.order[0], AT.offset + 51))
     with pytest.raises(Refused, match="not on the stream"):
-        refuse_before_capture(table.items[CHECKPOINT], Position(1, AT.order[0], AT.offset + 50))
+        refuse_before_capture(Checkpoint.read(table), Position(1, AT.order[0], AT.offset + 50))
     skipped = AT._replace(offset=AT.offset + 90)
     progress = Progress(table, 1, 8, ["shop.purchase"], skip=[skipped])
     progress.claim()
     progress.start(table.items[CHECKPOINT]["server"], AT, 0)
     with pytest.raises(Refused, match="not on the stream"):
-        refuse_before_capture(table.items[CHECKPOINT], Position(1, AT.order[0], skipped.offset))
+        refuse_before_capture(Checkpoint.read(table), Position(1, AT.order[0], skipped.offset))
 
 
 def test_loads_show_what_was_committed_before_each_began_or_before_any() -> None:
