@@ -2,70 +2,47 @@
 What an SQL statement in the binlog means for the mapped tables. Pure.
 
 Row changes arrive as row events, so a statement matters only if it changes rows or the table without any:
-then capture stops. The rules:
+then capture stops. The rules, as docs/ddl.md has them for the operator:
 
 stops      TRUNCATE, DROP, RENAME of a mapped table or onto its name; DROP of its schema; CREATE OR REPLACE
-stops      ALTER that changes carried values without a row event (`alter_table` has its rules) stops
-INSERT, UPDATE, DELETE, REPLACE, LOAD, CALL, SELECT f() logged as a statement, except the server's own stops
-a statement that is not understood and mentions a mapped table or schema continues  every other statement
+stops      ALTER that changes carried values without a row event (`alter_table` has its rules)
+stops      INSERT, UPDATE, DELETE, REPLACE, LOAD, CALL, SELECT f(), CREATE TABLE ... SELECT logged as a
+           statement, unless it changes other tables and leads to no mapped one (`writes` and `reads`)
+stops      a statement that is not understood and mentions a mapped table or schema
+continues  every other statement
 """
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from enum import Enum, auto
+from dataclasses import replace
 
-from capturer.ddl.alter_table import alteration
+from capturer.ddl.alter_table import alteration, renamed
+from capturer.ddl.row_statements import has_query, target
 from capturer.ddl.sql_tokens import (
+    Name,
     NotUnderstood,
     Token,
     TokenReader,
+    meant,
     mentioned,
     names,
     opening,
     split,
     tokens,
 )
+from capturer.ddl.verdicts import (
+    CORRECT_COLUMNS,
+    HARMLESS,
+    LOG_ROWS,
+    RELOAD,
+    RESTORE,
+    Meaning,
+    Verdict,
+    stop,
+)
 from rowferry.mapping import Mapping
-from rowferry.mysql.dialect import SqlDialect
+from rowferry.mysql.dialect import ANSI_QUOTES, NO_BACKSLASH_ESCAPES, SqlDialect
 
-
-class Meaning(Enum):
-    """Role of a statement in its transaction."""
-
-    BEGIN = auto()
-    COMMIT = auto()
-    ROLLBACK = auto()
-    ROLLBACK_TO = auto()
-    SAVEPOINT = auto()
-    XA_BEGIN = auto()
-    XA_COMMIT = auto()
-    XA_ROLLBACK = auto()
-    HARMLESS = auto()
-    STOP = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """
-    What a statement means.
-
-    If it stops capture: what it does (`found`), what to do (`fix`, with `{at}` for the position) and the
-    source tables that have to be loaded again (`tables`). `reshapes`: the mapped source tables that may have
-    other columns afterwards. `retypes`: it does not stop capture if the new definitions of these columns keep
-    every value. `name` is that of the savepoint, or of the XA transaction, such as X'6162',X'',1
-    """
-
-    meaning: Meaning
-    found: str = ""
-    fix: str = ""
-    tables: frozenset[str] = frozenset()
-    reshapes: frozenset[str] = frozenset()
-    retypes: frozenset[str] = frozenset()
-    name: str = ""
-
-
-HARMLESS = Verdict(Meaning.HARMLESS)
 _CONTROL = {
     ("BEGIN",): Meaning.BEGIN,
     ("START", "TRANSACTION"): Meaning.BEGIN,
@@ -80,8 +57,8 @@ _CONTROL = {
     ("XA", "ROLLBACK"): Meaning.XA_ROLLBACK,
 }
 _ROW_VERBS = frozenset([
-    "CALL", "DELETE", "DO", "HANDLER", "IMPORT", "INSERT", "LOAD", "MERGE", "REPLACE", "SELECT", "UPDATE",
-    "WITH",
+    "CALL", "DELETE", "DO", "HANDLER", "IMPORT", "INSERT", "LOAD", "MERGE", "REPLACE", "SELECT", "TABLE",
+    "UPDATE", "VALUES", "WITH",
 ])  # fmt: skip
 _OWN = frozenset(["mysql", "sys"])  # the server's own schemas; a hosted server's heartbeat writes to one
 # Statements that never change a table's rows.
@@ -89,12 +66,10 @@ _VERBS = frozenset([
     "ANALYZE", "CHECK", "FLUSH", "GRANT", "INSTALL", "KILL", "OPTIMIZE", "PURGE", "RELEASE", "REPAIR",
     "REVOKE", "UNINSTALL", "USE", "XA",
 ])  # fmt: skip
+_ACCOUNT_SETTINGS = ("PASSWORD", "DEFAULT", "ROLE")
 _XID = re.compile(r"X'[0-9a-f]*',X'[0-9a-f]*',\d+")
-_AGAIN = "`ferry switch off`, empty {}, run `ferry load --again`, then start the capturer with --skip {{at}}"
-RELOAD = _AGAIN.format("the target of the table")
-RELOAD_ALL = _AGAIN.format("the targets of all mapped tables")
-_COLUMNS = f"correct the mapping if it names a column that is gone; {RELOAD}"
-_TABLE = f"restore the table if it is gone, or leave it out of the mapping; {RELOAD}"
+_MODE = re.compile("sql_mode", re.IGNORECASE)
+_MODES = (0, ANSI_QUOTES, NO_BACKSLASH_ESCAPES, ANSI_QUOTES | NO_BACKSLASH_ESCAPES)
 
 
 def judge(text: str, schema: str, mapping: Mapping, dialect: SqlDialect) -> Verdict:
@@ -106,10 +81,17 @@ def judge(text: str, schema: str, mapping: Mapping, dialect: SqlDialect) -> Verd
     """
     if text == "BEGIN":
         return Verdict(Meaning.BEGIN)
+    if dialect.mariadb and _MODE.search(text):
+        # SET STATEMENT sql_mode=... FOR: the binlog has that mode, but the text is read in the session's.
+        return _together([_judged(text, schema, mapping, dialect.under(mode)) for mode in _MODES])
+    return _judged(text, schema, mapping, dialect)
+
+
+def _judged(text: str, schema: str, mapping: Mapping, dialect: SqlDialect) -> Verdict:
     try:
-        parsed = tokens(text)
+        parsed = tokens(text, dialect)
     except NotUnderstood:
-        return _not_understood(names(text), text, mapping)
+        return _Judge([], text, schema, mapping, dialect).not_understood(names(text))
     has_body = bool(parsed) and parsed[0].word in ("CREATE", "ALTER")  # of a routine, with semicolons in it
     parts = [parsed] if has_body else list(split(parsed, ";"))
     if len(parts) == 1 and (control := _control(parts[0], text)):
@@ -133,56 +115,46 @@ def _name(text: str, parsed: Sequence[Token]) -> str:
 
 def _together(verdicts: Sequence[Verdict]) -> Verdict:
     """The verdict on several statements in one text: that of the first one that stops."""
-    stops = (verdict for verdict in verdicts if verdict.meaning is Meaning.STOP)
-    return next(stops, verdicts[0] if verdicts else HARMLESS)
-
-
-def _not_understood(found: Iterable[str], text: str, mapping: Mapping) -> Verdict:
-    lowered = {name.lower() for name in found}
-    touched = [
-        table.source
-        for table in mapping.tables
-        if table.table.lower() in lowered or table.schema.lower() in lowered
-    ]
-    if not touched:
-        return HARMLESS
-    return _stop(
-        f"a statement that mentions {touched[0]} and is not understood ({opening(text)})",
-        touched,
-        reshapes=True,
-    )
-
-
-def _stop(found: str, tables: Iterable[str], fix: str = RELOAD, *, reshapes: bool = False) -> Verdict:
-    touched = frozenset(tables)
-    return Verdict(Meaning.STOP, found, fix, touched, touched if reshapes else frozenset())
+    stops = [verdict for verdict in verdicts if verdict.meaning is Meaning.STOP]
+    # One that stops whatever the server has comes first.
+    stops.sort(key=lambda verdict: bool(verdict.writes or verdict.retypes))
+    return next(iter([*stops, *verdicts]), HARMLESS)
 
 
 class _Judge:
-    """Judges one statement. Names compare without case: some servers store them in lower case."""
+    """Judges one statement. Names compare as the server compares them."""
 
     def __init__(
         self, parsed: Sequence[Token], text: str, schema: str, mapping: Mapping, dialect: SqlDialect
     ) -> None:
         self.parsed = parsed
-        self.dialect = dialect
         self.text = text
         self.words = TokenReader(parsed)
-        self.schema = schema.lower()
-        self.mapping = mapping
-        self.tables = {(table.schema.lower(), table.table.lower()): table for table in mapping.tables}
-        self.schemas = {table.schema.lower() for table in mapping.tables}
+        self.comparable = dialect.name
+        self.schema = dialect.name(schema)
+        self.tables = {(dialect.name(one.schema), dialect.name(one.table)): one for one in mapping.tables}
 
     def verdict(self) -> Verdict:
         try:
             return self._verdict()
         except NotUnderstood:
-            return _not_understood(mentioned(self.parsed), self.text, self.mapping)
+            return self.not_understood(mentioned(self.parsed))
+
+    def not_understood(self, found: Iterable[str]) -> Verdict:
+        """The verdict on a text of which only the names in it are known."""
+        compared = {self.comparable(name) for name in found}
+        touched = [table.source for name, table in self.tables.items() if compared.intersection(name)]
+        if not touched:
+            return HARMLESS
+        what = f"a statement that mentions {touched[0]} and is not understood ({opening(self.text)})"
+        return stop(what, touched, reshapes=True)
 
     def _verdict(self) -> Verdict:
         while self.words.skip("("):  # (SELECT ...)
             pass
         if self.words.skip("SET"):
+            if self.words.word in _ACCOUNT_SETTINGS:
+                return HARMLESS
             self._skip_settings()
         if not self.words:
             return HARMLESS
@@ -197,7 +169,7 @@ class _Judge:
         if verb in readers:
             return readers[verb]()
         if verb in _ROW_VERBS:
-            return self._rows(verb)
+            return self._rows(verb, target(verb, self.words, self.schema, self.comparable))
         if verb in _VERBS:
             return HARMLESS
         raise NotUnderstood
@@ -206,8 +178,10 @@ class _Judge:
         """Reads MariaDB's SET STATEMENT variable=value, ... FOR, which precedes the statement."""
         if not self.words.skip("STATEMENT"):
             raise NotUnderstood
-        while not self.words.skip("FOR"):
-            self.words.next()
+        depth = 0
+        while depth or not self.words.skip("FOR"):
+            word = self.words.next().word
+            depth += (word == "(") - (word == ")")
 
     def _truncate(self) -> Verdict:
         self.words.skip("TABLE")
@@ -219,7 +193,7 @@ class _Judge:
         if self.words.skip("DATABASE", "SCHEMA"):
             self.words.skip_exists()
             return self._schema_gone("DROP DATABASE")
-        if not self.words.skip("TABLE", "TABLES"):
+        if not self.words.skip("TABLE", "TABLES", "SEQUENCE"):
             return HARMLESS
         self.words.skip_exists()
         found = [self._name()]
@@ -243,23 +217,32 @@ class _Judge:
         replaces = self.words.skip("OR") and self.words.skip("REPLACE")
         if self.words.skip("DATABASE", "SCHEMA"):
             return self._schema_gone("CREATE OR REPLACE DATABASE") if replaces else HARMLESS
-        if self.words.skip("TEMPORARY") or not self.words.skip("TABLE"):
+        temporary = self.words.skip("TEMPORARY")
+        # MariaDB replaces a table by a sequence of its name.
+        if not self.words.skip("TABLE", "SEQUENCE"):
             return HARMLESS
         self.words.skip_exists()
         name = self._name()
-        if replaces:
+        if replaces and not temporary and name in self.tables:
             return self._gone([name], "CREATE OR REPLACE TABLE")
-        if name not in self.tables:
-            return HARMLESS
-        source = self.tables[name].source
-        if any(token.word == "SELECT" for token in self.words.rest):
-            return _stop(f"CREATE TABLE {source} ... SELECT was logged without rows", [source], reshapes=True)
-        return Verdict(Meaning.HARMLESS, reshapes=frozenset([source]))
+        if has_query(self.words.rest):
+            return self._created_with_rows(name, temporary)
+        reshaped = [self.tables[name].source] if name in self.tables and not temporary else []
+        return Verdict(Meaning.HARMLESS, reshapes=frozenset(reshaped))
+
+    def _created_with_rows(self, name: Name, temporary: bool) -> Verdict:
+        if name in self.tables and not temporary:
+            source = self.tables[name].source
+            return stop(f"CREATE TABLE {source} ... SELECT was logged without rows", [source], reshapes=True)
+        return self._rows("CREATE TABLE ... SELECT", ("", "") if temporary else name)
 
     def _alter(self) -> Verdict:
         ignore = False
         while self.words.word in ("ONLINE", "OFFLINE", "IGNORE"):
             ignore |= self.words.next().word == "IGNORE"
+        if self.words.skip("DATABASE", "SCHEMA"):
+            upgrades = any(token.word == "UPGRADE" for token in self.parsed)
+            return self._schema_gone("ALTER DATABASE ... UPGRADE") if upgrades else HARMLESS
         if not self.words.skip("TABLE"):
             return HARMLESS
         self.words.skip_exists()
@@ -267,43 +250,40 @@ class _Judge:
         self.words.skip_wait()
         table = self.tables.get(name)
         if table is None:
-            return self._alter_other()
+            moved = [*renamed(self.words.rest, self.schema, self.comparable)]
+            return self._gone(moved, "ALTER TABLE of another table in exchange")
         found = alteration(self.words.rest, table, ignore=ignore)
         if found.change:
             text = f"ALTER TABLE {table.source} {found.change}"
-            return replace(_stop(text, [table.source], _COLUMNS, reshapes=True), retypes=found.retypes)
+            return replace(stop(text, [table.source], CORRECT_COLUMNS, reshapes=True), retypes=found.retypes)
         return Verdict(Meaning.HARMLESS, reshapes=frozenset([table.source] if found.reshapes else []))
 
-    def _alter_other(self) -> Verdict:
-        """ALTER of another table, which may take a mapped one's name, or exchange rows with it."""
-        for action in split(self.words.rest):
-            moves = action[0].word in ("RENAME", "EXCHANGE", "CONVERT")
-            if moves and mentioned(action) & {table for _, table in self.tables}:
-                raise NotUnderstood
-        return HARMLESS
-
-    def _rows(self, verb: str) -> Verdict:
-        """
-        A view, trigger or routine of any schema may change mapped rows, except those of the server's own.
-        """
-        named = mentioned(self.parsed) | {self.schema}
-        if named & _OWN and not named & (self.schemas | {table for _, table in self.tables}):
-            return HARMLESS
-        return _stop(
+    def _rows(self, verb: str, written: Name | None) -> Verdict:
+        """The verdict on a statement about rows; `written` is the one table that it names to change it."""
+        named = meant(self.parsed, self.schema, self.comparable)
+        writes = named if written is None else frozenset([written])
+        if not writes.intersection(self.tables):
+            schemas = {owner for owner, _ in named} - {""}
+            if schemas and schemas <= _OWN:
+                return HARMLESS
+        found = stop(
             f"{verb} was logged as a statement and not as rows",
-            [table.source for table in self.mapping.tables],
-            f"SET GLOBAL binlog_format=ROW and reconnect the writers; {RELOAD}",
+            [table.source for table in self.tables.values()],
+            LOG_ROWS,
         )
+        # A view, trigger or routine of any schema may change mapped rows: the server is asked.
+        return found if writes.intersection(self.tables) else replace(found, writes=writes, reads=named)
 
-    def _gone(self, found: Iterable[tuple[str, str]], what: str, *, reshapes: bool = True) -> Verdict:
+    def _gone(self, found: Iterable[Name], what: str, *, reshapes: bool = True) -> Verdict:
         sources = [self.tables[name].source for name in found if name in self.tables]
-        fix = _TABLE if reshapes else RELOAD
-        return _stop(f"{what} of {sources[0]}", sources, fix, reshapes=reshapes) if sources else HARMLESS
+        fix = RESTORE if reshapes else RELOAD
+        return stop(f"{what} of {sources[0]}", sources, fix, reshapes=reshapes) if sources else HARMLESS
 
     def _schema_gone(self, what: str) -> Verdict:
         schema = self.words.identifier()
-        sources = [table.source for (owner, _), table in self.tables.items() if owner == schema]
-        return _stop(f"{what} {schema}", sources, _TABLE, reshapes=True) if sources else HARMLESS
+        compared = self.comparable(schema)
+        sources = [table.source for (owner, _), table in self.tables.items() if owner == compared]
+        return stop(f"{what} {schema}", sources, RESTORE, reshapes=True) if sources else HARMLESS
 
-    def _name(self) -> tuple[str, str]:
-        return self.words.table(self.schema)
+    def _name(self) -> Name:
+        return self.words.table(self.schema, self.comparable)

@@ -10,7 +10,8 @@ watermarks whose snapshots do not show them.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
-from capturer.ddl.statements import RELOAD_ALL, Meaning, Verdict, judge
+from capturer.ddl.statements import judge
+from capturer.ddl.verdicts import RELOAD_ALL, Meaning, Verdict
 from capturer.decoder.events import (
     FormatDescription,
     Gtid,

@@ -7,7 +7,8 @@ So an operator can also skip a transaction that cannot be decoded.
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
-from capturer.ddl.statements import RELOAD, judge
+from capturer.ddl.statements import judge
+from capturer.ddl.verdicts import RELOAD
 from capturer.decoder.events import FormatDescription, Heartbeat, Query, Rotate
 from capturer.decoder.framing import EventType
 from capturer.decoder.rows.table_schema import Definition
