@@ -15,6 +15,7 @@ from pymysql.converters import conversions
 
 from rowferry.mysql.address import Address
 from rowferry.mysql.select import without_halves
+from rowferry.mysql.session import opening
 from rowferry.values import parse_time
 
 HALVES = "rowferry_utf8"
@@ -84,18 +85,12 @@ def connect(address: Address, conversions: dict[Any, Any] | None = None) -> Any:
         connect_timeout=10,  # seconds
         read_timeout=3600,  # seconds; the first row of a chunk without an index may take long
         program_name="rowferry",
-        # A TIMESTAMP is read in the session's zone; PAD_CHAR_TO_FULL_LENGTH would add blanks to a CHAR; only
-        # ALLOW_INVALID_DATES lets a bound be 2026-02-31; a row limit set on the server loses rows
+        # Only ALLOW_INVALID_DATES lets a bound be 2026-02-31.
         # net_write_timeout: seconds that the server waits for a reader; a rate limit may hold one back
-        # between two blocks of rows
-        init_command="SET time_zone = '+00:00', sql_mode = 'ALLOW_INVALID_DATES', net_write_timeout = 3600,"
-        " sql_select_limit = 18446744073709551615, sql_big_selects = 1",
+        # between two blocks of rows.
+        init_command=opening("ALLOW_INVALID_DATES", "net_write_timeout = 3600"),
     )
     with connection.cursor() as cursor:
         # CONSISTENT SNAPSHOT means nothing in other isolation levels
         cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        if "mariadb" not in str(connection.get_server_info()).lower():
-            cursor.execute("SET SESSION max_execution_time = 0")
-        else:
-            cursor.execute("SET SESSION max_statement_time = 0")
     return connection

@@ -17,6 +17,7 @@ from rowferry.errors import CaptureStopped, RowferryError, SourceNotReady
 from rowferry.mapping import Mapping
 from rowferry.mysql.dialect import SqlDialect
 from rowferry.mysql.server import identify
+from rowferry.mysql.session import opening
 from rowferry.position import BinlogOffset
 
 HEARTBEAT = 1.0
@@ -66,8 +67,7 @@ class ReplicationClient:
             "connect_timeout": self.patience,
             "read_timeout": self.patience,  # above HEARTBEAT, or an idle server would count as gone
             "write_timeout": self.patience,
-            # As in the binlog: a SELECT gives a TIMESTAMP in the session's zone.
-            "init_command": "SET time_zone='+00:00'",
+            "init_command": opening(),
             "ssl": {"ca": self.ca, "check_hostname": True} if self.ca else None,
         }
 

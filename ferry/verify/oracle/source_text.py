@@ -19,9 +19,15 @@ ROWS_AT_ONCE = 1000
 # net_write_timeout: seconds that the server waits until the next rows are fetched.
 SESSION = (
     "SET time_zone = '+00:00', sql_mode = '', net_write_timeout = 3600,"
-    " sql_select_limit = 18446744073709551615, sql_big_selects = 1"
+    " sql_select_limit = 18446744073709551615, sql_big_selects = 1, completion_type = 0"
+    " /*!80030 , show_gipk_in_create_table_and_information_schema = 1 */"
+    " /*!80013 , use_secondary_engine = OFF */"
 )
-"""A TIMESTAMP is printed in the session's zone, a sql_mode may add blanks to a CHAR, a limit loses rows."""
+"""
+A TIMESTAMP is printed in the session's zone, a sql_mode may add blanks to a CHAR, a limit loses rows; a
+generated key may be hidden, and a secondary engine's copy lags. The comments are settings that some servers
+have.
+"""
 _HALF = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
 """An unpaired surrogate, which is not valid text: MySQL stores it in ucs2, MariaDB in others, too."""
 _PRINTED = {"bit": "CAST({} AS UNSIGNED)", "float": "CAST({} AS FLOAT)", "double": "{} * 1e0"}

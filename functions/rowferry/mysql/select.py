@@ -1,8 +1,8 @@
 """
 The expression that selects each column, so that a SELECT gives exactly the value that the binlog has.
 
-It needs a session set up as in bulkload.connection (UTC, utf8mb4, no PAD_CHAR_TO_FULL_LENGTH), and a driver
-that makes numbers and temporal values from their text and returns binary strings as bytes.
+It needs a session opened as `rowferry.mysql.session` says, in utf8mb4, and a driver that makes numbers and
+temporal values from their text and returns binary strings as bytes.
 """
 
 import re
