@@ -10,7 +10,7 @@ from bulkload.exports.formats import aurora, dms, mysqldump, outfile, rds_snapsh
 from bulkload.exports.formats.base import Request
 from bulkload.exports.formats.mydumper import open_mydumper
 from bulkload.exports.formats.rowferry import open_own
-from bulkload.exports.locations import Location, location
+from bulkload.exports.locations import Location, folder_of, location
 from rowferry.errors import Refused
 from rowferry.mapping import TableMapping
 
@@ -52,7 +52,7 @@ def open_export(
     if format is None and (found := open_own(place, table)):
         return found
     asked = (format,) if format else FORMATS[:-1]
-    for candidate in (place, place.below(table.source), place.below(table.table)):
+    for candidate in (place, place.below(folder_of(table.source)), place.below(folder_of(table.table))):
         request = _request(candidate, table, columns, dialect)
         for name in asked:
             if request.names and (found := _OPENERS[name](request)):

@@ -1,12 +1,14 @@
 """Where export files are: a folder, or a bucket and prefix in S3. Names are relative, with `/`."""
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -17,6 +19,8 @@ from botocore.exceptions import ClientError
 from rowferry.errors import Refused
 
 _MISSING = ("NoSuchKey", "404", "NotFound")
+_NO_NAME = re.compile(r"[/\\%\x00-\x1f]|^\.")
+_LONGEST_NAME = 200
 _TEMPORARY = ".part-in-the-making-"  # with a dot: `names` leaves hidden files out
 
 
@@ -55,6 +59,20 @@ class Location(Protocol):
 
     def below(self, name: str) -> "Location":
         """The location of a folder in this one."""
+
+
+def folder_of(source: str) -> str:
+    """
+    The name of a table's folder: its own, `schema.table`, unless that cannot be the name of one folder.
+
+    A name on a disk has no slash, is not `..`, and has at most 255 bytes. A percent sign is the sign of these
+    codes, as in an address.
+    """
+    name = _NO_NAME.sub(lambda sign: f"%{ord(sign.group()):02X}", source)
+    if len(name.encode()) <= _LONGEST_NAME:
+        return name
+    digest = sha256(source.encode()).hexdigest()[:16]
+    return f"{name.encode()[:_LONGEST_NAME].decode(errors='ignore')}%{digest}"
 
 
 def write(location: Location, name: str, data: bytes) -> None:

@@ -67,7 +67,7 @@ def _blocks(export: Export) -> Iterator[Columns]:
 
 
 def _table(mapping: Mapping, name: str | None) -> TableMapping:
-    found = [table for table in mapping.tables if name in (None, table.source)]
+    found = [table for table in mapping.tables if name is None or table.is_called(name)]
     if len(found) != 1:
         raise Refused(
             f"the mapping has {len(found)} tables for --table {name}",

@@ -23,6 +23,7 @@ from capturer.source.lookahead import statements
 from capturer.telemetry import say
 from rowferry.errors import LOAD, CaptureStopped
 from rowferry.mapping import Mapping as Tables
+from rowferry.mapping.source_name import source_of
 from rowferry.mysql import server, snapshot
 from rowferry.mysql.dialect import SqlDialect
 from rowferry.position import BinlogOffset
@@ -129,7 +130,7 @@ class Definitions:
         Raises CaptureStopped if that is not certain, RowsNotNeeded if a load since then shows these rows, and
         ConnectionLost while a statement is changing the table.
         """
-        name, at = f"{schema}.{table}", self._at()
+        name, at = source_of(schema, table), self._at()
         if name not in self._known:
             self._known[name] = self._read(schema, table)
         found, place = self._known[name]
@@ -181,7 +182,7 @@ class Definitions:
                     found = server.rows(connection, _COLUMNS, (schema, table))
                     end = snapshot.current_offset(connection, server.identify(connection))
             except pymysql.Error as error:
-                raise self._explained(error, f"{schema}.{table}") from error
+                raise self._explained(error, source_of(schema, table)) from error
         return _Known([_definition(row) for row in found], end)
 
     def _explained(self, error: pymysql.Error, name: str) -> Exception:

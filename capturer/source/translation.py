@@ -9,7 +9,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
 from capturer.ddl.statements import judge
 from capturer.ddl.verdicts import RELOAD
-from capturer.decoder.events import FormatDescription, Heartbeat, Query, Rotate
+from capturer.decoder.events import FormatDescription, Heartbeat, Query, Rotate, RowsEvent
 from capturer.decoder.framing import EventType
 from capturer.decoder.rows.table_schema import Definition
 from capturer.decoder.stream import EventStream
@@ -65,8 +65,14 @@ class Translation:
         self._reshaped = reshaped
         self._start = start
         self._before = 0
+        self._tables = {(dialect.name(one.schema), dialect.name(one.table)): one for one in mapping.tables}
+        self._respelled: dict[tuple[str, str], tuple[str, str]] = {}
+        self._definitions = definitions
         self._stream = EventStream(
-            self._wanted, required=self._required, definitions=definitions, checksums=checksums
+            self._wanted,
+            required=self._required,
+            definitions=self._defined if definitions else None,
+            checksums=checksums,
         )
 
     def events(self, packets: Iterable[bytes]) -> Iterator[Event]:
@@ -82,7 +88,8 @@ class Translation:
             # Before `feed` moves it: an event that cannot be decoded does not say where it starts.
             start = stream.end
             try:
-                for event in stream.feed(packet, 1):
+                for read in stream.feed(packet, 1):
+                    event = self._as_mapped(read) if self._respelled and type(read) is RowsEvent else read
                     if self._before or type(event) is Rotate:
                         yield from self._from_start(event)
                     else:
@@ -94,6 +101,12 @@ class Translation:
                 # A slice: the packet may be cut off before its type.
                 last = packet[_KIND : _KIND + 1] == _PAYLOAD
                 yield from self._from_start(self._unreadable(error, start, last=last))
+
+    def _as_mapped(self, event: RowsEvent) -> RowsEvent:
+        """The rows under the names in the mapping: everybody after capture compares letter by letter."""
+        where = event.schema, event.table
+        schema, table = self._respelled.get(where, where)
+        return event._replace(schema=schema, table=table)
 
     def _reshaped_by(self, query: Query) -> frozenset[str]:
         """The mapped tables that may have other columns from here on."""
@@ -123,9 +136,20 @@ class Translation:
         return event.offset if isinstance(event, Heartbeat | Rotate) else event.start
 
     def _wanted(self, schema: str, table: str) -> Container[str] | None:
-        found = self._mapping.find(schema, table)
+        found = self._find(schema, table)
         return None if found is None else _Carried(found)
 
     def _required(self, schema: str, table: str) -> Iterable[str]:
-        found = self._mapping.find(schema, table)
+        found = self._find(schema, table)
         return () if found is None else found.columns
+
+    def _find(self, schema: str, table: str) -> TableMapping | None:
+        """The entry of a table as the binlog spells it, which may not be as the mapping does."""
+        found = self._tables.get((self._dialect.name(schema), self._dialect.name(table)))
+        if found is not None and (found.schema, found.table) != (schema, table):
+            self._respelled[schema, table] = (found.schema, found.table)
+        return found
+
+    def _defined(self, schema: str, table: str) -> Sequence[Definition] | None:
+        assert self._definitions
+        return self._definitions(*self._respelled.get((schema, table), (schema, table)))

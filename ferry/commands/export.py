@@ -11,7 +11,7 @@ import boto3
 
 from bulkload.connection import connect
 from bulkload.exports.exporter import ROWS_IN_A_PART, Exported, Exporter, ExportSettings, ExportTally
-from bulkload.exports.locations import Location, location
+from bulkload.exports.locations import Location, folder_of, location
 from bulkload.exports.plan import Form
 from bulkload.preconditions import capture_at
 from ferry.context import Context
@@ -77,7 +77,11 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, context: Context) -> int:
     if arguments.format == "parquet" and arguments.compression != "none":
         raise Refused("--compression is for CSV: Parquet has its own", "leave it out")
-    tables = [table for table in context.mapping.tables if arguments.table in (None, table.source)]
+    tables = [
+        table
+        for table in context.mapping.tables
+        if arguments.table is None or table.is_called(arguments.table)
+    ]
     if not tables:
         raise Refused(
             f"{arguments.table} is not mapped",
@@ -121,7 +125,7 @@ def _opener(to: str, table: str) -> Callable[[], Location]:
 def open_below(to: str, name: str) -> Location:
     """The folder `name` of a location, with a new S3 client where it is in S3."""
     client = boto3.client("s3", region_name=os.environ.get("AWS_REGION")) if to.startswith("s3://") else None
-    return location(to, client).below(name)
+    return location(to, client).below(folder_of(name))
 
 
 def _step(shown: Shown, tally: ExportTally) -> None:

@@ -7,6 +7,7 @@ import pymysql
 
 from rowferry.mapping import TableMapping
 from rowferry.mysql.conditions import Condition
+from rowferry.mysql.select import quoted
 from rowferry.mysql.server import Connection, Server, rows
 
 HOUR = 3600
@@ -176,7 +177,7 @@ def _tried(connection: Connection, sql: str) -> list[dict[str, Any]] | None:
 
 def least(user: str, tables: Sequence[TableMapping]) -> list[str]:
     """SQL that grants a user what capturer, load and verify need, and no more."""
-    selects = [f"GRANT SELECT ON `{table.schema}`.`{table.table}` TO {user}" for table in tables]
+    selects = [f"GRANT SELECT ON {quoted(table.schema)}.{quoted(table.table)} TO {user}" for table in tables]
     return [
         f"CREATE USER {user} IDENTIFIED BY '...' REQUIRE SSL",
         f"GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO {user}",

@@ -19,6 +19,7 @@ from rowferry.errors import MalformedRecord, Unapplied, UnusableChange
 from rowferry.items.effects import ItemKey, effects
 from rowferry.items.folding import FoldStep, Write, writes
 from rowferry.mapping import Mapping
+from rowferry.mapping.source_name import source_of
 
 
 class Store(Protocol):
@@ -228,7 +229,7 @@ def _is_loaded(change: RowChange, floors: Dict[str, str]) -> bool:
 
     The item's own position cannot decide this: the load has no item for a row that is deleted.
     """
-    floor = floors.get(f"{change.schema}.{change.table}")
+    floor = floors.get(source_of(change.schema, change.table))
     # Texts of fixed width compare as their positions do.
     return floor is not None and change.position is not None and change.position <= floor
 

@@ -8,7 +8,7 @@ from bulkload.exports import manifest
 from bulkload.exports.columns import text_converter
 from bulkload.exports.export import Export, carried
 from bulkload.exports.formats import rowferry_csv
-from bulkload.exports.locations import Location
+from bulkload.exports.locations import Location, folder_of
 from bulkload.exports.manifest import Manifest
 from bulkload.exports.records import BadLine, Pick, ReadRows, Record, opened, values
 from rowferry.errors import Refused
@@ -19,7 +19,7 @@ PLAN = "plan.json"
 
 def open_own(location: Location, table: TableMapping) -> Export | None:
     """The table's export in this location or in a folder `schema.table` of it; None when there is none."""
-    for place in (location, location.below(table.source)):
+    for place in (location, location.below(folder_of(table.source))):
         try:
             found = Manifest.parse(place.read(manifest.NAME), f"{place}/{manifest.NAME}")
         except FileNotFoundError:

@@ -104,7 +104,7 @@ def read_pairs(file: Path) -> list[Pair]:
 
 
 def _pair(entry: Mapping[str, Any], *, shared: bool) -> Pair:
-    schema, table = entry["source"].split(".", 1)
+    schema, table = _names(entry["source"])
     keys = [entry[name] for name in ("hash_key", "range_key") if name in entry]
     return Pair(
         schema,
@@ -116,6 +116,23 @@ def _pair(entry: Mapping[str, Any], *, shared: bool) -> Pair:
         entry,
         shared,
     )
+
+
+def _names(source: str) -> tuple[str, str]:
+    """The schema up to the first dot and the table after it; a name may be in backquotes, as in SQL."""
+    found: list[str] = []
+    for _ in ("schema", "table"):
+        end = source.find(".") if not found else len(source)
+        if source.startswith("`"):
+            end = 1
+            while source[end : end + 2] == "``" or source[end] != "`":
+                end += 2 if source[end] == "`" else 1
+            found.append(source[1:end].replace("``", "`"))
+            source = source[end + 2 :]
+        else:
+            found.append(source[:end])
+            source = source[end + 1 :]
+    return found[0], found[1]
 
 
 def _made(key: Mapping[str, Any]) -> Any:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rowferry.errors import MappingError
+from rowferry.mapping.source_name import source_of
 from rowferry.mapping.template import Template
 
 _FIX = "remove it, convert the rest with `ferry mapping import-dms`, and express it in the TOML"
@@ -171,7 +172,7 @@ def _entry(rule: _Rule, filters: list[Any], notes: list[str]) -> dict[str, Any]:
     made = {name: _value(entry, rule) for name, entry in mapped.items() if name not in keys}
     roles = ("hash_key", "range_key")
     return {
-        "source": f"{rule.schema}.{rule.table}",
+        "source": source_of(rule.schema, rule.table),
         "target": rule.body.get("target-table-name", rule.table),
         "layout": "item-per-row",
         **{role: _key(name, mapped.get(name), rule, notes) for role, name in zip(roles, keys, strict=False)},

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from rowferry.errors import MappingError
-from rowferry.mapping import filters, hooks
+from rowferry.mapping import filters, hooks, source_name
 from rowferry.mapping.attribute_source import AttributeSource, ColumnSource, Text
 from rowferry.mapping.file_values import Values, null_of, only, template_of, text_of, type_of
 from rowferry.mapping.table import KEY_TYPES, RESERVED, ColumnRule, KeyAttribute, Layout, TableMapping, Ttl
@@ -119,10 +119,13 @@ def tables(document: Dict[str, Any]) -> tuple[TableMapping, ...]:
 
 def _table(entry: Any, where: str) -> TableMapping:
     only(entry, NAMES, where)
-    schema, _, table = text_of(entry, "source", where).partition(".")
-    if not table:
-        raise MappingError(f"{where}: source has no dot", 'write "schema.table"')
-    return _Reader(entry, f"{schema}.{table}").table(schema, table)
+    found = source_name.parsed(text_of(entry, "source", where))
+    if found is None:
+        raise MappingError(
+            f"{where}: source has no dot between a schema and a table",
+            'write "schema.table", and a schema with a dot in its name as in SQL: "`my.shop`.purchase"',
+        )
+    return _Reader(entry, source_name.source_of(*found)).table(*found)
 
 
 @dataclass(frozen=True, slots=True)

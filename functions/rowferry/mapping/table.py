@@ -9,6 +9,7 @@ from typing import NamedTuple
 from rowferry.mapping.attribute_source import AttributeSource, AttributeType, ColumnSource
 from rowferry.mapping.filters import Where
 from rowferry.mapping.hooks import Hook
+from rowferry.mapping.source_name import parsed, source_of
 from rowferry.mapping.template import Template
 
 POSITION = "_pos"
@@ -131,6 +132,8 @@ class TableMapping:
     """Other sources have the same target, so that an item may belong to several rows. Set by Mapping."""
     into: Target = field(default_factory=Target)
     """The target as all its sources use it. Set by Mapping."""
+    source: str = field(init=False, repr=False, compare=False)
+    """`schema.table`, as in messages and in the control table; with quotes where they are needed."""
     reserved: frozenset[str] = field(init=False, repr=False, compare=False)
     """Attribute names that no member may have. Used for each row, so computed once."""
     straight_keys: tuple[tuple[str, int], ...] = field(default=(), init=False, repr=False, compare=False)
@@ -143,6 +146,7 @@ class TableMapping:
     )
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "source", source_of(self.schema, self.table))
         object.__setattr__(self, "reserved", RESERVED | {key.attribute for key in self.keys})
         straight = [
             (key.column, longest if key.type == "S" else 0)  # 0: a text is never taken as a number
@@ -153,10 +157,9 @@ class TableMapping:
         if self.simple and len(straight) == len(self.keys):
             object.__setattr__(self, "straight_keys", tuple(straight))
 
-    @property
-    def source(self) -> str:
-        """`schema.table`, as in messages and in the control table."""
-        return f"{self.schema}.{self.table}"
+    def is_called(self, name: str) -> bool:
+        """Whether that is the table's name, with or without quotes that are not needed."""
+        return parsed(name) == (self.schema, self.table)
 
     @property
     def keys(self) -> tuple[KeyAttribute, ...]:

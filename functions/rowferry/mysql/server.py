@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rowferry.mapping import TableMapping
+from rowferry.mapping.source_name import source_of
 from rowferry.mysql.dialect import SqlDialect
 from rowferry.mysql.select import SourceColumn
 
@@ -124,7 +125,7 @@ def spellings(connection: Connection, table: TableMapping) -> list[str]:
         " WHERE LOWER(table_schema) = LOWER(%s) AND LOWER(table_name) = LOWER(%s)",
         (table.schema, table.table),
     )
-    return sorted(f"{row['s']}.{row['t']}" for row in found)
+    return sorted(source_of(row["s"], row["t"]) for row in found)
 
 
 def carried(table: TableMapping, found: Iterable[SourceColumn]) -> list[SourceColumn]:

@@ -14,7 +14,7 @@ from bulkload.exports.columns import ExportColumn, read_decimal, text_converter
 from bulkload.exports.export import Export
 from bulkload.exports.formats import create_table, rowferry
 from bulkload.exports.formats.mydumper import metadata
-from bulkload.exports.locations import Folder, S3Prefix, location, remove_leftovers
+from bulkload.exports.locations import Folder, S3Prefix, folder_of, location, remove_leftovers
 from bulkload.exports.manifest import ExportPart, Manifest
 from bulkload.exports.part_maker import PartSink
 from bulkload.exports.plan import Form, Plan
@@ -379,3 +379,21 @@ def test_data_of_mydumper_without_its_statement_is_not_left_out(tmp_path: Path) 
     (tmp_path / "test.t.00001.sql").unlink()
     with pytest.raises(BadPart, match=r"test.t.00001.dat, which no statement loads"):
         open_export(tmp_path, TABLE)
+
+
+def test_a_table_has_one_folder_in_its_place_whatever_its_name(tmp_path: Path) -> None:
+    names = [
+        "shop.purchase",
+        "shop.../x",
+        "../x.y",
+        "a.b/c",
+        "a.b%2Fc",
+        "a.ลูก ค้า",
+        "é" * 64 + "." + "é" * 64,
+        "é" * 64 + ".ê",
+    ]
+    folders = list(map(folder_of, names))
+    assert folders[0] == names[0] and len(set(folders)) == len(names)
+    for folder in folders:
+        (tmp_path / folder).mkdir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(folders)

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from ferry.verify.diff import Difference, compare
 from ferry.verify.oracle.mapping_entry import Pair, read_pairs
 from ferry.verify.oracle.members import PRESENT, Member, expected, found
-from tests.support.mappings import PURCHASE_FILE
+from rowferry.mapping import Mapping
+from rowferry.mapping.source_name import source_of
+from tests.support.mappings import PURCHASE_FILE, purchase_of
 
 PURCHASE = Pair(
     "test", "purchase", "purchase", (("c", "S", "customerid"), ("o", "N", "orderid")), "productid", "quantity"
@@ -105,6 +107,16 @@ def test_the_documented_mapping_is_read() -> None:
     (pair,) = read_pairs(PURCHASE_FILE)
     assert pair.keys == (("customerid", "S", "customerid"), ("orderid", "S", "orderid"))
     assert (pair.member_name, pair.member_value, pair.item_per_row) == ("productid", "quantity", False)
+
+
+@given(schema=st.text("a.`# é", min_size=1), table=st.text("a.`# é", min_size=1))
+def test_every_name_is_read_as_the_mapping_reads_it(
+    schema: str, table: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "names.toml"
+    file.write_text(purchase_of(source_of(schema, table)))
+    (pair,), (entry,) = read_pairs(file), Mapping.load(file).tables
+    assert (pair.schema, pair.table) == (entry.schema, entry.table) == (schema, table)
 
 
 members = st.lists(
