@@ -24,6 +24,7 @@ from benchmarks.capture import MAPPING
 from benchmarks.decoder import PURCHASE, Figure
 from bulkload.connection import connect
 from bulkload.direct import chunks
+from bulkload.direct.captured_source import PairedConnection
 from bulkload.direct.reader import ChunkReader
 from bulkload.dynamodb.batch_writer import RetryPolicy, Writer, batches
 from bulkload.dynamodb.client import write_bodies
@@ -107,14 +108,14 @@ def direct(server: Server, endpoint: str) -> int:
         found = identify(connection)
         described = chunks.describe(connection, table, columns(connection, table))
         planned = list(chunks.plan(connection, described, CHUNK))
-    reader = ChunkReader(connecting, found, RetryPolicy())
+    reader = ChunkReader(lambda: PairedConnection(connecting(), found, 1), RetryPolicy())
     ours = client(endpoint)
     write_bodies(ours)
     writer = Writer(ours, table.target, lambda: None)
     rows = 0
     for chunk in planned:
-        grouping, watermark = reader.read(described, chunk)
-        for batch in batches(grouping.items(watermark.position(1))):
+        grouping, seen = reader.read(described, chunk)
+        for batch in batches(grouping.items(seen.position)):
             assert writer.write([item for item, _ in batch]) == []
         rows += grouping.rows
     reader.close()

@@ -26,8 +26,10 @@ from bulkload.direct.worker import Loaded, Task, WorkerParts
 from bulkload.dynamodb.client import write_bodies
 from bulkload.throttle.shared_counters import SharedCounters
 from lab.database import Server, database
+from rowferry.control_table import wrap
 from rowferry.mysql.address import Address
 from rowferry.mysql.server import columns, identify
+from rowferry.mysql.snapshot import current_offset
 
 CHUNK = 5000
 PROCESSES = 2
@@ -44,13 +46,19 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True)
 class ClientAt:
-    """Creates the load's client for the server at an endpoint; can be pickled to the workers."""
+    """
+    Creates the load's client for the server at an endpoint; can be pickled to the workers. The control table
+    has this checkpoint.
+    """
 
     endpoint: str
+    checkpoint: dict[str, Any]
 
     def __call__(self) -> Any:
         made = client(self.endpoint)
         write_bodies(made)
+        made.get_item = lambda **_: {"Item": self.checkpoint}
+        made.update_item = lambda **_: {"Attributes": {}}
         return made
 
 
@@ -94,10 +102,13 @@ def load(server: Server, endpoint: str) -> tuple[int, float]:
     account = server.capture
     connecting = partial(connect, Address(server.host, server.port, account.user, account.password))
     with connecting() as connection:
-        found = identify(connection)
+        server_itself = identify(connection)
+        end = current_offset(connection, server_itself)
         table = describe(connection, MAPPING.tables[0], columns(connection, MAPPING.tables[0]))
         cuts: list[Chunk] = list(plan(connection, table, CHUNK))
-    parts = WorkerParts(connecting, ClientAt(endpoint), (table,), found, 1, readers=2, requests=8, ttl=15.0)
+    captured = {"epoch": 1, "server": server_itself.identity, "file": end.file, "offset": end.offset}
+    making = ClientAt(endpoint, {name: wrap(value) for name, value in captured.items()})
+    parts = WorkerParts(connecting, making, (table,), "control", readers=2, requests=8, ttl=15.0)
     counters, results = SharedCounters(PROCESSES), list[int]()
 
     def beat() -> bool:

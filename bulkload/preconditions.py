@@ -1,6 +1,7 @@
 """Conditions of a load, checked before a row is copied. Each raises Refused with the fix."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import reduce
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -8,6 +9,7 @@ from botocore.exceptions import ClientError
 from rowferry.checkpoint import Checkpoint
 from rowferry.control_table import FLOORS, ControlTable
 from rowferry.errors import Refused
+from rowferry.history import History
 from rowferry.mapping import EXPIRES, POSITION, TableMapping
 from rowferry.mysql.server import Connection, Server
 from rowferry.position import Position
@@ -55,6 +57,35 @@ def refuse_before_capture(checkpoint: Checkpoint, watermark: Position) -> None:
             f"the watermark {watermark} is before {since}, where the changes on the stream begin",
             "export again: changes between the two are not on the stream",
         )
+
+
+def refuse_lost(
+    checkpoint: Checkpoint,
+    shown: Mapping[int, History],
+    what: str,
+    fix: str,
+    executed: Callable[[], History] | None = None,
+) -> None:
+    """
+    Raises Refused where rows of `what` that were read before a failover show transactions that are not
+    captured: those that the old server alone had stay in the target for good.
+
+    `shown`: what the rows show, by epoch. `executed`: asks the source for what it has, to tell these from
+    transactions that capture has not reached yet; None: it cannot be asked. `fix` gets rid of them.
+    """
+    older = (history for epoch, history in shown.items() if epoch < checkpoint.epoch)
+    missing = reduce(History.union, older, History()).minus(History.parse(checkpoint.history))
+    if not missing:
+        return
+    found = f"{what} shows transactions of before the failover that"
+    wait = "wait until `ferry status` shows no lag"
+    if executed is None:
+        raise Refused(
+            f"{found} are not captured: {missing.listing()}", f"{wait}; if they still are not then, {fix}"
+        )
+    if lost := missing.minus(executed()):
+        raise Refused(f"{found} the source has lost: {lost.listing()}", fix)
+    raise Refused(f"{found} capture has not reached: {missing.listing()}", f"{wait}, then try again")
 
 
 def refuse_other_keys(client: Any, table: TableMapping) -> None:

@@ -2,20 +2,33 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from functools import partial
 from typing import Any
 
-from ferry.context import Stack, find_stack
+from bulkload.direct.ledger import shown_by
+from bulkload.preconditions import refuse_lost
+from ferry.context import Context, Stack, find_stack
 from rowferry.checkpoint import Checkpoint
 from rowferry.control_table import ControlTable, load_key
 from rowferry.errors import Refused
+from rowferry.history import History
+from rowferry.mysql import snapshot
+from rowferry.mysql.server import identify
 
+_AGAIN = "empty the target, then run `ferry load --again`"
 TIMEOUT = 900.0  # seconds; AWS usually takes a minute or two
 PAUSE = 1.0
 
 
-def require_load(control: ControlTable, sources: Iterable[str]) -> None:
+def require_load(
+    control: ControlTable, sources: Iterable[str], executed: Callable[[Checkpoint], History] | None = None
+) -> None:
     """
-    Raises Refused unless a capturer captures every source table, and each one's load is done in this capture.
+    Raises Refused unless a capturer captures every source table, each one's load is done in this capture, and
+    it shows nothing that a failover since has lost.
+
+    `executed`: asks the captured source for what it has executed; None: there is none to be asked.
     """
     checkpoint = Checkpoint.read(control)
     if not checkpoint:
@@ -28,10 +41,12 @@ def require_load(control: ControlTable, sources: Iterable[str]) -> None:
                 f"the capturer does not capture {source}",
                 "deploy the capturer with this mapping first, then run `ferry load`",
             )
-        if lacking := _lacking(control.get(load_key(source)), checkpoint):
+        load = control.get(load_key(source))
+        if lacking := _lacking(load, checkpoint):
             raise Refused(
                 f"the load of {source} {lacking}", "run `ferry load` to its end, then turn the switch ON"
             )
+        _refuse_lost(load, source, checkpoint, executed and partial(executed, checkpoint))
 
 
 def _lacking(load: Mapping[str, Any], checkpoint: Checkpoint) -> str:
@@ -40,6 +55,30 @@ def _lacking(load: Mapping[str, Any], checkpoint: Checkpoint) -> str:
     if not checkpoint.has(load.get("epoch")):
         return "was done before capture was reset"
     return "" if load["state"] == "done" else "is not done"
+
+
+def _refuse_lost(
+    load: Mapping[str, Any], source: str, checkpoint: Checkpoint, executed: Callable[[], History] | None
+) -> None:
+    shown = shown_by(load)
+    if load["epoch"] < checkpoint.epoch and not shown:
+        raise Refused(
+            f"the source failed over since the load of {source}, which does not say what it shows",
+            _AGAIN,
+        )
+    refuse_lost(checkpoint, shown, f"the load of {source}", _AGAIN, executed)
+
+
+def executed_by(context: Context) -> Callable[[Checkpoint], History] | None:
+    """For `require_load`: asks the source of --source, which has to be the captured one; None without it."""
+    return partial(_executed, context) if context.has_source else None
+
+
+def _executed(context: Context, checkpoint: Checkpoint) -> History:
+    with closing(context.connect()) as connection:
+        server = identify(connection)
+        checkpoint.position_at(connection, server)
+        return snapshot.executed(connection, server)
 
 
 def turn(

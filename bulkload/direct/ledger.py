@@ -5,15 +5,17 @@ A plan counts once its load# item is written, which is after all its chunk#
 items; the leftovers of an interrupted planning are overwritten by the next one.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import batched
+from typing import Any
 
 from bulkload.direct.chunks import Chunk, bound_text, read_bound
 from bulkload.dynamodb.batch_writer import ITEMS_IN_A_REQUEST, Writer
 from rowferry.checkpoint import Checkpoint
 from rowferry.control_table import (
     FLOORS,
+    ConditionFailed,
     ControlTable,
     Plain,
     chunk_key,
@@ -23,10 +25,13 @@ from rowferry.control_table import (
     merge_key,
     wrap,
 )
+from rowferry.errors import Refused
+from rowferry.history import History
 from rowferry.position import Position
 from rowferry.values import Attribute
 
 LOADING, DONE, OPEN = "loading", "done", "open"
+_SHOWN = "shown#"
 DIRECT = "direct"
 """The method that reads MySQL."""
 
@@ -51,6 +56,35 @@ class Entry:
     chunk: Chunk
     done: bool
     result: ChunkResult
+
+
+def record_shown(control: ControlTable, source: str, position: Position, history: str, slot: str) -> None:
+    """
+    Stores what the rows at hand show, before their items are written: the position, and the GTIDs (text) that
+    their server had executed. Each reader has a `slot` of its own, with a field for each epoch: on one server
+    the next chunk shows all that the last one did.
+
+    Raises Refused where the load is not under way any more. Safe to repeat.
+    """
+    try:
+        control.update(
+            load_key(source), set={f"{_SHOWN}{position.epoch}#{slot}": history}, only_if={"state": LOADING}
+        )
+    except ConditionFailed as error:
+        raise Refused(
+            f"the plan of {source} is not there any more",
+            "run the load again: another one has begun meanwhile",
+        ) from error
+
+
+def shown_by(load: Mapping[str, Any]) -> dict[int, History]:
+    """What a load's item says that its rows show, by epoch."""
+    found: dict[int, History] = {}
+    for name, history in load.items():
+        if name.startswith(_SHOWN):
+            epoch = int(name.removeprefix(_SHOWN).partition("#")[0])
+            found[epoch] = found.get(epoch, History()).union(History.parse(history))
+    return found
 
 
 class Ledger:
@@ -154,16 +188,18 @@ class Ledger:
         )
         return count
 
-    def plan_whole(self, watermark: str) -> None:
+    def plan_whole(self, watermark: str, shown: Mapping[int, History] | None = None) -> None:
         """
-        A plan of one chunk, for a method that keeps its progress elsewhere. `watermark` is that of all rows.
+        A plan of one chunk, for a method that keeps its progress elsewhere. `watermark` is that of all rows;
+        they show nothing that is not in `shown`, by epoch.
         """
         # The chunk before the load, as in `plan`.
         self.control.put(self._chunk(1), {"lower": "", "upper": "", "nulls": False, "state": OPEN})
         self.control.put(
             self._load,
             {"state": LOADING, **self._method, "epoch": self.capture.epoch, "chunks": 1, "planned": 0,
-             "rows": 0, "items": 0, "started_ms": self.now(), "watermark": watermark},
+             "rows": 0, "items": 0, "started_ms": self.now(), "watermark": watermark,
+             **{f"{_SHOWN}{epoch}#parts": str(history) for epoch, history in (shown or {}).items()}},
         )  # fmt: skip
 
     @property

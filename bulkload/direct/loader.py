@@ -153,7 +153,7 @@ class Loader:
                 # running.
                 self.settings.limits.write(self.control)
                 parts = self._planner(connection, server, capture, client).parts(self.mapping)
-                self._work(parts, server, capture.epoch)
+                self._work(parts)
                 return [self._finish(part.table.mapping, part.ledger) for part in parts]
         finally:
             connection.close()
@@ -176,7 +176,7 @@ class Loader:
             accept_unusable=self.settings.accept_unusable,
         )
 
-    def _work(self, parts: list[OpenChunks], server: Server, epoch: int) -> None:
+    def _work(self, parts: list[OpenChunks]) -> None:
         """Runs the workers to the end, or until one fails; then raises its error."""
         jobs = dict(enumerate(self._jobs(parts)))
         if not jobs:
@@ -197,9 +197,7 @@ class Loader:
                 Task(number, place, entry.chunk, parts[place].start)
                 for number, (place, entry) in jobs.items()
             )
-            pool = Pool(
-                self._worker_parts(parts, server, epoch, count), counters, count, beat, self.reports.report
-            )
+            pool = Pool(self._worker_parts(parts, count), counters, count, beat, self.reports.report)
             pool.run(tasks, lambda loaded: self._loaded(loaded, *jobs[loaded.number], parts))
 
     def _jobs(self, parts: list[OpenChunks]) -> Iterator[tuple[int, Entry]]:
@@ -212,14 +210,13 @@ class Loader:
             self.tally.result = sum((entry.result for entry in part.closed), self.tally.result)
             yield from ((place, entry) for entry in part.open)
 
-    def _worker_parts(self, parts: list[OpenChunks], server: Server, epoch: int, count: int) -> WorkerParts:
+    def _worker_parts(self, parts: list[OpenChunks], count: int) -> WorkerParts:
         workers = self.settings.workers or CHUNKS_IN_A_PROCESS * count
         return WorkerParts(
             self.connect,
             self.client,
             tuple(part.table for part in parts),
-            server,
-            epoch,
+            self.control.name,
             readers=-(-workers // count),
             requests=-(-self.settings.requests // count),
             ttl=self.lock.ttl,

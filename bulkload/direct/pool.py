@@ -6,17 +6,19 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from math import inf
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from typing import Protocol
 
-from bulkload.direct.worker import Failed, Loaded, Task, WorkerParts, process, serve
+from bulkload.direct.worker import Failed, Loaded, Said, Task, WorkerParts, process, serve
 from bulkload.lock import LONGEST_REQUEST
 from bulkload.processes import SPAWN
 from bulkload.throttle.shared_counters import SharedCounters
 from rowferry.errors import Unapplied
 
 TICK = 0.5  # seconds between two checks of the limits while no worker answers
+QUIET = 30.0  # seconds until a worker's line that another one has said is repeated
 MOST_DEATHS = 3
 """Of workers with the same chunk: then the chunk is the cause, which may be too large for the memory."""
 
@@ -92,6 +94,7 @@ class Pool:
         self._resting: deque[tuple[float, Task]] = deque()
         self._deaths: Counter[int] = Counter()
         self._safe = 0.0
+        self._said: dict[str, float] = {}
 
     def run(self, tasks: Iterable[Task], done: Callable[[Loaded], None]) -> None:
         """
@@ -134,14 +137,24 @@ class Pool:
             assert isinstance(connection, Connection)
             slot = connections[connection]
             try:
-                message: Loaded | Failed = connection.recv()
+                message: Loaded | Failed | Said = connection.recv()
             except (EOFError, OSError):
                 self._replace(slot)
                 continue
             if isinstance(message, Failed):
                 raise message.error
+            if isinstance(message, Said):
+                self._say(message.line)
+                continue
             del self._workers[slot].tasks[message.number]
             done(message)
+
+    def _say(self, line: str) -> None:
+        """All readers wait for the same, and each says so."""
+        now = time.monotonic()
+        if now - self._said.get(line, -inf) >= QUIET:
+            self._said[line] = now
+            self._report(line)
 
     def _replace(self, slot: int) -> None:
         dead = self._workers[slot]

@@ -3,24 +3,46 @@
 import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import pymysql
 from pymysql.cursors import SSCursor
 
-from bulkload.connection import HALVES, Connect
+from bulkload.connection import HALVES
 from bulkload.direct import chunks
+from bulkload.direct.captured_source import OpenSource, PairedConnection
 from bulkload.direct.chunks import Chunk, CutTable
 from bulkload.direct.grouping import Grouping
 from bulkload.dynamodb.batch_writer import RetryPolicy
-from rowferry import position
-from rowferry.errors import Refused, SourceNotReady
+from rowferry.errors import NotCaptured, Refused, SourceNotReady
 from rowferry.mysql import snapshot
 from rowferry.mysql.select import selection
-from rowferry.mysql.server import Server, carried, columns, identify
+from rowferry.mysql.server import carried, columns
+from rowferry.position import Position
 from rowferry.values import Value
 
 ROWS_AT_ONCE = 1000
+# InternalError: a packet that a server which was killed has not sent to its end.
+LOST = (pymysql.err.OperationalError, pymysql.err.InterfaceError, pymysql.err.InternalError)
+AS_LONG = 5
+"""Times as many tries where the source may be failing over, which takes minutes: with the default, five."""
+FAILING_OVER = frozenset(
+    [
+        1040,  # too many connections: those of all clients at once, to the new server
+        1045, 1130, 1698,  # no access: accounts are not read yet
+        1053, 1077, 1079, 1080, 1184, 1317, 1927, 3169,  # it shuts down, or has killed the session
+        1152, 1153, 1158, 1159, 1160, 1161,  # the connection broke, seen by the server
+        1290, 1792, 1836,  # read-only
+        2002, 2003, 2005, 2006, 2012, 2013, 2014, 2026, 2055,  # the same, seen by the driver; no such host
+        3032, 3100, 3101, 3168, 3796, 4031,  # offline; hooks of replication; not available; idle too long
+    ]
+)  # fmt: skip
+"""
+Errors that pass when a server ends, starts or is promoted.
+
+https://dev.mysql.com/doc/mysql-errors/9.0/en/server-error-reference.html, https://mariadb.com/kb/en/mariadb-error-codes/
+"""
 MOST_UNCUT = 64 << 20
 """Bytes of a table that cannot be cut, and so is held in memory as a whole."""
 
@@ -71,59 +93,83 @@ class _Uncut(Grouping):
         super().take(some)
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """
+    What a chunk's rows show: every change before `position`, which is one of `server`'s, and nothing that is
+    not in `history`, a GTID set as text; empty where the source has none.
+    """
+
+    position: Position
+    server: str = ""
+    history: str = ""
+
+
 class ChunkReader:
     """
-    Reads chunks over one connection, and over a new one when that breaks. For one thread.
+    Reads chunks over one connection, and over a new one when that breaks: to the server that is captured
+    then. For one thread.
 
-    Raises SourceNotReady where the connection leads to another server, Refused where the table was altered.
+    Raises Refused where the table was altered, or capture does not follow a failover.
     """
 
     def __init__(
         self,
-        connect: Connect,
-        server: Server,
+        source: OpenSource,
         retry: RetryPolicy,
         reading: Callable[[int], None] = lambda _rows: None,
         report: Callable[[str], None] = lambda _: None,
+        command: str = "ferry load",
     ) -> None:
         """
         `reading` is called with the number of rows before they are used, and may wait (rate limit); `report`
-        gets the reason why a chunk has to wait.
+        gets the reason why a chunk has to wait; `command` is the one that resumes after an error.
         """
-        self._connect = connect
-        self._server = server
+        self._source = source
         self._retry = retry
         self._reading = reading
         self._report = report
-        self._connection: Any = None
+        self._command = command
+        self._open: PairedConnection | None = None
         self._encoding: str | None = None
 
-    def read(self, table: CutTable, chunk: Chunk) -> tuple[Grouping, position.BinlogOffset]:
-        """The chunk's rows, grouped, and their watermark."""
+    def read(self, table: CutTable, chunk: Chunk) -> tuple[Grouping, Seen]:
+        """The chunk's rows, grouped, and what they show."""
         grouping = Grouping if table.keys else _Uncut
         return self.read_into(table, chunk, lambda: grouping(table.mapping, table.selection.names))
 
-    def read_into[S: RowSink](
-        self, table: CutTable, chunk: Chunk, begin: Callable[[], S]
-    ) -> tuple[S, position.BinlogOffset]:
+    def read_into[S: RowSink](self, table: CutTable, chunk: Chunk, begin: Callable[[], S]) -> tuple[S, Seen]:
         """
-        The chunk's rows in a sink from `begin`, which is called again for each retry, and their watermark.
+        The chunk's rows in a sink from `begin`, which is called again for each retry, and what they show.
         """
-        for pause in self._retry.pauses():
+        patience, said = _Patience(self._retry), ""
+        while True:
             try:
                 return self._read(table, chunk, begin)
-            except (pymysql.err.OperationalError, pymysql.err.InterfaceError):
+            except (NotCaptured, *LOST) as error:
                 self.close()
+                pause = patience.pause(error)
+                if pause is None:
+                    self._give_up(error)
+                    raise
+                if (why := _reason(error)) != said:
+                    self._report(f"waiting: {why}")
+                    said = why
                 self._retry.sleep(pause)
-        # The last try: its error is the caller's.
-        return self._read(table, chunk, begin)
 
-    def _read[S: RowSink](
-        self, table: CutTable, chunk: Chunk, begin: Callable[[], S]
-    ) -> tuple[S, position.BinlogOffset]:
-        connection = self._ready()
+    def _give_up(self, error: Exception) -> None:
+        if isinstance(error, NotCaptured):
+            raise Refused(
+                error.found, f"{error.fix}; then run `{self._command}` again: it resumes"
+            ) from error
+
+    def _read[S: RowSink](self, table: CutTable, chunk: Chunk, begin: Callable[[], S]) -> tuple[S, Seen]:
+        open_ = self._ready()
+        connection, server = open_.connection, open_.server
         # The watermark before the first row: in the other order changes between the two would be lost.
-        watermark = snapshot.begin_snapshot(connection, self._server, self._report)
+        watermark = snapshot.begin_snapshot(connection, server, self._report)
+        # After the snapshot: before it, a transaction that it shows could be missing.
+        history = str(snapshot.shown(connection, server))
         _refuse_altered(connection, table)
         sink = begin()
         try:
@@ -135,7 +181,7 @@ class ChunkReader:
             self._read_halves(table)
             return self._read(table, chunk, begin)
         connection.commit()
-        return sink, watermark
+        return sink, Seen(watermark.position(open_.epoch), server.identity, history)
 
     def _read_halves(self, table: CutTable) -> None:
         """
@@ -149,22 +195,37 @@ class ChunkReader:
         self._encoding = HALVES
         self.close()
 
-    def _ready(self) -> Any:
-        if self._connection is None:
-            connection = self._connect()
-            # After a failover the same address may lead to another server, whose binlog has other offsets.
-            if identify(connection) != self._server:
-                connection.close()
-                raise SourceNotReady(
-                    "the source is another server now", "see `ferry status`, then run the load again"
-                )
-            connection.encoding = self._encoding or connection.encoding
-            self._connection = connection
-        return self._connection
+    def _ready(self) -> PairedConnection:
+        if self._open is None:
+            self._open = self._source()
+            self._open.connection.encoding = self._encoding or self._open.connection.encoding
+        return self._open
 
     def close(self) -> None:
         """Closes the connection where there is one; errors of a broken one are ignored."""
-        if self._connection is not None:
+        if self._open is not None:
             with contextlib.suppress(pymysql.err.Error):
-                self._connection.close()
-            self._connection = None
+                self._open.connection.close()
+            self._open = None
+
+
+class _Patience:
+    """The pauses after errors: many where another server may take over meanwhile, else those of `retry`."""
+
+    def __init__(self, retry: RetryPolicy) -> None:
+        self._few = retry.pauses()
+        self._many = replace(retry, tries=retry.tries * AS_LONG).pauses()
+
+    def pause(self, error: Exception) -> float | None:
+        """Seconds until the next try; None: there is none."""
+        passing = not isinstance(error, pymysql.err.OperationalError) or _code(error) in FAILING_OVER
+        return next(self._many if passing else self._few, None)
+
+
+def _code(error: Exception) -> object:
+    return error.args[0] if error.args else "without a number"
+
+
+def _reason(error: Exception) -> str:
+    # The server's own message may quote values.
+    return error.found if isinstance(error, NotCaptured) else f"the source does not answer ({_code(error)})"

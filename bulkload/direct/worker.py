@@ -12,28 +12,32 @@ import queue
 import signal
 import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
 from bulkload.connection import Connect
+from bulkload.direct.captured_source import CapturedSource
 from bulkload.direct.chunks import Chunk, CutTable
 from bulkload.direct.grouping import Grouping, Unusable, refused
-from bulkload.direct.ledger import ChunkResult
+from bulkload.direct.ledger import ChunkResult, record_shown
 from bulkload.direct.merger import Merger
 from bulkload.direct.reader import ChunkReader
-from bulkload.dynamodb.batch_writer import Item, RetryPolicy, Writer, batches
+from bulkload.dynamodb.batch_writer import Item, RetryPolicy, Writer, batches, retried
 from bulkload.lock import refuse_late
 from bulkload.processes import leave_interrupts
 from bulkload.throttle.shared_counters import SharedCounters
 from bulkload.throttle.worker_limiter import WorkerLimiter
+from rowferry.checkpoint import Checkpoint
+from rowferry.control_table import ControlTable
 from rowferry.errors import RowferryError
 from rowferry.items.effects import ItemKey
 from rowferry.items.members import Members
 from rowferry.mapping import TableMapping
-from rowferry.mysql.server import Server
 from rowferry.position import Position
 
 
@@ -70,19 +74,26 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """A line for the operator."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerParts:
     """
     What every worker needs; pickled and sent to other processes.
 
-    `connect` opens a connection to the source, `client` makes boto3's low-level DynamoDB client. A worker has
-    `readers` chunks and `requests` requests in flight. `ttl` is that of the lock, in seconds.
+    `connect` opens a connection to the source, `client` makes boto3's low-level DynamoDB client, `control` is
+    the control table's name. A worker has `readers` chunks and `requests` requests in flight. `ttl` is that
+    of the lock, in seconds.
     """
 
     connect: Connect
     client: Callable[[], Any]
     tables: tuple[CutTable, ...]
-    server: Server
-    epoch: int
+    control: str
     readers: int
     requests: int
     ttl: float
@@ -131,6 +142,7 @@ class _Worker:
         self._counters = counters
         self._sending = threading.Lock()
         self._client = parts.client()
+        self._control = ControlTable(self._client, parts.control)
         # For all readers together: `requests` limits the process, not the chunk.
         self._senders = ThreadPoolExecutor(parts.requests)
         self._limiter = WorkerLimiter(counters, slot, self._guard)
@@ -140,26 +152,36 @@ class _Worker:
 
     def work(self, tasks: "queue.SimpleQueue[Task | None]") -> None:
         """The loop of one reader thread."""
-        reader = ChunkReader(self._parts.connect, self._parts.server, self._parts.retry, self._limiter.rows)
+        source = CapturedSource(self._parts.connect, self._checkpoint)
+        waiting = replace(self._parts.retry, sleep=self._wait)
+        reader = ChunkReader(source, waiting, self._limiter.rows, lambda line: self._send(Said(line)))
+        slot = uuid.uuid4().hex[:8]
         try:
             while task := tasks.get():
-                self._send(self._done(task, reader))
+                self._send(self._done(task, reader, slot))
         # OSError: the pipe is closed. Errors of reading and writing are in `Failed`.
         except (Stopped, OSError):
             return  # the load has ended
         finally:
             reader.close()
 
-    def _done(self, task: Task, reader: ChunkReader) -> Loaded | Failed:
+    def _done(self, task: Task, reader: ChunkReader, slot: str) -> Loaded | Failed:
         try:
             self._guard()
-            return self._load(task, reader)
+            return self._load(task, reader, slot)
         except Stopped:
             raise
         except BaseException as error:  # noqa: BLE001 - the load's process raises it
             return Failed(task.number, _portable(error))
 
-    def _send(self, message: Loaded | Failed) -> None:
+    def _checkpoint(self) -> Checkpoint:
+        return retried(partial(Checkpoint.read, self._control), self._parts.retry)
+
+    def _wait(self, seconds: float) -> None:
+        self._parts.retry.sleep(seconds)
+        self._guard()  # the load may have ended meanwhile
+
+    def _send(self, message: Loaded | Failed | Said) -> None:
         with self._sending:
             # Several reader threads send, and a pipe's end is not safe for two at a time
             # (https://docs.python.org/3.13/library/multiprocessing.html#multiprocessing.Pipe).
@@ -170,16 +192,19 @@ class _Worker:
             raise Stopped
         refuse_late(time.monotonic(), self._counters.renewed, self._parts.ttl)
 
-    def _load(self, task: Task, reader: ChunkReader) -> Loaded:
+    def _load(self, task: Task, reader: ChunkReader, slot: str) -> Loaded:
         table = self._parts.tables[task.table]
-        grouping, watermark = reader.read(table, task.chunk)
-        position = watermark.position(self._parts.epoch)
-        count, refusals = self._write(task, table.mapping, grouping, position)
+        grouping, seen = reader.read(table, task.chunk)
+        self._guard()
+        # Before the first item: it has to be known what is in the target, also if this worker dies meanwhile.
+        record = partial(record_shown, self._control, table.mapping.source, seen.position, seen.history, slot)
+        retried(record, self._parts.retry)
+        count, refusals = self._write(task, table.mapping, grouping, seen.position)
         unusable = [*grouping.unusable, *refusals]
         result = ChunkResult(grouping.rows, count - len(refusals), sum(row.rows for row in unusable))
         # After the last request, too: what was written once the lock was lost must not count as loaded.
         self._guard()
-        return Loaded(task.number, str(position), result, unusable)
+        return Loaded(task.number, str(seen.position), result, unusable)
 
     def _write(
         self, task: Task, table: TableMapping, grouping: Grouping, position: Position

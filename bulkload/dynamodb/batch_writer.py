@@ -178,6 +178,22 @@ class Writer:
         self.retry.sleep(pause)
 
 
+def retried[T](call: Callable[[], T], retry: RetryPolicy) -> T:
+    """
+    The result of a request that may be repeated, tried again after errors that pass; then its last error.
+    """
+    for pause in retry.pauses():
+        try:
+            return call()
+        except (NotConnected, HTTPClientError):
+            pass
+        except ClientError as error:
+            if error_code(error) not in TRANSIENT:
+                raise
+        retry.sleep(pause)
+    return call()
+
+
 def batches[T](items: Iterable[T]) -> Iterator[tuple[T, ...]]:
     return batched(items, ITEMS_IN_A_REQUEST, strict=False)
 

@@ -23,7 +23,7 @@ formats       one file for each format
 
 from bulkload.exports.columns import ExportColumn, source_columns
 from bulkload.exports.detect import FORMATS, open_export
-from bulkload.exports.export import Export, parse_watermark, watermark_of
+from bulkload.exports.export import Export, parse_watermark, shown_by_parts, watermark_of
 from bulkload.exports.manifest import ExportPart
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "ExportPart",
     "open_export",
     "parse_watermark",
+    "shown_by_parts",
     "source_columns",
     "watermark_of",
 ]

@@ -2,7 +2,7 @@
 
 import hashlib
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from bulkload.exports.manifest import ExportPart
 from bulkload.exports.records import BadLine, ReadRows
 from rowferry.checkpoint import Checkpoint
 from rowferry.errors import BadPart, Refused
+from rowferry.history import History
 from rowferry.mapping import TableMapping
 from rowferry.position import BinlogOffset, Position, base_name
 from rowferry.values import Value
@@ -134,13 +135,35 @@ def parse_watermark(text: str) -> BinlogOffset:
         raise Refused(f"{text} is not a watermark", "write FILE:OFFSET, as in binlog.000012:4567") from error
 
 
+def shown_by_parts(exports: Iterable[Export], checkpoint: Checkpoint) -> dict[int, History]:
+    """
+    What the rows of `ferry export`'s parts show, by the epoch of their watermarks.
+
+    Raises Refused where a part of before a failover does not say it.
+    """
+    found: dict[int, History] = {}
+    for export in exports:
+        for part in export.parts:
+            epoch = Position.parse(part.watermark).epoch if part.watermark else checkpoint.epoch
+            if part.history is not None:
+                found[epoch] = found.get(epoch, History()).union(History.parse(part.history))
+            elif epoch != checkpoint.epoch:
+                raise Refused(
+                    f"the source failed over since {export.location} was exported, which does not say what"
+                    " transactions it shows",
+                    "export again",
+                )
+    return found
+
+
 def watermark_of(
     export: Export, part: ExportPart, checkpoint: Checkpoint, given: BinlogOffset | None
 ) -> Position:
     """
     The watermark of a part's items, in the epoch of the server that it was read from.
 
-    Raises Refused where that is not of this capture, or where there is no watermark.
+    Raises Refused where that is not of this capture, where there is no watermark, or where one that another
+    program has recorded may be from before a failover.
     """
     if part.watermark is not None:
         return _recorded(export, part, checkpoint)
@@ -150,7 +173,8 @@ def watermark_of(
             f"{export.location} has no watermark: up to where in the binlog it shows {export.table}",
             "give it: --watermark FILE:OFFSET, the binlog's end as it was before the first row was read",
         )
-    return stated.position(_epoch_of(stated, checkpoint))
+    _refuse_former(stated, checkpoint)
+    return stated.position(checkpoint.epoch)
 
 
 def _recorded(export: Export, part: ExportPart, checkpoint: Checkpoint) -> Position:
@@ -165,19 +189,19 @@ def _recorded(export: Export, part: ExportPart, checkpoint: Checkpoint) -> Posit
     return watermark
 
 
-def _epoch_of(stated: BinlogOffset, checkpoint: Checkpoint) -> int:
+def _refuse_former(stated: BinlogOffset, checkpoint: Checkpoint) -> None:
     """
-    The epoch of a watermark without one. Raises Refused where the source has failed over since the first, and
-    the name of the file does not show of which server it is: that of another epoch may be far too high.
+    Raises Refused where a watermark that names no server may be of one before a failover: as a position of
+    the present one it may be far too high.
     """
-    named = [epoch for epoch in checkpoint.epochs if epoch.base == base_name(stated.file)]
-    if len(checkpoint.epochs) == 1 or len(named) == 1:
-        return (*named, *checkpoint.epochs)[0].number
-    servers = ", ".join(epoch.server for epoch in checkpoint.epochs)
-    raise Refused(
-        f"the source has failed over, and {stated} may be in the binlog of any of its servers: {servers}",
-        "export with `ferry export`, whose files say that, and load these",
-    )
+    *former, present = checkpoint.epochs
+    base = base_name(stated.file)
+    if former and (base != present.base or any(base == epoch.base for epoch in former)):
+        servers = ", ".join(epoch.server for epoch in checkpoint.epochs)
+        raise Refused(
+            f"the source has failed over, and {stated} may be of any of its servers ({servers})",
+            "export with `ferry export`, whose files say that, and load these",
+        )
 
 
 def carried(columns: Sequence[ExportColumn], table: TableMapping, where: object) -> list[int]:

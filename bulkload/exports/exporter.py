@@ -68,10 +68,12 @@ class Exporter:
     """
     Exports tables of one source. Called by `ferry export`. `capture` is that of this source when it begins.
 
-    `connect`, and the opener that `run` takes, are pickled and sent to other processes.
+    `connect`, `checkpoint`, which reads the checkpoint, and the opener that `run` takes are pickled and sent
+    to other processes.
     """
 
     connect: Connect
+    checkpoint: Callable[[], Checkpoint]
     capture: Checkpoint
     settings: ExportSettings
     report: Callable[[str], None]
@@ -96,7 +98,7 @@ class Exporter:
         for part in done.values():
             self.tally.add(part)
         open_parts = [number for number in range(len(made.chunks)) if made.part_name(number) not in done]
-        for part in self._made(PartJob(self.connect, opener, table, made), open_parts):
+        for part in self._made(PartJob(self.connect, self.checkpoint, opener, table, made), open_parts):
             done[part.name] = part
         found = _manifest(made, done)
         if _stored(place) == found.text():

@@ -17,8 +17,8 @@ class ExportPart:
     """
     One file of an export: `name`, relative to the export's location; its number of `rows`; size in `bytes`
     and `sha256` of the stored (compressed) file; `watermark`, the position (as text) up to which its rows
-    show every change; `server`, whose position that is. None where the program that wrote it did not record
-    it.
+    show every change; `server`, whose position that is; `history`, the GTID set beyond which they show
+    nothing. None where the program that wrote it did not record it.
     """
 
     name: str
@@ -27,6 +27,7 @@ class ExportPart:
     sha256: str | None = None
     watermark: str | None = None
     server: str | None = None
+    history: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from backports import zstd
 
 from bulkload.connection import Connect
 from bulkload.direct import chunks
+from bulkload.direct.captured_source import CapturedSource
 from bulkload.direct.reader import ChunkReader
 from bulkload.dynamodb.batch_writer import RetryPolicy
 from bulkload.exports import plan
@@ -22,10 +23,11 @@ from bulkload.exports.formats.rowferry_csv import CsvWriter
 from bulkload.exports.locations import Location, write
 from bulkload.exports.manifest import ExportPart
 from bulkload.exports.plan import Form, Plan
+from rowferry.checkpoint import Checkpoint
 from rowferry.errors import Refused
 from rowferry.mapping import TableMapping
 from rowferry.mysql import server as mysql_server
-from rowferry.mysql.server import Connection, identify
+from rowferry.mysql.server import Connection
 from rowferry.values import Value
 
 COMPRESSION_LEVEL = {"gzip": 1, "zstd": 3}  # gzip's default level takes five times as long to save a tenth
@@ -73,9 +75,13 @@ def _compressing(path: Path, compression: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class PartJob:
-    """What a process needs, pickled; `connect` and `place` open the source and the location there."""
+    """
+    What a process needs, pickled; `connect` and `place` open the source and the location there, `checkpoint`
+    reads the capturer's checkpoint.
+    """
 
     connect: Connect
+    checkpoint: Callable[[], Checkpoint]
     place: Callable[[], Location]
     mapping: TableMapping
     plan: Plan
@@ -88,12 +94,12 @@ class PartMaker:
         self._job = job
         self._place = job.place()
         connection = job.connect()
-        server = identify(connection)
         found = mysql_server.columns(connection, job.mapping)
         _refuse_altered(columns_of(connection, job.mapping), job.plan)
         self._table = chunks.describe(connection, job.mapping, found)
         connection.close()
-        self._reader = ChunkReader(job.connect, server, retry or RetryPolicy())
+        source = CapturedSource(job.connect, job.checkpoint)
+        self._reader = ChunkReader(source, retry or RetryPolicy(), command="ferry export")
 
     def make(self, number: int) -> ExportPart:
         """Makes the part of the chunk with that number, then the marker that it is complete."""
@@ -117,10 +123,16 @@ class PartMaker:
             return sinks[-1]
 
         try:
-            sink, watermark = self._reader.read_into(self._table, made.chunks[number], begin)
+            sink, seen = self._reader.read_into(self._table, made.chunks[number], begin)
         finally:
             _close(sinks)
-        return replace(_described(path, name), rows=sink.rows, watermark=str(watermark.position(made.epoch)))
+        return replace(
+            _described(path, name),
+            rows=sink.rows,
+            watermark=str(seen.position),
+            server=seen.server,
+            history=seen.history,
+        )
 
 
 def columns_of(connection: Connection, table: TableMapping) -> tuple[ExportColumn, ...]:

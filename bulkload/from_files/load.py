@@ -18,7 +18,7 @@ from bulkload import preconditions
 from bulkload.direct.grouping import Unusable
 from bulkload.direct.ledger import DONE, ChunkResult, Ledger
 from bulkload.direct.loader import LoadOutcome, emptied
-from bulkload.exports import watermark_of
+from bulkload.exports import Export, shown_by_parts, watermark_of
 from bulkload.exports.locations import Location
 from bulkload.from_files.destinations import Arrived, Destination
 from bulkload.from_files.inputs import LoadTarget
@@ -82,6 +82,9 @@ class FileLoad:
         checkpoint = preconditions.captured(self.control, ledgers)
         ledgers = self._ledgers(checkpoint)
         positions = {target.name: self._position(target, checkpoint) for target in self.targets}
+        for target in self.targets:
+            shown = shown_by_parts(_exports_of(target), checkpoint)
+            preconditions.refuse_lost(checkpoint, shown, f"the export for {target.name}", "export again")
         with self.lock.held(self.report):
             self.limits.write(self.control)
             waiting = [(target, mine) for target, mine in self._with(ledgers) if self._open(mine)]
@@ -129,7 +132,7 @@ class FileLoad:
         The low watermark of all parts of the target: the position of its items, and the floor.
         """
         found = []
-        for export in (source.export for source in target.sources):
+        for export in _exports_of(target):
             for part in export.parts:
                 at = watermark_of(export, part, checkpoint, self.given)
                 if part.watermark is None:
@@ -193,7 +196,7 @@ class FileLoad:
                 ledger.raise_floor(str(position))
         for ledger in ledgers:
             if self._unplanned(ledger, position):
-                ledger.plan_whole(str(position))
+                ledger.plan_whole(str(position), shown_by_parts(_exports_of(target), ledger.capture))
 
     def _finish(self, ledgers: Sequence[Ledger], work: FilesWork, sink: ItemSink, arrived: Arrived) -> None:
         """Items, and rows whose source is not known, are counted with the target's first source."""
@@ -226,3 +229,7 @@ class FileLoad:
         result = sum((entry.result for entry in entries), ChunkResult())
         table = next(table for table in self.mapping.tables if table.source == source)
         return LoadOutcome(source, table.target, str(ledger.state), len(entries), result, nothing)
+
+
+def _exports_of(target: LoadTarget) -> list[Export]:
+    return [source.export for source in target.sources]

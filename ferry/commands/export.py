@@ -10,6 +10,8 @@ from typing import Any
 import boto3
 
 from bulkload.connection import connect
+from bulkload.direct.captured_source import CheckpointOf
+from bulkload.dynamodb.client import ClientOf
 from bulkload.exports.exporter import ROWS_IN_A_PART, Exported, Exporter, ExportSettings, ExportTally
 from bulkload.exports.locations import Location, folder_of, location
 from bulkload.exports.plan import Form
@@ -105,6 +107,7 @@ def _exporter(arguments: argparse.Namespace, context: Context, shown: Shown, tab
         connection.close()
     return Exporter(
         connect=partial(connect, context.source),
+        checkpoint=CheckpointOf(ClientOf(context.region, 1), context.control.name),
         capture=capture,
         settings=ExportSettings(
             form=Form(arguments.format, arguments.compression),

@@ -5,7 +5,7 @@ import json
 import sys
 from typing import Any
 
-from ferry.consumer_switch import require_load, turn
+from ferry.consumer_switch import executed_by, require_load, turn
 from ferry.context import Context
 from rowferry.control_table import FINALIZE
 from rowferry.errors import Refused
@@ -15,7 +15,8 @@ examples:
   ferry switch on
   ferry switch off
 
-ON is refused while a mapped table's load is not done. OFF loses nothing: changes wait on the stream.
+ON is refused while a mapped table's load is not done, or shows what a failover of the source has lost.
+OFF loses nothing: changes wait on the stream.
 The switch is the parameter Switch of the stack; every other parameter and the template stay as they are.
 
 exit status: 0 it is as asked; 2 an error"""
@@ -42,7 +43,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
                 "`ferry finalize` has begun: without _pos old changes would be applied again",
                 "leave it OFF; to start over, empty the targets and load again into a new stack",
             )
-        require_load(context.control, [table.source for table in context.mapping.tables])
+        sources = [table.source for table in context.mapping.tables]
+        require_load(context.control, sources, executed_by(context))
     changed = turn(context.client("cloudformation"), context.client("lambda"), context.stack, wanted, _report)
     if arguments.json:
         print(json.dumps({"switch": wanted, "changed": changed}))

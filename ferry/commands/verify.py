@@ -18,7 +18,7 @@ from botocore.config import Config
 from ferry.context import Context
 from ferry.options import positive
 from ferry.progress import Shown, progress
-from ferry.verify import sample, tasks, workdir
+from ferry.verify import one_server, sample, tasks, workdir
 from ferry.verify.diff import Difference
 from ferry.verify.full import verify
 from ferry.verify.live import Live
@@ -30,7 +30,6 @@ from ferry.verify.summary import Summary
 from ferry.verify.tasks import ReadCounts, TaskReader
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping
-from rowferry.mysql.address import Address
 
 WORTH = 100_000
 """Rows and items from which on separate processes are faster, in spite of their start."""
@@ -175,10 +174,12 @@ def _compared(
         shown.report(f"resumes the verify that began at {began}; --again starts again")
     total = _estimate(pairs, context)
     processes = arguments.parallel if total >= WORTH else 0
-    with tasks.started(partial(_reader, pairs, context.source, context.region), processes) as executor:
+    open_ = partial(source_text.connect, context.source)
+    connect = partial(one_server.connect, open_, live.server if live else "")
+    with tasks.started(partial(_reader, pairs, connect, context.region), processes) as executor:
         scanner = Scanner(
             pairs,
-            partial(source_text.connect, context.source),
+            connect,
             executor,
             processes or 1,
             arguments.max_rows or inf,
@@ -188,9 +189,9 @@ def _compared(
         return verify(scanner, work.file, report, step, live, repair=arguments.repair)
 
 
-def _reader(pairs: list[Pair], address: Address, region: str | None) -> TaskReader:
+def _reader(pairs: list[Pair], connect: Callable[[], Any], region: str | None) -> TaskReader:
     client = boto3.client("dynamodb", region_name=region, config=Config(parameter_validation=False))
-    return TaskReader(pairs, partial(source_text.connect, address), client)
+    return TaskReader(pairs, connect, client)
 
 
 def _estimate(pairs: list[Pair], context: Context) -> int:
@@ -213,9 +214,10 @@ def _sampled(arguments: argparse.Namespace, context: Context, pairs: list[Pair])
     """
     if arguments.repair:
         raise Refused("--repair needs a verify of everything", "leave --sample out")
-    live, summary = Live(context), Summary()
+    summary = Summary()
     with progress("verify") as shown, listing(arguments.differences, shown.report) as report:
         moving = not _is_at_rest(arguments, context, shown.report)
+        live = Live(context, moving)
         for target in dict.fromkeys(pair.target for pair in pairs):
             together = [pair for pair in pairs if pair.target == target]
             with live.reading(together, None if moving else _nothing) as reading:

@@ -79,7 +79,7 @@ def _asked(name: str, ask: Callable[[], str]) -> Condition:
 
 def _loaded(context: Context) -> str:
     tables = [table.source for table in context.mapping.tables]
-    consumer_switch.require_load(context.control, tables)
+    consumer_switch.require_load(context.control, tables, consumer_switch.executed_by(context))
     return f"done, {len(tables)} tables"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ferry.context import Context
 from ferry.markers import drain, source_end
+from ferry.verify import one_server
 from ferry.verify.diff import Difference
 from ferry.verify.oracle import source_text
 from ferry.verify.oracle.mapping_entry import Pair
@@ -57,9 +58,19 @@ class ItemReading:
 
 @dataclass(slots=True)
 class Live:
-    """A source that the application writes, and a consumer that runs."""
+    """
+    A source that the application writes, and a consumer that runs.
+
+    `moving` False: both are at rest, and the source may be any server.
+    """
 
     context: Context
+    moving: bool = True
+
+    @property
+    def server(self) -> str:
+        """The server that is captured now; empty where it may be any."""
+        return Checkpoint.read(self.context.control).refuse_none().server if self.moving else ""
 
     def end(self) -> Position:
         """The source's position now."""
@@ -80,7 +91,8 @@ class Live:
         """
         context = self.context
         with ExitStack() as stack:
-            connection = stack.enter_context(closing(source_text.connect(context.source)))
+            open_ = partial(source_text.connect, context.source)
+            connection = stack.enter_context(closing(one_server.connect(open_, self.server)))
             rows = [RowLookup(pair, types_of(connection, pair), connection) for pair in pairs]
             still = passed is not None
             if passed is None:
@@ -154,6 +166,10 @@ class Live:
     def keep(self, since: str, found: dict[str, int]) -> None:
         """
         Stores the result: everything was compared, up to this position at least. The cutover requires it.
+
+        Raises Refused where the source failed over since: what was read of which server is not known.
         """
+        if self.end().epoch != Position.parse(since).epoch:
+            raise Refused("the source failed over meanwhile: nothing is proved", "run `ferry verify` again")
         at = int(time.time() * 1000)
         self.context.control.put(VERIFIED, {**found, "at": at, "position": since})

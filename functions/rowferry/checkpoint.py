@@ -11,8 +11,9 @@ from typing import Any, Self
 
 from rowferry.control_table import CHECKPOINT, ControlTable
 from rowferry.errors import NotCaptured, Refused
+from rowferry.history import History
 from rowferry.mysql.server import Connection, Server
-from rowferry.mysql.snapshot import current_offset
+from rowferry.mysql.snapshot import current_offset, executed
 from rowferry.position import BinlogOffset, Position, base_name
 
 _NOWHERE = BinlogOffset("", 0)
@@ -129,7 +130,7 @@ class Checkpoint:
         the binlog ends before the checkpoint.
         """
         if server.identity != self.server:
-            raise self._other_server(server)
+            raise self._other_server(connection, server)
         end = current_offset(connection, server)
         if base_name(end.file) != base_name(self.reached.file):
             raise NotCaptured(
@@ -140,11 +141,12 @@ class Checkpoint:
         if end.order < self.reached.order:
             raise NotCaptured(
                 f"the source's binlog ends at {end}, before the checkpoint {self.reached}",
-                "the server was restored or reset: do what `ferry status` says once capture has noticed",
+                "the server was restored or reset: set CapturerReset (or --reset) to a new word, then load"
+                " again",
             )
         return end.position(self.epoch)
 
-    def _other_server(self, server: Server) -> NotCaptured:
+    def _other_server(self, connection: Connection, server: Server) -> NotCaptured:
         found = f"the source is server {server.identity}, but {self.server} is being captured"
         former = next((one for one in reversed(self.epochs) if one.server == server.identity), None)
         if former:
@@ -153,12 +155,20 @@ class Checkpoint:
                 f"let the address in --source lead to server {self.server}; if the source has failed over"
                 f" back to it, wait until `ferry status` shows server {server.identity}",
             )
+        return self._unknown(found, connection, server)
+
+    def _unknown(self, found: str, connection: Connection, server: Server) -> NotCaptured:
+        named = f"name in --source {_CAPTURED}"
         if not self.history:  # without GTIDs capture follows no failover
-            return NotCaptured(found, f"name in --source {_CAPTURED}")
+            return NotCaptured(found, named)
+        if missing := History.parse(self.history).minus(executed(connection, server)):
+            return NotCaptured(
+                f"{found}, and the first lacks transactions that were captured: {missing.listing(3)}",
+                f"{named}; where it has taken over nevertheless, capture stops: see `ferry status`",
+            )
         return NotCaptured(
-            found,
-            "if the source failed over to it, capture has not followed yet: wait until `ferry status` shows"
-            f" server {server.identity}; else name in --source {_CAPTURED}",
+            f"{found}: capture has not followed the failover yet",
+            f"wait until `ferry status` shows server {server.identity}; if it is only a replica, {named}",
         )
 
 

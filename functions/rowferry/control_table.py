@@ -97,7 +97,11 @@ KEYS = (
         "capturer",
         "position up to which every change is on the stream, epoch, server, lanes, state, counters",
     ),
-    ControlKey(load_key("SCHEMA.TABLE"), "bulk load", "epoch and method, whether it is done, rows, items"),
+    ControlKey(
+        load_key("SCHEMA.TABLE"),
+        "bulk load",
+        "epoch and method, whether it is done, rows, items, the GTIDs that its rows show",
+    ),
     ControlKey(f"{chunks_of('SCHEMA.TABLE')}N", "bulk load", "bounds, watermark and result of one chunk"),
     ControlKey(merge_key("TARGET"), "bulk load", "the watermark at the start of a load that merges members"),
     ControlKey(import_key("TARGET"), "bulk load", "the ImportTable that was started, and its files"),

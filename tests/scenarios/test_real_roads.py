@@ -18,6 +18,7 @@ from rowferry.mysql.address import Address
 from rowferry.values import time_text, untag
 from tests.scenarios.test_scenarios import CASES, check, ordered
 from tests.support.databases import empty
+from tests.support.epochs import first_epoch
 from tests.support.paths import SCENARIOS
 from tests.support.scenarios import Case, Item, deliver
 
@@ -75,26 +76,20 @@ def test_the_bulk_load_gives_the_items(name: str, cloud: Cloud, tables: Server) 
     case = placed(CASES[name], f"bulk-{name}", client)
     fill(mysql, case)
     login = mysql.capture
-    reader = ChunkReader(
-        lambda: connect(Address(mysql.host, mysql.port, login.user, login.password)), *told(mysql)
-    )
+    address = Address(mysql.host, mysql.port, login.user, login.password)
+    reader = ChunkReader(first_epoch(lambda: connect(address)), RetryPolicy())
     mapped = case.mapping.tables[0]
     with mysql.connect() as connection:
         table = chunks.describe(connection, mapped, mysql_server.columns(connection, mapped))
-    grouping, watermark = reader.read(table, Chunk())
+    grouping, seen = reader.read(table, Chunk())
     reader.close()
-    items = [item for item, _ in grouping.items(watermark.position(1))]
+    items = [item for item, _ in grouping.items(seen.position)]
     if items:
         assert Writer(client, mapped.target, lambda: None).write(items) == []
     assert not grouping.unusable
     found = held(case, client)
     assert ordered(found) == ordered(case.items("items"))
     assert not any(EXPIRES in item for item in found)
-
-
-def told(server: Server) -> tuple[mysql_server.Server, RetryPolicy]:
-    with server.connect() as connection:
-        return mysql_server.identify(connection), RetryPolicy()
 
 
 def fill(server: Server, case: Case) -> None:

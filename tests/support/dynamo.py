@@ -107,6 +107,10 @@ def _holds(condition: str, held: Item, names: dict[str, str], values: dict[str, 
         if (names[found[2]] in held) == bool(found[1]):
             return False
         condition = condition[found.end() :]
+    while found := re.match(r"(#c\d+)=(:c\d+)(?: AND |$)", condition):  # the control table's `only_if`
+        if held.get(names[found[1]]) != values[found[2]]:
+            return False
+        condition = condition[found.end() :]
     return not condition or _CONDITIONS[
         condition.removeprefix("(").removesuffix(")") if condition[0] == "(" else condition
     ](held, names, values)

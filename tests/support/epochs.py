@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bulkload.connection import Connect
+from bulkload.direct.captured_source import OpenSource, PairedConnection
 from rowferry.checkpoint import Checkpoint
 from rowferry.control_table import CHECKPOINT, ControlTable
-from rowferry.mysql.server import Server
+from rowferry.mysql.server import Server, identify
 from tests.support.dynamo import Dynamo
 
 FILE, OFFSET, END = "binlog.000007", 500, 900
@@ -41,6 +43,16 @@ def control(item: dict[str, Any]) -> ControlTable:
     table = ControlTable(Dynamo(control=("pk",)), "control")
     table.put(CHECKPOINT, item)
     return table
+
+
+def first_epoch(connect: Connect) -> OpenSource:
+    """Connections to a server that counts as captured, in epoch 1."""
+
+    def open_source() -> PairedConnection:
+        connection = connect()
+        return PairedConnection(connection, identify(connection), 1)
+
+    return open_source
 
 
 def server(identity: str) -> Server:
@@ -82,6 +94,9 @@ def connected(identity: str, file: str = FILE, offset: int = OFFSET, **answers: 
                 {"variable_name": "server_id", "value": "1"},
             ],
             "SHOW BINARY LOG STATUS": [{"File": file, "Position": offset}],
-            **{f"SELECT @@GLOBAL.{name}": [{name: value}] for name, value in answers.items()},
+            **{
+                f"SELECT @@GLOBAL.{name} ": [{name.removeprefix("gtid_"): value}]
+                for name, value in answers.items()
+            },
         }
     )

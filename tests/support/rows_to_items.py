@@ -30,6 +30,7 @@ from rowferry.mysql.address import Address
 from rowferry.mysql.server import columns, identify
 from rowferry.position import BinlogOffset
 from tests.support.dynamo import Dynamo
+from tests.support.epochs import first_epoch
 
 type Item = dict[str, dict[str, Any]]
 type Place = tuple[str, int]
@@ -70,7 +71,7 @@ def bulk_road(server: Server, mapping: Mapping, *, rows_per_chunk: int = 400) ->
     address = Address(server.host, server.port, account.user, account.password)
     connection = connect(address)
     server_itself = identify(connection)
-    reader = ChunkReader(lambda: connect(address), server_itself, RetryPolicy(tries=0))
+    reader = ChunkReader(first_epoch(lambda: connect(address)), RetryPolicy(tries=0))
     try:
         conditions.require(conditions.check(connection, server_itself, mapping))
         for mapped in mapping.tables:
@@ -84,8 +85,8 @@ def bulk_road(server: Server, mapping: Mapping, *, rows_per_chunk: int = 400) ->
 
 
 def _load(reader: ChunkReader, table: chunks.CutTable, chunk: chunks.Chunk, arrived: Arrived) -> None:
-    grouping, watermark = reader.read(table, chunk)
-    for item, _ in grouping.items(watermark.position(1)):
+    grouping, seen = reader.read(table, chunk)
+    for item, _ in grouping.items(seen.position):
         arrived.put(table.mapping.target, item)
     for one in grouping.unusable:
         arrived.refuse(one.table, one.key, one.reason)

@@ -61,6 +61,16 @@ def connect(address: Address) -> Any:
     return connection
 
 
+def identity(connection: Any) -> str:
+    """What distinguishes the server from others: its UUID, or `server_id=N`."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SHOW GLOBAL VARIABLES WHERE variable_name IN ('server_uuid', 'server_uid', 'server_id')"
+        )
+        found = {text(name): text(value) for name, value in cursor.fetchall()}
+    return found.get("server_uuid") or found.get("server_uid") or f"server_id={found.get('server_id')}"
+
+
 def types(connection: Any, schema: str, table: str) -> dict[str, str]:
     """The columns that the user may see, with their types as in information_schema, in lower case."""
     with connection.cursor() as cursor:

@@ -1,9 +1,11 @@
 """The consistent snapshot in which a chunk is read, and its low watermark in the binlog."""
 
 from collections.abc import Callable
+from functools import reduce
 from itertools import count
 
 from rowferry.errors import SourceNotReady
+from rowferry.history import History
 from rowferry.mysql.server import Connection, Server, execute, rows
 from rowferry.position import BinlogOffset
 
@@ -44,6 +46,22 @@ def begin_snapshot(
     _wait_until_visible(connection, report)
     execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
     return end
+
+
+def executed(connection: Connection, server: Server) -> History:
+    """What the server has executed, its binlog's GTIDs. Empty where it has none."""
+    name = "gtid_binlog_state" if server.flavor == "mariadb" else "gtid_executed"
+    return History.parse(rows(connection, f"SELECT @@GLOBAL.{name} AS executed")[0]["executed"] or "")
+
+
+def shown(connection: Connection, server: Server) -> History:
+    """At least the transactions that a snapshot shows which was begun before this call."""
+    if server.flavor == "mariadb":
+        return executed(connection, server)  # written before the engine commits
+    # A transaction is visible before it counts as executed. In the other order, one that is owned at the
+    # first look and executed at the second would be in neither.
+    owned = _owned(connection)
+    return reduce(History.plus, sorted(owned), executed(connection, server))
 
 
 def _begin_on_mariadb(connection: Connection, report: Callable[[str], None]) -> BinlogOffset:

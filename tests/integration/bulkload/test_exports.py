@@ -31,6 +31,7 @@ from ferry import cli
 from ferry.commands.export import open_below
 from lab.cloud import Cloud
 from lab.server import Server
+from rowferry.checkpoint import Checkpoint
 from rowferry.control_table import CHECKPOINT
 from rowferry.errors import BadPart, Refused, Unapplied
 from rowferry.mapping import Mapping, TableMapping
@@ -70,8 +71,14 @@ def exporter(server: Server, **settings: Any) -> Exporter:
     account = server.capture
     open_source = partial(connect, Address(server.host, server.port, account.user, account.password))
     with open_source() as connection:
-        found = capture(identify(connection).identity)
-    return Exporter(open_source, found, ExportSettings(**settings), lambda _: None, lambda _: None)
+        identity = identify(connection)
+        end = snapshot.current_offset(connection, identity)
+    found, asked = capture(identity.identity, file=end.file, offset=end.offset), ExportSettings(**settings)
+    return Exporter(open_source, partial(_itself, found), found, asked, lambda _: None, lambda _: None)
+
+
+def _itself(found: Checkpoint) -> Checkpoint:
+    return found
 
 
 def export_into(folder: Path, server: Server, table: TableMapping = TABLE, **settings: Any) -> Exported:
@@ -608,5 +615,6 @@ def test_columns_that_change_places_behind_the_plan_are_not_mixed_up(server: Ser
     place = Folder(tmp_path / TABLE.source)
     planned = Plan.parse(place.read(NAME), "plan")
     execute(server, ["ALTER TABLE t MODIFY a INT AFTER b"])
+    ours = exporter(server)
     with pytest.raises(Refused, match="got other columns during the export"):
-        PartMaker(PartJob(exporter(server).connect, lambda: place, TABLE, planned))
+        PartMaker(PartJob(ours.connect, ours.checkpoint, lambda: place, TABLE, planned))

@@ -25,7 +25,8 @@ from lab.database import Server
 from rowferry.control_table import LOADER, chunks_of, load_key
 from rowferry.errors import Refused
 from rowferry.mapping import Mapping
-from rowferry.mysql.server import columns, identify
+from rowferry.mysql.server import columns
+from tests.support.epochs import first_epoch
 from tests.support.move_bed import Bed, make_bed, without_positions
 from tests.support.waiting import wait_for, while_alive
 
@@ -216,10 +217,9 @@ def exported(bed: Bed, mapping: str) -> int:
     """The rows that an export reads."""
     connection = connect(bed.address)
     with closing(connection):
-        server = identify(connection)
         (mapped,) = Mapping.parse(mapping).tables
         table = chunks.describe(connection, mapped, columns(connection, mapped))
-    with closing(reader.ChunkReader(partial(connect, bed.address), server, RetryPolicy())) as reading:
+    with closing(reader.ChunkReader(first_epoch(partial(connect, bed.address)), RetryPolicy())) as reading:
         return reading.read_into(table, chunks.Chunk(), Counted)[0].rows
 
 

@@ -18,9 +18,9 @@ from lab.server import Server
 from rowferry.mapping import Mapping
 from rowferry.mysql import server as mysql_server
 from rowferry.mysql.address import Address
-from rowferry.mysql.server import identify
 from rowferry.values import Json, Value, parse_time
 from tests.integration.capturer.test_decoder import changes, definitions_of, run, shown
+from tests.support.epochs import first_epoch
 
 pytestmark = pytest.mark.integration
 
@@ -259,9 +259,8 @@ def test_half_a_character_in_the_text_of_a_row_is_replaced(server: Server) -> No
     mapped = Mapping.parse(MAPPED.format(schema="test", table="t", key="id")).tables[0]
     address = Address(server.host, server.port, server.capture.user, server.capture.password)
     with connect(address) as connection:
-        identity = identify(connection)
         table = chunks.describe(connection, mapped, mysql_server.columns(connection, mapped))
-    reader = ChunkReader(lambda: connect(address), identity, RetryPolicy(tries=0))
+    reader = ChunkReader(first_epoch(lambda: connect(address)), RetryPolicy(tries=0))
     grouping, _ = reader.read(table, Chunk())
     reader.close()
     (members,) = [members for _, members, _ in grouping.members()]

@@ -40,22 +40,38 @@ def test_the_end_of_the_captured_binlog_is_a_position_of_the_present_epoch() -> 
     assert capture(A, B, A).position_at(connected(A, "binlog.000008", 4), server(A)) == Position(3, 8, 4)
 
 
+HELD, LACKING = {"gtid_executed": f"{A}:1-5,\n{B}:1"}, {"gtid_executed": f"{A}:1-4,\n{B}:1"}
+
+
 @pytest.mark.parametrize(
-    ("found", "identity", "file", "fix"),
+    ("found", "identity", "file", "executed", "fix"),
     [
-        (capture(A, history=f"{A}:1-5"), B, FILE, "capture has not followed yet: .* shows server bbbb"),
-        (capture(A), B, FILE, "name in --source the server that the capturer reads"),
-        (capture(A, B), A, FILE, "let the address in --source lead to server bbbb"),
-        (capture(A), A, "other.000007", "named other now, captured is binlog: capture has not followed"),
-        (capture(A), A, "binlog.000006", "before the checkpoint"),
+        (
+            capture(A, history=f"{A}:1-5"),
+            B,
+            FILE,
+            HELD,
+            "followed the failover yet: .* shows server bb",
+        ),
+        (capture(A, history=f"{A}:1-5"), B, FILE, LACKING, f"were captured: {A}:5: name in --source"),
+        (capture(A), B, FILE, HELD, "is being captured: name in --source the server that the capturer reads"),
+        (capture(A, B), A, FILE, HELD, "let the address in --source lead to server bbbb"),
+        (
+            capture(A),
+            A,
+            "other.000007",
+            HELD,
+            "named other now, captured is binlog: capture has not",
+        ),
+        (capture(A), A, "binlog.000006", HELD, "before the checkpoint"),
     ],
-    ids=["not followed", "another source", "the former server", "renamed", "reset"],
+    ids=["not followed", "lossy", "without GTIDs", "the former server", "renamed", "reset"],
 )
 def test_another_binlog_than_the_captured_one_is_refused_with_its_cause(
-    found: Checkpoint, identity: str, file: str, fix: str
+    found: Checkpoint, identity: str, file: str, executed: dict[str, str], fix: str
 ) -> None:
     with pytest.raises(NotCaptured, match=fix):
-        found.position_at(connected(identity, file, 10_000), server(identity))
+        found.position_at(connected(identity, file, 10_000, **executed), server(identity))
 
 
 def test_a_binlog_that_ends_at_the_checkpoint_is_captured_and_one_byte_less_is_not() -> None:

@@ -2,9 +2,11 @@
 
 import pytest
 
-from bulkload.direct.ledger import Ledger
+from bulkload.direct.ledger import ChunkResult, Ledger, record_shown, shown_by
 from rowferry.checkpoint import Checkpoint
 from rowferry.control_table import ControlTable, load_key, merge_key
+from rowferry.errors import Refused
+from rowferry.history import History
 from rowferry.position import Position
 from tests.support.epochs import capture, captured, control
 
@@ -48,3 +50,34 @@ def test_merging_goes_on_from_the_start_of_before_the_failover(table: ControlTab
     assert ledger(table, FAILED_OVER).begin("t", late) == early
     assert ledger(table, RESET).start_of("t") is None
     assert ledger(table, RESET).begin("t", late) == late == table.get(merge_key("t"))["watermark"]
+
+
+UUID = "aaaaaaaa-0000-0000-0000-000000000000"
+
+
+def shown(table: ControlTable) -> dict[int, str]:
+    return {epoch: str(history) for epoch, history in shown_by(table.get(load_key("test.t"))).items()}
+
+
+def test_what_the_rows_show_is_kept_for_each_reader_and_epoch(table: ControlTable) -> None:
+    """Of one reader the last one counts: on one server it only grows. Another epoch is another server."""
+    ledger(table, BEFORE).plan_whole("w")
+    for epoch, history, slot in (
+        (1, "1-5", "a"), (1, "1-7", "a"), (1, "1-6", "b"), (2, "1-4:9", "a"),
+    ):  # fmt: skip
+        record_shown(table, "test.t", Position(epoch, 1, 4), f"{UUID}:{history}", slot)
+    assert shown(table) == {1: f"{UUID}:1-7", 2: f"{UUID}:1-4:9"}
+    ledger(table, FAILED_OVER).finish(ChunkResult())
+    assert set(shown(table)) == {1, 2}, "also when the load is done"
+
+
+def test_nothing_is_recorded_for_a_plan_that_is_not_there(table: ControlTable) -> None:
+    """By a worker that is late: it must not make an item that passes for a load."""
+    with pytest.raises(Refused, match="another one has begun meanwhile"):
+        record_shown(table, "test.t", Position(1, 1, 4), f"{UUID}:1", "a")
+    assert table.get(load_key("test.t")) == {}
+
+
+def test_a_plan_of_files_says_what_they_show(table: ControlTable) -> None:
+    ledger(table, FAILED_OVER).plan_whole("w", {1: History.parse(f"{UUID}:1-5"), 2: History()})
+    assert shown(table) == {1: f"{UUID}:1-5", 2: ""}

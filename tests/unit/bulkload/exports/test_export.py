@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bulkload.direct.chunks import Chunk
-from bulkload.exports import open_export, parse_watermark, watermark_of
+from bulkload.exports import open_export, parse_watermark, shown_by_parts, watermark_of
 from bulkload.exports.columns import ExportColumn, read_decimal, text_converter
 from bulkload.exports.export import Export
 from bulkload.exports.formats import create_table, rowferry
@@ -157,12 +157,27 @@ def test_an_export_from_before_a_failover_keeps_its_watermarks() -> None:
 def test_a_stated_watermark_has_to_name_the_server_once_the_source_has_failed_over() -> None:
     """Of the new server's binlog and read as the old one's, it would be too low; the other way, too high."""
     given, part = parse_watermark("binlog.000012:4567"), ExportPart("p")
-    with pytest.raises(Refused, match="may be in the binlog of any of its servers: s, t"):
-        watermark_of(stated(), part, capture("s", "t"), given)
-    named = capture("s", "t", files=("binlog.000007", "other.000001"))
-    assert watermark_of(stated(), part, named, given) == Position(1, 12, 4567)
-    with pytest.raises(Refused, match="may be in the binlog of any"):
-        watermark_of(stated(), part, named, parse_watermark("third.000012:4567"))
+    for files in ((), ("other.000007", "other.000001"), ("binlog.000007", "other.000001")):
+        with pytest.raises(Refused, match=r"may be of any of its servers \(s, t\)"):
+            watermark_of(stated(), part, capture("s", "t", files=files), given)
+    named = capture("s", "t", files=("other.000007", "binlog.000001"))
+    assert watermark_of(stated(), part, named, given) == Position(2, 12, 4567)
+
+
+def test_parts_say_what_their_rows_show() -> None:
+    uuid, failed_over = "aaaaaaaa-0000-0000-0000-000000000000", capture("s", "t", first=3)
+    first, second = str(Position(3, 12, 5)), str(Position(4, 2, 5))
+    parts = (
+        ExportPart("a", watermark=first, history=f"{uuid}:1-5"),
+        ExportPart("b", watermark=first, history=f"{uuid}:1-4:7"),
+        ExportPart("c", watermark=second, history=f"{uuid}:1-9"),
+    )
+    found = shown_by_parts([stated(parts=parts[:1]), stated(parts=parts[1:])], failed_over)
+    assert {epoch: str(history) for epoch, history in found.items()} == {3: f"{uuid}:1-5:7", 4: f"{uuid}:1-9"}
+    old = [stated(parts=(ExportPart("a", watermark=first),))]
+    assert shown_by_parts(old, capture("s", first=3)) == {}
+    with pytest.raises(Refused, match="does not say what transactions it shows: export again"):
+        shown_by_parts(old, failed_over)
 
 
 @pytest.mark.parametrize("text", ["", "12", "binlog:5", "binlog.000012", "binlog.000012:", "binlog.000012:x"])
