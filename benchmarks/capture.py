@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import Any
 
+from capturer.source.place import Place
 from capturer.source.transactions import Transactions
 from capturer.source.translation import Translation
 from capturer.stream.encoding import encoded
@@ -34,7 +35,11 @@ _LANES, _AT_ONCE = 256, 500
 def captured(packets: Sequence[bytes]) -> int:
     """Rowferry: the number of rows captured."""
     start = BinlogOffset("binlog.000001", 4)
-    transactions, lanes, clock = Transactions(MAPPING, 1, start), Lanes(_LANES, random=lambda: 0.5), count()
+    transactions, lanes, clock = (
+        Transactions(MAPPING, Place.of(1, start)),
+        Lanes(_LANES, random=lambda: 0.5),
+        count(),
+    )
     rows = waiting = 0
     for event in Translation(MAPPING, start).events(packets):
         for change in transactions.feed(event):

@@ -22,8 +22,10 @@ from capturer.parts import CaptureParts, Vitals
 from capturer.reading import FULL, NOW, SourceReading, explained
 from capturer.sending import Sending
 from capturer.source.column_definitions import Definitions
+from capturer.source.history import past_at
+from capturer.source.place import Place
 from capturer.source.transactions import Transactions
-from capturer.state.checkpoint_item import Progress
+from capturer.state.checkpoint_item import Present, Progress
 from capturer.state.status import CaptureStatus
 from capturer.stream.lanes import Lanes
 from capturer.stream.outbox import Outbox
@@ -33,7 +35,6 @@ from rowferry.errors import CaptureStopped, LeaseLost, RowferryError, SourceNotR
 from rowferry.mysql.conditions import advice, check, require
 from rowferry.mysql.server import identify
 from rowferry.mysql.snapshot import current_offset
-from rowferry.position import BinlogOffset
 
 SENDERS = 2  # threads with one request at a time each; also the connections of the stream's client
 FLUSH_WITHIN = 15.0
@@ -143,26 +144,20 @@ class Capture:
         self._begun = self._assembled(start)
         return self._begun
 
-    def _assembled(self, start: BinlogOffset) -> Begun:
+    def _assembled(self, start: Place) -> Begun:
         parts, progress = self.parts, self._progress
-        outbox = Outbox(Lanes(parts.lanes, random=parts.random.random), start, parts.clock, progress.restart)
+        outbox = Outbox(Lanes(parts.lanes, random=parts.random.random), start, parts.clock)
         self._transactions = Transactions(
-            parts.mapping,
-            progress.epoch,
-            start,
-            progress.skip,
-            progress.restart,
-            self._definitions.same_values,
-            progress.is_shown,
+            parts.mapping, start, progress.skip, self._definitions.same_values, progress.is_shown
         )
         return Begun(
-            SourceReading(parts, self._transactions, self._definitions, outbox, self._vitals, self._server),
+            SourceReading(parts, self._transactions, self._definitions, outbox, self._vitals, progress),
             Sending(parts, outbox, self._vitals),
             Keeping(parts, progress, outbox, self._vitals),
             outbox,
         )
 
-    def _checked(self) -> BinlogOffset:
+    def _checked(self) -> Place:
         """Checks the source; returns where to resume: at a first start or a reset, where the binlog ends."""
         # First: from here on, a former holder that still runs cannot move the checkpoint.
         self._progress.claim()
@@ -173,22 +168,24 @@ class Capture:
             require(conditions)
             # It need not wait for visibility, as no snapshot belongs to it: the watermarks of the load do
             # that.
-            end = current_offset(connection, server)
+            present = Present(
+                server.identity,
+                current_offset(connection, server),
+                lambda place: past_at(self.parts.source, connection, server, place),
+            )
             self._definitions.learn()  # before capture is reported as running, and somebody alters a table
+            begins = self._progress.begins
+            start = self._progress.start(present, self.parts.now_ms())
         except Exception as error:
             raise explained(self.parts.source, error) from error
         finally:
             connection.close()
         for line in advice(conditions):
             say(logging.WARNING, line)
-        self._server = server.identity
-        start = self._progress.start(server.identity, end, self.parts.now_ms())
-        # `is`: a checkpoint may be at the same offset without this being a first start.
-        if start is end:
-            say(
-                logging.INFO, "first start, or a reset: capture begins where the binlog ends now", at=str(end)
-            )
-        say(logging.INFO, "capturing", at=str(start), epoch=self._progress.epoch, lanes=self.parts.lanes)
+        at = str(start.boundary)
+        if begins:
+            say(logging.INFO, "first start, or a reset: capture begins where the binlog ends now", at=at)
+        say(logging.INFO, "capturing", at=at, epoch=start.epoch, lanes=self.parts.lanes)
         return start
 
     def _give_up(self, error: Exception) -> None:

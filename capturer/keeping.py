@@ -65,7 +65,7 @@ class Keeping:
             raise
 
     def _save(self) -> None:
-        # One view, taken under the outbox's lock: offset, counters and restart have to belong together.
+        # One view, taken under the outbox's lock: place and counters have to belong together.
         reach = self._outbox.reached()
         status, refused = self._vitals.reading, self._vitals.sending
         if status.state == "capturing" and refused:
@@ -73,7 +73,7 @@ class Keeping:
                 "waiting", f"the stream refuses records ({refused})", "see the stream's limits"
             )
         now = self._parts.now_ms()
-        self._progress.save(reach.reached, reach.read, reach.sent, status, now, reach.restart)
+        self._progress.save(reach.reached, reach.read, reach.sent, status, now)
 
     def _mark(self) -> None:
         wanted = self._progress.wanted_marker()
@@ -85,7 +85,7 @@ class Keeping:
         read = self._outbox.reached().read
         # `read` is enough, it need not be on the stream yet: each lane keeps its order, so the marker arrives
         # after everything before it.
-        if not self._marker_placed and Position.parse(wanted.position) <= read.position(self._progress.epoch):
+        if not self._marker_placed and Position.parse(wanted.position) <= read.boundary.position(read.epoch):
             self._outbox.mark(wanted, self._parts.now_ms())
             self._marker_placed = True
         if self._marker_placed and self._outbox.marked(wanted):

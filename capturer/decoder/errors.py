@@ -3,6 +3,7 @@ Errors that stop reading; the position stays before the event.
 
 * CaptureStopped
   + DamagedEvent       the bytes are not an event as a server writes it
+  + DecoderFault       the bytes are as the server wrote them, and reading them failed: a fault of ours
   + UnknownEvent       an event of an unknown type, which may hold rows
   + RowImageNotFull    the event leaves columns out
   + UnreadableColumn   the event alone does not say how to read a column
@@ -19,6 +20,22 @@ class DamagedEvent(CaptureStopped):
             f"a binlog event is damaged ({found})",
             "start again from the checkpoint; if it happens again at the same place, check the server's disk "
             "with mysqlbinlog --verify-binlog-checksum",
+        )
+
+
+class DecoderFault(CaptureStopped):
+    """
+    Reading failed although the event's checksum is right: it is as the server wrote it; the fault is ours.
+
+    `kind` is the event's type, `place` where in the code, `error` the class of the error: no text of it,
+    which may hold a row's value.
+    """
+
+    def __init__(self, kind: int, error: str, place: str) -> None:
+        super().__init__(
+            f"a fault in Rowferry: an event of type {kind}, whose checksum is right, cannot be read"
+            f" ({error} at {place})",
+            "please report it with this line, the server's version and SHOW CREATE TABLE of the tables",
         )
 
 

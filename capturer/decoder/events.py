@@ -15,11 +15,14 @@ type Image = Mapping[str, Any] | None
 
 
 class FormatDescription(NamedTuple):
-    """The first event of a file: who wrote it, and whether events end in a CRC32."""
+    """
+    The first event of a file: who wrote it, whether events end in a CRC32, when it was made (s since 1970).
+    """
 
     server: str
     checksums: bool
     post_headers: bytes
+    created: int = 0
 
 
 class Rotate(NamedTuple):
@@ -34,7 +37,8 @@ class Gtid(NamedTuple):
     A transaction begins. `gtid` is None for an anonymous one, `committed` its commit time in µs since 1970.
 
     MariaDB has whole seconds and no BEGIN: with `standalone` exactly one event follows, otherwise all up to
-    Xid or a COMMIT; None for MySQL, where a BEGIN follows. `prepared` marks MariaDB's XA PREPARE.
+    Xid or a COMMIT; None for MySQL, where a BEGIN follows. `prepared` marks MariaDB's XA PREPARE. `original`
+    is the commit time on the server that executed it first, 0 if that is `committed`.
     """
 
     start: int
@@ -43,6 +47,7 @@ class Gtid(NamedTuple):
     committed: int
     standalone: bool | None = None
     prepared: bool = False
+    original: int = 0
 
 
 class Query(NamedTuple):

@@ -87,7 +87,8 @@ def format_description(data: bytes) -> FormatDescription:
         damaged(f"checksum algorithm {algorithm}")
     if not is_verified(data):
         damaged("its checksum differs")
-    return FormatDescription(server.rstrip(b"\0").decode(), algorithm == 1, data[fixed + 1 : tail])
+    created = unpack_header(data)[0]  # not the event's own field, which the server clears when it sends it
+    return FormatDescription(server.rstrip(b"\0").decode(), algorithm == 1, data[fixed + 1 : tail], created)
 
 
 def rotate(data: bytes) -> tuple[str, int]:

@@ -15,7 +15,7 @@ _HAS_ORIGINAL = 1 << 55  # highest bit of the commit time's 7 bytes: the origina
 _MARIADB = struct.Struct("<QIB")
 _STANDALONE, _PREPARED_XA = 0x01, 0x40
 _ANONYMOUS = int(EventType.ANONYMOUS_GTID)
-_UUID, _GNO, _TAG, _COMMITTED = 1, 2, 3, 6
+_UUID, _GNO, _TAG, _COMMITTED, _ORIGINAL = 1, 2, 3, 6, 7
 """Fields of a tagged GTID."""
 _LAST_FIELD = 11
 
@@ -28,12 +28,16 @@ def _uuid(data: bytes) -> str:
 def mysql_gtid(data: bytes, kind: int, start: int, end: int) -> Gtid:
     """GTID and ANONYMOUS_GTID. Servers before 8.0 have no commit time but that of the header, in seconds."""
     _, server, number = _MYSQL.unpack_from(data, HEADER)
+    original = 0
     if len(data) >= _TIMES + 7:
-        committed = int.from_bytes(data[_TIMES : _TIMES + 7], "little") & ~_HAS_ORIGINAL
+        committed = int.from_bytes(data[_TIMES : _TIMES + 7], "little")
+        if committed & _HAS_ORIGINAL:
+            committed &= ~_HAS_ORIGINAL
+            original = int.from_bytes(data[_TIMES + 7 : _TIMES + 14], "little")
     else:
         committed = unpack_header(data)[0] * 1_000_000
     gtid = None if kind == _ANONYMOUS else f"{_uuid(server)}:{number}"
-    return Gtid(start, end, gtid, committed)
+    return Gtid(start, end, gtid, committed, original=original)
 
 
 def mariadb_gtid(data: bytes, start: int, end: int) -> Gtid:
@@ -61,7 +65,7 @@ def tagged_gtid(data: bytes, start: int, end: int) -> Gtid:
     _, at = _varint(data, at)
     if version != 1 or HEADER + size != len(data):
         damaged("not a tagged GTID")
-    server, tag, number, committed = b"", "", 0, 0
+    server, tag, number, committed, original = b"", "", 0, 0, 0
     while at < len(data):
         field, at = _varint(data, at)
         if field > _LAST_FIELD:
@@ -78,7 +82,9 @@ def tagged_gtid(data: bytes, start: int, end: int) -> Gtid:
                 number = value >> 1 ^ -(value & 1)  # signed: the lowest bit is the sign (zigzag)
             elif field == _COMMITTED:
                 committed = value
-    return Gtid(start, end, f"{_uuid(server)}:{tag}:{number}", committed)
+            elif field == _ORIGINAL:
+                original = value
+    return Gtid(start, end, f"{_uuid(server)}:{tag}:{number}", committed, original=original)
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

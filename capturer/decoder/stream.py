@@ -1,13 +1,15 @@
 """From the raw events of a binlog dump, or of a binlog file, to decoded events."""
 
 import struct
+import traceback
 import zlib
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from pathlib import Path
 from zlib import crc32
 
 from capturer.decoder import framing
 from capturer.decoder.dispatch import SIMPLE, Reader
-from capturer.decoder.errors import DamagedEvent, UnknownEvent
+from capturer.decoder.errors import DamagedEvent, DecoderFault, UnknownEvent
 from capturer.decoder.events import Event, Passed, Rotate, RowsEvent
 from capturer.decoder.framing import (
     ARTIFICIAL,
@@ -33,6 +35,7 @@ from capturer.decoder.rows.table_schema import (
 )
 from capturer.decoder.values.mariadb import inflated
 from capturer.decoder.wire import Malformed, damaged
+from rowferry.errors import CaptureStopped
 
 type Wanted = Callable[[str, str], Container[str] | None]
 """(schema, table) to the columns that images shall have, or EVERY_COLUMN; None to skip its rows."""
@@ -40,7 +43,7 @@ type Required = Callable[[str, str], Iterable[str]]
 """(schema, table) to columns without which its rows cannot be read."""
 type Definitions = Callable[[str, str], Sequence[Definition] | None]
 
-# What damaged bytes may raise in any reader (tests/unit/capturer/decoder/test_damage.py).
+# What damaged bytes or a fault of ours may raise in a reader (tests/unit/capturer/decoder/test_damage.py).
 _DAMAGE = (
     ValueError,
     LookupError,
@@ -52,6 +55,7 @@ _DAMAGE = (
     struct.error,
     zlib.error,
 )
+_KIND = 4  # offset of the type in an event
 _WRAP, _HALF = 0xFFFF_FFFF, 1 << 31
 _FORMAT_DESCRIPTION = int(EventType.FORMAT_DESCRIPTION)
 _DUMMY_TABLE = bytes([255, 255, 255, 0, 0, 0])
@@ -135,7 +139,17 @@ class EventStream:
             reader = self._readers.get(kind)
             return reader(data, kind, start, end) if reader else _passed(kind, flags, start, end)
         except _DAMAGE as error:
-            raise _damaged(error) from error
+            raise self._explained(error, packet, at) from error
+
+    def _explained(self, error: BaseException, packet: bytes, at: int) -> CaptureStopped:
+        """Only our own text: Python's messages may hold row values."""
+        if type(error) is Malformed:
+            return DamagedEvent(str(error))
+        # Its checksum is counted again here, on the rare way: it may not be known yet whether there are any.
+        whole = len(packet) - at >= HEADER + CHECKSUM
+        if whole and self._checksums is not False and framing.is_verified(packet, at):
+            return _fault(error, packet[at + _KIND])
+        return DamagedEvent(type(error).__name__)
 
     def _tells_checksum(self, packet: bytes, at: int) -> bool:
         """Before the format description has said whether there are checksums, only the bytes can show it."""
@@ -162,7 +176,15 @@ class EventStream:
                 reader = None if inner in _NEVER_INSIDE else self._readers.get(inner)
                 yield from reader(event, inner, start, end) if reader else _passed(inner, flags, start, end)
         except _DAMAGE as error:
-            raise _damaged(error) from error
+            if type(error) is Malformed:
+                raise DamagedEvent(str(error)) from error
+            # The checksum of the event around it has been compared, if there is one.
+            kind = int(EventType.TRANSACTION_PAYLOAD)
+            raise (
+                _fault(error, kind)
+                if self._checksums and self._verify
+                else DamagedEvent(type(error).__name__)
+            ) from error
 
     def _table_map(self, data: bytes, _kind: int, _start: int, _end: int) -> Iterable[Event]:
         # Without the id, which changes: the same content has the same decoder.
@@ -223,6 +245,6 @@ def _passed(kind: int, flags: int, start: int, end: int) -> Iterable[Event]:
     raise UnknownEvent(kind)
 
 
-def _damaged(error: BaseException) -> DamagedEvent:
-    """Only our own text: Python's messages may hold row values."""
-    return DamagedEvent(str(error) if type(error) is Malformed else type(error).__name__)
+def _fault(error: BaseException, kind: int) -> DecoderFault:
+    *_, last = traceback.extract_tb(error.__traceback__)
+    return DecoderFault(kind, type(error).__name__, f"{Path(last.filename).name}:{last.lineno}")

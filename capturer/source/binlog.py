@@ -18,14 +18,13 @@ from rowferry.mapping import Mapping
 from rowferry.mysql.dialect import SqlDialect
 from rowferry.mysql.server import identify
 from rowferry.mysql.session import opening
-from rowferry.position import BinlogOffset
+from rowferry.position import FIRST_EVENT, BinlogOffset
 
 HEARTBEAT = 1.0
 """
 Seconds after which an idle server sends a sign of life: without it, a frozen server would never be noticed.
 """
 LARGEST_START = (1 << 32) - 1  # the dump command takes an offset of 32 bit
-FIRST_EVENT = 4  # offset, after the file's magic number
 _DENIED = frozenset([1044, 1045, 1130, 1142, 1227, 1251, 1698, 1820, 1862, 2059, 2061, 3118])
 """
 Errors about the account: its rights, host, password, authentication plugin, lock. A retry does not help.
@@ -34,6 +33,10 @@ Errors about the account: its rights, host, password, authentication plugin, loc
 
 class ConnectionLost(SourceNotReady):
     """The server cannot be reached now. A capturer that is running retries; one that is starting ends."""
+
+
+class Doubtful(CaptureStopped):
+    """The server refuses the place: a new connection compares its history, and may find another reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +124,18 @@ def _refused(text: str) -> RowferryError:
             "another replica of the source has the same server id",
             "give each replica its own: change SOURCE_SERVER_ID, then start the capturer again",
         )
+    if "could not find next log" in text:
+        return ConnectionLost(
+            "the server's binlog does not go on after the file that was read",
+            "nothing to do: the capturer connects again and compares the server's history",
+        )
     if "Could not find first log" in text or "purged" in text:
-        return CaptureStopped(
+        return Doubtful(
             "binlog purged: the file of the checkpoint is no longer on the server",
             f"changes are lost: increase binlog_expire_logs_seconds; {START_OVER}",
         )
     if "position > file size" in text or "impossible position" in text:  # MariaDB says the second
-        return CaptureStopped(
+        return Doubtful(
             "the binlog ends before the checkpoint: the server lost captured transactions, or was reset",
             START_OVER,
         )
@@ -135,7 +143,7 @@ def _refused(text: str) -> RowferryError:
         return SourceNotReady(
             "the server cannot serve its binlog", "set log_bin and server_id and restart the server"
         )
-    return CaptureStopped(
+    return Doubtful(
         f"the server cannot read its binlog at the checkpoint ({text[:200]})",
         f"check the server's disk and error log; if the file is damaged, {START_OVER}",
     )
@@ -182,12 +190,17 @@ class Binlog:
         definitions: Definitions | None = None,
         reshaped: Reshaped = lambda _tables, _end: None,
         dialect: SqlDialect = SqlDialect(),  # noqa: B008 - immutable
+        connection: Any = None,
     ) -> None:
-        """Connects and requests the events. Raises what ReplicationClient.explain returns."""
+        """
+        Requests the events, over `connection` or a new one. Raises what ReplicationClient.explain returns.
+        """
         self._source = source
         self._dump = _Dump(
             source.settings,
             source.server_id,
+            # What was proved of a server holds for the connection on which it was asked.
+            pymysql_wrapper=None if connection is None else lambda **_: connection,
             blocking=True,  # the server sends what is written later, instead of ending where its binlog ends
             resume_stream=True,  # without it, the library starts at the beginning of the file
             log_file=start.file,

@@ -94,6 +94,12 @@ class Definitions:
                     with suppress(CaptureStopped):
                         self._known[name] = self._read(*table)
 
+    def forget(self) -> None:
+        """Called when reading goes on in another binlog: offsets in the former one mean nothing there."""
+        self._known.clear()
+        self._changes.clear()
+        self._searched = None
+
     def reshaped(self, tables: Iterable[str], end: int) -> None:
         """Called when DDL of these tables has been read that ends at offset `end` in the file of `at()`."""
         here = self._at()._replace(offset=end)

@@ -7,9 +7,9 @@ import pymysql
 from capturer.decoder.events import Query, Rotate
 from capturer.decoder.framing import EventType
 from capturer.decoder.stream import EventStream
-from capturer.source.binlog import FIRST_EVENT, LARGEST_START, ReplicationClient
+from capturer.source.binlog import LARGEST_START, ReplicationClient
 from capturer.source.raw_connection import RawConnection
-from rowferry.position import BinlogOffset
+from rowferry.position import FIRST_EVENT, BinlogOffset
 
 NOT_A_REPLICA = 0
 """The server id that mysqlbinlog uses: with a replica's, the server would end the capturer's connection."""

@@ -25,13 +25,15 @@ from capturer.decoder.events import (
     Xid,
 )
 from capturer.source.events import Event, Unreadable
+from capturer.source.lineage import Lineage
+from capturer.source.place import Place
 from capturer.source.xa import Prepared, PreparedTransactions
 from capturer.state.status import START_OVER
 from rowferry.change import RowChange
 from rowferry.errors import PASS, CaptureStopped
 from rowferry.mapping import Mapping
 from rowferry.mysql.dialect import SqlDialect
-from rowferry.position import BinlogOffset, Position, file_number
+from rowferry.position import FIRST_EVENT, BinlogOffset, Position, file_number
 
 PORTION = 1_000  # rows of one transaction that are kept back until its end is seen
 PORTION_BYTES = 1 << 20  # of row events in the binlog; images take a multiple of it in memory
@@ -61,35 +63,38 @@ class Transactions:
     with them. `same_values` is called if a statement may change values together with their type, `shown` if
     the changes that an XA COMMIT commits are not known.
 
-    `resume` is where capture resumes. With `restart`, which is before it, reading begins there, but only what
-    was prepared in between is kept: everything else has been sent.
+    Capture resumes at the boundary of `resume`. Where its `restart` is before that, reading begins there, but
+    only what was prepared in between is kept: everything else has been sent.
     """
 
     def __init__(
         self,
         mapping: Mapping,
-        epoch: int,
-        resume: BinlogOffset,
+        resume: Place,
         skip: Iterable[BinlogOffset] = (),
-        restart: BinlogOffset | None = None,
         same_values: SameValues = lambda _table, _columns, _end: False,
         shown: Shown = lambda _place: False,
         dialect: SqlDialect = SqlDialect(),  # noqa: B008 - immutable
     ) -> None:
-        self.boundary = restart or resume
-        self._settled = resume.order
-        self.again = self.boundary != resume
+        self.boundary = resume.restart
+        self._settled = resume.boundary.order
+        self.again = resume.restart != resume.boundary
         """Whether reading is still before the place to resume at."""
         self.number = 0
         self.committed = 0
         self._mapping = mapping
-        self._epoch = epoch
+        self._epoch = resume.epoch
         self._same_values = same_values
         self._shown = shown
         self.dialect = dialect
         """How the server reads SQL; set at every connect, because it may be another server."""
         self._skip = {where.order for where in skip}
         self._prepared = PreparedTransactions()
+        # Reading may begin in an earlier file, of which only a later one's time is known.
+        same_file = resume.restart.file == resume.boundary.file
+        self._lineage = Lineage(resume.past, resume.restart.file, knows_file=same_file)
+        self.partly = ""
+        """The transaction of which a part has been returned, and not its end."""
         self._readers: dict[type, Callable[[Any], Sequence[RowChange]]] = {
             RowsEvent: self._rows,
             Query: self._query,
@@ -99,17 +104,56 @@ class Transactions:
             Passed: self._passed,
             Rotate: self._moved,
             Heartbeat: self._heartbeat,
-            FormatDescription: lambda _: (),
+            FormatDescription: self._file_began,
             Incident: self._incident,
             Unreadable: self._unreadable,
         }
-        self._enter(self.boundary.file)
+        self._enter()
         self.resume()
 
     @property
     def restart(self) -> BinlogOffset:
         """Where a new capturer has to begin reading: before the oldest XA transaction without an outcome."""
-        return self._prepared.start or self.boundary
+        oldest = self._prepared.oldest
+        return oldest.start if oldest else self.boundary
+
+    @property
+    def epoch(self) -> int:
+        return self._epoch
+
+    @property
+    def place(self) -> Place:
+        """The boundary, with what it is true of."""
+        oldest = self._prepared.oldest
+        past = self._lineage.past(oldest.history if oldest else None)
+        return Place(self._epoch, self.boundary, oldest.start if oldest else self.boundary, past)
+
+    def begin_epoch(
+        self, epoch: int, server: str, start: BinlogOffset, shared: BinlogOffset, *, last_is_there: bool
+    ) -> None:
+        """
+        Reading goes on in another binlog, at `start`: what the history has before `shared` is left out.
+
+        `start` must be before every prepared XA transaction: they are read again. `last_is_there`: the newest
+        captured transaction must be met before `shared`, for the binlog is said to have it.
+        """
+        self._lineage.another_log(server, start.file, shared, has_last=last_is_there)
+        self._prepared = PreparedTransactions()
+        self._begin(epoch, start)
+
+    def rename(self, epoch: int, file: str) -> None:
+        """The same server's binlog goes on in a file of another name, where positions begin again."""
+        self._lineage.renamed(file)
+        # A capturer that begins in this epoch cannot go back to what was prepared before it: it would stop.
+        self._begin(epoch, BinlogOffset(file, FIRST_EVENT))
+
+    def _begin(self, epoch: int, start: BinlogOffset) -> None:
+        self._epoch = epoch
+        self._skip = set()  # places in the former binlog: in this one other transactions may be there
+        self._prepared.move(start)
+        self.boundary, self.again, self._settled = start, False, start.order
+        self._enter()
+        self.resume()
 
     def resume(self) -> None:
         """Drops the transaction that was being read: reading begins again at `boundary`."""
@@ -118,6 +162,7 @@ class Transactions:
         self._block = False  # rows and statements belong together up to COMMIT
         self._xa = False
         self._skipping = False
+        self._known = False  # it has been sent before, but for what was prepared
         self._start = 0
         self._row = 0
         self._prefix = ""
@@ -138,22 +183,26 @@ class Transactions:
         # No transaction goes on in the next file.
         self._refuse_open()
         self.resume()
-        self._enter(event.file)
+        self._lineage.enter(event.file)
+        self._enter()
         self._reach(event.offset)
         return ()
 
+    def _file_began(self, event: FormatDescription) -> Sequence[RowChange]:
+        self._lineage.file_made(event.created)
+        return ()
+
     def _reach(self, offset: int) -> None:
-        self.boundary = BinlogOffset(self._file, offset)
+        self.boundary = BinlogOffset(self._lineage.file, offset)
         if self.again:  # never True again: a later connection begins at `boundary`
             self.again = self.boundary.order < self._settled
 
     def _is_skipped(self) -> bool:
         return bool(self._skip) and self.boundary.order in self._skip
 
-    def _enter(self, file: str) -> None:
-        self._file = file
+    def _enter(self) -> None:
         # The rest of Position's text is added by `_number` and `_rows`: this is a hot path.
-        self._places = str(Position(self._epoch, file_number(file), 0))[: len("eeee.ffffffff.")]
+        self._places = str(Position(self._epoch, file_number(self._lineage.file), 0))[: len("eeee.ffffffff.")]
 
     def _began(self, event: Gtid) -> Sequence[RowChange]:
         if self._group:
@@ -163,6 +212,8 @@ class Transactions:
         if self.boundary.offset != event.start:
             self._reach(event.start)
         self.committed = event.committed // 1_000  # from µs
+        known = self._lineage.begins(event)  # called for every transaction, also while `again`
+        self._known = known or self.again
         self._group, self._block, self._xa = True, event.standalone is False, event.prepared
         self._start = event.start
         self._skipping = self._is_skipped()
@@ -173,7 +224,7 @@ class Transactions:
             self._stop("a transaction without an end (the server broke off while writing it)", RELOAD_ALL)
 
     def _rows(self, event: RowsEvent) -> Sequence[RowChange]:
-        if self._skipping or (self.again and not self._xa):
+        if self._skipping or (self._known and not self._xa):
             return ()
         if not self._group:
             self._stop("row changes outside of a transaction", f"set gtid_mode=ON; {START_OVER}", "")
@@ -190,6 +241,7 @@ class Transactions:
         if self._xa:  # no portions: a prepared transaction may still be rolled back
             self._bound(event)
         elif len(self._kept) >= PORTION or self._kept_bytes >= PORTION_BYTES:
+            self.partly = self._lineage.gtid
             return self._release()
         return ()
 
@@ -220,7 +272,9 @@ class Transactions:
             case Meaning.ROLLBACK_TO:
                 self._take_back(self._savepoints.get(verdict.name))
             # Where this does not hold, the statement goes on to the last case, like a harmless one.
-            case Meaning.STOP if not (self._skipping or self.again or self._keeps_values(verdict, event.end)):
+            case Meaning.STOP if not (
+                self._skipping or self._known or self._keeps_values(verdict, event.end)
+            ):
                 self._stop(verdict.found, verdict.fix, tables=verdict.tables)
             case Meaning.COMMIT | Meaning.ROLLBACK | Meaning.XA_COMMIT | Meaning.XA_ROLLBACK:
                 return self._decided(verdict, event.end)
@@ -234,7 +288,7 @@ class Transactions:
         if not verdict.retypes:
             return False
         (table,) = verdict.tables  # an ALTER TABLE has one
-        return self._same_values(table, verdict.retypes, BinlogOffset(self._file, end))
+        return self._same_values(table, verdict.retypes, BinlogOffset(self._lineage.file, end))
 
     def _decided(self, verdict: Verdict, end: int) -> Sequence[RowChange]:
         """Handles the outcome of this transaction, or of a prepared one."""
@@ -255,17 +309,18 @@ class Transactions:
 
     def _xa_prepared(self, event: XaPrepared) -> Sequence[RowChange]:
         if event.one_phase:
-            self._kept = [] if self.again else self._kept  # before the place to resume at, it has been sent
+            self._kept = [] if self._known else self._kept  # it has been sent
             return self._end(event.end)
         if not self._skipping:  # the operator's load may be from before the outcome
-            self._prepared.add(event.xid, Prepared(self.boundary, self._kept, self._kept_bytes))
+            before = self._lineage.before()
+            self._prepared.add(event.xid, Prepared(self.boundary, self._kept, self._kept_bytes, before))
         self._kept = []
         return self._end(event.end)
 
     def _resolve(self, xid: str, *, committed: bool) -> None:
         # Before the return: whatever the outcome, its memory is free and `restart` moves on.
         prepared = self._prepared.resolve(xid)
-        if not committed or self._skipping or self.again:
+        if not committed or self._skipping or self._known:
             return
         if prepared is None and not self._shown(self.boundary):
             self._stop(_NOT_PREPARED, RELOAD_ALL)
@@ -286,7 +341,7 @@ class Transactions:
 
     def _heartbeat(self, event: Heartbeat) -> Sequence[RowChange]:
         # Inside of a transaction, its offset is no boundary.
-        if not self._group and event.file == self._file and event.offset > self.boundary.offset:
+        if not self._group and event.file == self._lineage.file and event.offset > self.boundary.offset:
             self._reach(event.offset)
         return ()
 
@@ -295,7 +350,7 @@ class Transactions:
         return self._unreadable(Unreadable(event.start, event.end, lost, RELOAD_ALL))
 
     def _unreadable(self, event: Unreadable) -> Sequence[RowChange]:
-        sent_before = self.again and not self._xa  # what is prepared still has to be sent
+        sent_before = self._known and not self._xa  # what is prepared still has to be sent
         if not (sent_before or self._is_skipped()):
             self._stop(event.found, event.fix, event.remedy, event.tables)
         # Otherwise the transaction that is skipped goes on, and its end is still to be read.
@@ -303,6 +358,9 @@ class Transactions:
 
     def _end(self, end: int) -> Sequence[RowChange]:
         released = self._release()  # before `resume`, which drops what is kept
+        if self._group and not self._known:
+            self._lineage.ended()
+        self.partly = ""
         self.resume()
         self._reach(end)
         return released

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rowferry.change import RowChange
+from rowferry.history import NOTHING, History
 from rowferry.position import BinlogOffset
 
 MAX_ROWS = 50_000
@@ -15,11 +16,15 @@ of their bytes in the binlog.
 
 
 class Prepared(NamedTuple):
-    """Changes that have no position yet, the offset where their transaction starts, their size in bytes."""
+    """
+    Changes that have no position yet, the offset where their transaction starts, their size in bytes, and the
+    history before it.
+    """
 
     start: BinlogOffset
     changes: Sequence[RowChange]
     size: int
+    history: History = NOTHING
 
 
 class PreparedTransactions:
@@ -34,10 +39,14 @@ class PreparedTransactions:
         self._rows = self._size = 0
 
     @property
-    def start(self) -> BinlogOffset | None:
-        """Where the oldest one starts; None if there is none."""
+    def oldest(self) -> Prepared | None:
+        """The oldest one; None if there is none."""
         # A dictionary keeps the order of insertion.
-        return next(iter(self._waiting.values())).start if self._waiting else None
+        return next(iter(self._waiting.values())) if self._waiting else None
+
+    def move(self, start: BinlogOffset) -> None:
+        """The binlog goes on under another name, at that place."""
+        self._waiting = {xid: waiting._replace(start=start) for xid, waiting in self._waiting.items()}
 
     def takes(self, rows: int, size: int) -> bool:
         """Whether so many more rows and bytes may wait."""

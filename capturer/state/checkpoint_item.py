@@ -1,9 +1,10 @@
 """Capture in the control table: the checkpoint item, and the marker that ferry requests."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
+from capturer.source.place import Past, Place
 from capturer.state.status import START_OVER, CaptureStatus, Counters
 from rowferry.change import Marker
 from rowferry.control_table import (
@@ -17,13 +18,30 @@ from rowferry.control_table import (
     load_key,
 )
 from rowferry.errors import CaptureStopped, LeaseLost, Refused
-from rowferry.position import BinlogOffset, Position
+from rowferry.history import History
+from rowferry.position import BinlogOffset, Position, base_name
 
 _WORD = "anew"
 """
 The item's field for the last word of --reset. It keeps its name from 0.1: with another one, a stack that is
 redeployed with the same word would start over, and lose what it has not captured.
 """
+
+
+class Present(NamedTuple):
+    """
+    The source as it is now: its identity, and where its binlog ends.
+
+    `past_at` returns what an offset of this server's binlog is true of; it reads a file's GTIDs.
+    """
+
+    server: str
+    end: BinlogOffset
+    past_at: Callable[[BinlogOffset], Past]
+
+    def place(self, epoch: int) -> Place:
+        """The end, as the place where capture begins."""
+        return Place.of(epoch, self.end, None, self.past_at(self.end))
 
 
 class Progress:
@@ -88,36 +106,36 @@ class Progress:
         self._before = Counters(item["changes"], item["records"], item["bytes"])
         self.epoch = item["epoch"]
 
-    def start(self, server: str, end: BinlogOffset, now_ms: int) -> BinlogOffset:
+    @property
+    def begins(self) -> bool:
+        """Whether capture begins where the binlog ends: at a first start or a reset. Call `claim` before."""
+        return not self._item or bool(self._reset and self._item.get(_WORD) != self._reset)
+
+    def start(self, now: Present, now_ms: int) -> Place:
         """
-        Where to resume: `end` at a first start or a reset, saved before anything is sent.
+        Where to resume: the binlog's end at a first start or a reset, saved before anything is sent.
 
         A reset raises the epoch, so that what was sent before is below the floors of the load that has to
-        follow. Raises Refused for another number of lanes, CaptureStopped for another server than the
-        checkpoint's.
+        follow. Raises Refused for another number of lanes, CaptureStopped for another server than that of a
+        checkpoint without a history, which version 0.2 wrote.
         """
         item = self._item
         if not item:
-            return self._first(server, end, now_ms)
+            return self._first(now, now_ms)
         # Also before a reset: records of the former number may still wait on the stream.
         if item["lanes"] != self._lanes:
             raise Refused(
                 f"the checkpoint was made with {item['lanes']} lanes, this capturer has {self._lanes}",
                 f"start it with LANES={item['lanes']}: otherwise changes of one item may overtake each other",
             )
-        # Before the servers are compared: a reset is how capture gets to another server.
-        if self._reset and item.get(_WORD) != self._reset:
-            return self._start_over(server, end)
-        if item["server"] != server:
-            raise CaptureStopped(
-                f"the source is another server ({server}) than the checkpoint's ({item['server']})",
-                f"point SOURCE_HOST at the checkpoint's server; where that is gone, {START_OVER}",
-            )
-        resumed = BinlogOffset(item["file"], item["offset"])
+        if self.begins:
+            return self._start_over(now)
+        resumed = self._resumed(item, now)
         more = set(self._tables) - set(item.get("tables", ()))
         # A table that was added has no changes on the stream from before: no older snapshot of it may be
         # loaded.
-        since = _since(self.epoch, resumed) if more or "since" not in item else str(item["since"])
+        here = _since(resumed.epoch, resumed.boundary)
+        since = here if more or "since" not in item else str(item["since"])
         # What is skipped is not on the stream: only a load from after it has those changes.
         since = max([since, *(_after(self.epoch, place) for place in self.skip)])
         # The status too: until the first save, that of the former run would pass for this one's.
@@ -125,11 +143,55 @@ class Progress:
         self._item = self._update(fields, self._token)
         return resumed
 
-    @property
-    def restart(self) -> BinlogOffset | None:
-        """Where reading has to begin for XA transactions without an outcome; None: where capture resumes."""
-        file = self._item.get("restart_file")
-        return BinlogOffset(file, self._item["restart_offset"]) if file else None
+    def _resumed(self, item: Mapping[str, Any], now: Present) -> Place:
+        boundary = BinlogOffset(item["file"], item["offset"])
+        if "history" not in item and item["server"] != now.server:
+            raise CaptureStopped(
+                f"the source is another server ({now.server}) than the checkpoint's ({item['server']}), and"
+                " the checkpoint, which version 0.2 wrote, does not say what was captured",
+                f"point SOURCE_HOST at the checkpoint's server; where that is gone, {START_OVER}",
+            )
+        if "history" not in item:
+            return Place.of(item["epoch"], boundary, _offset(item, "restart"), now.past_at(boundary))
+        history = History.parse(item["history"])
+        past = Past(
+            server=item["server"],
+            history=history,
+            restart_history=History.parse(item["restart_history"]) if item["restart_history"] else history,
+            created=item["created"],
+            last=item["last_gtid"],
+            committed=item["last_committed"],
+            shared=_offset(item, "shared"),
+        )
+        return Place.of(item["epoch"], boundary, _offset(item, "restart"), past)
+
+    def begin_epoch(self, server: str, start: BinlogOffset, ended: BinlogOffset) -> int:
+        """
+        Reserves the next epoch for a server whose binlog is read from `start`; returns its number.
+
+        Called before anything of it is sent: two servers never have the same epoch. The checkpoint itself
+        moves on when everything before is on the stream. `ended` is how far the epoch before was read.
+        """
+        epochs = self._epochs()
+        newest = epochs[-1]
+        # An epoch that was reserved before a crash, for the same binlog, has the same positions.
+        same_log = (newest["server"], base_name(newest["file"])) == (server, base_name(start.file))
+        if same_log and newest["epoch"] > self._item["epoch"]:
+            self.epoch = int(newest["epoch"])
+            return self.epoch
+        newest["end"] = str(ended)
+        self.epoch = int(newest["epoch"]) + 1
+        epochs.append(_epoch(self.epoch, server, start))
+        # Places that were given are of the former binlog: in this one other transactions may be there.
+        self._item = self._update({"epochs": epochs, "former_skip": self._skip}, self._token)
+        return self.epoch
+
+    def _epochs(self) -> list[Any]:
+        """The epochs since capture began, oldest first."""
+        if found := self._item.get("epochs"):
+            return [*map(dict, found)]
+        at = BinlogOffset(self._item["file"], self._item["offset"])
+        return [_epoch(self._item["epoch"], self._item["server"], at)]
 
     def is_shown(self, place: BinlogOffset) -> bool:
         """
@@ -147,36 +209,27 @@ class Progress:
 
     def _is_shown_by_load(self, table: str, floor: str, place: BinlogOffset) -> bool:
         """`floor` is the position up to which the table's load shows every change; empty before any load."""
-        epoch_began = str(Position(self.epoch, 0, 0))
-        if floor >= epoch_began:
+        first = self._item.get("first_epoch", self.epoch)
+        if floor >= str(Position(first, 0, 0)):
             # Above, not equal: a load with its floor at `place` does not show what starts there.
             return floor > str(place.position(self.epoch))
-        load_began = self._table.get(load_key(table)).get("epoch", 0) >= self.epoch
+        load_began = self._table.get(load_key(table)).get("epoch", 0) >= first
         return not load_began  # one that is still to come shows all that is committed now
 
     def save(
-        self,
-        reached: BinlogOffset,
-        read: BinlogOffset,
-        counters: Counters,
-        status: CaptureStatus,
-        now_ms: int,
-        restart: BinlogOffset | None = None,
+        self, reached: Place, read: Place, counters: Counters, status: CaptureStatus, now_ms: int
     ) -> None:
         """
         Saves the checkpoint: everything before `reached` is on the stream; the binlog was read up to `read`.
 
-        `restart` is the start of the oldest XA transaction without an outcome before `reached`. Raises
-        LeaseLost if a newer capturer writes the item.
+        Raises LeaseLost if a newer capturer writes the item.
         """
         total = self._before + counters
         self._update(
             {
-                "file": reached.file,
-                "offset": reached.offset,
-                "read_file": read.file,
-                "read_offset": read.offset,
-                **_restart(restart if restart != reached else None),  # equal: nothing is prepared
+                **_place(reached),
+                "read_file": read.boundary.file,
+                "read_offset": read.boundary.offset,
                 "changes": total.changes,
                 "records": total.records,
                 "bytes": total.bytes,
@@ -207,34 +260,35 @@ class Progress:
                 MARKER, set={"sent": marker.id, "lanes": self._lanes}, only_if={"id": marker.id}
             )
 
-    def _first(self, server: str, start: BinlogOffset, now_ms: int) -> BinlogOffset:
+    def _first(self, now: Present, now_ms: int) -> Place:
+        start = now.place(self.epoch)
         self._item = self._update(
             {
-                "epoch": self.epoch, "server": server, "lanes": self._lanes, "token": self._token,
-                "file": start.file, "offset": start.offset, "since": _since(self.epoch, start),
-                "read_file": start.file, "read_offset": start.offset,
-                "changes": 0, "records": 0, "bytes": 0, "tables": [*self._tables], _WORD: self._reset,
-                "former_skip": self._skip,
-                **_status(CaptureStatus()), "updated_ms": now_ms,
+                **self._begun(start), "lanes": self._lanes, "token": self._token,
+                "changes": 0, "records": 0, "bytes": 0, "updated_ms": now_ms,
             },
             None,  # there must be no item: of two first starts, one fails
         )  # fmt: skip
         return start
 
-    def _start_over(self, server: str, start: BinlogOffset) -> BinlogOffset:
+    def _start_over(self, now: Present) -> Place:
         # The item is kept: after deleting it the epoch would be 1 again, and old records would pass for new
         # ones. Word, epoch and offset are one update, so that a crash repeats or loses no reset.
-        self.epoch += 1
-        self._item = self._update(
-            {
-                "epoch": self.epoch, "server": server, _WORD: self._reset, "tables": [*self._tables],
-                "file": start.file, "offset": start.offset, "since": _since(self.epoch, start),
-                "read_file": start.file, "read_offset": start.offset, "former_skip": self._skip,
-                **_restart(None), **_status(CaptureStatus()),
-            },
-            self._token,
-        )  # fmt: skip
+        self.epoch = int(self._epochs()[-1]["epoch"]) + 1
+        start = now.place(self.epoch)
+        self._item = self._update(self._begun(start), self._token)
         return start
+
+    def _begun(self, start: Place) -> dict[str, Plain]:
+        """The fields with which capture begins at a place."""
+        return {
+            **_place(start), "first_epoch": start.epoch,
+            "epochs": [_epoch(start.epoch, start.past.server, start.boundary)],
+            "since": _since(start.epoch, start.boundary),
+            "read_file": start.boundary.file, "read_offset": start.boundary.offset,
+            "tables": [*self._tables], _WORD: self._reset, "former_skip": self._skip,
+            **_status(CaptureStatus()),
+        }  # fmt: skip
 
     def _update(self, fields: Mapping[str, Plain], token: int | None) -> dict[str, Any]:
         try:
@@ -243,9 +297,28 @@ class Progress:
             raise _lost() from error
 
 
-def _restart(restart: BinlogOffset | None) -> dict[str, Plain]:
-    file, offset = restart or ("", 0)
-    return {"restart_file": file, "restart_offset": offset}
+def _epoch(number: int, server: str, start: BinlogOffset) -> dict[str, Plain]:
+    return {"epoch": number, "server": server, "file": start.file, "offset": start.offset, "end": ""}
+
+
+def _place(place: Place) -> dict[str, Plain]:
+    """A place as fields of the checkpoint. They belong together: one update writes them all."""
+    past = place.past
+    prepared = place.restart != place.boundary
+    restart, shared = place.restart if prepared else ("", 0), past.shared or ("", 0)
+    return {
+        "epoch": place.epoch, "server": past.server,
+        "file": place.boundary.file, "offset": place.boundary.offset, "created": past.created,
+        "history": str(past.history), "last_gtid": past.last, "last_committed": past.committed,
+        "shared_file": shared[0], "shared_offset": shared[1],
+        "restart_file": restart[0], "restart_offset": restart[1],
+        "restart_history": str(past.restart_history) if prepared else "",
+    }  # fmt: skip
+
+
+def _offset(item: Mapping[str, Any], name: str) -> BinlogOffset | None:
+    file = item.get(f"{name}_file")
+    return BinlogOffset(file, item[f"{name}_offset"]) if file else None
 
 
 def _status(status: CaptureStatus) -> dict[str, Plain]:

@@ -4,41 +4,38 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from capturer.source.place import Place
 from capturer.state.status import Counters
 from capturer.stream.checkpoints import Checkpoints
 from capturer.stream.lanes import Lanes, Parcel
 from capturer.stream.sender import Sent
 from rowferry.change import Marker
-from rowferry.position import BinlogOffset
 
 
 class Encoded(NamedTuple):
     """
     What was read: encoded changes with their lanes, their commit time (ms since 1970) and transaction.
 
-    `boundary` is the newest one that was read: everything before it has been added, except for XA
-    transactions without an outcome, the first of which starts at `restart`.
+    `place` is the newest boundary that was read: everything before it has been added, except for XA
+    transactions without an outcome, the first of which starts at its `restart`.
     """
 
     changes: Sequence[tuple[int, bytes]]
     committed: int
     transaction: int
-    boundary: BinlogOffset
-    restart: BinlogOffset
+    place: Place
 
 
 class Reach(NamedTuple):
     """
     Progress: everything before `reached` is on the stream, `read` is the newest boundary that was read.
 
-    `restart` belongs to `reached`: XA transactions without an outcome at `reached` all start at it or after
-    it.
+    XA transactions without an outcome at `reached` all start at its `restart` or after it.
     """
 
-    reached: BinlogOffset
-    read: BinlogOffset
+    reached: Place
+    read: Place
     sent: Counters
-    restart: BinlogOffset
 
 
 class Outbox:
@@ -51,12 +48,11 @@ class Outbox:
     def __init__(
         self,
         lanes: Lanes,
-        start: BinlogOffset,
+        start: Place,
         clock: Callable[[], float],
-        restart: BinlogOffset | None = None,
     ) -> None:
         self._lanes = lanes
-        self._checkpoints = Checkpoints((start, restart or start))
+        self._checkpoints = Checkpoints(start)
         self._clock = clock
         self._read = start
         self._transaction = 0
@@ -82,10 +78,10 @@ class Outbox:
             for lane, change in encoded.changes:
                 self._lanes.add(lane, change, encoded.committed, transaction, now)
             self._transaction = transaction
-            boundary = encoded.boundary
-            if boundary is not self._read:  # a portion of a large transaction has the boundary before it
-                self._read = boundary
-                self._checkpoints.ended(transaction, (boundary, encoded.restart))
+            place = encoded.place
+            if place is not self._read:  # a portion of a large transaction has the boundary before it
+                self._read = place
+                self._checkpoints.ended(transaction, place)
             self._wake(due)
             return True
 
@@ -149,8 +145,7 @@ class Outbox:
     def reached(self) -> Reach:
         """The progress up to now. Its parts belong together: they are read under one lock."""
         with self._due:
-            reached, restart = self._checkpoints.reached(self._lanes.oldest)
-            return Reach(reached, self._read, self._sent, restart)
+            return Reach(self._checkpoints.reached(self._lanes.oldest), self._read, self._sent)
 
     def shut(self) -> None:
         """Adds nothing more; what is held is sent without lingering."""

@@ -95,7 +95,7 @@ KEYS = (
     ControlKey(
         CHECKPOINT,
         "capturer",
-        "position up to which every change is on the stream, epoch, server, lanes, state, counters",
+        "position up to which every change is on the stream, epochs, history, lanes, state, counters",
     ),
     ControlKey(
         load_key("SCHEMA.TABLE"),

@@ -9,7 +9,8 @@ type Intervals = tuple[tuple[int, int], ...]
 
 _MARIADB = re.compile(r"(\d+-\d+)-(\d+)")
 _TAG = re.compile("[a-z_][a-z0-9_]{0,31}")
-_NOTHING: Mapping[str, Intervals] = {}
+_LARGEST = 1 << 64  # above every number of a transaction
+_NO_SETS: Mapping[str, Intervals] = {}
 
 
 class History:
@@ -35,7 +36,7 @@ class History:
     __slots__ = ("_first", "_last", "_rest", "_source")
 
     def __init__(
-        self, sets: Mapping[str, Intervals] = _NOTHING, source: str = "", first: int = 1, last: int = 0
+        self, sets: Mapping[str, Intervals] = _NO_SETS, source: str = "", first: int = 1, last: int = 0
     ) -> None:
         """Use `parse` and the methods. `sets` must not be changed afterwards."""
         self._rest = sets
@@ -74,6 +75,14 @@ class History:
         if source == self._source and self._first <= number <= self._last:
             return True
         return any(first <= number <= last for first, last in self._rest.get(source, ()))
+
+    def before(self, gtid: str) -> "History":
+        """Without that transaction and the later ones of its source."""
+        source, number = _split(gtid)
+        sets = dict(self._sets())
+        if left := _without(sets.pop(source, ()), ((number, _LARGEST),)):
+            sets[source] = left
+        return History(sets)
 
     def minus(self, other: "History") -> "History":
         """The transactions that `other` lacks."""
@@ -140,6 +149,9 @@ class History:
 
     def __hash__(self) -> int:
         return hash(str(self))
+
+
+NOTHING = History()
 
 
 def _is_mariadb(source: str) -> bool:

@@ -44,6 +44,10 @@ class Position(NamedTuple):
         return self._replace(row=0)
 
 
+FIRST_EVENT = 4
+"""Offset of a file's first event, after its magic number."""
+
+
 def file_number(name: str) -> int:
     """
     The number of a binlog file: `binlog.000012` is 12.

@@ -16,6 +16,7 @@ from apply_changes.applier import Applier
 from apply_changes.store import DynamoStore
 from bulkload.direct.grouping import Grouping
 from capturer.decoder.events import Gtid
+from capturer.source.place import Place
 from capturer.source.transactions import Transactions
 from capturer.stream.checkpoints import Checkpoints
 from capturer.stream.encoding import encoded
@@ -139,7 +140,7 @@ class Capturer:
         self.server = self.world.source.number
         self.indexes |= {start: self.index, restart: self.restart}
         self.index = self.restart
-        self.transactions = Transactions(self.world.mapping, self.epoch, start, restart=restart)
+        self.transactions = Transactions(self.world.mapping, Place.of(self.epoch, start, restart))
         self.lanes = Lanes(LANES, random=self.world.random.random, linger=0.05)
         self.checkpoints = Checkpoints((start, restart))
 

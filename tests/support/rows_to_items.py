@@ -16,6 +16,7 @@ from bulkload.direct.reader import ChunkReader
 from bulkload.dynamodb.batch_writer import RetryPolicy
 from capturer.source.binlog import ReplicationClient
 from capturer.source.column_definitions import Definitions
+from capturer.source.place import Place as ReadPlace
 from capturer.source.transactions import Transactions
 from capturer.source.translation import Translation
 from capturer.stream.encoding import encoded
@@ -139,7 +140,7 @@ def _records(changes: Iterator[RowChange], mapping: Mapping) -> Iterator[bytes]:
 def changes(server: Server, start: Place, mapping: Mapping) -> Iterator[RowChange]:
     """What the capturer would send, transaction by transaction."""
     boundary, account = BinlogOffset(*start), server.capture
-    transactions = Transactions(mapping, 1, boundary)
+    transactions = Transactions(mapping, ReadPlace.of(1, boundary))
     definitions = Definitions(
         ReplicationClient(server.host, server.port, account.user, account.password, 4714),
         mapping,

@@ -598,11 +598,12 @@ def test_what_is_prepared_outlives_the_capturer_and_what_was_before_it_needs_a_l
     ferry.wait_captured()
 
 
-def test_a_purged_binlog_stops_with_the_fix(ferry: Ferry) -> None:
+def test_a_binlog_that_was_purged_before_it_was_captured_stops_with_the_fix(ferry: Ferry) -> None:
     process = ferry.start()
     ferry.wait_captured()
     process.send_signal(signal.SIGTERM)
     process.wait()
+    ferry.sql(insert("while it is down"))
     ferry.sql("FLUSH BINARY LOGS", "FLUSH BINARY LOGS")
     newest = ferry.sql("SHOW BINARY LOGS")[-1][0]
     ferry.sql(f"PURGE BINARY LOGS TO '{newest}'")
@@ -765,6 +766,7 @@ def execute(server: Server, statement: str) -> None:
 def capture_rows(server: Server, mapping: str, *statements: str) -> list[RowChange]:
     """The changes that the statements cause, read straight from the binlog; they run in UTC."""
     from capturer.source.binlog import Binlog
+    from capturer.source.place import Place
     from capturer.source.transactions import Transactions
     from rowferry.position import BinlogOffset
 
@@ -781,7 +783,7 @@ def capture_rows(server: Server, mapping: str, *statements: str) -> list[RowChan
     account = server.capture
     source = ReplicationClient(server.host, server.port, account.user, account.password, 4712)
     parsed = Mapping.parse(mapping)
-    binlog, read, found = Binlog(source, parsed, start), Transactions(parsed, 1, start), []
+    binlog, read, found = Binlog(source, parsed, start), Transactions(parsed, Place.of(1, start)), []
     try:
         for event in binlog.events():
             found += read.feed(event)

@@ -18,6 +18,7 @@ from bulkload.dynamodb.batch_writer import RetryPolicy
 from capturer.source.binlog import Binlog, ConnectionLost, ReplicationClient
 from capturer.source.column_definitions import Definitions
 from capturer.source.lookahead import statements
+from capturer.source.place import Place
 from capturer.source.transactions import Transactions
 from lab.cloud import Cloud
 from lab.database import Server
@@ -81,7 +82,7 @@ class Reader:
         self.server = server
         self.source = ReplicationClient(server.host, server.port, account.user, account.password, 4713)
         self.mapping = Mapping.parse(mapping)
-        self.read = Transactions(self.mapping, 1, start or end_of(server), skip, None, self.same_values)
+        self.read = Transactions(self.mapping, Place.of(1, start or end_of(server)), skip, self.same_values)
         self.floors: dict[str, str] = {}
         self.asked = 0
         self.binlog: Binlog | None = None

@@ -14,6 +14,7 @@ import pytest
 from backports.zstd import ZstdFile
 
 from capturer.decoder.dispatch import SIMPLE
+from capturer.decoder.errors import DamagedEvent, DecoderFault
 from capturer.decoder.events import RowsEvent
 from capturer.decoder.framing import HEADER, EventType
 from capturer.decoder.rows.row_events import OPENING, ROWS
@@ -238,3 +239,23 @@ def test_an_event_of_any_other_type_is_refused_or_read_without_harm(flavor: str)
             assert readable(events or [])
             wrong = [found for found in events or [] if isinstance(found, RowsEvent)]
             assert not wrong or {sample.kind, kind} <= {*ROWS, EventType.TRANSACTION_PAYLOAD}
+
+
+@pytest.mark.parametrize("fault", [TypeError, KeyError, IndexError, RecursionError])
+def test_an_error_in_our_own_code_is_not_called_damage_of_the_servers_disk(
+    monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
+) -> None:
+    """The event is whole: its checksum is right."""
+
+    def broken(*_: object) -> None:
+        raise fault("a row's value")
+
+    packet = event(EventType.XID, bytes(8), checksum=True)
+    stream = EventStream(lambda _schema, _table: None, checksums=True)
+    monkeypatch.setitem(stream._readers, int(EventType.XID), broken)
+    with pytest.raises(DecoderFault) as found:
+        stream.feed(packet)
+    assert fault.__name__ in found.value.found and "please report" in found.value.fix
+    assert "row's value" not in str(found.value) and "disk" not in str(found.value)
+    with pytest.raises(DamagedEvent):
+        stream.feed(packet[:-1] + bytes([packet[-1] ^ 1]))

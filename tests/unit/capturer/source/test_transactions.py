@@ -19,6 +19,7 @@ from capturer.decoder.events import (
 )
 from capturer.source import xa as prepared_module
 from capturer.source.events import Event, Unreadable
+from capturer.source.place import Place
 from capturer.source.transactions import PORTION, Transactions
 from rowferry.change import Kind, RowChange
 from rowferry.errors import CaptureStopped
@@ -38,7 +39,7 @@ START = BinlogOffset("b.000007", 100)
 
 
 def machine(**options: Any) -> Transactions:
-    return Transactions(MAPPING, 3, START, **options)
+    return Transactions(MAPPING, Place.of(3, START), **options)
 
 
 def rows(start: int, end: int, count: int = 1) -> RowsEvent:
@@ -253,7 +254,7 @@ def test_a_new_capturer_prepares_again_and_sends_nothing_else_again() -> None:
         Gtid(330, 340, None, 1), Query(340, 350, "shop", "TRUNCATE purchase"),
         Gtid(350, 360, None, 1), Unreadable(360, 370, "a row", "{at}"),
     ]  # fmt: skip
-    some = Transactions(MAPPING, 3, BinlogOffset("b.000007", 370), restart=START)
+    some = Transactions(MAPPING, Place.of(3, BinlogOffset("b.000007", 370), START))
     for event in past:
         assert some.again
         assert feed(some, event) == []
@@ -276,10 +277,10 @@ def test_a_commit_of_unknown_changes_passes_only_where_every_load_shows_it() -> 
     events = [Rotate("b.000007", 100), *prepare(100), *outcome(150, "COMMIT")]
     commit = BinlogOffset("b.000007", 150)
     for restart in (None, START):
-        some = Transactions(MAPPING, 3, commit, skip=[START], restart=restart, shown=shown)
+        some = Transactions(MAPPING, Place.of(3, commit, restart), skip=[START], shown=shown)
         with pytest.raises(CaptureStopped, match=r"at b\.000007:150: XA COMMIT .* or skipped"):
             feed(some, *events)
-    some = Transactions(MAPPING, 3, commit, skip=[START], restart=START, shown=shown)
+    some = Transactions(MAPPING, Place.of(3, commit, START), skip=[START], shown=shown)
     assert feed(some, *events) == []
     assert asked == [commit] * 3
     some = machine(skip=[START])
@@ -389,7 +390,7 @@ def test_a_new_type_goes_on_where_the_server_says_that_values_stay(kept: bool) -
 
 
 def test_what_is_prepared_and_cannot_be_read_again_stops_though_the_rest_has_been_sent() -> None:
-    some = Transactions(MAPPING, 3, BinlogOffset("b.000007", 400), restart=START)
+    some = Transactions(MAPPING, Place.of(3, BinlogOffset("b.000007", 400), START))
     feed(some, Gtid(100, 110, None, 1), Unreadable(110, 120, "a row", "f"), Query(120, 130, "shop", "COMMIT"))
     with pytest.raises(CaptureStopped, match="a row"):
         feed(

@@ -8,6 +8,7 @@ import pytest
 from capturer.decoder.events import Gtid, Heartbeat, Passed, Query, Rotate, RowsEvent, Xid
 from capturer.decoder.rows.table_schema import Definition
 from capturer.source.events import Event, Unreadable
+from capturer.source.place import Place
 from capturer.source.transactions import Transactions
 from capturer.source.translation import Translation
 from rowferry.change import RowChange
@@ -163,13 +164,13 @@ def test_a_compressed_transaction_that_is_damaged_ends_where_it_is() -> None:
     assert (rows.start, rows.end) == (damage.start, damage.end) == (300, end)
     with pytest.raises(CaptureStopped, match="is damaged"):
         carried(found)
-    skipping = Transactions(MAPPING, 1, START, skip=[BinlogOffset("b.000001", 239)])
+    skipping = Transactions(MAPPING, Place.of(1, START), skip=[BinlogOffset("b.000001", 239)])
     assert carried(found, skipping) == []
     assert skipping.boundary.offset == end
 
 
 def carried(events: list[Event], transactions: Transactions | None = None) -> list[RowChange]:
-    transactions = transactions or Transactions(MAPPING, 1, START)
+    transactions = transactions or Transactions(MAPPING, Place.of(1, START))
     return [change for event in events for change in transactions.feed(event)]
 
 

@@ -1,17 +1,20 @@
 """The lease: one holder at a time without comparing clocks, and what follows from it for the checkpoint."""
 
+from copy import deepcopy
 from random import Random
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from capturer.state.checkpoint_item import Progress
+from capturer.source.place import Past, Place
+from capturer.state.checkpoint_item import Present, Progress
 from capturer.state.lease import Lease
 from capturer.state.status import CaptureStatus, Counters
 from rowferry.change import Marker
 from rowferry.control_table import CHECKPOINT, LEASE, MARKER, ConditionFailed
 from rowferry.errors import CaptureStopped, LeaseLost, Refused
+from rowferry.history import History
 from rowferry.position import BinlogOffset, Position
 
 
@@ -172,9 +175,21 @@ def test_never_two_valid_at_a_time_and_tokens_rise(seed: int, table: Any) -> Non
 BEGIN = BinlogOffset("b.1", 4)
 
 
+PAST = Past("s", HISTORY := History.parse("0-1-7"), HISTORY, 11, "0-1-7", 12)
+
+
+def present(server: str) -> Present:
+    return Present(server, BEGIN, lambda _: PAST._replace(server=server))
+
+
 def claim(progress: Progress, server: str, now_ms: int) -> BinlogOffset:
     progress.claim()
-    return progress.start(server, BEGIN, now_ms)
+    return progress.start(present(server), now_ms).boundary
+
+
+def at(offset: int, restart: int | None = None, epoch: int = 1, past: Past = PAST) -> Place:
+    first = None if restart is None else BinlogOffset("b.1", restart)
+    return Place.of(epoch, BinlogOffset("b.1", offset), first, past)
 
 
 def test_the_first_checkpoint_is_there_before_anything_is_sent(table: Any) -> None:
@@ -186,20 +201,22 @@ def test_the_first_checkpoint_is_there_before_anything_is_sent(table: Any) -> No
         "remedy": "", "again": [], "stopped_at": "",
         "changes": 0, "records": 0, "bytes": 0,
         "read_file": "b.1", "read_offset": 4, "tables": [], "anew": "", "former_skip": [],
-        "since": str(Position(1, 1, 4)),
+        "since": str(Position(1, 1, 4)), "first_epoch": 1,
+        "epochs": [{"epoch": 1, "server": "s", "file": "b.1", "offset": 4, "end": ""}],
+        "history": "0-1-7", "created": 11, "last_gtid": "0-1-7", "last_committed": 12,
+        "shared_file": "", "shared_offset": 0, "restart_file": "", "restart_offset": 0, "restart_history": "",
     }  # fmt: skip
 
 
 def test_the_next_holder_resumes_and_the_former_can_write_no_more(table: Any) -> None:
     former = Progress(table, 1, 8)
     claim(former, "s", 5)
-    former.save(BinlogOffset("b.1", 50), BinlogOffset("b.1", 60), Counters(3, 2, 1), CaptureStatus(), 6)
-    table.items[CHECKPOINT]["epoch"] = 4
+    former.save(at(50, epoch=4), at(60, epoch=4), Counters(3, 2, 1), CaptureStatus(), 6)
     latter = Progress(table, 2, 8)
     assert claim(latter, "s", 7) == BinlogOffset("b.1", 50)
     assert latter.epoch == 4
     with pytest.raises(LeaseLost):
-        former.save(BinlogOffset("b.1", 70), BinlogOffset("b.1", 70), Counters(), CaptureStatus(), 8)
+        former.save(at(70), at(70), Counters(), CaptureStatus(), 8)
     with pytest.raises(LeaseLost):
         claim(Progress(table, 1, 8), "s", 9)
     assert table.get(CHECKPOINT)["offset"] == 50
@@ -211,7 +228,7 @@ def test_counters_go_on_from_the_former_holder_and_a_repeated_save_counts_once(t
     progress = Progress(table, 2, 8)
     claim(progress, "s", 0)
     for _ in range(2):
-        progress.save(BEGIN, BEGIN, Counters(7, 2, 30), CaptureStatus(), 0)
+        progress.save(at(4), at(4), Counters(7, 2, 30), CaptureStatus(), 0)
     item = table.get(CHECKPOINT)
     assert (item["changes"], item["records"], item["bytes"]) == (17, 7, 130)
 
@@ -222,8 +239,9 @@ def test_another_number_of_lanes_is_refused(table: Any) -> None:
         claim(Progress(table, 2, 9), "s", 0)
 
 
-def test_another_server_stops_with_the_reason_in_the_checkpoint(table: Any) -> None:
+def test_without_a_history_another_server_stops_with_the_reason_in_the_checkpoint(table: Any) -> None:
     claim(Progress(table, 1, 8), "s", 0)
+    del table.items[CHECKPOINT]["history"]  # as version 0.2 wrote it
     progress = Progress(table, 2, 8)
     with pytest.raises(CaptureStopped, match="another server") as stopped:
         claim(progress, "t", 0)
@@ -248,6 +266,62 @@ def test_a_reset_begins_at_the_end_under_the_next_epoch_once_for_each_word(table
     assert table.get(CHECKPOINT)["epoch"] == 3
 
 
+def test_a_checkpoint_of_the_former_version_gets_the_history_that_its_server_had_there(table: Any) -> None:
+    claim(Progress(table, 1, 8), "s", 0)
+    table.items[CHECKPOINT] = {
+        name: value
+        for name, value in table.items[CHECKPOINT].items()
+        if name not in {"history", "created", "last_gtid", "last_committed", "epochs", "first_epoch"}
+    } | {"offset": 50}
+    progress = Progress(table, 2, 8)
+    progress.claim()
+    asked: list[BinlogOffset] = []
+    found = progress.start(Present("s", BEGIN, lambda place: asked.append(place) or PAST), 0)
+    assert (found, asked) == (at(50), [BinlogOffset("b.1", 50)])
+
+
+def test_another_binlog_has_an_epoch_of_its_own_before_anything_of_it_is_sent(table: Any) -> None:
+    progress = Progress(table, 1, 8)
+    claim(progress, "s", 0)
+    other, ended = BinlogOffset("b.7", 4), BinlogOffset("b.1", 90)
+    assert progress.begin_epoch("t", other, ended) == 2 == progress.epoch
+    item = table.get(CHECKPOINT)
+    assert (item["epoch"], item["server"], item["first_epoch"]) == (1, "s", 1), "until what was read is sent"
+    assert item["epochs"] == [
+        {"epoch": 1, "server": "s", "file": "b.1", "offset": 4, "end": "b.1:90"},
+        {"epoch": 2, "server": "t", "file": "b.7", "offset": 4, "end": ""},
+    ]
+    past = PAST._replace(server="t", shared=BinlogOffset("b.7", 80))
+    place = Place.of(2, BinlogOffset("b.7", 60), None, past)
+    progress.save(place, place, Counters(), CaptureStatus(), 0)
+    latter = Progress(table, 2, 8)
+    latter.claim()
+    assert latter.start(present("u"), 0) == place
+    assert table.get(CHECKPOINT)["since"] == str(Position(1, 1, 4)), "the loads of before stay right"
+    assert latter.begin_epoch("s", BinlogOffset("b.1", 4), place.boundary) == 3
+
+
+def test_an_epoch_that_was_reserved_before_a_crash_is_of_its_server_alone(table: Any) -> None:
+    first, ended = BinlogOffset("b.7", 4), BinlogOffset("b.1", 90)
+    progress = Progress(table, 1, 8)
+    claim(progress, "s", 0)
+    assert progress.begin_epoch("t", first, ended) == 2
+
+    def next_epoch(server: str, start: BinlogOffset) -> int:
+        other = deepcopy(table)
+        latter = Progress(other, 2, 8)
+        claim(latter, "s", 0)
+        return latter.begin_epoch(server, start, ended)
+
+    assert next_epoch("t", BinlogOffset("b.8", 4)) == 2, "the same positions again"
+    assert next_epoch("u", first) == 3
+    assert next_epoch("t", BinlogOffset("renamed.1", 4)) == 3
+    over = Progress(table, 2, 8, [], "monday")
+    over.claim()
+    assert over.start(present("u"), 0).epoch == 3, "records of epoch 2 may be on the stream"
+    assert [entry["epoch"] for entry in table.get(CHECKPOINT)["epochs"]] == [3]
+
+
 def test_a_word_that_a_former_release_has_stored_starts_no_second_reset(table: Any) -> None:
     claim(Progress(table, 1, 8), "s", 0)
     table.items[CHECKPOINT] |= {"anew": "monday", "offset": 50}  # as 0.1 wrote it for --anew
@@ -267,19 +341,18 @@ def test_a_word_that_the_first_start_was_given_is_done(table: Any) -> None:
 def test_what_is_prepared_is_kept_with_the_checkpoint_and_ends_with_the_binlog(table: Any) -> None:
     progress = Progress(table, 1, 8)
     claim(progress, "s", 0)
-    assert progress.restart is None
-    progress.save(BinlogOffset("b.1", 50), BEGIN, Counters(), CaptureStatus(), 0, BinlogOffset("b.1", 20))
+    progress.save(at(50, 20), at(4), Counters(), CaptureStatus(), 0)
     latter = Progress(table, 2, 8)
-    assert claim(latter, "s", 0) == BinlogOffset("b.1", 50)
-    assert latter.restart == BinlogOffset("b.1", 20)
-    latter.save(BinlogOffset("b.1", 60), BEGIN, Counters(), CaptureStatus(), 0, BinlogOffset("b.1", 60))
+    latter.claim()
+    assert latter.start(present("s"), 0) == at(50, 20)
+    latter.save(at(60, 60), at(4), Counters(), CaptureStatus(), 0)
     last = Progress(table, 3, 8)
-    claim(last, "s", 0)
-    assert last.restart is None
-    last.save(BinlogOffset("b.1", 70), BEGIN, Counters(), CaptureStatus(), 0, BinlogOffset("b.1", 20))
+    last.claim()
+    assert last.start(present("s"), 0) == at(60)
+    last.save(at(70, 20), at(4), Counters(), CaptureStatus(), 0)
     over = Progress(table, 4, 8, [], "monday")
-    claim(over, "s", 0)
-    assert over.restart is None
+    over.claim()
+    assert over.start(present("s"), 0) == at(4, epoch=2)
 
 
 def test_places_to_skip_mean_one_binlog_and_none_that_begins_later(table: Any) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from bulkload.preconditions import refuse_before_capture
-from capturer.state.checkpoint_item import Progress
+from capturer.source.place import Past
+from capturer.state.checkpoint_item import Present, Progress
 from capturer.state.status import CaptureStatus, Counters
 from ferry.commands import resume
 from rowferry.checkpoint import Checkpoint
@@ -63,8 +64,12 @@ def stopped(remedy: str = PASS, tables: tuple[str, ...] = ("shop.purchase",), at
 def captured(table: Any, status: CaptureStatus, at: BinlogOffset) -> None:
     progress = Progress(table, 1, 8)
     progress.claim()
-    progress.start("s", at, 5)
-    progress.save(at, at, Counters(), status, 6)
+    place = progress.start(present(at), 5)
+    progress.save(place, place, Counters(), status, 6)
+
+
+def present(at: BinlogOffset) -> Present:
+    return Present("s", at, lambda _: Past("s"))
 
 
 def load(table: Any, source: str = "shop.purchase", *, epoch: int = 1, offset: int = AT.offset + 1) -> None:
@@ -81,7 +86,7 @@ def passed(table: Any, **changed: Any) -> list[BinlogOffset]:
     """What the next capturer would pass over."""
     progress = Progress(deepcopy(table), 2, 8, **changed)
     progress.claim()
-    progress.start("s", AT, 7)
+    progress.start(present(AT), 7)
     return progress.skip
 
 
@@ -202,7 +207,7 @@ def test_what_is_left_out_of_the_stream_is_in_no_export_of_before() -> None:
     skipped = AT._replace(offset=AT.offset + 90)
     progress = Progress(table, 1, 8, ["shop.purchase"], skip=[skipped])
     progress.claim()
-    progress.start(table.items[CHECKPOINT]["server"], AT, 0)
+    progress.start(present(AT), 0)
     with pytest.raises(Refused, match="not on the stream"):
         refuse_before_capture(Checkpoint.read(table), Position(1, AT.order[0], skipped.offset))
 
@@ -219,13 +224,15 @@ def test_loads_show_what_was_committed_before_each_began_or_before_any() -> None
     assert not progress.is_shown(AT._replace(offset=AT.offset + 1))
     del table.items[load_key("shop.purchase")]
     assert not progress.is_shown(AT._replace(offset=AT.offset + 1))
-    progress.epoch = 2
-    assert progress.is_shown(AT)
+    reset = Progress(table, 2, 8, ["shop.customer", "shop.purchase"], "monday")
+    reset.claim()
+    reset.start(present(AT), 0)
+    assert reset.is_shown(AT)
 
 
 def test_a_capturer_that_begins_again_has_not_stopped() -> None:
     table = stopped()
     progress = Progress(table, 2, 8)
     progress.claim()
-    progress.start("s", AT, 7)
+    progress.start(present(AT), 7)
     assert resume.find_stop(table) is None
