@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 from capturer.source.binlog import Binlog, ReplicationClient
+from capturer.source.demands import Demands
 from capturer.state.lease import Lease
 from capturer.state.status import CaptureStatus
 from capturer.telemetry import Metrics
@@ -22,7 +23,7 @@ class CaptureParts:
 
     `clock` returns seconds and never goes back; `now_ms` returns milliseconds since 1970. `reset` is the word
     of --reset, empty for none; `skip` are the boundaries of transactions that the operator has dealt with.
-    `binlog` begins a pass over the binlog: it is called like the class Binlog.
+    `binlog` begins a pass over the binlog: it is called like the class Binlog; so is `demands`.
     """
 
     source: ReplicationClient
@@ -39,6 +40,7 @@ class CaptureParts:
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     random: Random = Random()  # noqa: RUF009 - one for all is enough for jitter
     binlog: Callable[..., Binlog] = Binlog
+    demands: Callable[..., Demands] = Demands
 
 
 @dataclass(slots=True)

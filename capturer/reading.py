@@ -8,7 +8,7 @@ from typing import Any
 import pymysql
 from botocore.exceptions import BotoCoreError, ClientError
 
-from capturer.decoder.events import Rotate
+from capturer.decoder.events import Heartbeat, Rotate
 from capturer.parts import CaptureParts, Vitals
 from capturer.source.binlog import Binlog, ConnectionLost, Doubtful, ReplicationClient
 from capturer.source.column_definitions import Definitions
@@ -60,6 +60,8 @@ class SourceReading:
         self._parts = parts
         self._transactions = transactions
         self._definitions = definitions
+        self._demands = parts.demands(parts.source, parts.mapping, parts.clock)
+        transactions.demanded = self._demands.after
         self._outbox = outbox
         self._vitals = vitals
         self._progress = progress
@@ -133,6 +135,7 @@ class SourceReading:
         connection = source.connect()
         try:
             self._follow(connection)
+            self._demands.check_now()
             # Before the events, so that the answers are of a time before most of the DDL that is still to be
             # read.
             self._definitions.learn()
@@ -219,6 +222,10 @@ class SourceReading:
                 self._placed, self._place = transactions.boundary, transactions.place
             self._boundary = transactions.boundary
             self._hand_over(self._encoded(changes))
+            self._demands.look()
+        # An idle server sends nothing else.
+        elif isinstance(event, Heartbeat):
+            self._demands.look()
         # A Rotate does not show that the server reads its binlog: it makes one at the start of each dump.
         if self._vitals.reading.state == "waiting" and not isinstance(event, Rotate):
             self._vitals.reading = CaptureStatus()

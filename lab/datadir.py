@@ -38,7 +38,8 @@ def binlog_options(flavor: str) -> list[str]:
         "--innodb-flush-log-at-trx-commit=2",
     ]
     # The X plugin would listen on a port of its own, the same for all servers.
-    own = ["--gtid-mode=ON", "--enforce-gtid-consistency=ON", "--mysqlx=OFF"] if flavor == "mysql" else []
+    mysql = ["--gtid-mode=ON", "--enforce-gtid-consistency=ON", "--mysqlx=OFF"]
+    own = mysql if flavor == "mysql" else ["--log-slave-updates=ON"]  # off by default in MariaDB only
     return options + own
 
 

@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from capturer.ddl.acting_keys import acting_keys
 from capturer.ddl.alter_table import alteration, renamed
 from capturer.ddl.row_statements import has_query, target
 from capturer.ddl.sql_tokens import (
@@ -40,7 +41,7 @@ from capturer.ddl.verdicts import (
     Verdict,
     stop,
 )
-from rowferry.mapping import Mapping
+from rowferry.mapping import Mapping, TableMapping
 from rowferry.mysql.dialect import ANSI_QUOTES, NO_BACKSLASH_ESCAPES, SqlDialect
 
 _CONTROL = {
@@ -66,6 +67,7 @@ _VERBS = frozenset([
     "ANALYZE", "CHECK", "FLUSH", "GRANT", "INSTALL", "KILL", "OPTIMIZE", "PURGE", "RELEASE", "REPAIR",
     "REVOKE", "UNINSTALL", "USE", "XA",
 ])  # fmt: skip
+_DDL = frozenset(["ALTER", "CREATE", "DROP", "RENAME", "SET"])  # SET STATEMENT ... FOR precedes one
 _ACCOUNT_SETTINGS = ("PASSWORD", "DEFAULT", "ROLE")
 _XID = re.compile(r"X'[0-9a-f]*',X'[0-9a-f]*',\d+")
 _MODE = re.compile("sql_mode", re.IGNORECASE)
@@ -130,15 +132,28 @@ class _Judge:
         self.parsed = parsed
         self.text = text
         self.words = TokenReader(parsed)
+        self.dialect = dialect
         self.comparable = dialect.name
         self.schema = dialect.name(schema)
         self.tables = {(dialect.name(one.schema), dialect.name(one.table)): one for one in mapping.tables}
 
     def verdict(self) -> Verdict:
         try:
-            return self._verdict()
+            return self._asking(self._verdict())
         except NotUnderstood:
             return self.not_understood(mentioned(self.parsed))
+
+    def _asking(self, verdict: Verdict) -> Verdict:
+        """DDL that mentions mapped tables may change what preflight demands of them."""
+        if not _DDL & {token.word for token in self.parsed[:1]}:
+            return verdict
+        named = meant(self.parsed, self.schema, self.comparable) & self.tables.keys()
+        return replace(verdict, asks=frozenset(self.tables[name].source for name in named))
+
+    def _keyed(self, table: TableMapping) -> frozenset[tuple[str, str]]:
+        inline = self.dialect.mariadb or self.dialect.version >= (9, 0)
+        found = acting_keys(self.words.rest, table.travels, inline=inline)
+        return frozenset((table.source, action) for action in found)
 
     def not_understood(self, found: Iterable[str]) -> Verdict:
         """The verdict on a text of which only the names in it are known."""
@@ -227,8 +242,10 @@ class _Judge:
             return self._gone([name], "CREATE OR REPLACE TABLE")
         if has_query(self.words.rest):
             return self._created_with_rows(name, temporary)
-        reshaped = [self.tables[name].source] if name in self.tables and not temporary else []
-        return Verdict(Meaning.HARMLESS, reshapes=frozenset(reshaped))
+        if temporary or name not in self.tables:
+            return HARMLESS
+        table = self.tables[name]
+        return Verdict(Meaning.HARMLESS, reshapes=frozenset([table.source]), acting=self._keyed(table))
 
     def _created_with_rows(self, name: Name, temporary: bool) -> Verdict:
         if name in self.tables and not temporary:
@@ -255,8 +272,10 @@ class _Judge:
         found = alteration(self.words.rest, table, ignore=ignore)
         if found.change:
             text = f"ALTER TABLE {table.source} {found.change}"
-            return replace(stop(text, [table.source], CORRECT_COLUMNS, reshapes=True), retypes=found.retypes)
-        return Verdict(Meaning.HARMLESS, reshapes=frozenset([table.source] if found.reshapes else []))
+            stopping = stop(text, [table.source], CORRECT_COLUMNS, reshapes=True)
+            return replace(stopping, retypes=found.retypes, acting=self._keyed(table))
+        reshapes = frozenset([table.source] if found.reshapes else [])
+        return Verdict(Meaning.HARMLESS, reshapes=reshapes, acting=self._keyed(table))
 
     def _rows(self, verb: str, written: Name | None) -> Verdict:
         """The verdict on a statement about rows; `written` is the one table that it names to change it."""

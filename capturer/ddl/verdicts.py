@@ -31,7 +31,9 @@ class Verdict:
     source tables that have to be loaded again (`tables`). `reshapes`: the mapped source tables that may have
     other columns afterwards. `retypes`: it does not stop capture if the new definitions of these columns keep
     every value. `writes` and `reads`: it does not stop capture if no view, trigger or routine leads from what
-    it writes, or calls where it reads, to a mapped table. `name` is that of the savepoint, or of the XA
+    it writes, or calls where it reads, to a mapped table. `asks`: the mapped source tables of which DDL may
+    have changed what preflight demands; `acting`: of these, those that get a foreign key that acts, with its
+    action. `name` is that of the savepoint, or of the XA
     transaction, such as X'6162',X'',1
     """
 
@@ -43,6 +45,8 @@ class Verdict:
     retypes: frozenset[str] = frozenset()
     writes: frozenset[Name] = frozenset()
     reads: frozenset[Name] = frozenset()
+    asks: frozenset[str] = frozenset()
+    acting: frozenset[tuple[str, str]] = frozenset()
     name: str = ""
 
 

@@ -24,6 +24,7 @@ from capturer.decoder.events import (
     XaPrepared,
     Xid,
 )
+from capturer.source.demands import Lacking
 from capturer.source.events import Event, Unreadable
 from capturer.source.lineage import Lineage
 from capturer.source.place import Place
@@ -47,6 +48,8 @@ _NOT_PREPARED = "XA COMMIT of a transaction that was prepared before capture beg
 
 type SameValues = Callable[[str, frozenset[str], BinlogOffset], bool]
 """(source table, columns, end of the ALTER TABLE): whether they have the same values as before it."""
+type Demanded = Callable[[Verdict], Lacking | None]
+"""What does not hold any more since a statement that may have changed it."""
 type Shown = Callable[[BinlogOffset], bool]
 """Whether every load, past or future, shows what was committed at that offset."""
 
@@ -61,7 +64,7 @@ class Transactions:
     Raises CaptureStopped at what cannot be captured; the boundary then stays before that transaction.
     Transactions that start at a boundary in `skip` are skipped with all their content: the operator has dealt
     with them. `same_values` is called if a statement may change values together with their type, `shown` if
-    the changes that an XA COMMIT commits are not known.
+    the changes that an XA COMMIT commits are not known, `demanded` after DDL that mentions a mapped table.
 
     Capture resumes at the boundary of `resume`. Where its `restart` is before that, reading begins there, but
     only what was prepared in between is kept: everything else has been sent.
@@ -86,6 +89,7 @@ class Transactions:
         self._epoch = resume.epoch
         self._same_values = same_values
         self._shown = shown
+        self.demanded: Demanded = lambda _verdict: None
         self.dialect = dialect
         """How the server reads SQL; set at every connect, because it may be another server."""
         self._skip = {where.order for where in skip}
@@ -280,8 +284,15 @@ class Transactions:
                 return self._decided(verdict, event.end)
             # Outside of BEGIN and COMMIT a statement, such as DDL, commits by itself.
             case _ if not self._block:
+                self._demand(verdict)
                 return self._end(event.end)
         return ()
+
+    def _demand(self, verdict: Verdict) -> None:
+        """Before anything after the statement: it may have changed what preflight demands."""
+        asked = bool(verdict.asks) and not (self._skipping or self.again)
+        if asked and (lacking := self.demanded(verdict)):
+            self._stop(lacking.found, lacking.fix, lacking.remedy, lacking.tables)
 
     def _keeps_values(self, verdict: Verdict, end: int) -> bool:
         """Whether the statement, which ends at `end`, only changes types and keeps every value."""

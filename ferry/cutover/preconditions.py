@@ -15,7 +15,8 @@ from rowferry.checkpoint import Checkpoint
 from rowferry.control_table import VERIFIED, ControlTable
 from rowferry.errors import Refused, RowferryError
 from rowferry.mysql import server
-from rowferry.mysql.conditions import Condition
+from rowferry.mysql.conditions import Condition, settings_of
+from rowferry.mysql.replication import PROMOTE, Replication, replication
 from rowferry.position import Position
 
 NO_RIGHT = 1227, 1401  # ER_SPECIFIC_ACCESS_DENIED_ERROR, ER_XAER_RMERR
@@ -40,6 +41,7 @@ def conditions(
     waiting = state.queued(context.client("sqs"), context.stack.output("QuarantineUrl"))
     yield Condition("quarantine", f"{waiting} messages", not waiting, "run `ferry quarantine retry`")
     yield verified(context.control, limits.verified_within, now_ms())
+    yield _asked("primary", lambda: _primary(context, connection))
     yield _asked("fence", lambda: "; ".join([fence.facts["kind"], *fence.check(connection)]))
     yield _asked("prepared XA transactions", lambda: _no_prepared(connection))
     # While the switch is OFF no marker passes the lanes.
@@ -92,6 +94,33 @@ def _lag(context: Context, most: float) -> str:
             "wait until `ferry status` shows no backlog",
         )
     return f"a marker passed {drained.lanes} lanes in {drained.seconds:.1f} s"
+
+
+def _primary(context: Context, connection: Any) -> str:
+    """
+    A fence on a replica proves nothing about its primary, whose writes arrive later or elsewhere.
+
+    A server that was promoted and still has its old replication configured counts as a replica.
+    """
+    with context.connect() as own:
+        if server.identify(connection) != server.identify(own):
+            raise Refused(
+                "the server to be fenced is another one than the captured source",
+                "name the same server in --source and --admin",
+            )
+        seen = _role(connection)
+        found = seen if seen.visible else _role(own)
+    if found:
+        raise Refused(
+            f"the source replicates {found.described}: a fence on it does not stop those writes", PROMOTE
+        )
+    if not found.visible:
+        return "replicates from no other server, as far as it is visible (GRANT SLAVE MONITOR to see it)"
+    return "the source replicates from no other server"
+
+
+def _role(connection: Any) -> Replication:
+    return replication(connection, server.identify(connection), settings_of(connection))
 
 
 def _no_prepared(connection: Any) -> str:

@@ -6,7 +6,10 @@ from typing import Any
 import pymysql
 
 from rowferry.mapping import TableMapping
+from rowferry.mysql import conditions as mysql_conditions
+from rowferry.mysql import writers
 from rowferry.mysql.conditions import Condition
+from rowferry.mysql.replication import PROMOTE, replication
 from rowferry.mysql.select import quoted
 from rowferry.mysql.server import Connection, Server, rows
 
@@ -30,7 +33,10 @@ def conditions(
     if server_id is not None:
         yield free_id(connection, server, server_id)
     yield encrypted(connection)
-    yield statements(connection)
+    yield from role(connection, server)
+    yield synced(connection)
+    yield at_connect(connection)
+    yield from writers.conditions(connection)
     yield prepared(connection)
     for table in tables:
         yield primary_key(connection, table)
@@ -106,22 +112,51 @@ def encrypted(connection: Connection) -> Condition:
     )
 
 
-def statements(connection: Connection) -> Condition:
-    """A session keeps the binlog format that was global when it began."""
-    found = _tried(
-        connection,
-        "SELECT COUNT(*) AS n FROM performance_schema.variables_by_thread"
-        " WHERE variable_name = 'binlog_format' AND variable_value <> 'ROW'",
-    )
-    name, fix = (
-        "sessions that log statements",
-        "end them, so that they connect again: their writes would stop capture",
-    )
-    if found is None:
-        return Condition(
-            name, _NOT_SEEN, False, "GRANT SELECT ON performance_schema.* to see them", needed=False
+def role(connection: Connection, server: Server) -> Iterator[Condition]:
+    """Capture may read a replica, but writes are fenced at its primary, which proves nothing about it."""
+    found = replication(connection, server, mysql_conditions.settings_of(connection))
+    if found.visible or found:
+        yield Condition(
+            "replication",
+            f"replicates {found.described}" if found else "from no other server",
+            not found,
+            f"for capture and load it will do, but before the cutover: {PROMOTE}",
+            needed=False,
         )
-    return Condition(name, str(found[0]["n"]), not found[0]["n"], fix)
+        return
+    yield Condition(
+        "replication",
+        "not visible",
+        holds=False,
+        fix="GRANT SLAVE MONITOR ON *.* to see whether this is a replica: the cutover refuses one",
+        needed=False,
+    )
+
+
+def synced(connection: Connection) -> Condition:
+    """After a crash of its machine, the server may have rows whose changes its binlog has not."""
+    found = rows(connection, "SHOW GLOBAL VARIABLES LIKE 'sync_binlog'")
+    value = str(found[0]["value"]) if found else "1"
+    return Condition(
+        "sync_binlog",
+        value,
+        value == "1",
+        "SET GLOBAL sync_binlog=1: else a crash of the machine loses the binlog's end, and not the rows",
+        needed=False,
+    )
+
+
+def at_connect(connection: Connection) -> Condition:
+    """The statement that the server runs in each session of those who are no administrators."""
+    found = rows(connection, "SHOW GLOBAL VARIABLES LIKE 'init_connect'")
+    text = str(found[0]["value"]) if found else ""
+    bad = [name for name in ("sql_log_bin", "binlog_format", "binlog_row_image") if name in text.lower()]
+    return Condition(
+        "init_connect",
+        f"sets {', '.join(bad)}" if bad else "sets nothing of the binlog",
+        not bad,
+        "take it out of init_connect and reconnect the writers: their changes are not in the binlog as rows",
+    )
 
 
 def prepared(connection: Connection) -> Condition:

@@ -4,29 +4,24 @@ What must hold at the MySQL or MariaDB server before a byte is copied.
 Checked by preflight, and again by the load and the capturer when they start.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from rowferry.errors import SourceNotReady
 from rowferry.mapping import Mapping, TableMapping
-from rowferry.mysql.foreign_keys import actions
+from rowferry.mysql import logged
+from rowferry.mysql.condition import Condition, advice, broken, require, summary
+from rowferry.mysql.foreign_keys import UNSEEN, actions
+from rowferry.mysql.replication import ASKED, replication
 from rowferry.mysql.select import NOT_CARRIED, described, reading
 from rowferry.mysql.server import Connection, Server, carried, columns, rows, spellings
 
+__all__ = [
+    "Condition", "advice", "broken", "check", "logs_foreign_keys", "of_server", "of_table", "require",
+    "settings_of", "summary",
+]  # fmt: skip
 
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """
-    One condition: what was found, whether it holds, and the fix if it does not.
-
-    A condition that is not `needed` is advice: a move works without it, and `fix` says what it is good for.
-    """
-
-    name: str
-    found: str
-    holds: bool
-    fix: str
-    needed: bool = True
+_WANTED = ", ".join(
+    f"'{name}'" for name in (*ASKED, "log_bin", "gtid_mode", "innodb_native_foreign_keys", "innodb_read_only")
+)
 
 
 def check(connection: Connection, server: Server, mapping: Mapping) -> list[Condition]:
@@ -37,44 +32,37 @@ def check(connection: Connection, server: Server, mapping: Mapping) -> list[Cond
     writes as the global settings say (old sessions keep their binlog_format), nor that the binlog is kept
     long enough.
     """
-    settings = {
-        row["variable_name"].lower(): str(row["value"])
-        for row in rows(
-            connection,
-            "SHOW GLOBAL VARIABLES WHERE variable_name REGEXP"
-            " 'log_bin$|^binlog|^gtid_mode$|^innodb_native_foreign_keys$'",
-        )
-    }
-    conditions = [*_settings(settings, server), *_grants(connection)]
-    logged = _logs_foreign_keys(server, settings)
+    settings = settings_of(connection)
+    found = list(of_server(connection, server, mapping, settings))
     for table in mapping.tables:
-        conditions += _table(connection, table, logged)
-    return conditions
+        found += of_table(connection, table, logs_foreign_keys(server, settings))
+    return found
 
 
-def require(conditions: Iterable[Condition]) -> None:
-    """Raises SourceNotReady that names every needed condition that does not hold."""
-    broken = [condition for condition in conditions if condition.needed and not condition.holds]
-    if broken:
-        raise SourceNotReady(
-            "; ".join(f"{condition.name} is {condition.found}" for condition in broken),
-            "; ".join(dict.fromkeys(condition.fix for condition in broken)),
-        )
+def of_server(
+    connection: Connection, server: Server, mapping: Mapping, settings: dict[str, str]
+) -> Iterator[Condition]:
+    """Those of the server as a whole: a few small queries. `settings` is `settings_of`."""
+    yield from _settings(settings, server)
+    yield from _grants(connection)
+    replicates = replication(connection, server, settings)
+    yield from logged.conditions(connection, server, mapping, settings, replicates)
 
 
-def advice(conditions: Iterable[Condition]) -> list[str]:
-    """A sentence for each condition that is only advice and does not hold."""
-    return [
-        f"{condition.name} is {condition.found}: {condition.fix}"
-        for condition in conditions
-        if not (condition.needed or condition.holds)
-    ]
+def settings_of(connection: Connection) -> dict[str, str]:
+    """The global variables that conditions ask for, by name in lower case. Visible to every user."""
+    found = rows(
+        connection,
+        f"SHOW GLOBAL VARIABLES WHERE variable_name IN ({_WANTED})"
+        " OR variable_name LIKE 'binlog%' OR variable_name LIKE 'replicate%'",
+    )
+    return {row["variable_name"].lower(): str(row["value"]) for row in found}
 
 
 def _settings(settings: dict[str, str], server: Server) -> Iterator[Condition]:
     mysql = server.flavor == "mysql"
     wanted: list[tuple[str, tuple[str, ...], str]] = [
-        ("log_bin", ("ON",), "set log_bin and restart the server"),
+        ("log_bin", ("ON",), "set log_bin and restart the server (RDS: turn automated backups on)"),
         ("binlog_format", ("ROW",), "SET GLOBAL binlog_format=ROW, then reconnect the writers"),
         ("binlog_row_image", ("FULL",), "SET GLOBAL binlog_row_image=FULL, then reconnect the writers"),
     ]
@@ -113,7 +101,8 @@ def _grants(connection: Connection) -> Iterator[Condition]:
         )
 
 
-def _table(connection: Connection, table: TableMapping, logged: bool) -> Iterator[Condition]:
+def of_table(connection: Connection, table: TableMapping, keys_logged: bool) -> Iterator[Condition]:
+    """Those of one mapped table. `keys_logged`: what its foreign keys change is logged."""
     found = columns(connection, table)
     if not found:
         others = spellings(connection, table)
@@ -127,8 +116,9 @@ def _table(connection: Connection, table: TableMapping, logged: bool) -> Iterato
         )
         return
     yield (kind := _kind(connection, table))
+    yield from logged.engine(connection, table)
     yield _fractions(connection, table)
-    if kind.holds and not logged:  # SHOW CREATE TABLE of a view asks for a right of its own
+    if kind.holds and not keys_logged:  # SHOW CREATE TABLE of a view asks for a right of its own
         yield _foreign_keys(connection, table)
     names = {column.name for column in found}
     for name in table.columns:
@@ -185,7 +175,7 @@ def _fractions(connection: Connection, table: TableMapping) -> Condition:
     )
 
 
-def _logs_foreign_keys(server: Server, settings: dict[str, str]) -> bool:
+def logs_foreign_keys(server: Server, settings: dict[str, str]) -> bool:
     """
     Whether the binlog has the changes that a foreign key makes to a child's rows.
 
@@ -202,8 +192,9 @@ def _foreign_keys(connection: Connection, table: TableMapping) -> Condition:
     acting = actions(str(definition), table.travels)
     return Condition(
         f"foreign keys of {table.source}",
-        f"{', '.join(acting)}: the binlog does not have what that changes" if acting else "without actions",
+        f"{', '.join(acting)}: {UNSEEN}" if acting else "without actions",
         not acting,
         "drop the key or make it again with RESTRICT, and let the application change the child's rows itself"
         " (MySQL 9.6 and later log them, unless innodb_native_foreign_keys is ON)",
+        loses=True,
     )

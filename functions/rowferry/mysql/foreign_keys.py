@@ -7,6 +7,7 @@ _NAME = re.compile("`((?:[^`]|``)+)`")
 _KEY = re.compile(r"^\s+CONSTRAINT `((?:[^`]|``)+)` FOREIGN KEY \((.*?)\) REFERENCES (.*)$", re.MULTILINE)
 _ACTION = re.compile("ON (?:DELETE|UPDATE) (?:CASCADE|SET NULL|SET DEFAULT)")
 _GONE = "ON DELETE CASCADE"
+UNSEEN = "the binlog does not have what that changes"
 
 
 def actions(definition: str, travels: Callable[[str], bool]) -> list[str]:
