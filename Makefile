@@ -51,6 +51,10 @@ test-methods: spark ## a million rows by every method and with both layouts unde
 test-verify: setup ## 1,000 differences among 100,000 rows under live traffic (ROWS=n, DIFFERENCES=n)
 	@ROWFERRY_ROWS=$(or $(ROWS),100000) ROWFERRY_DIFFERENCES=$(or $(DIFFERENCES),1000) $(PYTHON) -m pytest -s -o timeout=1800 tests/e2e/test_verify_live.py $(ARGS)
 
+.PHONY: failover
+failover: setup ## the source fails over 20 times under traffic, MySQL and MariaDB (PROMOTIONS=n)
+	@ROWFERRY_PROMOTIONS=$(or $(PROMOTIONS),20) $(PYTHON) -m pytest -s -o timeout=3600 tests/e2e/test_failover.py $(ARGS)
+
 .PHONY: load-memory
 load-memory: setup ## the load's memory for ten million rows (ROWS=n)
 	@$(PYTHON) -m benchmarks.load_memory --rows $(or $(ROWS),10000000)

@@ -122,18 +122,14 @@ class Translation:
 
     def _from_start(self, event: Event) -> Iterator[Event]:
         """The event, unless it is before the start: one that ends there may have been skipped."""
-        if type(event) is Rotate:
+        if isinstance(event, Rotate):
             self._before = self._start.offset if event.file == self._start.file else 0
             yield Rotate(event.file, max(event.offset, self._before))
-        elif self._place(event) >= self._before:
+        elif isinstance(event, FormatDescription):
+            yield event  # of the file, wherever in it reading begins: it says when the file was made
+        elif (event.offset if isinstance(event, Heartbeat) else event.start) >= self._before:
             self._before = 0
             yield event
-
-    @staticmethod
-    def _place(event: Event) -> int:
-        if isinstance(event, FormatDescription):
-            return 0  # belongs to no transaction
-        return event.offset if isinstance(event, Heartbeat | Rotate) else event.start
 
     def _wanted(self, schema: str, table: str) -> Container[str] | None:
         found = self._find(schema, table)

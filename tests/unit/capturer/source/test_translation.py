@@ -1,11 +1,12 @@
 """Packets as the server sends them become events; what cannot be decoded becomes one that can be skipped."""
 
 import struct
+import zlib
 from typing import Any
 
 import pytest
 
-from capturer.decoder.events import Gtid, Heartbeat, Passed, Query, Rotate, RowsEvent, Xid
+from capturer.decoder.events import FormatDescription, Gtid, Heartbeat, Passed, Query, Rotate, RowsEvent, Xid
 from capturer.decoder.rows.table_schema import Definition
 from capturer.source.events import Event, Unreadable
 from capturer.source.place import Place
@@ -54,6 +55,16 @@ def test_offsets_go_on_beyond_4_gib() -> None:
         Heartbeat("b.000001", GIB4 + 14),
         Xid(GIB4 + 14, GIB4 + 41),
     ]
+
+
+def test_a_dump_that_begins_within_a_file_tells_when_the_file_was_made() -> None:
+    made = packet(15, struct.pack("<H50sIB", 4, b"9.7.4", 0, 19) + bytes(40) + b"\0" + bytes(4), seconds=77)
+    made = made[:-4] + struct.pack("<I", zlib.crc32(made[1:-4]))
+    start = BinlogOffset("b.000001", 500)
+    packets = [moved(500), made, packet(16, bytes(8), end=500), packet(16, bytes(8), end=527)]
+    _, file, event = Translation(MAPPING, start, checksums=False).events(packets)
+    assert isinstance(file, FormatDescription) and file.created == 77
+    assert event == Xid(500, 527), "what ended before the start is left out"
 
 
 def test_the_commit_time_is_what_the_server_tells() -> None:
