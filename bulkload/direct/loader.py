@@ -9,7 +9,8 @@ run repeats what was interrupted.
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
@@ -18,6 +19,7 @@ from bulkload import preconditions
 from bulkload.connection import Connect
 from bulkload.direct.grouping import Unusable
 from bulkload.direct.ledger import DONE, ChunkResult, Entry, Ledger
+from bulkload.direct.patience import TRIED_AGAIN, Patience
 from bulkload.direct.planner import OpenChunks, Planner
 from bulkload.direct.pool import Pool
 from bulkload.direct.worker import Loaded, Task, WorkerParts
@@ -138,25 +140,39 @@ class Loader:
                 "the switch is ON: a load would overwrite newer items",
                 "run `ferry verify`; to load again: `ferry switch off`, then `ferry load --again`",
             )
-        connection = self.connect()
-        try:
+        client = self.client()
+        self._require(ledgers, client)
+        with self.lock.held(self.reports.report):
+            # Under the lock: else a load that is refused would change the limits of the one that is running.
+            self.settings.limits.write(self.control)
+            parts = self._parts(client)
+            self._work(parts)
+            return [self._finish(part.table.mapping, part.ledger) for part in parts]
+
+    def _require(self, sources: Iterable[str], client: Any) -> None:
+        with closing(self.connect()) as connection:
             server = identify(connection)
             conditions.require(conditions.check(connection, server, self.mapping))
             conditions.require(type_check.check(connection, self.mapping))
-            capture = preconditions.capture_at(self.control, connection, server, ledgers)
-            client = self.client()
-            for table in self.mapping.tables:
-                preconditions.refuse_other_keys(client, table)
-                preconditions.refuse_expiry(client, table)
-            with self.lock.held(self.reports.report):
-                # Under the lock: else a load that is refused would change the limits of the one that is
-                # running.
-                self.settings.limits.write(self.control)
-                parts = self._planner(connection, server, capture, client).parts(self.mapping)
-                self._work(parts)
-                return [self._finish(part.table.mapping, part.ledger) for part in parts]
-        finally:
-            connection.close()
+            preconditions.capture_at(self.control, connection, server, sources)
+        for table in self.mapping.tables:
+            preconditions.refuse_other_keys(client, table)
+            preconditions.refuse_expiry(client, table)
+
+    def _parts(self, client: Any) -> list[OpenChunks]:
+        """Plans, and plans again from the beginning where the source fails over meanwhile."""
+        patience = Patience(self.retry, self.reports.report)
+        while True:
+            try:
+                with closing(self.connect()) as connection:
+                    server = identify(connection)
+                    sources = [table.source for table in self.mapping.tables]
+                    # After `identify`, for `position_at`.
+                    capture = preconditions.capture_at(self.control, connection, server, sources)
+                    return self._planner(connection, server, capture, client).parts(self.mapping)
+            except TRIED_AGAIN as error:
+                patience.wait(error)
+                self.lock.check()
 
     def _ledgers(self, capture: Checkpoint) -> dict[str, Ledger]:
         return {

@@ -3,7 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pymysql
@@ -14,8 +14,9 @@ from bulkload.direct import chunks
 from bulkload.direct.captured_source import OpenSource, PairedConnection
 from bulkload.direct.chunks import Chunk, CutTable
 from bulkload.direct.grouping import Grouping
+from bulkload.direct.patience import TRIED_AGAIN, Patience
 from bulkload.dynamodb.batch_writer import RetryPolicy
-from rowferry.errors import NotCaptured, Refused, SourceNotReady
+from rowferry.errors import Refused, SourceNotReady
 from rowferry.mysql import snapshot
 from rowferry.mysql.select import selection
 from rowferry.mysql.server import carried, columns
@@ -23,26 +24,6 @@ from rowferry.position import Position
 from rowferry.values import Value
 
 ROWS_AT_ONCE = 1000
-# InternalError: a packet that a server which was killed has not sent to its end.
-LOST = (pymysql.err.OperationalError, pymysql.err.InterfaceError, pymysql.err.InternalError)
-AS_LONG = 5
-"""Times as many tries where the source may be failing over, which takes minutes: with the default, five."""
-FAILING_OVER = frozenset(
-    [
-        1040,  # too many connections: those of all clients at once, to the new server
-        1045, 1130, 1698,  # no access: accounts are not read yet
-        1053, 1077, 1079, 1080, 1184, 1317, 1927, 3169,  # it shuts down, or has killed the session
-        1152, 1153, 1158, 1159, 1160, 1161,  # the connection broke, seen by the server
-        1290, 1792, 1836,  # read-only
-        2002, 2003, 2005, 2006, 2012, 2013, 2014, 2026, 2055,  # the same, seen by the driver; no such host
-        3032, 3100, 3101, 3168, 3796, 4031,  # offline; hooks of replication; not available; idle too long
-    ]
-)  # fmt: skip
-"""
-Errors that pass when a server ends, starts or is promoted.
-
-https://dev.mysql.com/doc/mysql-errors/9.0/en/server-error-reference.html, https://mariadb.com/kb/en/mariadb-error-codes/
-"""
 MOST_UNCUT = 64 << 20
 """Bytes of a table that cannot be cut, and so is held in memory as a whole."""
 
@@ -142,26 +123,13 @@ class ChunkReader:
         """
         The chunk's rows in a sink from `begin`, which is called again for each retry, and what they show.
         """
-        patience, said = _Patience(self._retry), ""
+        patience = Patience(self._retry, self._report, self._command)
         while True:
             try:
                 return self._read(table, chunk, begin)
-            except (NotCaptured, *LOST) as error:
+            except TRIED_AGAIN as error:
                 self.close()
-                pause = patience.pause(error)
-                if pause is None:
-                    self._give_up(error)
-                    raise
-                if (why := _reason(error)) != said:
-                    self._report(f"waiting: {why}")
-                    said = why
-                self._retry.sleep(pause)
-
-    def _give_up(self, error: Exception) -> None:
-        if isinstance(error, NotCaptured):
-            raise Refused(
-                error.found, f"{error.fix}; then run `{self._command}` again: it resumes"
-            ) from error
+                patience.wait(error)
 
     def _read[S: RowSink](self, table: CutTable, chunk: Chunk, begin: Callable[[], S]) -> tuple[S, Seen]:
         open_ = self._ready()
@@ -207,25 +175,3 @@ class ChunkReader:
             with contextlib.suppress(pymysql.err.Error):
                 self._open.connection.close()
             self._open = None
-
-
-class _Patience:
-    """The pauses after errors: many where another server may take over meanwhile, else those of `retry`."""
-
-    def __init__(self, retry: RetryPolicy) -> None:
-        self._few = retry.pauses()
-        self._many = replace(retry, tries=retry.tries * AS_LONG).pauses()
-
-    def pause(self, error: Exception) -> float | None:
-        """Seconds until the next try; None: there is none."""
-        passing = not isinstance(error, pymysql.err.OperationalError) or _code(error) in FAILING_OVER
-        return next(self._many if passing else self._few, None)
-
-
-def _code(error: Exception) -> object:
-    return error.args[0] if error.args else "without a number"
-
-
-def _reason(error: Exception) -> str:
-    # The server's own message may quote values.
-    return error.found if isinstance(error, NotCaptured) else f"the source does not answer ({_code(error)})"

@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import io
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,8 @@ from backports import zstd
 from bulkload.connection import Connect
 from bulkload.direct import chunks
 from bulkload.direct.captured_source import CapturedSource
+from bulkload.direct.chunks import CutTable
+from bulkload.direct.patience import TRIED_AGAIN, Patience
 from bulkload.direct.reader import ChunkReader
 from bulkload.dynamodb.batch_writer import RetryPolicy
 from bulkload.exports import plan
@@ -30,6 +32,7 @@ from rowferry.mysql import server as mysql_server
 from rowferry.mysql.server import Connection
 from rowferry.values import Value
 
+_COMMAND = "ferry export"
 COMPRESSION_LEVEL = {"gzip": 1, "zstd": 3}  # gzip's default level takes five times as long to save a tenth
 
 
@@ -93,13 +96,21 @@ class PartMaker:
     def __init__(self, job: PartJob, retry: RetryPolicy | None = None) -> None:
         self._job = job
         self._place = job.place()
-        connection = job.connect()
-        found = mysql_server.columns(connection, job.mapping)
-        _refuse_altered(columns_of(connection, job.mapping), job.plan)
-        self._table = chunks.describe(connection, job.mapping, found)
-        connection.close()
+        retry = retry or RetryPolicy()
+        self._table = self._cut_table(retry)
         source = CapturedSource(job.connect, job.checkpoint)
-        self._reader = ChunkReader(source, retry or RetryPolicy(), command="ferry export")
+        self._reader = ChunkReader(source, retry, command=_COMMAND)
+
+    def _cut_table(self, retry: RetryPolicy) -> CutTable:
+        patience, job = Patience(retry, command=_COMMAND), self._job
+        while True:
+            try:
+                with closing(job.connect()) as connection:
+                    found = mysql_server.columns(connection, job.mapping)
+                    _refuse_altered(columns_of(connection, job.mapping), job.plan)
+                    return chunks.describe(connection, job.mapping, found)
+            except TRIED_AGAIN as error:
+                patience.wait(error)
 
     def make(self, number: int) -> ExportPart:
         """Makes the part of the chunk with that number, then the marker that it is complete."""

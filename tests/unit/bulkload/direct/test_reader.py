@@ -8,7 +8,8 @@ import pytest
 
 from bulkload.direct.captured_source import PairedConnection
 from bulkload.direct.chunks import Chunk
-from bulkload.direct.reader import AS_LONG, ChunkReader
+from bulkload.direct.patience import AS_LONG
+from bulkload.direct.reader import ChunkReader
 from bulkload.dynamodb.batch_writer import RetryPolicy
 from rowferry.errors import NotCaptured, Refused
 
