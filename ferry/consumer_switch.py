@@ -13,7 +13,7 @@ from rowferry.checkpoint import Checkpoint
 from rowferry.control_table import ControlTable, load_key
 from rowferry.errors import Refused
 from rowferry.history import History
-from rowferry.mysql import snapshot
+from rowferry.mysql.executed import executed
 from rowferry.mysql.server import identify
 
 _AGAIN = "empty the target, then run `ferry load --again`"
@@ -78,7 +78,7 @@ def _executed(context: Context, checkpoint: Checkpoint) -> History:
     with closing(context.connect()) as connection:
         server = identify(connection)
         checkpoint.position_at(connection, server)
-        return snapshot.executed(connection, server)
+        return executed(connection, server)
 
 
 def turn(

@@ -106,7 +106,12 @@ class Cutover:
             self._verify(tail, draining)
         self.seconds["verify"] = round(self.seconds["verify"] - self.seconds["drain"], 3)
         # The second look. That nothing has changed until here is what shows that the fence holds all writers.
-        if source_end(self.context.control, connection) != end:
+        second = source_end(self.context.control, connection)
+        if second.epoch != end.epoch:
+            raise Refused(
+                "the source failed over under the fence", "run `ferry verify`, then the cutover again"
+            )
+        if second != end:
             raise Refused(
                 "MySQL still takes writes: its binlog has grown after the fence", "fence all writers"
             )

@@ -12,8 +12,9 @@ from typing import Any, Self
 from rowferry.control_table import CHECKPOINT, ControlTable
 from rowferry.errors import NotCaptured, Refused
 from rowferry.history import History
+from rowferry.mysql.executed import executed
 from rowferry.mysql.server import Connection, Server
-from rowferry.mysql.snapshot import current_offset, executed
+from rowferry.mysql.snapshot import current_offset
 from rowferry.position import BinlogOffset, Position, base_name
 
 _NOWHERE = BinlogOffset("", 0)
@@ -71,10 +72,11 @@ class Checkpoint:
         """Of the item, or of an empty one. Versions before 0.3 know the present epoch only."""
         if not item:
             return cls()
-        reached = BinlogOffset(item["file"], item["offset"])
-        epochs = tuple(map(_epoch, item.get("epochs", ())))
+        reached, present = BinlogOffset(item["file"], item["offset"]), int(item["epoch"])
+        # The capturer adds the next epoch before the checkpoint comes to it.
+        epochs = tuple(one for one in map(_epoch, item.get("epochs", ())) if one.number <= present)
         return cls(
-            epochs or (Epoch(int(item["epoch"]), item["server"], reached),),
+            epochs or (Epoch(present, item["server"], reached),),
             reached,
             frozenset(item.get("tables", ())),
             Position.parse(item["since"]) if "since" in item else None,

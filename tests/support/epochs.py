@@ -95,7 +95,7 @@ def connected(identity: str, file: str = FILE, offset: int = OFFSET, **answers: 
             ],
             "SHOW BINARY LOG STATUS": [{"File": file, "Position": offset}],
             **{
-                f"SELECT @@GLOBAL.{name} ": [{name.removeprefix("gtid_"): value}]
+                f"SELECT @@GLOBAL.{name} ": [{"found": value, "owned": value}]
                 for name, value in answers.items()
             },
         }

@@ -6,6 +6,7 @@ from itertools import count
 
 from rowferry.errors import SourceNotReady
 from rowferry.history import History
+from rowferry.mysql.executed import executed
 from rowferry.mysql.server import Connection, Server, execute, rows
 from rowferry.position import BinlogOffset
 
@@ -46,12 +47,6 @@ def begin_snapshot(
     _wait_until_visible(connection, report)
     execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
     return end
-
-
-def executed(connection: Connection, server: Server) -> History:
-    """What the server has executed, its binlog's GTIDs. Empty where it has none."""
-    name = "gtid_binlog_state" if server.flavor == "mariadb" else "gtid_executed"
-    return History.parse(rows(connection, f"SELECT @@GLOBAL.{name} AS executed")[0]["executed"] or "")
 
 
 def shown(connection: Connection, server: Server) -> History:

@@ -26,6 +26,16 @@ def test_an_older_version_knows_one_epoch() -> None:
     assert old.epochs[0].fields == {"epoch": 3, "server": A, "file": FILE, "offset": OFFSET, "end": ""}
 
 
+def test_an_epoch_that_the_checkpoint_has_not_come_to_does_not_count() -> None:
+    """The capturer reads the new server already; not all of before is on the stream."""
+    item = captured(A, B) | {"epoch": 1, "server": A}
+    found = Checkpoint.of(item)
+    assert (found.epoch, found.server, found.has(2), found.server_of(2)) == (1, A, False, None)
+    assert found.position_at(connected(A), server(A)).epoch == 1
+    with pytest.raises(NotCaptured, match=f"source is server {B}, but {A} is being captured"):
+        found.position_at(connected(B), server(B))
+
+
 def test_a_failover_keeps_what_is_of_older_epochs_and_a_reset_does_not() -> None:
     found = capture(A, B, A, first=4)
     assert (found.epoch, found.first_epoch, found.server) == (6, 4, A)
