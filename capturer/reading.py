@@ -170,6 +170,12 @@ class SourceReading:
             server=server.identity, former=place.past.server, epoch=epoch, at=str(proven.start),
             captured=str(place.boundary),
         )  # fmt: skip
+        if self._parts.lease.took_over and not transactions.number:
+            say(
+                logging.WARNING,
+                "the former capturer was killed: it may have sent more than its checkpoint says. Rows of"
+                " transactions that the former server lost may be in the targets: run `ferry verify`",
+            )
 
     def _wait_for(self, lost: History) -> None:
         self._vitals.reading = CaptureStatus(

@@ -37,6 +37,8 @@ class Lease:
         self.ttl = ttl
         self.token = 0
         """The fencing token; 0 before the lease has been acquired."""
+        self.took_over = False
+        """Whether the former holder did not release it: it was killed, or stands still."""
         self._table = table
         self._clock = clock
         self._renewed = float("-inf")
@@ -77,7 +79,8 @@ class Lease:
             return True
         unchanged = self._watch.look((item["token"], item["renewals"]), now)
         # The holder's time, not this one's: the two may be configured differently.
-        return unchanged >= item["ttl_ms"] / 1000 and self._take(item)
+        self.took_over = unchanged >= item["ttl_ms"] / 1000 and self._take(item)
+        return self.took_over
 
     def renew(self) -> None:
         """Extends the lease by `ttl` from now. Raises LeaseLost if another capturer has it."""

@@ -89,6 +89,7 @@ def test_a_released_lease_is_taken_at_once_with_the_next_token(table: Any) -> No
     assert not first.valid()
     assert second.try_acquire()
     assert (second.token, table.get(LEASE)["owner"]) == (2, "b")
+    assert not second.took_over
 
 
 def test_a_holder_that_renews_keeps_it_for_ever(table: Any) -> None:
@@ -110,6 +111,7 @@ def test_a_silent_holder_stops_sending_before_another_may_start(table: Any) -> N
     assert not second.try_acquire()
     world[0] = first.ttl + 0.01
     assert second.try_acquire()
+    assert second.took_over
     with pytest.raises(LeaseLost, match="another capturer"):
         first.renew()
     assert not first.valid()
