@@ -1,15 +1,17 @@
 """What a source server has executed, as a set of GTIDs: MySQL's GTID set, or MariaDB's GTID state."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Self
 
 type Intervals = tuple[tuple[int, int], ...]
 """First and last numbers, both included, ascending, with gaps between them."""
+type _State = tuple[Mapping[str, Intervals], list[str], int]
 
 _MARIADB = re.compile(r"(\d+-\d+)-(\d+)")
 _TAG = re.compile("[a-z_][a-z0-9_]{0,31}")
 _LARGEST = 1 << 64  # above every number of a transaction
+_MOST_LISTED = 10_000  # transactions that are only listed: a bound of memory, and of the time of a look
 _NO_SETS: Mapping[str, Intervals] = {}
 
 
@@ -31,18 +33,17 @@ class History:
     https://mariadb.com/kb/en/gtid/ (gtid_binlog_state)
     """
 
-    # The newest transactions nearly always continue one interval. It is kept apart, so that `plus` copies
-    # nothing: it is called for every transaction of the binlog.
-    __slots__ = ("_first", "_last", "_rest", "_source")
+    # (intervals by source, transactions that are added to them, how many of these belong to this history).
+    # Adding is called for every transaction of the binlog, and a history is seldom looked into: so they are
+    # only listed, in a list that newer histories share, until somebody looks. One attribute, because another
+    # thread may look at the same time.
+    __slots__ = ("_state",)
 
     def __init__(
-        self, sets: Mapping[str, Intervals] = _NO_SETS, source: str = "", first: int = 1, last: int = 0
+        self, sets: Mapping[str, Intervals] = _NO_SETS, added: list[str] | None = None, count: int = 0
     ) -> None:
         """Use `parse` and the methods. `sets` must not be changed afterwards."""
-        self._rest = sets
-        self._source = source
-        self._first = first
-        self._last = last
+        self._state: _State = (sets, [] if added is None else added, count)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -56,25 +57,16 @@ class History:
         return cls(found)
 
     def plus(self, gtid: str) -> "History":
-        """With one more transaction. Raises ValueError for text that is no GTID."""
-        source, number = _split(gtid)
-        if source == self._source and number == self._last + 1:
-            return History(self._rest, source, self._first, number)
-        sets = dict(self._sets())
-        first = 1 if _is_mariadb(source) else number
-        intervals = sets.pop(source, ())
-        *before, (start, end) = _added(intervals, first, number)
-        if end != number:  # between others, as a replica with several appliers may write it
-            return History({**sets, source: (*before, (start, end))})
-        if before:
-            sets[source] = tuple(before)
-        return History(sets, source, start, end)
+        """With one more transaction, as the binlog names it."""
+        sets, added, count = self._state
+        if count != len(added) or count >= _MOST_LISTED:  # another history goes on in the list
+            sets, added, count = self._sets(), [], 0
+        added.append(gtid)
+        return History(sets, added, count + 1)
 
     def __contains__(self, gtid: str) -> bool:
         source, number = _split(gtid)
-        if source == self._source and self._first <= number <= self._last:
-            return True
-        return any(first <= number <= last for first, last in self._rest.get(source, ()))
+        return any(first <= number <= last for first, last in self._sets().get(source, ()))
 
     def before(self, gtid: str) -> "History":
         """Without that transaction and the later ones of its source."""
@@ -130,10 +122,11 @@ class History:
 
     def _sets(self) -> Mapping[str, Intervals]:
         """All intervals by source."""
-        if not self._source:
-            return self._rest
-        mine = _added(self._rest.get(self._source, ()), self._first, self._last)
-        return {**self._rest, self._source: mine}
+        sets, added, count = self._state
+        if count:
+            sets = _with(sets, added[:count])
+            self._state = (sets, [], 0)
+        return sets
 
     def __str__(self) -> str:
         return ",".join(_text(source, intervals) for source, intervals in sorted(self._sets().items()))
@@ -142,7 +135,7 @@ class History:
         return f"History({str(self)!r})"
 
     def __bool__(self) -> bool:
-        return bool(self._source or self._rest)
+        return bool(self._state[2] or self._state[0])
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, History) and self._sets() == other._sets()
@@ -163,6 +156,22 @@ def _split(gtid: str) -> tuple[str, int]:
     if not source:
         source, _, number = gtid.rpartition("-")
     return source, int(number)
+
+
+def _with(sets: Mapping[str, Intervals], gtids: Iterable[str]) -> Mapping[str, Intervals]:
+    found = dict(sets)
+    source, first, last = "", 1, 0  # numbers mostly follow each other: of those, one interval is added
+    for gtid in gtids:
+        its, number = _split(gtid)
+        if its == source and number == last + 1:
+            last = number
+            continue
+        if source:
+            found[source] = _added(found.get(source, ()), first, last)
+        source, first, last = its, 1 if _is_mariadb(its) else number, number
+    if source:
+        found[source] = _added(found.get(source, ()), first, last)
+    return found
 
 
 def _parsed(part: str) -> Iterator[tuple[str, int, int]]:
