@@ -37,6 +37,10 @@ test: spark ## every test (ARGS="-k name" for some)
 test-quick: setup ## the tests that need no server
 	@$(PYTHON) -m lab.run_tests --quick $(ARGS)
 
+.PHONY: fuzz-ddl
+fuzz-ddl: setup ## random statements on MySQL and MariaDB against what capture makes of them (ARGS="--seed 7 --statements 500")
+	@$(PYTHON) -m tests.fuzz $(ARGS)
+
 .PHONY: test-kill
 test-kill: spark ## every method of the load killed 20 times under live traffic (KILLS=n)
 	@ROWFERRY_KILLS=$(or $(KILLS),20) $(PYTHON) -m pytest -s -o timeout=1800 tests/e2e/test_methods.py $(ARGS)

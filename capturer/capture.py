@@ -24,6 +24,7 @@ from capturer.sending import Sending
 from capturer.source.column_definitions import Definitions
 from capturer.source.history import past_at
 from capturer.source.place import Place
+from capturer.source.reach import StatementReach
 from capturer.source.transactions import Transactions
 from capturer.state.checkpoint_item import Present, Progress
 from capturer.state.status import CaptureStatus
@@ -148,7 +149,12 @@ class Capture:
         parts, progress = self.parts, self._progress
         outbox = Outbox(Lanes(parts.lanes, random=parts.random.random), start, parts.clock)
         self._transactions = Transactions(
-            parts.mapping, start, progress.skip, self._definitions.same_values, progress.is_shown
+            parts.mapping,
+            start,
+            progress.skip,
+            self._definitions.same_values,
+            progress.is_shown,
+            leads=StatementReach(parts.source, parts.mapping),
         )
         return Begun(
             SourceReading(parts, self._transactions, self._definitions, outbox, self._vitals, progress),

@@ -16,6 +16,7 @@ from capturer.source import lookahead
 from capturer.source.binlog import ReplicationClient
 from capturer.source.column_definitions import Definitions
 from capturer.source.place import Place
+from capturer.source.reach import StatementReach
 from capturer.source.transactions import Transactions
 from capturer.source.translation import Translation
 from rowferry.change import RowChange
@@ -53,7 +54,9 @@ class Replay:
         """
         client = self._client
         dialect = client.dialect()
-        transactions = Transactions(mapping, Place.of(epoch, start), skip, dialect=dialect)
+        transactions = Transactions(
+            mapping, Place.of(epoch, start), skip, dialect=dialect, leads=StatementReach(client, mapping)
+        )
         # `dict` has no floors: rows whose columns are not certain stop the reading, where the capturer might
         # skip them.
         definitions = Definitions(

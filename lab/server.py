@@ -22,8 +22,8 @@ from rowferry.errors import Refused, SourceNotReady
 START_SECONDS = 300.0  # 1 to 3 on an idle machine; a slow disk or a long recovery takes more
 STOP_SECONDS = 300.0
 CAPTURE_RIGHTS = {
-    "mysql": "SELECT, REPLICATION SLAVE, REPLICATION CLIENT",
-    "mariadb": "SELECT, REPLICATION SLAVE, BINLOG MONITOR",
+    "mysql": "SELECT, REPLICATION SLAVE, REPLICATION CLIENT, TRIGGER, SHOW VIEW",
+    "mariadb": "SELECT, REPLICATION SLAVE, BINLOG MONITOR, TRIGGER, SHOW VIEW",
 }
 
 

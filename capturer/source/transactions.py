@@ -50,6 +50,8 @@ type SameValues = Callable[[str, frozenset[str], BinlogOffset], bool]
 """(source table, columns, end of the ALTER TABLE): whether they have the same values as before it."""
 type Demanded = Callable[[Verdict], Lacking | None]
 """What does not hold any more since a statement that may have changed it."""
+type Leads = Callable[[Verdict, SqlDialect, BinlogOffset, bool], str]
+"""See StatementReach: why a statement about other tables may change a mapped one; empty if it does not."""
 type Shown = Callable[[BinlogOffset], bool]
 """Whether every load, past or future, shows what was committed at that offset."""
 
@@ -78,6 +80,7 @@ class Transactions:
         same_values: SameValues = lambda _table, _columns, _end: False,
         shown: Shown = lambda _place: False,
         dialect: SqlDialect = SqlDialect(),  # noqa: B008 - immutable
+        leads: Leads = lambda _verdict, _dialect, _end, _again: "what it leads to was not asked",
     ) -> None:
         self.boundary = resume.restart
         self._settled = resume.boundary.order
@@ -90,6 +93,8 @@ class Transactions:
         self._same_values = same_values
         self._shown = shown
         self.demanded: Demanded = lambda _verdict: None
+        self._leads = leads
+        self._redefined = False  # DDL has passed since `leads` was called
         self.dialect = dialect
         """How the server reads SQL; set at every connect, because it may be another server."""
         self._skip = {where.order for where in skip}
@@ -276,14 +281,13 @@ class Transactions:
             case Meaning.ROLLBACK_TO:
                 self._take_back(self._savepoints.get(verdict.name))
             # Where this does not hold, the statement goes on to the last case, like a harmless one.
-            case Meaning.STOP if not (
-                self._skipping or self._known or self._keeps_values(verdict, event.end)
-            ):
-                self._stop(verdict.found, verdict.fix, tables=verdict.tables)
+            case Meaning.STOP if found := self._obstacle(verdict, event):
+                self._stop(found, verdict.fix, tables=verdict.tables)
             case Meaning.COMMIT | Meaning.ROLLBACK | Meaning.XA_COMMIT | Meaning.XA_ROLLBACK:
                 return self._decided(verdict, event.end)
             # Outside of BEGIN and COMMIT a statement, such as DDL, commits by itself.
             case _ if not self._block:
+                self._redefined |= not verdict.writes
                 self._demand(verdict)
                 return self._end(event.end)
         return ()
@@ -294,12 +298,19 @@ class Transactions:
         if asked and (lacking := self.demanded(verdict)):
             self._stop(lacking.found, lacking.fix, lacking.remedy, lacking.tables)
 
-    def _keeps_values(self, verdict: Verdict, end: int) -> bool:
-        """Whether the statement, which ends at `end`, only changes types and keeps every value."""
-        if not verdict.retypes:
-            return False
-        (table,) = verdict.tables  # an ALTER TABLE has one
-        return self._same_values(table, verdict.retypes, BinlogOffset(self._lineage.file, end))
+    def _obstacle(self, verdict: Verdict, event: Query) -> str:
+        """What a statement does that stops capture; empty if it does not after all."""
+        end = BinlogOffset(self._lineage.file, event.end)
+        if self._skipping or self._known:
+            return ""
+        if verdict.retypes:
+            (table,) = verdict.tables  # an ALTER TABLE has one
+            return "" if self._same_values(table, verdict.retypes, end) else verdict.found
+        if verdict.writes:
+            why = self._leads(verdict, self.dialect.under(event.sql_mode), end, self._redefined)
+            self._redefined = False
+            return f"{verdict.found}, and {why}" if why else ""
+        return verdict.found
 
     def _decided(self, verdict: Verdict, end: int) -> Sequence[RowChange]:
         """Handles the outcome of this transaction, or of a prepared one."""

@@ -10,7 +10,6 @@ from rowferry.mysql import conditions as mysql_conditions
 from rowferry.mysql import writers
 from rowferry.mysql.conditions import Condition
 from rowferry.mysql.replication import PROMOTE, replication
-from rowferry.mysql.select import quoted
 from rowferry.mysql.server import Connection, Server, rows
 
 HOUR = 3600
@@ -212,7 +211,8 @@ def _tried(connection: Connection, sql: str) -> list[dict[str, Any]] | None:
 
 def least(user: str, tables: Sequence[TableMapping]) -> list[str]:
     """SQL that grants a user what capturer, load and verify need, and no more."""
-    selects = [f"GRANT SELECT ON {quoted(table.schema)}.{quoted(table.table)} TO {user}" for table in tables]
+    names = [[f"`{part.replace('`', '``')}`" for part in (table.schema, table.table)] for table in tables]
+    selects = [f"GRANT SELECT ON {'.'.join(name)} TO {user}" for name in names]
     return [
         f"CREATE USER {user} IDENTIFIED BY '...' REQUIRE SSL",
         f"GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO {user}",

@@ -17,6 +17,7 @@ from bulkload.dynamodb.batch_writer import RetryPolicy
 from capturer.source.binlog import ReplicationClient
 from capturer.source.column_definitions import Definitions
 from capturer.source.place import Place as ReadPlace
+from capturer.source.reach import StatementReach
 from capturer.source.transactions import Transactions
 from capturer.source.translation import Translation
 from capturer.stream.encoding import encoded
@@ -140,14 +141,18 @@ def _records(changes: Iterator[RowChange], mapping: Mapping) -> Iterator[bytes]:
 def changes(server: Server, start: Place, mapping: Mapping) -> Iterator[RowChange]:
     """What the capturer would send, transaction by transaction."""
     boundary, account = BinlogOffset(*start), server.capture
-    transactions = Transactions(mapping, ReadPlace.of(1, boundary))
+    client = ReplicationClient(server.host, server.port, account.user, account.password, 4714)
+    dialect = client.dialect()
+    leads = StatementReach(client, mapping)
+    transactions = Transactions(mapping, ReadPlace.of(1, boundary), dialect=dialect, leads=leads)
     definitions = Definitions(
-        ReplicationClient(server.host, server.port, account.user, account.password, 4714),
+        client,
         mapping,
         1,
         at=lambda: transactions.boundary,
         floors=dict,
+        dialect=dialect,
     )
-    translation = Translation(mapping, boundary, definitions=definitions)
+    translation = Translation(mapping, boundary, definitions=definitions, dialect=dialect)
     for event in translation.events(dump(server, *start)):
         yield from transactions.feed(event)

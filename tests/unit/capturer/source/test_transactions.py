@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from capturer.ddl.verdicts import Verdict
 from capturer.decoder.events import (
     FormatDescription,
     Gtid,
@@ -24,6 +25,7 @@ from capturer.source.transactions import PORTION, Transactions
 from rowferry.change import Kind, RowChange
 from rowferry.errors import CaptureStopped
 from rowferry.mapping import Mapping
+from rowferry.mysql.dialect import SqlDialect
 from rowferry.position import BinlogOffset, Position
 
 MAPPING = Mapping.parse("""
@@ -399,3 +401,23 @@ def test_what_is_prepared_and_cannot_be_read_again_stops_though_the_rest_has_bee
             Query(140, 150, "shop", "XA START X'61',X'',1"),
             Unreadable(150, 160, "a row", "f"),
         )
+
+
+def test_a_statement_about_other_tables_goes_on_if_it_leads_to_no_mapped_one() -> None:
+    asked = []
+
+    def leads(verdict: Verdict, dialect: SqlDialect, end: BinlogOffset, again: bool) -> str:
+        asked.append((set(verdict.writes), dialect.sql_mode, end.offset, again))
+        return "it leads to shop.t by the view v" if len(asked) > 2 else ""
+
+    some = machine(leads=leads)
+    insert = "INSERT INTO elsewhere.x VALUES (1)"
+    feed(some, *begin(), Query(120, 130, "shop", insert, 4), Xid(130, 140))
+    feed(some, Gtid(140, 150, None, 1), Query(150, 160, "shop", "DROP TABLE elsewhere.y"))
+    feed(some, *begin(160), Query(180, 190, "", insert), Xid(190, 200))
+    with pytest.raises(CaptureStopped, match="not as rows, and it leads to shop"):
+        feed(some, *begin(200), Query(220, 230, "", insert))
+    writes = {("elsewhere", "x")}
+    assert asked == [(writes, 4, 130, False), (writes, 0, 190, True), (writes, 0, 230, False)]
+    with pytest.raises(CaptureStopped, match="was not asked"):
+        feed(machine(), *begin(), Query(120, 130, "", insert))
