@@ -97,7 +97,10 @@ def _tokens(text: str, dialect: SqlDialect) -> Iterator[Token]:
             at, executed = _opened(text, match.start(), at, dialect, executed)
         elif kind == "close" and executed:
             executed = False  # one level: the first */ ends what the server executes
-        elif kind in ("close", "broken"):
+        elif kind == "close":
+            at -= 1  # elsewhere it is no sign of its own: SELECT */**/ FROM t
+            yield Token("*", "*")
+        elif kind == "broken":
             raise NotUnderstood("a quote or a comment does not end")
     if executed:
         raise NotUnderstood("a quote or a comment does not end")

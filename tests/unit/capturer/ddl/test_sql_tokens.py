@@ -21,9 +21,7 @@ def test_text_and_comments_hide_nothing_but_themselves() -> None:
     assert texts(sql, MYSQL.under(ANSI_QUOTES)) == found
 
 
-@pytest.mark.parametrize(
-    "sql", ["'", "`a", '"a', "/* a", "/*! a", "/*!999999 a /* b */", "a */ b", "/*/ a", "@'a"]
-)
+@pytest.mark.parametrize("sql", ["'", "`a", '"a', "/* a", "/*! a", "/*!999999 a /* b */", "/*/ a", "@'a"])
 def test_what_does_not_end_is_not_guessed(sql: str) -> None:
     with pytest.raises(NotUnderstood, match="does not end"):
         tokens(sql, MYSQL)
@@ -72,6 +70,7 @@ def test_a_comment_counts_where_the_server_executes_it(comment: str, mysql: bool
         ("1e5 1e 0x1f 0x1g $a", ["1e5", "1e", "0x1f", "0x1g", "$a"]),
         ("@a @@global.b @`c` root@localhost", ["", "", "", "root", ""]),
         ("a\0", ["a"]),
+        ("*/**/ a*/b", ["*", "a", "*", "/", "b"]),
     ],
 )
 def test_the_letters_of_a_name_and_white_space(sql: str, found: list[str]) -> None:
