@@ -122,7 +122,9 @@ class Demands:
             yield from conditions.of_table(connection, table, self._keys_logged)
         if sessions:
             # Only advice here: what such a session writes to a mapped table stops capture by itself.
-            yield from (replace(one, needed=False) for one in writers.conditions(connection))
+            for one in writers.conditions(connection):
+                if one.found != writers.NOT_SEEN:
+                    yield replace(one, needed=False)
 
     def _advise(self, found: Iterable[Condition]) -> None:
         """Logs advice that was not given before."""

@@ -41,7 +41,7 @@ def conditions(
     waiting = state.queued(context.client("sqs"), context.stack.output("QuarantineUrl"))
     yield Condition("quarantine", f"{waiting} messages", not waiting, "run `ferry quarantine retry`")
     yield verified(context.control, limits.verified_within, now_ms())
-    yield _asked("primary", lambda: _primary(context, connection))
+    yield _asked("primary", lambda: primary(context, connection))
     yield _asked("fence", lambda: "; ".join([fence.facts["kind"], *fence.check(connection)]))
     yield _asked("prepared XA transactions", lambda: _no_prepared(connection))
     # While the switch is OFF no marker passes the lanes.
@@ -96,11 +96,12 @@ def _lag(context: Context, most: float) -> str:
     return f"a marker passed {drained.lanes} lanes in {drained.seconds:.1f} s"
 
 
-def _primary(context: Context, connection: Any) -> str:
+def primary(context: Context, connection: Any) -> str:
     """
     A fence on a replica proves nothing about its primary, whose writes arrive later or elsewhere.
 
-    A server that was promoted and still has its old replication configured counts as a replica.
+    Returns what was found; raises Refused for a replica. A server that was promoted and still has its old
+    replication configured counts as one.
     """
     with context.connect() as own:
         if server.identify(connection) != server.identify(own):

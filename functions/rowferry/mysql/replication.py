@@ -71,7 +71,7 @@ def replication(connection: Connection, server: Server, settings: Mapping[str, s
     logs = settings.get(name, "OFF").upper() in ("ON", "1")
     channels = _channels(connection, server)
     if channels is None:
-        return Replication(name, logs, _running(connection, settings), _galera(settings), visible=mysql)
+        return Replication(name, logs, _running(connection, settings), _galera(settings), visible=False)
     return Replication(name, logs, channels, _group(connection, settings) if mysql else _galera(settings))
 
 

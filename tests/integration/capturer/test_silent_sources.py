@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from ferry.context import Context
+from ferry.cutover import preconditions as cutover
 from ferry.preflight import source as preflight
 from lab.cloud import Cloud
 from lab.database import Account, Server
 from lab.installation import choose_flavor
-from rowferry.errors import SourceNotReady
+from rowferry.errors import Refused, SourceNotReady
 from rowferry.mapping import Mapping
 from rowferry.mysql import conditions
 from rowferry.mysql.server import identify, rows
@@ -198,6 +202,29 @@ def test_a_replica_that_logs_is_a_source_but_the_cutover_is_warned_of(primary: S
             sql(other, stop(other))
             assert role(other).found.endswith("(stopped)")
         assert role(other).holds
+
+
+def test_the_cutover_refuses_a_replica_whatever_the_fence(primary: Server, other: Server) -> None:
+    """Its writes go on at the primary: a fence here proves nothing."""
+    with started_with(other, LOGS[other.flavor].format("ON")), replicating(other, primary):
+        for account in (other.admin, other.capture):
+            with pytest.raises(
+                Refused, match=r"replicates from .* does not stop those writes: point --source"
+            ):
+                may_fence(other, account)
+        sql(other, stop(other))
+        with pytest.raises(Refused, match=r"\(stopped\)"):
+            may_fence(other, other.admin)
+        with pytest.raises(Refused, match="another one than the captured source"):
+            may_fence(primary, primary.admin, source=other)
+    assert "from no other server" in may_fence(other, other.admin)
+    assert "from no other server" in may_fence(primary, primary.admin)
+
+
+def may_fence(server: Server, account: Account, source: Server | None = None) -> str:
+    connect = partial((source or server).connect, account if source is None else source.admin, database=None)
+    with server.connect(account, database=None) as connection:
+        return cutover.primary(cast(Context, SimpleNamespace(connect=connect)), connection)
 
 
 def role(server: Server) -> conditions.Condition:
