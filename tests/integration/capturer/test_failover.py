@@ -45,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def lasting(flavor: str, folder: Path) -> Iterator[Replicas]:
-    with replicas(folder, flavor, name="lasting") as pair:
+    with replicas(folder, flavor, name=f"lasting-{flavor}") as pair:
         yield pair
 
 
@@ -188,6 +188,20 @@ def test_what_the_new_primary_still_applies_is_waited_for(torn: Bed) -> None:
     assert process.poll() is None and bed.checkpoint["changes"] == 3
 
 
+def test_an_address_that_moves_is_noticed_while_the_former_primary_still_answers(failing: Bed) -> None:
+    pair, bed = failing.pair, failing.bed
+    process = bed.start()
+    bed.insert("c")
+    bed.wait_changes(1)
+    pair.catch_up()
+    pair.promote(drop=False)
+    bed.insert("d")  # the former primary, which the capturer still reads, replicates from nobody
+    bed.wait_changes(2)
+    bed.assert_carried()
+    assert failing.epoch == 2 and process.poll() is None
+    pair.follow()
+
+
 def test_prepared_before_and_committed_after(failing: Bed) -> None:
     pair, bed = failing.pair, failing.bed
     bed.start()
@@ -226,12 +240,17 @@ def test_transactions_of_other_domains_and_tags_are_part_of_the_history(failing:
     assert (failing.epoch, bed.checkpoint["changes"]) == (3, 5)
 
 
-def test_without_a_log_of_its_updates_a_new_primary_is_followed_if_all_was_captured(unlogged: Bed) -> None:
+def test_without_a_log_of_its_updates_a_new_primary_is_followed_if_all_was_captured(
+    unlogged: Bed, flavor: str
+) -> None:
     pair, bed = unlogged.pair, unlogged.bed
     bed.captured_once("c")
     pair.catch_up()
     pair.promote()
     bed.insert("d")
+    if flavor == "mariadb":  # its binlog does not say so: what it has applied may be more than was captured
+        assert "log_slave_updates" in bed.stopped()
+        return
     bed.start()
     bed.wait_changes(2)
     bed.assert_carried()

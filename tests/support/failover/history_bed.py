@@ -90,9 +90,14 @@ class Captured(Ferry):
         return [str(row[0]) for row in self.sql("SHOW BINARY LOGS")]
 
     def purge(self) -> None:
-        """All but a new file."""
+        """All but a new file; MariaDB keeps the one before while it may need that for a recovery."""
         self.sql("FLUSH BINARY LOGS")
-        self.sql(f"PURGE BINARY LOGS TO '{self.files()[-1]}'")
+
+        def alone() -> bool:
+            self.sql(f"PURGE BINARY LOGS TO '{self.files()[-1]}'")
+            return len(self.files()) == 1
+
+        wait_for(alone)
 
 
 def copy(data: Path, to: Path) -> None:

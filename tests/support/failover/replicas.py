@@ -49,13 +49,15 @@ class Replicas:
         sql(self.replica, *_read_only(self.replica, "ON"))
         self.follow()
 
-    def promote(self) -> None:
-        """The replica becomes the primary as it is, and the endpoint leads to it."""
+    def promote(self, *, drop: bool = True) -> None:
+        """
+        The replica becomes the primary as it is, and the endpoint leads to it; `drop` as in `Endpoint.move`.
+        """
         for statement in _forget(self.replica):
             sql(self.replica, statement)
         sql(self.replica, *_read_only(self.replica, "OFF"))
         self.primary, self.replica = self.replica, self.primary
-        self.endpoint.move(self.primary)
+        self.endpoint.move(self.primary, drop=drop)
         self.promotions += 1
 
     # Replication
