@@ -127,9 +127,9 @@ class FailingMove:
             getattr(self, f"_{how}")()
             began = time.monotonic()
             self._wait(lambda: self._checkpoint("epoch") == before + 1, "the next epoch")
-        captured = self._checkpoint("changes")
-        self._wait(lambda: self._checkpoint("changes") > captured, "changes from the new primary")
-        seconds = time.monotonic() - began
+            captured = self._checkpoint("changes")
+            self._wait(lambda: self._checkpoint("changes") > captured, "changes from the new primary")
+            seconds = time.monotonic() - began
         self.slowest = max(self.slowest, seconds)
         self.say(f"promotion {number + 1}: epoch {before + 1} after {seconds:.1f} s")
 
