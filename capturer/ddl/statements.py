@@ -116,11 +116,17 @@ def _name(text: str, parsed: Sequence[Token]) -> str:
 
 
 def _together(verdicts: Sequence[Verdict]) -> Verdict:
-    """The verdict on several statements in one text: that of the first one that stops."""
-    stops = [verdict for verdict in verdicts if verdict.meaning is Meaning.STOP]
-    # One that stops whatever the server has comes first.
-    stops.sort(key=lambda verdict: bool(verdict.writes or verdict.retypes))
-    return next(iter([*stops, *verdicts]), HARMLESS)
+    """The verdict on several statements in one text, or on one text read in several ways."""
+    stops = list(dict.fromkeys(verdict for verdict in verdicts if verdict.meaning is Meaning.STOP))
+    if len(stops) < 2:
+        return next(iter([*stops, *verdicts]), HARMLESS)
+    unconditional = [verdict for verdict in stops if not (verdict.writes or verdict.retypes)]
+    if unconditional or any(verdict.retypes for verdict in stops):
+        return replace([*unconditional, *stops][0], retypes=frozenset(), writes=frozenset())
+    writes, reads = (
+        frozenset().union(*found) for found in zip(*((v.writes, v.reads) for v in stops), strict=True)
+    )
+    return replace(stops[0], writes=writes, reads=reads)
 
 
 class _Judge:

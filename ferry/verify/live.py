@@ -152,12 +152,12 @@ class Live:
     def _repair(self, pairs: Sequence[Pair], reading: ItemReading, connection: Any) -> Repair:
         context, identified = self.context, server.identify(connection)
         days = int(context.stack.parameters["TombstoneDays"])
-        by_source = {table.source: table for table in context.mapping.tables}
+        tables = {(table.schema, table.table): table for table in context.mapping.tables}
         return Repair(
             connection,
             identified,
             Checkpoint.read(context.control).position_at(connection, identified).epoch,
-            [by_source[f"{pair.schema}.{pair.table}"] for pair in pairs],
+            [tables[pair.schema, pair.table] for pair in pairs],
             reading.rows,
             reading.items,
             lambda: int(time.time()) + days * 86_400,

@@ -7,11 +7,11 @@ from random import Random
 NAMES = (
     "t", "purchase", "Purchase", "t1", "T1", "1t", "$t", "_", "é", "É", "t€", "ลูกค้า", "a·b", "a\u00a0b",
     "日本\u3000語", "ſ", "Ω", "ω", "t.x", "a b", "b\\", 'b"c', "b`c", "it's", "#1", "50%", "a/b", "--", "/*",
-    "*/", "x;y", "select", "table", "key", "1e5", "0x1f", "'", "\u200b", "primary", "to", "order",
+    "*/", "x;y", "select", "table", "key", "1e5", "0x1f", "'", "\u200b", "unique", "to", "order",
 )  # fmt: skip
 _PLAIN = re.compile(r"[0-9A-Za-z$_\x80-\uffff]+")
 _NUMBER = re.compile(r"[0-9]+(e[0-9]*)?|0x[0-9a-f]+|0b[01]+|[0-9]+e.*", re.IGNORECASE)
-_RESERVED = frozenset(["select", "table", "key", "primary", "to", "order"])
+_RESERVED = frozenset(["select", "table", "key", "unique", "to", "order"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,6 +243,11 @@ LEADS = {
         "USE other",
         "INSERT INTO x VALUES (1, 1)",
     ),
+    "foreign key": (
+        "INSERT INTO other.x VALUES (1000, 1)",
+        "ALTER TABLE test.purchase ADD FOREIGN KEY (quantity) REFERENCES other.x (id) ON DELETE CASCADE",
+        "DELETE FROM other.x",
+    ),
     "routine in a table's query": (
         FUNCTION,
         "CREATE TABLE other.y AS SELECT other.f()",

@@ -504,3 +504,14 @@ def test_what_a_statement_about_rows_writes_is_asked_of_the_server(
     sql: str, schema: str, writes: set[tuple[str, str]]
 ) -> None:
     assert judge(sql, schema, MAPPING, DIALECT).writes == writes
+
+
+def test_of_several_statements_each_counts() -> None:
+    two = judge("DELETE FROM x; DELETE FROM y", "", MAPPING, DIALECT)
+    assert {("", "x"), ("", "y")} <= two.writes
+    assert not judge("DELETE FROM x; DROP TABLE purchase", "shop", MAPPING, DIALECT).writes
+    text = "SET STATEMENT sql_mode='' FOR ALTER TABLE purchase MODIFY quantity BIGINT"
+    assert judge(text, "shop", MAPPING, MARIADB).retypes == {"quantity"}
+    assert not judge(
+        "DELETE FROM x; ALTER TABLE purchase MODIFY quantity INT", "shop", MAPPING, DIALECT
+    ).retypes
