@@ -45,7 +45,8 @@ def _on(flavor: str, seed: int, statements: int) -> FuzzTally:
             print(
                 f"{flavor}: {tally.done:,} statements in {time.monotonic() - began:,.0f} s,"
                 f" {tally.refused:,} refused by the server, {tally.stopped:,} stopped capture,"
-                f" {tally.changed:,} changed the mapped table, {len(tally.failures)} wrong",
+                f" {tally.changed:,} changed the mapped table, {tally.abandoned} episodes abandoned,"
+                f" {len(tally.failures)} wrong",
                 flush=True,
             )
 
