@@ -9,6 +9,8 @@ from rowferry.errors import CaptureStopped
 from rowferry.history import History
 from rowferry.position import BinlogOffset, base_name, file_number
 
+_AT_ONCE = 1_000  # transactions that are added to the history together
+
 
 class Lineage:
     """
@@ -22,20 +24,31 @@ class Lineage:
         """Reading begins in `file`; `knows_file`: `created` of `past` is that file's time."""
         self.server = past.server
         self.file = file
-        self.history = past.history
+        self._history = past.history
         self._created = past.created if knows_file else 0
         self._last, self._committed = past.last, past.committed
-        self._shared = past.shared
+        self.shared = past.shared
+        """Before that place, transactions may be known; None: none is."""
         self._expected = (past.last, past.committed)
         self._is_due = False
-        self.gtid, self._gtid_committed = "", 0
+        # Not added to the history yet: that is done for many at once, as this runs for every transaction.
+        self._new: list[Gtid] = []
+
+    @property
+    def history(self) -> History:
+        """What was captured up to the present boundary."""
+        if new := self._new:
+            self._history = self._history.plus(*(event.gtid for event in new if event.gtid))
+            last = new[-1]
+            self._last, self._committed = last.gtid or "", last.original or last.committed
+            new.clear()
+        return self._history
 
     def past(self, restart_history: History | None) -> Past:
         """What the present boundary is true of; `restart_history`: of the place to restart at, if another."""
-        before = self.history if restart_history is None else restart_history
-        return Past(
-            self.server, self.history, before, self._created, self._last, self._committed, self._shared
-        )
+        history = self.history  # first: it is what brings `_last` up to date
+        before = history if restart_history is None else restart_history
+        return Past(self.server, history, before, self._created, self._last, self._committed, self.shared)
 
     def another_log(self, server: str, file: str, shared: BinlogOffset, *, has_last: bool) -> None:
         """
@@ -43,9 +56,10 @@ class Lineage:
 
         `has_last`: the newest captured transaction must be met before `shared`.
         """
-        self.server, self.file, self._shared, self._created = server, file, shared, 0
-        self._expected = (self._last, self._committed)
-        self._is_due = has_last and bool(self._last)
+        self.server, self.file, self.shared, self._created = server, file, shared, 0
+        past = self.past(None)
+        self._expected = (past.last, past.committed)
+        self._is_due = has_last and bool(past.last)
 
     def renamed(self, file: str) -> None:
         """The same log goes on under another name: it is the next epoch, of the same history."""
@@ -74,37 +88,32 @@ class Lineage:
             )
         self._created = created
 
-    def begins(self, event: Gtid) -> bool:
-        """A transaction begins; whether it was captured from another log."""
-        self.gtid, self._gtid_committed = event.gtid or "", event.original or event.committed
-        return self._shared is not None and self._is_known(event.start, self._shared)
+    def ended(self, event: Gtid) -> None:
+        """The transaction that began with this event was captured."""
+        if event.gtid is None:
+            return
+        self._new.append(event)
+        if len(self._new) >= _AT_ONCE:
+            self.history  # noqa: B018 - adds them
 
-    def before(self) -> History:
-        """A history without the present transaction, for a place to restart at that is before it."""
-        return self.history.before(self.gtid) if self.gtid else self.history
-
-    def ended(self) -> None:
-        """The transaction that began last was captured."""
-        if self.gtid:
-            self.history = self.history.plus(self.gtid)
-            self._last, self._committed = self.gtid, self._gtid_committed
-
-    def _is_known(self, start: int, end: BinlogOffset) -> bool:
+    def is_known(self, event: Gtid, end: BinlogOffset) -> bool:
+        """Whether the transaction that begins was captured from another log; `end` is `shared`."""
         # In another log than that of `end`, which follows it, there is no such place.
-        if base_name(self.file) == base_name(end.file) and BinlogOffset(self.file, start).order >= end.order:
+        same_log = base_name(self.file) == base_name(end.file)
+        if same_log and BinlogOffset(self.file, event.start).order >= end.order:
             self._refuse_without_last()
-            self._shared = None
+            self.shared = None
             return False
-        if not self.gtid or self.gtid not in self.history:
+        if not event.gtid or event.gtid not in self.history:
             return False
         last, committed = self._expected
-        if self.gtid == last and self._gtid_committed != committed:
+        if event.gtid == last and (event.original or event.committed) != committed:
             raise CaptureStopped(
-                f"the server has another transaction {self.gtid} than the one that was captured: it was"
+                f"the server has another transaction {last} than the one that was captured: it was"
                 " restored from a copy and has used the number again",
                 START_OVER,
             )
-        self._is_due = self._is_due and self.gtid != last
+        self._is_due = self._is_due and event.gtid != last
         return True
 
     def _refuse_without_last(self) -> None:

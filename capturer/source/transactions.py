@@ -102,6 +102,7 @@ class Transactions:
         # Reading may begin in an earlier file, of which only a later one's time is known.
         same_file = resume.restart.file == resume.boundary.file
         self._lineage = Lineage(resume.past, resume.restart.file, knows_file=same_file)
+        self._savepoints: dict[str, int] = {}
         self.partly = ""
         """The transaction of which a part has been returned, and not its end."""
         self._readers: dict[type, Callable[[Any], Sequence[RowChange]]] = {
@@ -172,13 +173,15 @@ class Transactions:
         self._xa = False
         self._skipping = False
         self._known = False  # it has been sent before, but for what was prepared
+        self._gtid: Gtid | None = None
         self._start = 0
         self._row = 0
         self._prefix = ""
         self._handed = 0  # rows that were returned: a rollback cannot take them back any more
         self._kept: list[RowChange] = []
         self._kept_bytes = 0
-        self._savepoints: dict[str, int] = {}
+        if self._savepoints:
+            self._savepoints = {}
 
     def feed(self, event: Event) -> Sequence[RowChange]:
         """
@@ -202,16 +205,19 @@ class Transactions:
         return ()
 
     def _reach(self, offset: int) -> None:
-        self.boundary = BinlogOffset(self._lineage.file, offset)
+        self.boundary = tuple.__new__(
+            BinlogOffset, (self._file, offset)
+        )  # half the time of BinlogOffset(...)
         if self.again:  # never True again: a later connection begins at `boundary`
             self.again = self.boundary.order < self._settled
 
     def _is_skipped(self) -> bool:
-        return bool(self._skip) and self.boundary.order in self._skip
+        return self.boundary.order in self._skip
 
     def _enter(self) -> None:
+        self._file = self._lineage.file
         # The rest of Position's text is added by `_number` and `_rows`: this is a hot path.
-        self._places = str(Position(self._epoch, file_number(self._lineage.file), 0))[: len("eeee.ffffffff.")]
+        self._places = str(Position(self._epoch, file_number(self._file), 0))[: len("eeee.ffffffff.")]
 
     def _began(self, event: Gtid) -> Sequence[RowChange]:
         if self._group:
@@ -221,11 +227,11 @@ class Transactions:
         if self.boundary.offset != event.start:
             self._reach(event.start)
         self.committed = event.committed // 1_000  # from µs
-        known = self._lineage.begins(event)  # called for every transaction, also while `again`
-        self._known = known or self.again
+        self._gtid, shared = event, self._lineage.shared
+        self._known = self.again or (shared is not None and self._lineage.is_known(event, shared))
         self._group, self._block, self._xa = True, event.standalone is False, event.prepared
         self._start = event.start
-        self._skipping = self._is_skipped()
+        self._skipping = bool(self._skip) and self._is_skipped()
         return ()
 
     def _refuse_open(self) -> None:
@@ -242,15 +248,16 @@ class Transactions:
             self._number()
         # Local names and one concatenation: this loop runs for every row of every mapped table.
         schema, table, kind, prefix, row = event.schema, event.table, event.kind, self._prefix, self._row
+        keep, new = self._kept.append, tuple.__new__  # half the time of RowChange(...), and every field
         for before, after in event.images:
             row += 1
-            self._kept.append(RowChange(schema, table, kind, before, after, f"{prefix}{row:08x}"))
+            keep(new(RowChange, (schema, table, kind, before, after, f"{prefix}{row:08x}", None)))
         self._row = row
         self._kept_bytes += event.size
         if self._xa:  # no portions: a prepared transaction may still be rolled back
             self._bound(event)
         elif len(self._kept) >= PORTION or self._kept_bytes >= PORTION_BYTES:
-            self.partly = self._lineage.gtid
+            self.partly = (self._gtid and self._gtid.gtid) or ""
             return self._release()
         return ()
 
@@ -294,13 +301,13 @@ class Transactions:
 
     def _demand(self, verdict: Verdict) -> None:
         """Before anything after the statement: it may have changed what preflight demands."""
-        asked = bool(verdict.asks) and not (self._skipping or self.again)
+        asked = bool(verdict.asks) and not (self._skipping or self._known)
         if asked and (lacking := self.demanded(verdict)):
             self._stop(lacking.found, lacking.fix, lacking.remedy, lacking.tables)
 
     def _obstacle(self, verdict: Verdict, event: Query) -> str:
         """What a statement does that stops capture; empty if it does not after all."""
-        end = BinlogOffset(self._lineage.file, event.end)
+        end = BinlogOffset(self._file, event.end)
         if self._skipping or self._known:
             return ""
         if verdict.retypes:
@@ -334,7 +341,9 @@ class Transactions:
             self._kept = [] if self._known else self._kept  # it has been sent
             return self._end(event.end)
         if not self._skipping:  # the operator's load may be from before the outcome
-            before = self._lineage.before()
+            before = self._lineage.history
+            if self._gtid and self._gtid.gtid:
+                before = before.before(self._gtid.gtid)
             self._prepared.add(event.xid, Prepared(self.boundary, self._kept, self._kept_bytes, before))
         self._kept = []
         return self._end(event.end)
@@ -363,7 +372,7 @@ class Transactions:
 
     def _heartbeat(self, event: Heartbeat) -> Sequence[RowChange]:
         # Inside of a transaction, its offset is no boundary.
-        if not self._group and event.file == self._lineage.file and event.offset > self.boundary.offset:
+        if not self._group and event.file == self._file and event.offset > self.boundary.offset:
             self._reach(event.offset)
         return ()
 
@@ -379,9 +388,9 @@ class Transactions:
         return self._end(event.end) if event.last or not self._block else ()
 
     def _end(self, end: int) -> Sequence[RowChange]:
-        released = self._release()  # before `resume`, which drops what is kept
-        if self._group and not self._known:
-            self._lineage.ended()
+        released = self._kept
+        if self._gtid is not None and not self._known:
+            self._lineage.ended(self._gtid)
         self.partly = ""
         self.resume()
         self._reach(end)

@@ -1,7 +1,7 @@
 """What a source server has executed, as a set of GTIDs: MySQL's GTID set, or MariaDB's GTID state."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Self
 
 type Intervals = tuple[tuple[int, int], ...]
@@ -56,13 +56,13 @@ class History:
                 found[source] = _added(found.get(source, ()), first, last)
         return cls(found)
 
-    def plus(self, gtid: str) -> "History":
-        """With one more transaction, as the binlog names it."""
+    def plus(self, *gtids: str) -> "History":
+        """With these transactions, as the binlog names them."""
         sets, added, count = self._state
         if count != len(added) or count >= _MOST_LISTED:  # another history goes on in the list
             sets, added, count = self._sets(), [], 0
-        added.append(gtid)
-        return History(sets, added, count + 1)
+        added.extend(gtids)
+        return History(sets, added, len(added))
 
     def __contains__(self, gtid: str) -> bool:
         source, number = _split(gtid)
@@ -158,20 +158,23 @@ def _split(gtid: str) -> tuple[str, int]:
     return source, int(number)
 
 
-def _with(sets: Mapping[str, Intervals], gtids: Iterable[str]) -> Mapping[str, Intervals]:
+def _with(sets: Mapping[str, Intervals], gtids: Sequence[str]) -> Mapping[str, Intervals]:
     found = dict(sets)
-    source, first, last = "", 1, 0  # numbers mostly follow each other: of those, one interval is added
-    for gtid in gtids:
-        its, number = _split(gtid)
-        if its == source and number == last + 1:
-            last = number
-            continue
-        if source:
-            found[source] = _added(found.get(source, ()), first, last)
-        source, first, last = its, 1 if _is_mariadb(its) else number, number
-    if source:
-        found[source] = _added(found.get(source, ()), first, last)
+    (source, first), (other, last) = _split(gtids[0]), _split(gtids[-1])
+    # Mostly one server's, one after the other: to compare them all at once takes a third of parsing them.
+    as_many = source == other and last - first + 1 == len(gtids)
+    separator = gtids[0][len(source)]
+    if as_many and [f"{source}{separator}{number}" for number in range(first, last + 1)] == gtids:
+        _add(found, source, first, last)
+    else:
+        for gtid in gtids:
+            source, number = _split(gtid)
+            _add(found, source, number, number)
     return found
+
+
+def _add(sets: dict[str, Intervals], source: str, first: int, last: int) -> None:
+    sets[source] = _added(sets.get(source, ()), 1 if _is_mariadb(source) else first, last)
 
 
 def _parsed(part: str) -> Iterator[tuple[str, int, int]]:
