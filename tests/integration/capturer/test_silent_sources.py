@@ -130,12 +130,15 @@ def arrive(server: Server, primary: Server, mark: int) -> None:
 
 
 def logged(server: Server) -> list[str]:
-    """Schema and table of every table map in the server's present binlog file."""
-    return [
-        row["info"].partition("(")[2].rstrip(")")
-        for row in events(server)
-        if row["event_type"] == "Table_map"
-    ]
+    """Schema and table of every row event in the server's present binlog file."""
+    names, found = {}, []
+    for row in events(server):
+        number = row["info"].partition("table_id: ")[2].split(" ")[0]
+        if row["event_type"] == "Table_map":
+            names[number] = row["info"].partition("(")[2].rstrip(")")
+        elif number in names:  # a table map alone may be of a table that was only opened
+            found.append(names[number])
+    return found
 
 
 def events(server: Server) -> list[dict[str, Any]]:
