@@ -26,8 +26,6 @@ def conditions(
 ) -> Iterator[Condition]:
     """Those of the server: what it applies, what it filters. `settings`: its global variables."""
     yield applied(server, found)
-    if server.flavor == "mariadb":
-        yield _triggers(found, settings)
     yield _written(settings)
     if server.flavor == "mysql":
         yield _binlog_errors(settings)
@@ -61,19 +59,6 @@ def applied(server: Server, found: Replication) -> Condition:
         holds=False,
         fix=f"as a replica it would log nothing of what it applies: {fix.partition(';')[0]}",
         needed=False,
-    )
-
-
-def _triggers(found: Replication, settings: Mapping[str, str]) -> Condition:
-    """What a replica's own triggers change while it applies rows is logged only with LOGGING or ENFORCE."""
-    value = settings.get("slave_run_triggers_for_rbr", "NO").upper()
-    return Condition(
-        "triggers of a replica",
-        f"slave_run_triggers_for_rbr={value}",
-        not (found and value == "YES"),
-        "STOP SLAVE; SET GLOBAL slave_run_triggers_for_rbr=LOGGING; START SLAVE: with YES the binlog does not"
-        f" have what triggers change, or {_PRIMARY}{_LOST}",
-        loses=True,
     )
 
 

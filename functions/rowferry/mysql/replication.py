@@ -7,7 +7,7 @@ from rowferry.mysql.server import Connection, Server, rows
 
 ACCESS_DENIED = 1227  # ER_SPECIFIC_ACCESS_DENIED_ERROR
 ASKED = (
-    "log_replica_updates", "log_slave_updates", "slave_run_triggers_for_rbr", "wsrep_on",
+    "log_replica_updates", "log_slave_updates", "wsrep_on",
     "group_replication_group_name", "server_uuid",
 )  # fmt: skip
 """The global variables that `replication` reads, apart from the filters (replicate_...)."""
