@@ -12,7 +12,7 @@ import pytest
 from lab.cloud import Cloud
 from tests.support.databases import empty
 from tests.support.failover.history_bed import IMPATIENT, Captured, captured
-from tests.support.failover.replicas import Replicas, history, replicas, sql
+from tests.support.failover.replicas import Replicas, history, replicas, sql, wipe
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
@@ -151,6 +151,69 @@ def test_a_new_primary_that_lacks_what_was_captured_stops_and_lists_it(torn: Bed
     assert lost in said and "damaged" not in said
     assert bed.checkpoint["changes"] == 2
     assert lost in bed.stopped(), "a second start says the same"
+
+
+def test_a_transaction_of_which_a_part_was_sent_counts_as_captured(torn: Bed) -> None:
+    """Its first rows are on the stream for good, though the checkpoint is before it."""
+    pair, bed = torn.pair, torn.bed
+    process = bed.start(**IMPATIENT)
+    bed.insert("c")
+    bed.wait_changes(1)
+    pair.catch_up()
+    pair.stop_receiving()
+    before = bed.checkpoint
+    pair.endpoint.stall(500_000)
+    with pair.primary.connect() as connection, connection.cursor() as cursor:
+        pad = "JSON_OBJECT('pad', REPEAT('x', 200))"
+        many = ",".join(f"('a', 'b', 'p{number}', {number}, {pad})" for number in range(4_000))
+        cursor.execute(f"INSERT INTO purchase VALUES {many}")
+    wait_for(pair.endpoint.stalled.is_set, lambda: _runs(bed, process))
+    bed.wait_changes(2)
+    assert bed.checkpoint["offset"] == before["offset"], "nothing to show: it was captured to its end"
+    lost = _newest(pair)
+    pair.primary.kill()
+    pair.promote()
+    assert lost in bed.stopped(process)
+
+
+def test_a_former_primary_that_was_made_again_from_the_new_one_lacks_what_was_lost(torn: Bed) -> None:
+    """It has its former name and goes on counting: MariaDB's state seems to have all below its number."""
+    pair, bed = torn.pair, torn.bed
+    process = bed.start()
+    bed.insert("c")
+    bed.wait_changes(1)
+    pair.catch_up()
+    pair.stop_receiving()
+    bed.insert("d")
+    bed.wait_changes(2)
+    bed.stop(process)
+    pair.primary.kill()
+    pair.promote()
+    bed.insert("x", "y")
+    pair.replica.kill()
+    wipe(pair.replica)
+    pair.replica.start()
+    pair.follow()
+    pair.switch_over()
+    bed.insert("z")
+    assert bed.stopped()
+    assert bed.checkpoint["changes"] == 2
+
+
+def test_a_table_that_was_altered_before_and_after(failing: Bed) -> None:
+    pair, bed = failing.pair, failing.bed
+    bed.captured_once("c")
+    bed.sql(
+        "ALTER TABLE purchase ADD COLUMN extra INT FIRST, DROP COLUMN note",
+        "INSERT INTO purchase (customerid, orderid, productid, quantity) VALUES ('a', 'b', 'd', 1)",
+    )
+    pair.switch_over()
+    bed.sql("UPDATE purchase SET quantity = quantity + 1", "ALTER TABLE purchase ADD COLUMN last INT")
+    bed.start()
+    bed.sql("UPDATE purchase SET quantity = quantity + 1")
+    bed.wait_changes(6)
+    bed.assert_carried()
+    assert bed.checkpoint["changes"] == 6
 
 
 def test_lost_transactions_that_were_not_captured_are_no_reason_to_stop(torn: Bed) -> None:

@@ -44,9 +44,10 @@ class Endpoint(Server):
 
     def stall(self, portion: int) -> None:
         """
-        The first connection to bring more bytes than `portion` at a stretch stops there, until `drop`.
+        A connection that brings more bytes than `portion` at a stretch stops there, until `drop`.
 
-        At a stretch: since it was last asked something, so it is a long answer. Then `stalled` is set.
+        At a stretch: since it was last asked something, so it is a long answer; the next one to ask for it
+        stops as well. Then `stalled` is set.
         """
         self.stalled.clear()
         self._released.clear()
@@ -107,7 +108,6 @@ class Endpoint(Server):
             self._brought[far] += count
             if self._portion is None or self._brought[far] <= self._portion:
                 return
-            self._portion = None  # the first only
         self.stalled.set()
         self._released.wait()
 

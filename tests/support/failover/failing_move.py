@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -83,8 +83,6 @@ class FailingMove:
     """Number of the first rows: they were there before capture began."""
     repeated: frozenset[Sign] = frozenset()
     """What was read in part before a promotion: the new epoch has it again from its start."""
-    begun: Counter[Plan] = field(default_factory=Counter)
-    """Promotions so far, of each plan."""
     slowest: float = 0.0
     started: float = field(default_factory=time.monotonic)
     rehearsal: Rehearsal = field(init=False)
@@ -104,11 +102,11 @@ class FailingMove:
             ) as load:
                 for number in range(in_load):
                     self._load_goes_on(load, number)
-                    self._promote(number)
+                    self._promote(number, LOADING[number % len(LOADING)])
                 self._end(load)
             self.rehearsal.ferry("switch", "on")
             for number in range(in_load, promotions):
-                self._promote(number)
+                self._promote(number, LIVE[(number - in_load) % len(LIVE)])
             for writer in self.writers:
                 writer.end()
             self.rehearsal.ferry("drain", "--timeout", "1200")
@@ -116,11 +114,9 @@ class FailingMove:
 
     # The promotions
 
-    def _promote(self, number: int) -> None:
+    def _promote(self, number: int, plan: tuple[str, str]) -> None:
         """Planned and unplanned ones, each in the middle of something else."""
-        plan = LOADING if self._is_loading() else LIVE
-        how, moment = plan[self.begun[plan] % len(plan)]
-        self.begun[plan] += 1
+        how, moment = plan
         self.say(f"promotion {number + 1}: {how}, {moment}")
         before = self.rehearsal.control.get(CHECKPOINT)["epoch"]
         with getattr(self, f"_{moment}")():
@@ -273,9 +269,6 @@ class FailingMove:
     def _goes_on(self, process: "subprocess.Popen[bytes]") -> None:
         assert process.poll() is None, f"it ended too early:\n{tail(self._log)}"
         self._check()
-
-    def _is_loading(self) -> bool:
-        return not self.rehearsal.control.get(APPLIED)
 
     def _loaded(self) -> int:
         """Items in the target, in tens: what shows that the load is at work."""

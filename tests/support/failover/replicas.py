@@ -134,9 +134,19 @@ def server(folder: Path, flavor: str, number: int = 1, options: Sequence[str] = 
         template.mkdir(parents=True, exist_ok=True)
         initialize(installation, template)
     folder.mkdir(parents=True, exist_ok=True)
+    _fill(template, folder)
+    return Server(installation, folder, (*_options(flavor, number), *options))
+
+
+def wipe(one: Server) -> None:
+    """It has nothing, and a new identity; it is down."""
+    shutil.rmtree(one.folder / "data")
+    _fill(one.folder.parent / f"{one.flavor}-template", one.folder)
+
+
+def _fill(template: Path, folder: Path) -> None:
     # auto.cnf is MySQL's identity: without it, each copy gets one of its own.
     shutil.copytree(template / "data", folder / "data", ignore=shutil.ignore_patterns("auto.cnf"))
-    return Server(installation, folder, (*_options(flavor, number), *options))
 
 
 def _options(flavor: str, number: int) -> list[str]:
