@@ -6,6 +6,7 @@ from collections.abc import Callable
 from botocore.exceptions import BotoCoreError, ClientError
 
 from capturer.parts import CaptureParts, Vitals
+from capturer.source.place import Place
 from capturer.state.checkpoint_item import Progress
 from capturer.state.status import CaptureStatus
 from capturer.stream.outbox import Outbox
@@ -85,12 +86,20 @@ class Keeping:
         read = self._outbox.reached().read
         # `read` is enough, it need not be on the stream yet: each lane keeps its order, so the marker arrives
         # after everything before it.
-        if not self._marker_placed and Position.parse(wanted.position) <= read.boundary.position(read.epoch):
+        if not self._marker_placed and _is_passed(Position.parse(wanted.position), read):
             self._outbox.mark(wanted, self._parts.now_ms())
             self._marker_placed = True
         if self._marker_placed and self._outbox.marked(wanted):
             self._progress.marker_sent(wanted)
             say(logging.INFO, "marker sent", id=wanted.id)
+
+
+def _is_passed(wanted: Position, read: Place) -> bool:
+    """
+    Whether everything before the position was read. Never of an older epoch: its end may have been read in
+    another server's binlog only in part, and greater positions of that one do not show how far.
+    """
+    return wanted.epoch == read.epoch and wanted <= read.boundary.position(read.epoch)
 
 
 def quietly(what: str, work: Callable[[], None]) -> None:
