@@ -153,32 +153,36 @@ def _columns(verb: str, words: TokenReader, table: TableMapping) -> Alteration:
         if verb == "ADD":
             return _added(words, table)
         if verb == "DROP":
-            return Alteration(_touched("drops", [words.column()], table), reshapes=True)
+            return Alteration(_touched("drops", table, words.column()), reshapes=True)
         if verb == "RENAME" and named:
-            return Alteration(_touched("renames", _renamed(words), table), reshapes=True)
+            old = words.column()
+            words.skip("TO")
+            return Alteration(_touched("renames", table, old, words.column()), reshapes=True)
         if verb == "CHANGE":
-            return _changed({words.column(), words.column()}, table)
+            return _changed(table, words.column(), words.column())
         if verb == "MODIFY":
-            return _changed({words.column()}, table)
+            column = words.column()
+            return _changed(table, column, column)  # MODIFY gives a column the case of its letters
     except NotUnderstood:
         return Alteration(f"({verb} and something that is not understood)", reshapes=True)
     return Alteration(f"({verb})", reshapes=True)  # RENAME [TO] another name for the table
 
 
-def _changed(columns: set[str], table: TableMapping) -> Alteration:
-    change = _touched("changes", sorted(columns), table)
+def _changed(table: TableMapping, old: str, new: str) -> Alteration:
+    change = _touched("changes", table, old, new)
+    columns = {folded(old), folded(new)}
     # CHANGE with two names is a rename: the values stay, but not where they are stored.
     return Alteration(change, True, frozenset(columns if change and len(columns) == 1 else ()))
 
 
-def _renamed(words: TokenReader) -> list[str]:
-    old = words.column()
-    words.skip("TO")
-    return [old, words.column()]
-
-
-def _touched(what: str, columns: Sequence[str], table: TableMapping) -> str:
-    return next((f"{what} column {column}" for column in columns if _is_carried(column, table)), "")
+def _touched(what: str, table: TableMapping, old: str, new: str | None = None) -> str:
+    """
+    What is done to a column that is carried, or will be: an excluded one is not, under a name of other case.
+    """
+    if _is_carried(folded(old), table):
+        return f"{what} column {folded(old)}"
+    becomes = new is not None and (table.travels(new) or _is_carried(folded(new), table))
+    return f"{what} column {new}" if becomes else ""
 
 
 def _is_carried(column: str, table: TableMapping) -> bool:
@@ -197,7 +201,8 @@ def _added(words: TokenReader, table: TableMapping) -> Alteration:
         column = TokenReader(part)
         name = column.column()
         definition = [token.word for token in column.rest]
-        if _is_carried(name, table) and not (_is_left_out(name, table) and _is_null(definition)):
+        carried = table.travels(name) or _is_carried(folded(name), table)
+        if carried and not (_is_left_out(name, table) and _is_null(definition)):
             reason = f"adds column {name}, and existing rows may have a value in it that no row event has"
             return Alteration(reason, reshapes=True)
     return _not_null(iter(keyed), table)._replace(reshapes=True)
@@ -214,7 +219,7 @@ def _parts(words: TokenReader) -> list[Sequence[Token]]:
 
 def _is_left_out(column: str, table: TableMapping) -> bool:
     """Whether NULL in the column is not stored, so that items written without the column are right."""
-    if table.hook is not None or column in map(folded, table.columns):
+    if table.hook is not None or folded(column) in map(folded, table.columns):
         return False
     stored = table.stored(column)
     return stored is None or not stored[1].keep_null

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from rowferry.mysql.dialect import SqlDialect, folded
+from rowferry.mysql.dialect import SqlDialect
 
 # White space is ASCII only: NBSP, U+3000 and the like are letters of a name. Nothing above U+FFFF is one.
 _WORD = r"[0-9A-Za-z$_\x80-\uffff]+"
@@ -243,11 +243,11 @@ class TokenReader:
 
     def column(self) -> str:
         """
-        A column's name, as columns compare.
+        A column's name, as written.
 
         MariaDB takes it with its table's, and its schema's, before it; they are those of the ALTER TABLE.
         """
-        return folded(self.qualified()[-1])
+        return self.qualified()[-1]
 
     def qualified(self) -> list[str]:
         """Names with dots between them; MariaDB takes a dot before the first one."""

@@ -44,6 +44,8 @@ class FuzzTables:
         self.apart = self.beside != self.schema
         self.label = self.table if self.apart and random.random() < 0.6 else names[6]
         self.partitioned = random.random() < 0.3
+        if self.flavor == MARIADB and "/" in self.table:
+            self.partitioned = False  # MariaDB 10.11 loses such a table at DROP PARTITION, with an error
         narrow = {"include": (self.column,), "exclude": frozenset[str]()}
         wide = {"exclude": frozenset([self.unsent])}
         chosen: dict[str, Any] = narrow if random.random() < 0.4 else wide
