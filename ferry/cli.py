@@ -37,6 +37,7 @@ from ferry.context import EXAMPLE, Context
 from rowferry import __version__
 from rowferry.errors import RowferryError
 
+_LOST = (1053, 1927, 2006, 2013)  # the server shuts down, the session was killed, the connection is gone
 EPILOG = f"""\
 a move, in its order:
   export ROWFERRY_SOURCE={EXAMPLE} ROWFERRY_SOURCE_PASSWORD=...
@@ -193,6 +194,11 @@ def _explained(error: Exception) -> str:
             return f"AWS cannot be reached: {text}: check credentials, region (AWS_REGION) and network"
         case pymysql.err.Error():
             number, reason = (*error.args, "", "")[:2]
+            if isinstance(error, pymysql.err.InterfaceError) or number in _LOST:
+                return (
+                    f"the connection to the source was lost ({number}): run the command again; `ferry status`"
+                    " shows whether the source failed over"
+                )
             return f"MySQL: {reason} ({number}): check --source, the password and the user's grants"
     return f"{text}: check the path and the free space"
 

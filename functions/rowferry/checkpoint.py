@@ -170,7 +170,8 @@ class Checkpoint:
             )
         return NotCaptured(
             f"{found}: capture has not followed the failover yet",
-            f"wait until `ferry status` shows server {server.identity}; if it is only a replica, {named}",
+            f"wait until `ferry status` shows server {server.identity} (restart the capturer where the former"
+            f" primary stays up); if it is only a replica, {named}",
         )
 
 
