@@ -25,6 +25,8 @@ class StatementKind:
     mysql: tuple[str, ...] = ()
     mariadb: tuple[str, ...] = ()
     as_statement: bool = False
+    missing: bool = False
+    """The mapped table is dropped first, outside of the binlog."""
 
     @property
     def names_mapped(self) -> bool:
@@ -192,7 +194,8 @@ KINDS = (
     StatementKind(
         "CREATE TABLE of one that is missing",
         "followed",
-        ("CREATE TABLE IF NOT EXISTS {T} ( id INT PRIMARY KEY )", "CREATE TABLE IF NOT EXISTS {T} LIKE {O}"),
+        ("CREATE TABLE IF NOT EXISTS {T} ( id INT PRIMARY KEY )", "CREATE TABLE {T} LIKE {O}"),
+        missing=True,
     ),
     StatementKind(
         "the same with SELECT, TABLE, VALUES or WITH, logged as a statement",
@@ -201,9 +204,10 @@ KINDS = (
             "CREATE TABLE IF NOT EXISTS {T} SELECT * FROM {O}",
             "CREATE TABLE IF NOT EXISTS {T} ( id INT ) ( SELECT 5 AS id )",
         ),
-        mysql=("CREATE TABLE IF NOT EXISTS {T} ( PRIMARY KEY ( id ) ) TABLE {O}",),
-        mariadb=("CREATE TABLE IF NOT EXISTS {T} ( id INT ) VALUES ( 1 )",),
+        mysql=("CREATE TABLE {T} ( PRIMARY KEY ( id ) ) TABLE {O}", "CREATE TABLE {T} AS VALUES ROW(1)"),
+        mariadb=("CREATE TABLE {T} ( id INT ) VALUES ( 1 )", "CREATE TABLE {T} VALUES ( 1 )"),
         as_statement=True,
+        missing=True,
     ),
     StatementKind(
         "INSERT, UPDATE, DELETE, LOAD DATA, CALL, ... logged as a statement",

@@ -136,11 +136,11 @@ class FuzzTables:
         )
 
     def items(self) -> Any:
-        """The rows as the target has them; None if the table cannot be read."""
+        """The rows as the target has them; none if the table cannot be read."""
         try:
             found = self.rows(f"SELECT * FROM {self.main}")
         except pymysql.Error:
-            return None
+            return []
         return sorted(
             repr(
                 sorted(

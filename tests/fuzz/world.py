@@ -155,6 +155,10 @@ class Episode:
         self.tables.restore()
         if self.tables.made != self.made:
             self._define()
+        before = self.tables.before
+        if kind.missing:
+            self.tables.sql(f"DROP TABLE IF EXISTS {self.tables.main}")
+            before = []
         self.definitions.learn()
         self.tables.sql(
             f"USE {quoted(default)}",
@@ -171,14 +175,13 @@ class Episode:
         self.tables.sql("SET sql_mode = ''")
         why, after = self.captured(), self.tables.items()
         self.tally.stopped += bool(why)
-        self.tally.changed += after != self.tables.before
-        wrong = "goes on, but the rows changed" if after != self.tables.before and not why else ""
+        self.tally.changed += after != before
+        wrong = "goes on, but the rows changed" if after != before and not why else ""
         if why and not kind.names_mapped:
             wrong = f"stops ({why})"
         if wrong:
             self.tally.failures.append(
-                f"{wrong}: {text!r} in {default!r} under {mode!r}; {self.tables}:"
-                f" {self.tables.before} -> {after}"
+                f"{wrong}: {text!r} in {default!r} under {mode!r}; {self.tables}: {before} -> {after}"
             )
 
     def _text(self, kind: StatementKind, mode: str, default: str) -> str:
