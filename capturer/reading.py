@@ -279,5 +279,9 @@ class SourceReading:
 
 
 def explained(source: ReplicationClient, error: Exception) -> Exception:
-    """Our own error for the driver's; ours as they are."""
-    return error if isinstance(error, RowferryError) else source.explain(error)
+    """Our own error for the driver's or the control table's; another one, which is a fault of ours, as it is."""
+    if isinstance(error, (BotoCoreError, ClientError)):
+        return ConnectionLost(
+            f"the control table cannot be read ({type(error).__name__})", "nothing to do: it is tried again"
+        )
+    return source.explain(error) if isinstance(error, (pymysql.Error, OSError)) else error

@@ -39,8 +39,12 @@ def lacking(place: Place, partly: str, state: SourceState) -> History:
     """
     What was captured and the server does not have (yet). `partly`: a transaction of which a part was sent.
     """
-    captured = place.past.history.plus(partly) if partly else place.past.history
-    return captured.minus(state.executed)
+    captured = place.past.history.newest()
+    if partly:
+        captured = captured.plus(partly)
+    lost = captured.minus(state.executed)
+    # What a server was made with has never been in its own binlog; of another one, nothing else is proved.
+    return lost.minus(state.elsewhere) if place.past.server == state.server else lost
 
 
 def goes_on(place: Place, state: SourceState) -> bool:
@@ -62,7 +66,7 @@ def goes_on(place: Place, state: SourceState) -> bool:
         return True
     if same_log and file_number(boundary.file) > file_number(state.end.file):
         raise CaptureStopped(_fell(place, state), START_OVER)
-    if lost := state.purged.minus(past.history):
+    if lost := state.purged.newest().minus(past.history):
         raise CaptureStopped(
             "binlog purged: it does not have transactions any more that were not captured, or never had them"
             f" (log_replica_updates is OFF): {lost.listing()}",

@@ -7,12 +7,12 @@ from capturer.decoder.events import Event, FormatDescription, Gtid, Rotate
 from capturer.decoder.framing import EventType
 from capturer.decoder.stream import EventStream
 from capturer.source import lookahead
-from capturer.source.binlog import ReplicationClient
+from capturer.source.binlog import ConnectionLost, ReplicationClient
 from capturer.source.continuity import SourceState, goes_on, lacking, refuse_lacking
 from capturer.source.place import Past, Place
 from rowferry.errors import CaptureStopped
 from rowferry.history import NOTHING, History
-from rowferry.mysql.executed import applied_elsewhere, before_file, executed, never_logged, purged
+from rowferry.mysql.executed import applied_elsewhere, before_file, executed, never_logged, owned, purged
 from rowferry.mysql.server import Connection, Server, rows
 from rowferry.mysql.snapshot import current_offset
 from rowferry.position import FIRST_EVENT, BinlogOffset
@@ -61,6 +61,11 @@ def prove(
         rows(connection, f"SELECT SLEEP({LOOK_AGAIN}) AS slept")
         waited += LOOK_AGAIN
         state = _state(connection, server)
+    if lost and lost.within(owned(connection, server)):
+        raise ConnectionLost(
+            f"the server has not committed what its binlog has already: {lost.listing()}",
+            "nothing to do; if it lasts, the server waits for a semi-synchronous replica, or for its disk",
+        )
     if lost:
         raise refuse_lacking(place, lost, state)
     if goes_on(place, state):
@@ -76,7 +81,7 @@ def past_at(source: ReplicationClient, connection: Connection, server: Server, p
     the file before it. Reads the file up to there over another connection.
     """
     # What a server was made with, from a dump or a copy, has never been in its binlog.
-    history = before_file(connection, place.file).union(never_logged(connection, server))
+    history = (before_file(connection, place.file) or NOTHING).union(never_logged(connection, server))
     past = Past(server.identity, history)
     for event in _events(source, place):
         if isinstance(event, FormatDescription):
@@ -105,13 +110,15 @@ def _events(source: ReplicationClient, place: BinlogOffset) -> Iterator[Event]:
 
 
 def _state(connection: Connection, server: Server) -> SourceState:
+    has = executed(connection, server)
+    # After that: what is executed meanwhile is then before the end, and not the other way round.
     end = current_offset(connection, server)
     files = {str(row["log_name"]): int(row["file_size"]) for row in rows(connection, "SHOW BINARY LOGS")}
     return SourceState(
         server.identity,
         files,
         end,
-        executed(connection, server),
+        has,
         purged(connection, server, next(iter(files), end.file)),
         applied_elsewhere(connection) if server.flavor == "mariadb" else NOTHING,
     )
@@ -126,7 +133,9 @@ def _first_file(connection: Connection, place: Place, state: SourceState) -> str
     """
     last = place.past.last
     for file, before in _newest_first(connection, state):
-        if before.within(place.past.restart_history) and not (last and last in before):
+        if before is None:  # nothing says what is before it
+            continue
+        if before.newest().within(place.past.restart_history) and not (last and last in before):
             return file
     oldest = next(iter(state.files))
     if place.restart != place.boundary and not state.purged.within(place.past.restart_history):
@@ -138,6 +147,6 @@ def _first_file(connection: Connection, place: Place, state: SourceState) -> str
     return oldest
 
 
-def _newest_first(connection: Connection, state: SourceState) -> Iterator[tuple[str, History]]:
+def _newest_first(connection: Connection, state: SourceState) -> Iterator[tuple[str, History | None]]:
     for file in reversed(list(state.files)):
         yield file, before_file(connection, file)

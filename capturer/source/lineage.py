@@ -64,6 +64,8 @@ class Lineage:
     def renamed(self, file: str) -> None:
         """The same log goes on under another name: it is the next epoch, of the same history."""
         self.file, self._created = file, 0
+        if self.shared is not None and base_name(self.shared.file) != base_name(file):
+            self.shared = None  # the log is beyond it
 
     def enter(self, file: str) -> None:
         """The log goes on in that file; with a lower number, or of another log, positions would fall."""

@@ -90,6 +90,7 @@ class Transactions:
         self.committed = 0
         self._mapping = mapping
         self._epoch = resume.epoch
+        self._resumed = resume
         self._same_values = same_values
         self._shown = shown
         self.demanded: Demanded = lambda _verdict: None
@@ -134,6 +135,8 @@ class Transactions:
     @property
     def place(self) -> Place:
         """The boundary, with what it is true of."""
+        if self.again:  # what is prepared has not been read again yet
+            return self._resumed
         oldest = self._prepared.oldest
         past = self._lineage.past(oldest.history if oldest else None)
         return Place(self._epoch, self.boundary, oldest.start if oldest else self.boundary, past)
@@ -391,7 +394,8 @@ class Transactions:
         released = self._kept
         if self._gtid is not None and not self._known:
             self._lineage.ended(self._gtid)
-        self.partly = ""
+            if self._gtid.gtid == self.partly:
+                self.partly = ""
         self.resume()
         self._reach(end)
         return released

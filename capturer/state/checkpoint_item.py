@@ -19,7 +19,7 @@ from rowferry.control_table import (
 )
 from rowferry.errors import CaptureStopped, LeaseLost, Refused
 from rowferry.history import History
-from rowferry.position import BinlogOffset, Position, base_name
+from rowferry.position import BinlogOffset, Position
 
 _WORD = "anew"
 """
@@ -130,7 +130,7 @@ class Progress:
             )
         if self.begins:
             return self._start_over(now)
-        resumed = self._resumed(item, now)
+        resumed = self._beyond_reserved(self._resumed(item, now))
         more = set(self._tables) - set(item.get("tables", ()))
         # A table that was added has no changes on the stream from before: no older snapshot of it may be
         # loaded.
@@ -174,17 +174,26 @@ class Progress:
         """
         epochs = self._epochs()
         newest = epochs[-1]
-        # An epoch that was reserved before a crash, for the same binlog, has the same positions.
-        same_log = (newest["server"], base_name(newest["file"])) == (server, base_name(start.file))
-        if same_log and newest["epoch"] > self._item["epoch"]:
-            self.epoch = int(newest["epoch"])
-            return self.epoch
         newest["end"] = str(ended)
-        self.epoch = int(newest["epoch"]) + 1
-        epochs.append(_epoch(self.epoch, server, start))
+        number = int(newest["epoch"]) + 1
+        epochs.append(_epoch(number, server, start))
         # Places that were given are of the former binlog: in this one other transactions may be there.
         self._item = self._update({"epochs": epochs, "former_skip": self._skip}, self._token)
-        return self.epoch
+        self.epoch = number  # not before: what fails has not begun
+        return number
+
+    def _beyond_reserved(self, resumed: Place) -> Place:
+        """
+        The place in an epoch above those that a capturer reserved, and perhaps sent in, before it was killed.
+
+        Its items may have positions of that epoch: changes of a lower one would count as repeats.
+        """
+        newest = self._epochs()[-1]
+        if newest["epoch"] <= resumed.epoch:
+            return resumed
+        began = f"{newest['file']}:{newest['offset']}"
+        number = self.begin_epoch(resumed.past.server, resumed.boundary, BinlogOffset.parse(began))
+        return resumed._replace(epoch=number)
 
     def _epochs(self) -> list[Any]:
         """The epochs since capture began, oldest first."""

@@ -76,6 +76,18 @@ class History:
             sets[source] = left
         return History(sets)
 
+    def newest(self) -> "History":
+        """
+        Of MariaDB, the newest transaction of each domain, whose numbers rise over all its servers. A server
+        that was made from a dump has it, and does not list those of former servers. Of MySQL, all of it.
+        """
+        newest: dict[str, tuple[str, Intervals]] = {}
+        for source, intervals in self._sets().items():
+            domain = source.partition("-")[0] if _is_mariadb(source) else source
+            if domain not in newest or intervals[-1][1] > newest[domain][1][-1][1]:
+                newest[domain] = (source, intervals)
+        return History(dict(newest.values()))
+
     def minus(self, other: "History") -> "History":
         """The transactions that `other` lacks."""
         theirs = other._sets()

@@ -6,7 +6,7 @@ from itertools import count
 
 from rowferry.errors import SourceNotReady
 from rowferry.history import History
-from rowferry.mysql.executed import executed
+from rowferry.mysql.executed import executed, parse_owned
 from rowferry.mysql.server import Connection, Server, execute, rows
 from rowferry.position import BinlogOffset
 
@@ -133,23 +133,3 @@ def _owned(connection: Connection) -> set[str]:
     until the engine has committed it.
     """
     return parse_owned(rows(connection, "SELECT @@GLOBAL.gtid_owned AS owned")[0]["owned"] or "")
-
-
-def parse_owned(text: str) -> set[str]:
-    """
-    The GTIDs in the text of gtid_owned: each is followed by `#` and its thread; a tag precedes its numbers.
-
-    >>> sorted(parse_owned("3E11FA47-71CA-11E1-9E33-C80AA9429562:5#31:6#32:tag:7#33"))[-1]
-    '3E11FA47-71CA-11E1-9E33-C80AA9429562:tag:7'
-    """
-    owned = set()
-    for part in filter(None, map(str.strip, text.split(","))):
-        uuid, *pieces = part.split(":")
-        source = uuid
-        for piece in pieces:
-            number, is_owned, _ = piece.partition("#")
-            if is_owned:
-                owned.add(f"{source}:{number}")
-            else:
-                source = f"{uuid}:{piece.strip()}"
-    return owned

@@ -86,3 +86,29 @@ def test_numbers_that_were_used_again_after_a_reset_do_not_pass() -> None:
 def test_a_transaction_of_which_a_part_was_sent_counts_as_captured() -> None:
     assert lacking(PLACE, f"{A}:131", state()) == History.parse(f"{A}:131")
     assert not lacking(PLACE, f"{A}:130", state())
+
+
+def maria(history: str, **changed: Any) -> tuple[Place, SourceState]:
+    captured = History.parse(history)
+    place = Place.of(1, BinlogOffset("b.000007", 500), None, Past("a", captured, captured))
+    return place, state(**{"executed": captured, **changed})
+
+
+def test_of_a_mariadb_server_each_domains_newest_transaction_is_asked_for() -> None:
+    """One that was made from a backup does not list former servers; their numbers are lower."""
+    place, copy = maria("0-9-100,0-1-250,1-1-7", server="b", executed=History.parse("0-1-250,1-1-9"))
+    assert not lacking(place, "", copy)
+    place, short = maria("0-9-100,0-1-250,1-1-7", server="b", executed=History.parse("0-1-250,1-1-6"))
+    assert lacking(place, "", short).listing() == "1-1-7"
+    place, gone = maria("0-9-100,0-1-250", server="b", purged=History.parse("0-8-50,0-1-249"))
+    assert not goes_on(place, gone)
+    place, gone = maria("0-9-100,0-1-250", server="b", purged=History.parse("0-8-50,0-1-251"))
+    assert "0-1-251" in stop(place, gone)
+
+
+def test_what_a_server_was_made_with_has_never_been_in_its_own_binlog() -> None:
+    made = History.parse("0-9-100")
+    place, source = maria("0-9-100", executed=History(), elsewhere=made)
+    assert not lacking(place, "", source)
+    place, other_one = maria("0-9-100", server="b", executed=History(), elsewhere=made)
+    assert "log_slave_updates is OFF" in stop(place, other_one)

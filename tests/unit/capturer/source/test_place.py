@@ -133,3 +133,24 @@ def test_a_log_of_another_name_begins_an_epoch_with_the_same_history() -> None:
     positions = read(some, [Rotate("new.000001", 4)], whole(f"{A}:5", 100))
     assert positions == [str(Position(2, 1, 100, 1))]
     assert str(some.place.past.history) == f"{A}:1-5"
+
+
+def test_a_part_that_was_sent_is_remembered_until_the_end_of_its_own_transaction() -> None:
+    some = captured(f"{A}:1-4", f"{A}:4", 9)
+    some.partly = f"{A}:5"  # its end was not read before the failover
+    some.begin_epoch(2, "b", FIRST, END, last_is_there=False)
+    read(some, whole(f"{A}:3", 100), whole(f"{B}:1", 200))
+    assert some.partly == f"{A}:5"
+    read(some, whole(f"{A}:5", 300))
+    assert some.partly == ""
+
+
+def test_until_what_is_prepared_was_read_again_the_place_is_that_of_the_checkpoint() -> None:
+    past = Past("a", History.parse(f"{A}:1-9"), History.parse(f"{A}:1-4"), 0, f"{A}:9", 9)
+    place = Place.of(1, BinlogOffset("b.000007", 900), BinlogOffset("b.000007", 500), past)
+    some = Transactions(MAPPING, place)
+    assert some.place == place
+    read(some, whole(f"{A}:5", 500))
+    assert some.place == place
+    read(some, whole(f"{A}:9", 810), whole(f"{A}:10", 900))
+    assert some.place.boundary.offset == 990 and str(some.place.past.history) == f"{A}:1-10"
