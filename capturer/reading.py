@@ -279,7 +279,7 @@ class SourceReading:
 
 
 def explained(source: ReplicationClient, error: Exception) -> Exception:
-    """Our own error for the driver's or the control table's; any other is a fault of ours, and stays as it is."""
+    """Our own error for one of the driver or of the control table; a fault of ours stays as it is."""
     if isinstance(error, (BotoCoreError, ClientError)):
         return ConnectionLost(
             f"the control table cannot be read ({type(error).__name__})", "nothing to do: it is tried again"
