@@ -12,7 +12,7 @@ import pytest
 from lab.cloud import Cloud
 from tests.support.databases import empty
 from tests.support.failover.history_bed import IMPATIENT, Captured, captured
-from tests.support.failover.replicas import Replicas, history, replicas, sql, wipe
+from tests.support.failover.replicas import Replicas, history, replicas, sql
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
@@ -190,10 +190,7 @@ def test_a_former_primary_that_was_made_again_from_the_new_one_lacks_what_was_lo
     pair.primary.kill()
     pair.promote()
     bed.insert("x", "y")
-    pair.replica.kill()
-    wipe(pair.replica)
-    pair.replica.start()
-    pair.follow()
+    pair.make_again()
     pair.switch_over()
     bed.insert("z")
     assert bed.stopped()

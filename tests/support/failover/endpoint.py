@@ -99,23 +99,25 @@ class Endpoint(Server):
             with self._lock:
                 self._open -= {near, far}
 
-    def _asked(self, far: socket.socket) -> None:
+    def _asked(self, far: socket.socket) -> bool:
         with self._lock:
             self._brought.pop(far, None)
+        return True
 
-    def _answers(self, far: socket.socket, count: int) -> None:
+    def _answers(self, far: socket.socket, count: int) -> bool:
+        """Whether so many bytes more may pass; those that stalled never do."""
         with self._lock:
             self._brought[far] += count
             if self._portion is None or self._brought[far] <= self._portion:
-                return
+                return True
         self.stalled.set()
         self._released.wait()
+        return False
 
 
-def _pump(source: socket.socket, target: socket.socket, passed: Callable[[int], None]) -> None:
+def _pump(source: socket.socket, target: socket.socket, passes: Callable[[int], bool]) -> None:
     with suppress(OSError):
-        while data := source.recv(_AT_ONCE):
-            passed(len(data))
+        while (data := source.recv(_AT_ONCE)) and passes(len(data)):
             target.sendall(data)
     for end in (source, target):
         _shut(end)

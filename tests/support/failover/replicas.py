@@ -66,6 +66,16 @@ class Replicas:
         """The replica replicates from the primary, from what it has itself."""
         sql(self.replica, *_follow(self.replica, self.primary), _start(self.replica))
 
+    def make_again(self) -> None:
+        """The replica, which is down, gets a copy of the primary's data, and follows."""
+        self.primary.stop()
+        shutil.rmtree(self.replica.folder / "data")
+        _copy(self.primary.folder, self.replica.folder)
+        for one in (self.primary, self.replica):
+            one.start()
+        sql(self.replica, *_read_only(self.replica, "ON"))
+        self.follow()
+
     def stop_receiving(self) -> None:
         """The replica gets nothing more from the primary."""
         sql(self.replica, _verb(self.replica, "STOP", "IO_THREAD"))
@@ -134,19 +144,14 @@ def server(folder: Path, flavor: str, number: int = 1, options: Sequence[str] = 
         template.mkdir(parents=True, exist_ok=True)
         initialize(installation, template)
     folder.mkdir(parents=True, exist_ok=True)
-    _fill(template, folder)
+    _copy(template, folder)
     return Server(installation, folder, (*_options(flavor, number), *options))
 
 
-def wipe(one: Server) -> None:
-    """It has nothing, and a new identity; it is down."""
-    shutil.rmtree(one.folder / "data")
-    _fill(one.folder.parent / f"{one.flavor}-template", one.folder)
-
-
-def _fill(template: Path, folder: Path) -> None:
+def _copy(source: Path, folder: Path) -> None:
     # auto.cnf is MySQL's identity: without it, each copy gets one of its own.
-    shutil.copytree(template / "data", folder / "data", ignore=shutil.ignore_patterns("auto.cnf"))
+    ignored = shutil.ignore_patterns("auto.cnf", "socket*")
+    shutil.copytree(source / "data", folder / "data", ignore=ignored)
 
 
 def _options(flavor: str, number: int) -> list[str]:
@@ -245,9 +250,9 @@ def _follow(one: Server, primary: Server) -> list[str]:
     }  # fmt: skip
     given = ", ".join(f"{word}_{name}={value}" for name, value in where.items())
     if one.flavor == "mariadb":
-        # A former primary has its own transactions in the binlog, not in what it has replicated.
+        # Not gtid_current_pos: that leaves out what a copied binlog has of another server.
         return [
-            "SET GLOBAL gtid_slave_pos = @@GLOBAL.gtid_current_pos",
+            "SET GLOBAL gtid_slave_pos = @@GLOBAL.gtid_binlog_pos",
             f"CHANGE MASTER TO {given}, MASTER_USE_GTID=slave_pos",
         ]
     # Without the key, a login by caching_sha2_password needs TLS.
