@@ -641,15 +641,18 @@ def test_another_replica_with_the_same_id_stops_with_the_fix(
     assert "the same server id" in ferry.checkpoint["reason"]
 
 
-def test_another_server_stops_and_another_number_of_lanes_is_refused(ferry: Ferry) -> None:
+def test_a_server_without_what_was_captured_stops_and_another_number_of_lanes_is_refused(
+    ferry: Ferry,
+) -> None:
     process = ferry.start()
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 0
     code, text = ferry.refused(LANES="9")
     assert (code, "LANES=8" in text) == (2, True)
-    ferry.control.update(CHECKPOINT, set={"server": "somebody else"})
-    code, text = ferry.refused()
-    assert (code, "another server" in text) == (3, True)
+    lost = "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5"
+    ferry.control.update(CHECKPOINT, set={"server": "somebody else", "history": lost})
+    code, text = ferry.refused(SOURCE_PATIENCE="2")
+    assert (code, f"lacks captured transactions: {lost}" in text) == (3, True)
     assert ferry.checkpoint["state"] == "stopped"
 
 

@@ -77,7 +77,7 @@ SHOWN: dict[str, list[tuple[str, str]]] = {
         (CAPTURER, "test_another_replica_with_the_same_id_stops_with_the_fix"),
     ],
     "purged, unknown and bad places": [
-        (CAPTURER, "test_a_purged_binlog_stops_with_the_fix"),
+        (CAPTURER, "test_a_binlog_that_was_purged_before_it_was_captured_stops_with_the_fix"),
         (HERE, "test_places_that_the_server_does_not_have_are_distinguished"),
     ],
     "a row of 40 MB": [(HERE, "test_a_row_of_40_mb_is_read_whole_and_quarantined")],
