@@ -1,7 +1,7 @@
 """
 The tests in two processes in parallel, each of which ends with its ten slowest.
 
-    python -m lab.run_tests                     all: whole moves, in parallel with the rest
+    python -m lab.run_tests                     all: moves and capturer, in parallel with the rest
     python -m lab.run_tests --quick             those without a server: simulation and rest in parallel
     python -m lab.run_tests [--quick] OPTIONS   with pytest's options, in one process
 """
@@ -18,8 +18,9 @@ from lab.process import spawn
 ROOT = Path(__file__).resolve().parent.parent
 LOG = ROOT / "build/test-beside.log"
 PYTEST = [sys.executable, "-m", "pytest", "--durations=10", "--durations-min=1"]
-MOVES = ["tests/e2e"]
-ALL_ELSE = ["tests", "--ignore", "tests/e2e"]
+# Of equal length: both wait for servers more than they compute.
+WAITING = ["tests/e2e", "tests/integration/capturer"]
+ALL_ELSE = ["tests", *(part for folder in WAITING for part in ("--ignore", folder))]
 QUICK = ["-m", "not slow and not integration"]
 SIMULATION = ["tests/simulation", *QUICK]
 UNIT = ["tests/unit", "tests/scenarios", *QUICK]
@@ -32,7 +33,7 @@ def main(arguments: list[str]) -> int:
     if options:
         chosen = ["tests/simulation", *UNIT] if quick else ["tests"]
         return subprocess.run([*PYTEST, *chosen, *options], cwd=ROOT, check=False).returncode
-    return beside(SIMULATION, UNIT) if quick else beside(MOVES, ALL_ELSE)
+    return beside(SIMULATION, UNIT) if quick else beside(WAITING, ALL_ELSE)
 
 
 def beside(first: list[str], second: list[str]) -> int:
@@ -54,7 +55,8 @@ def beside(first: list[str], second: list[str]) -> int:
     finally:  # also when it is interrupted: the log says how far the other half came
         running.kill()  # does nothing if it has ended
         running.wait()
-        print(f"{first[0]}, which ran in parallel ({LOG.relative_to(ROOT)}):", flush=True)
+        folders = " and ".join(part for part in first if part.startswith("tests/"))
+        print(f"{folders}, which ran in parallel ({LOG.relative_to(ROOT)}):", flush=True)
         print(LOG.read_text(encoding="utf-8", errors="replace"), flush=True)
     return status or other
 
