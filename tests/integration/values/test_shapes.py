@@ -29,6 +29,7 @@ from rowferry.mysql.server import columns, identify
 from rowferry.mysql.snapshot import current_offset
 from rowferry.position import BinlogOffset, Position, file_number
 from tests.integration.capturer.test_reset import Move
+from tests.support.epochs import first_epoch
 from tests.support.move_bed import context_of, make_bed
 from tests.support.waiting import wait_for
 
@@ -640,9 +641,7 @@ def test_a_load_does_not_go_on_with_the_columns_of_before(named: Server) -> None
         with closing(connect(address)) as connection:
             return [describe(connection, table, columns(connection, table)) for table in mapping.tables]
 
-    with named.connect() as connection:
-        server = identify(connection)
-    reader = LoadReader(lambda: connect(address), server, RetryPolicy())
+    reader = LoadReader(first_epoch(lambda: connect(address)), RetryPolicy())
     with closing(reader):
         t, other = tables()
         run(
