@@ -138,7 +138,7 @@ def _first_file(connection: Connection, place: Place, state: SourceState) -> str
         if before.newest().within(place.past.restart_history) and not (last and last in before):
             return file
     oldest = next(iter(state.files))
-    if place.restart != place.boundary and not state.purged.within(place.past.restart_history):
+    if place.restart != place.boundary and not state.purged.newest().within(place.past.restart_history):
         raise CaptureStopped(
             "purged: the server's binlog does not have the XA transactions any more that were prepared and"
             " have no outcome yet",

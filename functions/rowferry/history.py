@@ -59,10 +59,12 @@ class History:
     def plus(self, *gtids: str) -> "History":
         """With these transactions, as the binlog names them."""
         sets, added, count = self._state
-        if count != len(added) or count >= _MOST_LISTED:  # another history goes on in the list
+        # A list of its own to begin with, so that NOTHING has none to share; and where another history goes
+        # on in the list.
+        if not count or count != len(added) or count >= _MOST_LISTED:
             sets, added, count = self._sets(), [], 0
         added.extend(gtids)
-        return History(sets, added, len(added))
+        return History(sets, added, count + len(gtids))
 
     def __contains__(self, gtid: str) -> bool:
         source, number = _split(gtid)

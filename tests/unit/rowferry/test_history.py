@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rowferry.history import History
+from rowferry.history import NOTHING, History
 
 A, B = "3e11fa47-71ca-11e1-9e33-c80aa9429562", "4e11fa47-71ca-11e1-9e33-c80aa9429562"
 GTIDS = st.builds(
@@ -33,6 +33,12 @@ def test_it_is_a_set(first: list[str], second: list[str]) -> None:
     assert one.within(other) is (set(first) <= set(second))
     assert bool(one) is bool(first)
     assert (one == other) is (set(first) == set(second))
+
+
+def test_histories_that_begin_alike_do_not_share_what_is_added() -> None:
+    one, other = NOTHING.plus(f"{A}:1"), NOTHING.plus(f"{A}:2")
+    assert (str(one), str(other), str(NOTHING)) == (f"{A}:1", f"{A}:2", "")
+    assert NOTHING._state[1] == [], "several threads may begin with it"
 
 
 @given(st.lists(GTIDS))
